@@ -1,0 +1,38 @@
+"""The shared vocabulary of work: what an op asks for, without saying on which chip or link.
+
+Every op counts *algorithmic* FLOPs and bytes (each operand once).  What a cache or a tile makes of them
+is `sim.device`'s business; what a link makes of a `Collective` is `sim.network`'s.
+All ops share `name`, `format`, `count` (times executed one after the other, not batched), and the per-execution
+properties `flops`, `bytes_read`, `bytes_written`.
+"""
+
+from sim.ops.formats import BYTES_PER_ELEMENT, Format
+from sim.ops.records import (
+    Attention,
+    Collective,
+    CollectiveKind,
+    Convolution,
+    Gather,
+    Gemm,
+    Lump,
+    Op,
+    Pointwise,
+    total_bytes,
+    total_flops,
+)
+
+__all__ = [
+    "BYTES_PER_ELEMENT",
+    "Attention",
+    "Collective",
+    "CollectiveKind",
+    "Convolution",
+    "Format",
+    "Gather",
+    "Gemm",
+    "Lump",
+    "Op",
+    "Pointwise",
+    "total_bytes",
+    "total_flops",
+]

@@ -1,0 +1,244 @@
+"""Op records: frozen, hashable (identical ops are costed once), SI units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from sim.ops.formats import BYTES_PER_ELEMENT, Format
+
+CollectiveKind = Literal[
+    "all_reduce", "reduce_scatter", "all_gather", "all_to_all", "broadcast", "reduce", "send", "barrier"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Gemm:
+    """C[m,n] = A[m,k]·B[k,n], `batch` independent products; `accumulate` reads C as well (weight gradients)."""
+
+    name: str
+    m: int
+    n: int
+    k: int
+    batch: int = 1
+    format: Format = "bf16"
+    out_format: Format | None = None
+    accumulate: bool = False
+    count: int = 1
+
+    @property
+    def flops(self) -> float:
+        return 2.0 * self.batch * self.m * self.n * self.k
+
+    @property
+    def bytes_read(self) -> float:
+        inputs = self.batch * (self.m * self.k + self.k * self.n) * BYTES_PER_ELEMENT[self.format]
+        return inputs + (self.bytes_written if self.accumulate else 0.0)
+
+    @property
+    def bytes_written(self) -> float:
+        return self.batch * self.m * self.n * BYTES_PER_ELEMENT[self.out_format or self.format]
+
+
+@dataclass(frozen=True, slots=True)
+class Convolution:
+    """2-D convolution of `n` images, output h×w; forward, data gradient or weight gradient (equal FLOPs)."""
+
+    name: str
+    n: int
+    h_out: int
+    w_out: int
+    c_in: int
+    c_out: int
+    kernel_h: int
+    kernel_w: int
+    stride: int = 1
+    groups: int = 1
+    direction: Literal["forward", "data", "weight"] = "forward"
+    format: Format = "bf16"
+    count: int = 1
+
+    @property
+    def flops(self) -> float:
+        outputs = self.n * self.h_out * self.w_out * self.c_out
+        return 2.0 * outputs * (self.c_in // self.groups) * self.kernel_h * self.kernel_w
+
+    @property
+    def input_bytes(self) -> float:
+        return self.n * self.h_out * self.stride * self.w_out * self.stride * self.c_in * BYTES_PER_ELEMENT[self.format]
+
+    @property
+    def weight_bytes(self) -> float:
+        return self.c_out * (self.c_in // self.groups) * self.kernel_h * self.kernel_w * BYTES_PER_ELEMENT[self.format]
+
+    @property
+    def output_bytes(self) -> float:
+        return self.n * self.h_out * self.w_out * self.c_out * BYTES_PER_ELEMENT[self.format]
+
+    @property
+    def bytes_read(self) -> float:
+        return self.input_bytes + self.weight_bytes + self.output_bytes - self.bytes_written
+
+    @property
+    def bytes_written(self) -> float:
+        if self.direction == "forward":
+            return self.output_bytes
+        return self.input_bytes if self.direction == "data" else self.weight_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """Fused (flash) attention: Q·Kᵀ, softmax, ·V without writing the score matrix.
+
+    `causal` halves what is executed, not what `mfu` counts: `flops` is the full square, `executed_flops` what runs.
+    Backward recomputes the scores: 5 products against 2 forward.
+    """
+
+    name: str
+    batch: int
+    heads: int
+    kv_heads: int
+    q_len: int
+    kv_len: int
+    head_dim: int
+    v_head_dim: int | None = None
+    causal: bool = True
+    backward: bool = False
+    format: Format = "bf16"
+    count: int = 1
+
+    @property
+    def flops(self) -> float:
+        """Model FLOPs: 2 products forward, 4 backward, over the full square."""
+        products = 2 if self.backward else 1
+        pair = self.head_dim + (self.v_head_dim or self.head_dim)
+        return 2.0 * products * self.batch * self.heads * self.q_len * self.kv_len * pair
+
+    @property
+    def executed_flops(self) -> float:
+        """What runs: 2 products forward, 5 backward, half of the square if causal."""
+        rerun = 1.25 if self.backward else 1.0
+        return self.flops * rerun * (0.5 if self.causal else 1.0)
+
+    @property
+    def bytes_read(self) -> float:
+        size = BYTES_PER_ELEMENT[self.format]
+        q = self.batch * self.heads * self.q_len * self.head_dim * size
+        kv = self.batch * self.kv_heads * self.kv_len * (self.head_dim + (self.v_head_dim or self.head_dim)) * size
+        return q + kv + (2 * self.bytes_written if self.backward else 0.0)
+
+    @property
+    def bytes_written(self) -> float:
+        size = BYTES_PER_ELEMENT[self.format]
+        v = self.v_head_dim or self.head_dim
+        out = self.batch * self.heads * self.q_len * v * size
+        if not self.backward:
+            return out
+        return (
+            self.batch * self.heads * self.q_len * self.head_dim * size
+            + self.batch * self.kv_heads * self.kv_len * (self.head_dim + v) * size
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """`rows` rows of `row_bytes` taken from (`scatter`: added into) a table of `table_bytes`, at random places."""
+
+    name: str
+    rows: int
+    row_bytes: float
+    table_bytes: float
+    scatter: bool = False
+    format: Format = "fp32"
+    count: int = 1
+
+    @property
+    def flops(self) -> float:
+        return self.rows * self.row_bytes / BYTES_PER_ELEMENT[self.format] if self.scatter else 0.0
+
+    @property
+    def bytes_read(self) -> float:
+        return self.rows * self.row_bytes * (2 if self.scatter else 1)
+
+    @property
+    def bytes_written(self) -> float:
+        return self.rows * self.row_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Pointwise:
+    """Elementwise, normalisation, softmax, reduction, optimiser update: streams `reads` and `writes` bytes."""
+
+    name: str
+    elements: float
+    reads: float
+    writes: float
+    flops_per_element: float = 1.0
+    format: Format = "bf16"
+    count: int = 1
+
+    @property
+    def flops(self) -> float:
+        return self.elements * self.flops_per_element
+
+    @property
+    def bytes_read(self) -> float:
+        return self.reads
+
+    @property
+    def bytes_written(self) -> float:
+        return self.writes
+
+
+@dataclass(frozen=True, slots=True)
+class Lump:
+    """FLOPs and bytes with nothing known of their shape: a first-order law (paper, Table 2) or a trace node."""
+
+    name: str
+    flops: float
+    bytes_read: float
+    bytes_written: float = 0.0
+    duration_s: float | None = None  # a recorded duration, replayed as it is
+    format: Format = "fp32"
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Collective:
+    """Communication inside the computation. `bytes` is the full buffer of one rank:
+    all-reduce: the reduced tensor; reduce-scatter: the input; all-gather: the output; all-to-all: what a rank holds.
+    """
+
+    name: str
+    kind: CollectiveKind
+    bytes: float
+    axis: Literal["data", "tensor", "pipeline", "context", "expert"]
+    format: Format = "bf16"
+    overlap: bool = False  # may run beside the next compute op
+    count: int = 1
+
+    @property
+    def flops(self) -> float:
+        return 0.0
+
+    @property
+    def bytes_read(self) -> float:
+        return 0.0
+
+    @property
+    def bytes_written(self) -> float:
+        return 0.0
+
+
+Op: TypeAlias = Gemm | Convolution | Attention | Gather | Pointwise | Lump | Collective
+
+
+def total_flops(ops: Iterable[Op]) -> float:
+    """Algorithmic FLOPs of all ops, each `count` times."""
+    return sum(op.flops * op.count for op in ops)
+
+
+def total_bytes(ops: Iterable[Op]) -> float:
+    """Algorithmic bytes read and written by all ops, each `count` times."""
+    return sum((op.bytes_read + op.bytes_written) * op.count for op in ops)

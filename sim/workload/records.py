@@ -1,0 +1,104 @@
+"""What a model asks for in one step, as one device of a sharded group sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from sim.ops import Format, Op
+
+Recompute = Literal["none", "selective", "full"]
+OptimizerName = Literal["sgd", "momentum", "adam"]
+
+
+@dataclass(frozen=True, slots=True)
+class Numerics:
+    """Formats and kernels of training. Defaults: bf16 mixed precision, Adam, fused pointwise ops, flash attention."""
+
+    compute: Format = "bf16"  # matrix products
+    activations: Format = "bf16"  # what is stored and streamed between ops
+    weights: Format = "bf16"  # the copy the matrix products read
+    gradients: Format = "bf16"
+    master: Format | None = "fp32"  # the copy the optimiser updates; None: it updates `weights` in place
+    optimizer: OptimizerName = "adam"
+    optimizer_format: Format = "fp32"
+    fused: bool = True  # pointwise chains fused into one pass
+    attention: Literal["plain", "flash"] = "flash"
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Degrees that cut inside a layer."""
+
+    tensor: int = 1
+    sequence_parallel: bool = False  # activations between the tensor-parallel regions are split along the sequence
+    context: int = 1
+    expert: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A weight tensor: `elements` held by one device after tensor/expert sharding.
+
+    `reduce_axis`: over which ranks its gradient is summed ("expert" = data-parallel ranks that hold the same experts).
+    `sparse_rows` > 0: an embedding whose gradient is only that many rows (per sub-batch) of `row_elements`,
+    exchanged by all-gather when the plan says so.
+    """
+
+    name: str
+    elements: float
+    reduce_axis: Literal["data", "expert"] = "data"
+    sparse_rows: int = 0
+    row_elements: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """`count` equal, consecutive, schedulable blocks of the model on one device, for one sub-batch."""
+
+    name: str
+    count: int
+    kind: Literal["embedding", "block", "head"]
+    forward: tuple[Op, ...]
+    backward: tuple[Op, ...]  # data and weight gradients, in order
+    parameters: tuple[Parameter, ...]
+    saved_bytes: Mapping[Recompute, float]  # activations kept for backward, per sub-batch and block, by policy
+    recompute: Mapping[Recompute, tuple[Op, ...]] = field(default_factory=dict)  # ops run again in backward
+    output_bytes: float = 0.0  # what the next block (or pipeline stage) receives
+    workspace_bytes: float = 0.0  # transient peak while the block runs, beyond saved activations
+
+    @property
+    def parameter_elements(self) -> float:
+        """Weights of one block on this device."""
+        return sum(p.elements for p in self.parameters)
+
+
+class Model(Protocol):
+    """A model with its sizes: knows its counts and expands to layers."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def parameters(self) -> float:
+        """All trainable parameters."""
+        ...
+
+    @property
+    def active_parameters(self) -> float:
+        """Parameters one unit (token) passes through; equal to `parameters` for dense models."""
+        ...
+
+    @property
+    def units_per_sample(self) -> float:
+        """Units (tokens, words, images …) the computation of one sample processes."""
+        ...
+
+    def flops_per_sample(self) -> tuple[float, float]:
+        """(forward, training) model FLOPs of one sample: attention full, no recompute, no optimiser."""
+        ...
+
+    def layers(self, sub_batch: int, numerics: Numerics, shard: Shard = Shard()) -> tuple[Layer, ...]:
+        """Blocks in forward order for `sub_batch` samples on one device of the sharded group."""
+        ...

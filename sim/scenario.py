@@ -1,0 +1,128 @@
+"""The frozen scenario: everything one simulation needs, in SI units, with no file and no YAML behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sim.device.records import Accelerator
+from sim.network.records import Cluster, LinkType
+from sim.ops import Format
+from sim.plan.records import Sharding
+from sim.scaling.records import Domain
+from sim.workload.records import Numerics, Recompute
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What to train to: an error of the scaling domain, or a plain amount of data. All empty: the domain's own target."""
+
+    error: float | None = field(default=None, metadata={"doc": "error to reach, in the domain's unit"})
+    samples: float | None = field(default=None, metadata={"doc": "samples to process instead of an error", "gt": 0})
+    units: float | None = field(default=None, metadata={"doc": "units (tokens, words …) to process instead", "gt": 0})
+    steps: float | None = field(default=None, metadata={"doc": "optimiser steps to take instead", "gt": 0})
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A model family, its sizes, and how it is computed. Sizes left out are solved for `parameters`,
+    or for the projected parameter count when that is empty too.
+    """
+
+    family: str = field(metadata={"doc": "model family (see `foretrain model`) or preset"})
+    sizes: Mapping[str, object] = field(default_factory=dict, metadata={"doc": "sizes of the family"})
+    parameters: float | None = field(default=None, metadata={"doc": "parameter count to solve for", "gt": 0})
+    numerics: Numerics = field(default_factory=Numerics, metadata={"doc": "formats and kernels"})
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """The plan as asked for: what is empty is chosen. `search: true` lets foretrain choose every degree left empty."""
+
+    search: bool = field(default=False, metadata={"doc": "search all plans for the fastest that fits"})
+    sub_batch: int | None = field(
+        default=None, metadata={"doc": "samples per device per pass; empty: smallest near the best time", "ge": 1}
+    )
+    global_batch: int | None = field(default=None, metadata={"doc": "samples per optimiser step", "ge": 1})
+    data: int | None = field(default=None, metadata={"doc": "data-parallel ranks; empty: what is left over", "ge": 1})
+    tensor: int = field(default=1, metadata={"doc": "tensor-parallel degree", "ge": 1})
+    pipeline: int = field(default=1, metadata={"doc": "pipeline (layer) parallel degree", "ge": 1})
+    context: int = field(default=1, metadata={"doc": "context-parallel degree", "ge": 1})
+    expert: int = field(default=1, metadata={"doc": "expert-parallel degree", "ge": 1})
+    sequence_parallel: bool = field(default=False, metadata={"doc": "split activations between tensor regions"})
+    virtual_stages: int = field(default=1, metadata={"doc": "model chunks per device (interleaving)", "ge": 1})
+    schedule: Literal["1f1b", "gpipe"] = field(default="1f1b", metadata={"doc": "pipeline schedule"})
+    stage_layers: tuple[int, ...] = field(default=(), metadata={"doc": "blocks per stage; empty: even"})
+    sharding: Sharding = field(default="none", metadata={"doc": "what is sharded over data ranks (ZeRO)"})
+    shard_group: int = field(default=0, metadata={"doc": "ranks one sharded copy is spread over; 0: all", "ge": 0})
+    recompute: Recompute = field(default="none", metadata={"doc": "activation recomputation"})
+    recompute_layers: int | None = field(default=None, metadata={"doc": "only that many blocks per stage", "ge": 0})
+    bucket_bytes: float = field(
+        default=25e6, metadata={"doc": "gradients reduced together", "dimension": "bytes", "gt": 0}
+    )
+    overlap_gradients: bool = field(default=True, metadata={"doc": "reduce gradients during backward"})
+    overlap_gathers: bool = field(default=True, metadata={"doc": "prefetch sharded parameters"})
+    communication_format: Format | None = field(default=None, metadata={"doc": "format of gradients on the wire"})
+    sparse_embeddings: bool = field(default=False, metadata={"doc": "exchange embedding gradients as rows"})
+    offload: Literal["none", "optimizer", "activations"] = field(default="none", metadata={"doc": "to host memory"})
+    layer_schedule: Literal["none", "wavefront", "pipelined"] = field(
+        default="none", metadata={"doc": "overlap of a recurrent model's layers over time steps"}
+    )
+    embedding_shards: int = field(default=1, metadata={"doc": "pieces the embedding is cut into", "ge": 1})
+    order: tuple[str, ...] = field(
+        default=("tensor", "context", "data", "pipeline"), metadata={"doc": "rank order, innermost axis first"}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedInput:
+    """A published figure that stands in for a model: shown as an input, never as a result."""
+
+    value: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How training consumes data."""
+
+    passes: float = field(default=1.0, metadata={"doc": "passes over the projected data at small batch", "gt": 0})
+    critical_batch: float | None = field(
+        default=None, metadata={"doc": "critical batch in samples; empty: the domain's", "gt": 0}
+    )
+    units_per_sample: float | None = field(
+        default=None, metadata={"doc": "units of data a sample consumes; empty: the domain's", "gt": 0}
+    )
+    compute_s: PublishedInput | None = field(
+        default=None, metadata={"doc": "published compute time per step, replacing the device model"}
+    )
+    batch_tolerance: float = field(
+        default=0.32, metadata={"doc": "sub-batch rule: within this of the best time per sample", "gt": 0, "lt": 1}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A study over one key of the scenario."""
+
+    key: str = field(metadata={"doc": "path of the field to vary"})
+    values: tuple[object, ...] = field(metadata={"doc": "values it takes"})
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One question to foretrain."""
+
+    name: str
+    workload: Workload
+    cluster: Cluster
+    accelerator: Accelerator
+    target: Target = Target()
+    scaling: Domain | None = None
+    plan: PlanRequest = PlanRequest()
+    training: Training = Training()
+    study: Sweep | None = None
+    description: str = ""
+    links: Mapping[str, LinkType] = field(default_factory=dict)
+    sources: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ from sim.workload.records import Numerics, Recompute
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What to train to: an error of the scaling domain, or a plain amount of data. All empty: the domain's own target."""
+    """What to train to: an error of the scaling domain, or a plain amount of data. Empty: the domain's own target."""
 
     error: float | None = field(default=None, metadata={"doc": "error to reach, in the domain's unit"})
     samples: float | None = field(default=None, metadata={"doc": "samples to process instead of an error", "gt": 0})

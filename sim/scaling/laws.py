@@ -17,7 +17,7 @@ Region = Literal["best-guess", "power-law", "irreducible"]
 
 def error_at(curve: LearningCurve, units: float) -> float:
     """ε(m) = min(best guess, α·m^β + γ): generalisation error after training on `units` of data."""
-    power_law = curve.alpha * units**curve.beta + curve.irreducible
+    power_law = float(curve.alpha * units**curve.beta) + curve.irreducible
     return power_law if curve.best_guess is None else min(curve.best_guess, power_law)
 
 

@@ -1,1 +1,39 @@
+"""Accelerators as data, and the time and energy of an op on one of them."""
 
+from sim.device.records import (
+    Accelerator,
+    Cache,
+    Compute,
+    FusedAttention,
+    MatrixUnit,
+    Memory,
+    OpEnergy,
+    OpsTime,
+    OpTime,
+    Power,
+    Source,
+    TileShape,
+)
+from sim.device.roofline import ridge_point, roofline_time
+from sim.device.timing import compute_of, op_time, time_ops, vector_rate
+
+__all__ = [
+    "Accelerator",
+    "Cache",
+    "Compute",
+    "FusedAttention",
+    "MatrixUnit",
+    "Memory",
+    "OpEnergy",
+    "OpTime",
+    "OpsTime",
+    "Power",
+    "Source",
+    "TileShape",
+    "compute_of",
+    "op_time",
+    "ridge_point",
+    "roofline_time",
+    "time_ops",
+    "vector_rate",
+]

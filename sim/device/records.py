@@ -27,6 +27,15 @@ class Compute:
 
 
 @dataclass(frozen=True, slots=True)
+class TileShape:
+    """One output tile a kernel library offers; `efficiency` is relative to the best shape (small tiles reuse less)."""
+
+    m: int
+    n: int
+    efficiency: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class MatrixUnit:
     """`units` matrix engines (SMs, MXUs …), each working on an output tile m×n and a reduction step k."""
 
@@ -34,6 +43,24 @@ class MatrixUnit:
     tile_m: int
     tile_n: int
     tile_k: int
+    shapes: tuple[TileShape, ...] = ()  # what the library chooses from; empty: tile_m × tile_n only
+    max_split_k: int = 1  # a product with few tiles may be cut along k into at most so many parts
+    ramp_k: float = 0.0  # prologue and epilogue of one tile, as steps of k
+    alignment: tuple[tuple[int, float], ...] = ()  # (row bytes divide by, efficiency), best first; empty: no loss
+    convolution: float = 1.0  # what an implicit-GEMM convolution keeps of a plain product's rate
+
+
+@dataclass(frozen=True, slots=True)
+class FusedAttention:
+    """Fraction of the format's peak a flash-attention kernel tends to for long sequences and wide heads.
+
+    A head of d elements reaches d/(d + `softmax_dim`) of it: the exponentials cost the same for any d.
+    """
+
+    forward: float
+    backward: float
+    softmax_dim: float = 28.0
+    block: int = 128  # rows of queries per tile; a causal tile on the diagonal is computed in full
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +70,7 @@ class Memory:
     achievable: float
     reserve_bytes: float = 0.0  # runtime context, framework, collective buffers
     access_bytes: float = 64.0  # granularity of a random access
+    random_bytes: float = 64.0  # what starting a random access costs, as bytes streamed in that time
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +112,13 @@ class Accelerator:
     price_usd: float | None = None
     mtbf_s: float | None = None
     sources: Mapping[str, Source] = field(default_factory=dict)  # group name → source
+    pointwise: float | None = None  # fraction of peak bandwidth streaming kernels reach; None: memory.achievable
+    attention: FusedAttention | None = None  # None: as a plain product on the matrix unit
+    sustained: float = 1.0  # share of the matrix rate kept in long runs, where power limits the clock
+
+    def __hash__(self) -> int:
+        """Hash of the plain fields (mappings have none); equality stays that of every field."""
+        return hash((self.name, self.date, self.memory, self.cache, self.matrix_unit, self.kernel_overhead_s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +132,34 @@ class OpTime:
     overhead_s: float
     dram_bytes: float
     limit: Literal["compute", "memory", "cache", "overhead", "replay", "communication"]
+
+
+@dataclass(frozen=True, slots=True)
+class OpsTime:
+    """Time of a list of ops run one after the other, counts included (s); the three parts add up to `seconds`."""
+
+    seconds: float
+    compute_s: float  # of ops limited by arithmetic, and replayed durations
+    memory_bound_s: float  # of ops limited by DRAM or the cache
+    overhead_s: float  # kernel starts
+    dram_bytes: float
+    executed_flops: float  # what runs: causal halves, recomputed scores
+    flops: float  # what the model counts
+
+
+@dataclass(frozen=True, slots=True)
+class OpEnergy:
+    """Energy of one execution (J): arithmetic, data movement by level, and idle power over the time."""
+
+    arithmetic_j: float
+    cache_j: float
+    dram_j: float
+    idle_j: float
+
+    @property
+    def movement_j(self) -> float:
+        return self.cache_j + self.dram_j
+
+    @property
+    def total_j(self) -> float:
+        return self.arithmetic_j + self.movement_j + self.idle_j

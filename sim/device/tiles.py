@@ -1,0 +1,88 @@
+"""What tiles, waves and alignment leave of a matrix unit's rate.
+
+A kernel computes the output in tiles, one per unit at a time: the edge tiles are padded (tile quantisation), the
+last wave of tiles leaves units idle (wave quantisation), each tile pays a prologue and an epilogue, and rows that do
+not start on a full memory transaction load more slowly.  The library picks the tile shape, and cuts k in parts when
+tiles are too few.  Source: NVIDIA, "Matrix Multiplication Background User's Guide" (DU-09799), tile and wave
+quantisation, tile sizes and tensor-core alignment; Anthony et al. 2024 (arXiv:2401.14489) for transformer shapes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sim.device.records import MatrixUnit, TileShape
+
+PARTIAL_SUM_BYTES = 4.0  # split-k parts are added in fp32
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """`batch` products of m×k by k×n, elements of `size` bytes."""
+
+    m: int
+    n: int
+    k: int
+    batch: int
+    size: float
+
+
+@dataclass(frozen=True, slots=True)
+class TileTime:
+    """The chosen tiling: time in the matrix units (s), bytes through the cache, and the tiling itself."""
+
+    compute_s: float
+    cache_bytes: float
+    shape: TileShape
+    split_k: int
+    tiles: int
+
+
+def tile_time(product: Product, unit: MatrixUnit, rate: float, cache_bandwidth: float | None) -> TileTime:
+    """The fastest tiling on offer; `rate` is the whole chip's FLOP/s on a product that fills it."""
+    rate *= alignment(product, unit)
+    shapes = unit.shapes or (TileShape(unit.tile_m, unit.tile_n),)
+    options = (_tiled(product, unit, rate, shape, split) for shape in shapes for split in _splits(product, unit, shape))
+    per_byte = 1.0 / cache_bandwidth if cache_bandwidth else 0.0
+    return min(options, key=lambda option: max(option.compute_s, option.cache_bytes * per_byte))
+
+
+def alignment(product: Product, unit: MatrixUnit) -> float:
+    """Efficiency of the worse-aligned of the two row lengths k and n (bytes), 1 where the unit states no loss."""
+    if not unit.alignment:
+        return 1.0
+    rows = (product.k * product.size, product.n * product.size)
+    return min(_aligned(row, unit) for row in rows)
+
+
+def _aligned(row_bytes: float, unit: MatrixUnit) -> float:
+    for step, efficiency in unit.alignment:
+        if row_bytes % step == 0:
+            return efficiency
+    return unit.alignment[-1][1]
+
+
+def _splits(product: Product, unit: MatrixUnit, shape: TileShape) -> Iterator[int]:
+    """1, 2, 4 … parts of k while units stay idle."""
+    tiles = math.ceil(product.m / shape.m) * math.ceil(product.n / shape.n) * product.batch
+    split = 1
+    while True:
+        yield split
+        split *= 2
+        if split > unit.max_split_k or tiles * split > 2 * unit.units or product.k < split * unit.tile_k:
+            return
+
+
+def _tiled(product: Product, unit: MatrixUnit, rate: float, shape: TileShape, split: int) -> TileTime:
+    """t = waves · 2·tile_m·tile_n·(k/split + ramp) / (rate per unit · shape efficiency)."""
+    tiles = math.ceil(product.m / shape.m) * math.ceil(product.n / shape.n) * product.batch * split
+    waves = math.ceil(tiles / unit.units)
+    k_part = math.ceil(product.k / split / unit.tile_k) * unit.tile_k
+    per_tile = 2.0 * shape.m * shape.n * (k_part + unit.ramp_k)
+    compute_s = waves * per_tile / (rate / unit.units * shape.efficiency)
+    loads = tiles * (min(shape.m, product.m) + min(shape.n, product.n)) * k_part * product.size
+    outputs = product.batch * product.m * product.n
+    partial = 2.0 * split * outputs * PARTIAL_SUM_BYTES if split > 1 else 0.0
+    return TileTime(compute_s, loads + outputs * product.size + partial, shape, split, tiles)

@@ -1,0 +1,234 @@
+"""Time of an op on an accelerator.
+
+t = overhead + max( FLOPs / (peak · achievable · tile fill · wave fill),
+                    DRAM bytes / (bandwidth · achievable),
+                    cache bytes / cache bandwidth )
+
+An accelerator without a matrix unit is an ideal roofline: no tiles, every operand moved once, so that with no kernel
+overhead t = max(F/(peak·f), B/(bandwidth·f)) exactly (paper, §5 and Table 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Literal
+
+from sim.device.records import Accelerator, Compute, MatrixUnit, OpsTime, OpTime
+from sim.device.tiles import Product, tile_time
+from sim.device.traffic import convolution_bytes, convolution_product, gather_bytes, gemm_bytes, pointwise_bytes
+from sim.errors import InputError, Problem
+from sim.ops import (
+    BYTES_PER_ELEMENT,
+    Attention,
+    Collective,
+    Convolution,
+    Format,
+    Gather,
+    Gemm,
+    Lump,
+    Op,
+    Pointwise,
+)
+
+Limit = Literal["compute", "memory", "cache", "overhead", "replay", "communication"]
+
+
+def op_time(op: Op, accelerator: Accelerator) -> OpTime:
+    """One execution of `op` (its `count` is left to the caller); a collective takes no time on the device itself."""
+    return _timer(accelerator).time(op)
+
+
+def time_ops(ops: Iterable[Op], accelerator: Accelerator) -> OpsTime:
+    """All ops one after the other, each `count` times."""
+    timer = _timer(accelerator)
+    compute = memory = overhead = dram = executed = flops = 0.0
+    for op in ops:
+        time = timer.time(op)
+        busy = time.seconds - time.overhead_s
+        if time.limit in ("memory", "cache"):
+            memory += op.count * busy
+        else:
+            compute += op.count * busy
+        overhead += op.count * time.overhead_s
+        dram += op.count * time.dram_bytes
+        executed += op.count * (op.executed_flops if isinstance(op, Attention) else op.flops)
+        flops += op.count * op.flops
+    return OpsTime(compute + memory + overhead, compute, memory, overhead, dram, executed, flops)
+
+
+def compute_of(accelerator: Accelerator, number_format: Format) -> Compute:
+    """The accelerator's entry for a format, or an `InputError` that lists the formats it has."""
+    try:
+        return accelerator.compute[number_format]
+    except KeyError:
+        have = ", ".join(accelerator.compute)
+        problem = Problem(
+            rule=f"{accelerator.name} does not compute in this format",
+            path="format",
+            value=number_format,
+            hint=f"it has {have}",
+        )
+        raise InputError(problem) from None
+
+
+def vector_rate(accelerator: Accelerator, number_format: Format) -> float:
+    """FLOP/s of elementwise work: the vector unit (fp32 where it is stated), else 1/16 of the matrix unit's rate.
+
+    16 FLOPs per vector FLOP is the A100's ratio of bf16 tensor to fp32 vector peak (312 / 19.5).
+    """
+    for name in (number_format, "fp32"):
+        entry = accelerator.compute.get(name)
+        if entry is not None and not entry.matrix:
+            return entry.peak_flops * entry.achievable
+    best = max(entry.peak_flops * entry.achievable for entry in accelerator.compute.values())
+    return best if accelerator.matrix_unit is None else best / 16.0
+
+
+@lru_cache(maxsize=256)
+def _timer(accelerator: Accelerator) -> _Timer:
+    return _Timer(accelerator)
+
+
+class _Timer:
+    """Times ops on one accelerator and remembers each answer."""
+
+    __slots__ = ("_known", "accelerator")
+
+    def __init__(self, accelerator: Accelerator) -> None:
+        self.accelerator = accelerator
+        self._known: dict[Op, OpTime] = {}
+
+    def time(self, op: Op) -> OpTime:
+        known = self._known.get(op)
+        if known is None:
+            known = self._known[op] = _time(op, self.accelerator)
+        return known
+
+
+def _time(op: Op, accelerator: Accelerator) -> OpTime:
+    if isinstance(op, Collective):
+        return OpTime(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, "communication")
+    if isinstance(op, Lump):
+        return _lump(op, accelerator)
+    if isinstance(op, Pointwise):
+        return _pointwise(op, accelerator)
+    unit = accelerator.matrix_unit
+    if unit is None:
+        return _ideal(op, accelerator)
+    if isinstance(op, Gemm):
+        return _gemm(op, accelerator, unit)
+    if isinstance(op, Convolution):
+        return _convolution(op, accelerator, unit)
+    if isinstance(op, Attention):
+        return _attention(op, accelerator, unit)
+    return _gather(op, accelerator)
+
+
+def _ideal(op: Gemm | Convolution | Attention | Gather, accelerator: Accelerator) -> OpTime:
+    flops = op.executed_flops if isinstance(op, Attention) else op.flops
+    compute = 0.0
+    if flops:
+        entry = compute_of(accelerator, op.format)
+        compute = flops / (entry.peak_flops * entry.achievable)
+    return _result(accelerator, compute, op.bytes_read + op.bytes_written)
+
+
+def _gemm(op: Gemm, accelerator: Accelerator, unit: MatrixUnit) -> OpTime:
+    product = Product(op.m, op.n, op.k, op.batch, BYTES_PER_ELEMENT[op.format])
+    return _product(product, op.format, accelerator, unit, gemm_bytes(op, accelerator))
+
+
+def _convolution(op: Convolution, accelerator: Accelerator, unit: MatrixUnit) -> OpTime:
+    product = convolution_product(op)
+    dram_bytes = convolution_bytes(op, accelerator)
+    return _product(product, op.format, accelerator, unit, dram_bytes, unit.convolution)
+
+
+def _product(
+    product: Product,
+    number_format: Format,
+    accelerator: Accelerator,
+    unit: MatrixUnit,
+    dram_bytes: float,
+    kept: float = 1.0,
+) -> OpTime:
+    entry = compute_of(accelerator, number_format)
+    rate = entry.peak_flops * entry.achievable * accelerator.sustained * kept
+    if not entry.matrix:  # vector units have no tile to fill
+        compute = 2.0 * product.batch * product.m * product.n * product.k / rate
+        return _result(accelerator, compute, dram_bytes)
+    tiled = tile_time(product, unit, rate, accelerator.cache.bandwidth)
+    return _result(accelerator, tiled.compute_s, dram_bytes, tiled.cache_bytes)
+
+
+def _attention(op: Attention, accelerator: Accelerator, unit: MatrixUnit) -> OpTime:
+    """Executed FLOPs at the kernel's own fraction; query blocks fill the units in waves.
+
+    A causal block on the diagonal is computed in full: executed share (1 + block/kv_len)/2 of the square.
+    """
+    entry = compute_of(accelerator, op.format)
+    kernel = accelerator.attention
+    fraction = entry.achievable * accelerator.sustained
+    flops, block = op.executed_flops, 128
+    if kernel is not None:
+        block = kernel.block
+        width = (op.head_dim + (op.v_head_dim or op.head_dim)) / 2
+        fraction = kernel.backward if op.backward else kernel.forward
+        fraction *= accelerator.sustained * width / (width + kernel.softmax_dim)
+    if op.causal:
+        flops *= min(2.0, 1.0 + block / op.kv_len)
+    rows = op.kv_len if op.backward else op.q_len
+    tiles = op.batch * op.heads * -(-rows // block)
+    fill = tiles / (-(-tiles // unit.units) * unit.units)
+    compute = flops / (entry.peak_flops * fraction * fill)
+    return _result(accelerator, compute, op.bytes_read + op.bytes_written)
+
+
+def _gather(op: Gather, accelerator: Accelerator) -> OpTime:
+    dram_bytes = gather_bytes(op, accelerator.memory)
+    if op.table_bytes <= accelerator.cache.capacity_bytes / 2:
+        dram_bytes = op.rows * op.row_bytes  # the table stays in the cache, the dense side streams
+    return _result(accelerator, op.flops / vector_rate(accelerator, op.format), dram_bytes)
+
+
+def _pointwise(op: Pointwise, accelerator: Accelerator) -> OpTime:
+    compute = op.flops / vector_rate(accelerator, op.format)
+    streamed = op.reads + op.writes
+    dram_bytes = streamed if accelerator.matrix_unit is None else pointwise_bytes(op, accelerator)
+    return _result(accelerator, compute, dram_bytes, streamed, accelerator.pointwise)
+
+
+def _lump(op: Lump, accelerator: Accelerator) -> OpTime:
+    if op.duration_s is not None:
+        return OpTime(op.duration_s, op.duration_s, 0.0, 0.0, 0.0, op.bytes_read + op.bytes_written, "replay")
+    compute = 0.0
+    if op.flops:
+        entry = compute_of(accelerator, op.format)
+        compute = op.flops / (entry.peak_flops * entry.achievable)
+    return _result(accelerator, compute, op.bytes_read + op.bytes_written)
+
+
+def _result(
+    accelerator: Accelerator,
+    compute: float,
+    dram_bytes: float,
+    cache_bytes: float = 0.0,
+    bandwidth_fraction: float | None = None,
+) -> OpTime:
+    memory = accelerator.memory
+    dram = dram_bytes / (memory.bandwidth * (bandwidth_fraction or memory.achievable))
+    cache_bandwidth = accelerator.cache.bandwidth
+    cache = cache_bytes / cache_bandwidth if cache_bandwidth and accelerator.matrix_unit is not None else 0.0
+    busy = max(compute, dram, cache)
+    overhead = accelerator.kernel_overhead_s
+    return OpTime(overhead + busy, compute, dram, cache, overhead, dram_bytes, _limit(compute, dram, cache, overhead))
+
+
+def _limit(compute: float, dram: float, cache: float, overhead: float) -> Limit:
+    busy = max(compute, dram, cache)
+    if overhead > busy:
+        return "overhead"
+    if busy == compute:
+        return "compute"
+    return "memory" if busy == dram else "cache"

@@ -1,0 +1,70 @@
+"""DRAM bytes of an op, given what the cache can hold."""
+
+from __future__ import annotations
+
+import math
+
+from sim.device.records import Accelerator, Memory
+from sim.device.tiles import Product
+from sim.ops import BYTES_PER_ELEMENT, Convolution, Gather, Gemm, Pointwise
+
+USABLE_CACHE = 0.5  # share of the cache one op's blocks may fill while the next ones are loaded (double buffering)
+
+
+def gemm_bytes(op: Gemm, accelerator: Accelerator) -> float:
+    """Compulsory traffic, or the tiled product's where the cache is too small for it."""
+    product = Product(op.m, op.n, op.k, op.batch, BYTES_PER_ELEMENT[op.format])
+    reread = reread_bytes(product, accelerator.cache.capacity_bytes * USABLE_CACHE)
+    return op.bytes_read + op.bytes_written + reread
+
+
+def reread_bytes(product: Product, cache_bytes: float) -> float:
+    """Bytes loaded beyond the first time by a product blocked for a cache of S elements.
+
+    Either operand may stay in the cache while the other streams by (no re-reads), or square blocks of √S
+    outputs are formed: loads = 2·m·n·k/√S (Hong & Kung 1981; constant of Smith et al. 2019, arXiv:1702.02017).
+    """
+    m, n, k, size = product.m, product.n, product.k, product.size
+    elements = cache_bytes / size
+    if elements <= 0.0 or min(m * k, k * n, m * n) <= elements:
+        return 0.0
+    blocked = 2.0 * m * n * k / math.sqrt(elements)
+    return product.batch * max(0.0, blocked - (m * k + k * n)) * size
+
+
+def convolution_product(op: Convolution) -> Product:
+    """The implicit product of a convolution (per group): outputs × filters over the receptive field."""
+    taps = op.kernel_h * op.kernel_w
+    outputs = op.n * op.h_out * op.w_out
+    c_in, c_out = op.c_in // op.groups, op.c_out // op.groups
+    size = BYTES_PER_ELEMENT[op.format]
+    if op.direction == "forward":
+        return Product(outputs, c_out, c_in * taps, op.groups, size)
+    if op.direction == "data":
+        inputs, taps_per_input = outputs * op.stride**2, max(1, round(taps / op.stride**2))
+        return Product(inputs, c_in, c_out * taps_per_input, op.groups, size)
+    return Product(c_in * taps, c_out, outputs, op.groups, size)
+
+
+def convolution_bytes(op: Convolution, accelerator: Accelerator) -> float:
+    """Compulsory traffic; filters that overflow the cache are read again for every block of the output they serve."""
+    compulsory = op.bytes_read + op.bytes_written
+    usable = accelerator.cache.capacity_bytes * USABLE_CACHE
+    if usable <= 0.0 or op.weight_bytes <= usable:
+        return compulsory
+    return compulsory + reread_bytes(convolution_product(op), usable) / (op.kernel_h * op.kernel_w)
+
+
+def gather_bytes(op: Gather, memory: Memory) -> float:
+    """Rows padded to whole accesses, each with the cost of starting one; the dense side streams."""
+    padded = math.ceil(op.row_bytes / memory.access_bytes) * memory.access_bytes + memory.random_bytes
+    random_passes = 2 if op.scatter else 1  # a scatter reads and writes the table, a gather only reads it
+    return op.rows * (random_passes * padded + op.row_bytes)
+
+
+def pointwise_bytes(op: Pointwise, accelerator: Accelerator) -> float:
+    """What streams from DRAM: a tensor that fits the usable cache is still there from the op before it."""
+    streamed = op.reads + op.writes
+    if accelerator.cache.bandwidth is None:
+        return streamed
+    return max(0.0, streamed - accelerator.cache.capacity_bytes * USABLE_CACHE)

@@ -1,0 +1,241 @@
+"""The report of one run: what an architect reads in ten seconds, and the same as one JSON object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from sim.plan.records import DeviceMemory
+from sim.report.text import DAY, bar, duration, gib, percent, si, table, three
+from sim.result import SCHEMA_VERSION, Result, TimeToTarget
+
+
+def render(result: Result) -> str:
+    """The answer first, then the time budget, memory, the bottleneck and the levers."""
+    parts = [_answer(result), _budget(result), _memory(result), _bottleneck(result), _notes(result)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _answer(result: Result) -> str:
+    plan, goal, projection = result.plan, result.time_to_target, result.projection
+    where = f"{result.devices:,} x {result.accelerator} ({result.cluster})"
+    if goal is None:
+        head = f"{result.name}: {duration(result.step.time_s)} per step on {where}"
+    else:
+        target = f"an error of {projection.target_error:g}" if projection else "the target"
+        head = f"{result.name}: {duration(goal.seconds)} to {target} on {where}"
+    lines = [head]
+    if projection:
+        lines.append(
+            f"  projected: {si(projection.dataset_units)} units of data ({three(projection.data_scale)}x today), "
+            f"{si(projection.parameters)} parameters"
+        )
+    lines.append(f"  model: {result.workload}, {si(result.parameters)} parameters; {_plan_line(result)}")
+    if goal:
+        lines.append(
+            f"  {goal.steps:,.0f} steps of {duration(result.step.time_s)} at a global batch of {plan.global_batch:,}; "
+            f"one pass over the data takes {duration(goal.days_per_epoch * DAY)}"
+        )
+        lines += _batch_lines(goal, plan.global_batch)
+    return "\n".join(lines)
+
+
+def _batch_lines(goal: TimeToTarget, batch: int) -> list[str]:
+    lines = []
+    if goal.days_per_epoch_full is not None:
+        lines.append(f"  one pass with full sequences: {duration(goal.days_per_epoch_full * DAY)}")
+    if goal.critical_batch is None:
+        lines.append("  no critical batch is known for this domain: time to the target is one pass, a lower bound")
+        return lines
+    critical = goal.critical_batch
+    lines.append(
+        f"  critical batch {critical.samples:,.0f} samples ({critical.measured_at or 'given'}): "
+        f"batch {batch:,} needs {three(1 + batch / critical.samples)}x the samples"
+    )
+    for other, seconds in goal.alternatives:
+        lines.append(
+            f"  with the critical batch {other.samples:,.0f} ({other.measured_at}): {duration(seconds)} to the target"
+        )
+    return lines
+
+
+def _plan_line(result: Result) -> str:
+    plan = result.plan
+    degrees = {
+        "data": plan.data,
+        "tensor": plan.tensor,
+        "pipeline": plan.pipeline,
+        "context": plan.context,
+        "expert": plan.expert,
+    }
+    shown = " x ".join(f"{name} {n}" for name, n in degrees.items() if n > 1) or "one device"
+    text = f"{shown}, sub-batch {plan.sub_batch}"
+    if result.sub_batch is not None:
+        text += f" (chosen; {percent(result.sub_batch.efficiency)} of the best rate per sample)"
+    if plan.sharding != "none":
+        text += f", {plan.sharding} sharded"
+    if plan.recompute != "none":
+        text += f", {plan.recompute} recompute"
+    return text
+
+
+def _budget(result: Result) -> str:
+    step = result.step
+    rows: list[tuple[str, float]] = [
+        ("compute", step.compute_s),
+        ("  of it memory-bound", step.memory_bound_s),
+        ("  of it launching kernels", step.overhead_s),
+        ("exposed communication", step.exposed_communication_s),
+        ("waiting in the pipeline", step.bubble_s),
+        ("waiting for input", step.input_stall_s),
+    ]
+    lines = [f"Step {duration(step.time_s)}"]
+    for name, seconds in rows:
+        share = seconds / step.time_s
+        if seconds > 0 or not name.startswith(" "):
+            mark = bar(share) if not name.startswith(" ") else ""
+            lines.append(
+                f"  {name:<26} {duration(seconds) if seconds else '0':>10} {percent(share):>7}  {mark}".rstrip()
+            )
+    lines.append(
+        f"  mfu {percent(result.mfu)} (model FLOPs over peak), hfu {percent(result.hfu)} (executed FLOPs over peak)"
+    )
+    return "\n".join(lines)
+
+
+def _memory(result: Result) -> str:
+    full = result.fullest
+    head = (
+        f"Memory of the fullest devices ({full.name}, {full.count:,} of {result.devices:,}): "
+        f"{gib(full.total_bytes)} of {gib(full.capacity_bytes)}"
+    )
+    lines = [head + ("" if full.fits else "  DOES NOT FIT")]
+    for kind, nbytes in full.bytes_by_kind.items():
+        if nbytes > 0:
+            lines.append(f"  {kind:<26} {gib(nbytes):>10}  {bar(nbytes / full.capacity_bytes)}")
+    return "\n".join(lines)
+
+
+def _bottleneck(result: Result) -> str:
+    bottleneck = result.bottleneck
+    lines = [f"Bottleneck: {bottleneck.limit}. {bottleneck.statement}"]
+    if bottleneck.levers:
+        lines.append("What would help most:")
+        lines += [f"  {lever.change:<34} {lever.effect}" for lever in bottleneck.levers]
+    return "\n".join(lines)
+
+
+def _notes(result: Result) -> str:
+    lines = [f"input: {text}" for text in result.provenance.inputs]
+    lines += [f"extrapolated: {text}" for text in result.extrapolated]
+    return "\n".join(lines)
+
+
+def to_json(result: Result) -> dict[str, Any]:
+    """The object `run --json` prints: SI numbers with the unit in the key, null with a reason where no model exists."""
+    body: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "scenario": {
+            "name": result.name,
+            "description": result.description,
+            "workload": result.workload,
+            "parameters": result.parameters,
+            "active_parameters": result.active_parameters,
+            "accelerator": result.accelerator,
+            "cluster": result.cluster,
+            "devices": result.devices,
+        },
+        "projection": asdict(result.projection) if result.projection else None,
+        "plan": _plan_json(result),
+        "memory": {
+            "devices": [_device_json(device) for device in result.memory],
+            "per_device": _device_json(result.fullest),
+        },
+        "step": _step_json(result),
+        "time_to_target": _goal_json(result.time_to_target),
+        "energy": asdict(result.energy) if result.energy else None,
+        "cost": asdict(result.cost) if result.cost else None,
+        "bottleneck": asdict(result.bottleneck),
+        "extrapolated": list(result.extrapolated),
+        "provenance": asdict(result.provenance),
+    }
+    for key, reason in result.missing.items():
+        body[f"{key}_reason"] = reason
+    return body
+
+
+def _plan_json(result: Result) -> dict[str, Any]:
+    plan = result.plan
+    body: dict[str, Any] = {
+        "devices": plan.devices,
+        "data_parallel": plan.data,
+        "tensor_parallel": plan.tensor,
+        "pipeline_parallel": plan.pipeline,
+        "context_parallel": plan.context,
+        "expert_parallel": plan.expert,
+        "sub_batch": plan.sub_batch,
+        "global_batch": plan.global_batch,
+        "micro_batches": plan.micro_batches,
+    }
+    rest = asdict(plan)
+    for key in ("data", "tensor", "pipeline", "context", "expert"):
+        rest.pop(key)
+    chosen = asdict(result.sub_batch) | {"efficiency": result.sub_batch.efficiency} if result.sub_batch else None
+    return body | rest | {"sub_batch_choice": chosen}
+
+
+def _device_json(device: DeviceMemory) -> dict[str, Any]:
+    kinds: Mapping[str, float] = device.bytes_by_kind
+    return {
+        "name": device.name,
+        "count": device.count,
+        **{f"{kind}_bytes": nbytes for kind, nbytes in kinds.items()},
+        "total_bytes": device.total_bytes,
+        "capacity_bytes": device.capacity_bytes,
+        "fits": device.fits,
+    }
+
+
+def _step_json(result: Result) -> dict[str, Any]:
+    body = {k: v for k, v in asdict(result.step).items() if k != "slices"}
+    body["communication_s"] = dict(result.step.communication_s)
+    return body | {
+        "mfu": result.mfu,
+        "hfu": result.hfu,
+        "mfu_definition": "model FLOPs (attention counted full, no recompute) / (step time x devices x dense peak)",
+        "hfu_definition": "executed FLOPs (recompute and causal attention as run) / (step time x devices x dense peak)",
+    }
+
+
+def _goal_json(goal: TimeToTarget | None) -> dict[str, Any] | None:
+    if goal is None:
+        return None
+    body = asdict(goal)
+    body["alternatives"] = [{"critical_batch": asdict(c), "seconds": s} for c, s in goal.alternatives]
+    if goal.p50_s is None:
+        body["p05_s_reason"] = "no campaign with failures was simulated, so there is no band"
+    return body
+
+
+def comparison(results: list[Result], base: Result) -> str:
+    """Results side by side, with the ratio to the first and what causes it."""
+    rows = []
+    for result in results:
+        goal = result.time_to_target
+        rows.append(
+            [
+                result.name,
+                f"{result.devices:,} x {result.accelerator}",
+                duration(goal.seconds) if goal else "-",
+                duration(result.step.time_s),
+                f"{base.step.time_s / result.step.time_s:.2f}x",
+                percent(result.step.compute_s / result.step.time_s),
+                percent(result.step.exposed_communication_s / result.step.time_s),
+                percent(result.mfu),
+                gib(result.fullest.total_bytes),
+                result.bottleneck.limit,
+            ]
+        )
+    header = ["scenario", "devices", "to target", "step", "speed", "compute", "exposed", "mfu", "memory", "limit"]
+    return table(header, rows, left=2)

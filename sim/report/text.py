@@ -1,0 +1,67 @@
+"""Small pieces of a terminal report: tables, bars, durations. Plain text; styling belongs to the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+MINUTE: Final = 60.0
+HOUR: Final = 3600.0
+DAY: Final = 86400.0
+YEAR: Final = 365.25 * DAY
+_PREFIXES: Final = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit a person would use, three digits."""
+    for size, unit in ((YEAR, "years"), (DAY, "days"), (HOUR, "h"), (MINUTE, "min"), (1.0, "s"), (1e-3, "ms")):
+        if seconds >= size:
+            return f"{three(seconds / size)} {unit}"
+    return f"{three(seconds / 1e-6)} us"
+
+
+def three(value: float) -> str:
+    """Three significant digits, thousands separated, no exponent below a million million."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 1e12 or abs(value) < 1e-3:
+        return f"{value:.3g}"
+    digits = max(0, 2 - len(str(int(abs(value)))) + (1 if abs(value) >= 1 else 2))
+    return f"{float(f'{value:.3g}'):,.{digits}f}"
+
+
+def si(value: float, unit: str = "") -> str:
+    """Value with an SI prefix: 23.8 G, 41.5 TB."""
+    for size, prefix in _PREFIXES:
+        if abs(value) >= size:
+            return f"{three(value / size)} {prefix}{unit}".rstrip()
+    return f"{three(value)} {unit}".rstrip()
+
+
+def gib(nbytes: float) -> str:
+    """Bytes in GiB."""
+    return f"{three(nbytes / 2**30)} GiB"
+
+
+def percent(fraction: float, signed: bool = False) -> str:
+    """A fraction in percent, one decimal below ten."""
+    value = 100.0 * fraction
+    return f"{value:{'+' if signed else ''}.{1 if abs(value) < 9.95 else 0}f} %"
+
+
+def bar(fraction: float, width: int = 30) -> str:
+    """A bar of `width` characters, filled to `fraction`."""
+    filled = round(max(0.0, min(1.0, fraction)) * width)
+    return "█" * filled + "·" * (width - filled)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1, indent: str = "") -> str:
+    """Columns as wide as their cells; the first `left` columns flush left, the others right."""
+    cells = [list(header), *[list(row) for row in rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+
+    def line(row: Sequence[str]) -> str:
+        parts = [c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
+        return indent + "  ".join(parts).rstrip()
+
+    return "\n".join([line(header), indent + "  ".join("-" * w for w in widths), *map(line, rows)])

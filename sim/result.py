@@ -1,0 +1,104 @@
+"""The frozen result of one simulation. Everything below (`study`, `report`, `cli`) only reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from sim.engine.records import Step
+from sim.errors import Lever
+from sim.plan.records import DeviceMemory, Plan
+from sim.plan.sub_batch import SubBatch
+from sim.scaling import CriticalBatch, Projection
+
+SCHEMA_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TimeToTarget:
+    """Time to the target (s) and what it is made of.
+
+    `seconds` counts the samples the global batch needs, E_min·(1 + B/B_c); `days_per_epoch` one pass over the data
+    as the domain counts samples; `days_per_epoch_full` the same pass when every unrolled step is a unit of data.
+    """
+
+    seconds: float
+    steps: float
+    samples: float
+    days_per_epoch: float
+    days_per_epoch_full: float | None
+    critical_batch: CriticalBatch | None
+    alternatives: tuple[tuple[CriticalBatch, float], ...] = ()  # other published critical batches → seconds
+    p05_s: float | None = None
+    p50_s: float | None = None
+    p95_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """Energy to the target (J), of all devices, and the mean power of one (W)."""
+
+    target_j: float
+    step_j: float
+    mean_device_w: float
+    by_kind: Mapping[str, float]  # J per step: arithmetic, memory, link, idle
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Price of the devices (USD) and the share of their life the training takes."""
+
+    devices_usd: float
+    device_hours: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bottleneck:
+    """What limits the step, in a word and a sentence, and what would help most."""
+
+    limit: str  # compute, memory, communication, bubble, overhead, input
+    statement: str
+    levers: tuple[Lever, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What the result rests on."""
+
+    version: str
+    sources: tuple[str, ...]
+    inputs: tuple[str, ...]  # published figures that stand in for a model
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One answer. A part that is None has its reason in `missing`."""
+
+    name: str
+    description: str
+    workload: str
+    accelerator: str
+    cluster: str
+    devices: int
+    parameters: float
+    active_parameters: float
+    projection: Projection | None
+    plan: Plan
+    sub_batch: SubBatch | None
+    memory: tuple[DeviceMemory, ...]
+    step: Step
+    mfu: float
+    hfu: float
+    time_to_target: TimeToTarget | None
+    energy: Energy | None
+    cost: Cost | None
+    bottleneck: Bottleneck
+    extrapolated: tuple[str, ...]
+    provenance: Provenance
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def fullest(self) -> DeviceMemory:
+        """The class of devices with the most memory in use."""
+        return max(self.memory, key=lambda m: m.total_bytes)

@@ -1,0 +1,298 @@
+"""How right foretrain is: predicted against measured, per published set, beside a null model.
+
+A `ValidationSet` says how a row of a CSV becomes a scenario: ordered rules, each a condition on cells (regular
+expressions) and the scenario fields it sets.  A rule with an `assume` text is a stated assumption: rows it touches are
+reported apart from rows with every field printed.  Rows that cannot be expressed are listed with the reason.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean, median
+from typing import Final, Literal
+
+Row = Mapping[str, str]
+Quantity = Literal["run", "collective", "ops", "model", "scaling", "trends"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Where every cell of `when` matches its pattern, set fields; `{column}` and named groups are filled in."""
+
+    when: Mapping[str, str]
+    assign: Mapping[str, object]
+    assume: str = ""
+    skip: str = ""  # the row cannot be expressed: the reason
+
+    def match(self, row: Row) -> dict[str, str] | None:
+        """Named groups of the match, or None."""
+        groups: dict[str, str] = {}
+        for column, pattern in self.when.items():
+            found = re.fullmatch(pattern, row.get(column, "") or "")
+            if found is None:
+                return None
+            groups |= {k: v for k, v in found.groupdict().items() if v is not None}
+        return groups
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A measured column and what it is compared with: a field of the outcome, times `scale`."""
+
+    column: str
+    field: str  # step_time_s, samples_per_s, units_per_s_per_device, mfu, memory_bytes, seconds
+    scale: float = 1.0
+
+    @property
+    def higher_is_faster(self) -> bool:
+        """Whether the relative error in time has the opposite sign."""
+        return self.field not in {"step_time_s", "memory_bytes", "seconds"}
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationSet:
+    """A published set: its rows and how a row becomes a scenario (`template` plus what `rules` assign)."""
+
+    name: str
+    quantity: Quantity
+    template: Mapping[str, object]
+    rules: tuple[Rule, ...]
+    measures: tuple[Measure, ...]
+    rows: tuple[Row, ...]
+    group: str = ""  # column that names the published set a row belongs to
+    printed: Mapping[str, str] | None = None  # cells a row must show for "every field printed"
+    excluded: Mapping[str, str] | None = None  # group → why it is left out of the averages
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A row ready to be simulated: overrides by path, the assumptions they rest on, what was measured."""
+
+    id: str
+    group: str
+    row: Row
+    overrides: Mapping[str, object]
+    assumptions: tuple[str, ...]
+    measure: Measure | None
+    measured: float | None
+    skip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a simulation of a row gives: every comparable field, and what the null model needs."""
+
+    fields: Mapping[str, float]
+    accelerator: str
+    ideal_s: float  # model FLOPs / (devices · peak): the null model's time at utilisation 1
+    compute_share: float  # of the step, for refitting a chip's achievable fraction
+    fits: bool
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One row: measured and predicted in the measured unit; `error` is relative in time (positive: too slow)."""
+
+    id: str
+    group: str
+    measured: float
+    predicted: float
+    error: float
+    assumptions: tuple[str, ...]
+    accelerator: str
+    time_over_ideal: float  # measured time / null model's time at utilisation 1
+    compute_share: float
+    fits: bool
+    status: str = "ok"
+    memory_measured: float | None = None
+    memory_predicted: float | None = None
+
+    @property
+    def printed(self) -> bool:
+        """Whether every field the simulation needed was printed in the source."""
+        return not self.assumptions
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A row that could not be compared, and why."""
+
+    id: str
+    group: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Errors of one set, beside the null model (one utilisation per accelerator, fitted on these very rows)."""
+
+    name: str
+    rows: tuple[Comparison, ...]
+    skipped: tuple[Skipped, ...]
+    mean_abs_error: float
+    median_abs_error: float
+    p90_abs_error: float
+    bias: float
+    null_mean_abs_error: float
+    skill: float | None
+    worst: str
+
+
+def requests(spec: ValidationSet, rows: Iterable[Row] | None = None) -> list[Request]:
+    """Turn rows into requests by the set's rules."""
+    return [_request(spec, row, index) for index, row in enumerate(spec.rows if rows is None else rows)]
+
+
+def _request(spec: ValidationSet, row: Row, index: int) -> Request:
+    row = {k: (v or "").strip() for k, v in row.items() if k}
+    overrides: dict[str, object] = {}
+    assumptions: list[str] = []
+    skip = ""
+    for rule in spec.rules:
+        groups = rule.match(row)
+        if groups is None:
+            continue
+        overrides |= {path: _fill(value, {**row, **groups}) for path, value in rule.assign.items()}
+        if rule.assume:
+            assumptions.append(rule.assume.format(**row))
+        skip = skip or rule.skip.format(**row)
+    found = next(((m, v) for m in spec.measures if (v := _number(row.get(m.column, ""))) is not None), None)
+    if not skip and found is None and row.get("status", "ok") == "ok":
+        skip = "no measured value"
+    for column, pattern in (spec.printed or {}).items():
+        if not re.fullmatch(pattern, row.get(column, "")):
+            assumptions.append(f"{column} is {row.get(column) or 'empty'}")
+    measure, value = found if found else (None, None)
+    scaled = value * measure.scale if measure is not None and value is not None else None
+    name = row.get("id") or f"{spec.name}:{index + 1}"
+    group = row.get(spec.group, "") or spec.name
+    return Request(name, group, row, overrides, tuple(assumptions), measure, scaled, skip)
+
+
+_CELL: Final = re.compile(r"\{(\w+)\}")
+
+
+def _fill(value: object, cells: Mapping[str, str]) -> object:
+    """`"{column}"` becomes the cell (a number if it is one); a cell inside a text is inserted."""
+    if isinstance(value, Mapping):
+        return {key: _fill(item, cells) for key, item in value.items()}
+    if not isinstance(value, str):
+        return value
+    whole = _CELL.fullmatch(value)
+    if whole:
+        cell = cells.get(whole[1], "")
+        number = _number(cell)
+        return cell if number is None else int(number) if number.is_integer() else number
+    return _CELL.sub(lambda match: cells.get(match[1], ""), value)
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text.replace(",", ""))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value > 0 else None
+
+
+def compare(request: Request, simulate: Callable[[Request], Outcome | str]) -> Comparison | Skipped:
+    """Simulate one request; a text instead of an outcome is the reason it could not be simulated."""
+    if request.skip:
+        return Skipped(request.id, request.group, request.skip)
+    outcome = simulate(request)
+    if isinstance(outcome, str):
+        return Skipped(request.id, request.group, outcome)
+    memory = _number(request.row.get("mem_gib_per_dev", ""))
+    measure, measured = request.measure, request.measured
+    if measure is None or measured is None:
+        predicted = error = over = math.nan
+        measured = math.nan
+    else:
+        predicted = outcome.fields[measure.field]
+        ratio = measured / predicted if measure.higher_is_faster else predicted / measured
+        error = ratio - 1.0
+        time_s = outcome.fields.get("step_time_s", predicted) / ratio
+        over = time_s / outcome.ideal_s if outcome.ideal_s else math.nan
+    return Comparison(
+        id=request.id,
+        group=request.group,
+        measured=measured,
+        predicted=predicted,
+        error=error,
+        assumptions=request.assumptions,
+        accelerator=outcome.accelerator,
+        time_over_ideal=over,
+        compute_share=outcome.compute_share,
+        fits=outcome.fits,
+        status=request.row.get("status", "ok") or "ok",
+        memory_measured=memory * 2**30 if memory is not None else None,
+        memory_predicted=outcome.fields.get("memory_bytes"),
+    )
+
+
+def null_errors(rows: Sequence[Comparison]) -> list[float]:
+    """Relative errors in time of one utilisation per accelerator (the median, fitted on these very rows)."""
+    by_chip: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        by_chip[row.accelerator].append(row.time_over_ideal)
+    level = {chip: median(values) for chip, values in by_chip.items()}
+    return [level[row.accelerator] / row.time_over_ideal - 1.0 for row in rows]
+
+
+def summarise(name: str, rows: Sequence[Comparison], skipped: Sequence[Skipped] = ()) -> Summary:
+    """Errors over the rows that have a measured time."""
+    timed = [row for row in rows if math.isfinite(row.error) and row.status == "ok"]
+    if not timed:
+        nan = math.nan
+        return Summary(name, tuple(rows), tuple(skipped), nan, nan, nan, nan, nan, None, "")
+    sizes = sorted(abs(row.error) for row in timed)
+    null = mean(map(abs, null_errors(timed))) if all(math.isfinite(r.time_over_ideal) for r in timed) else math.nan
+    worst = max(timed, key=lambda row: abs(row.error))
+    return Summary(
+        name=name,
+        rows=tuple(rows),
+        skipped=tuple(skipped),
+        mean_abs_error=mean(sizes),
+        median_abs_error=median(sizes),
+        p90_abs_error=percentile(sizes, 0.9),
+        bias=mean(row.error for row in timed),
+        null_mean_abs_error=null,
+        skill=1.0 - mean(sizes) / null if null and math.isfinite(null) else None,
+        worst=worst.id,
+    )
+
+
+def percentile(ordered: Sequence[float], fraction: float) -> float:
+    """Linear interpolation between the two nearest of the ordered values."""
+    place = fraction * (len(ordered) - 1)
+    low = math.floor(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (place - low) * (ordered[high] - ordered[low])
+
+
+def leave_one_set_out(rows: Sequence[Comparison]) -> dict[str, float]:
+    """Mean absolute error of each group when its chip's achievable fraction is refitted on the other groups only.
+
+    One factor per chip stretches the compute share of every step; its value is the median over the other groups' rows
+    of what each row asks for.  A chip seen in one group only keeps its catalogue value.
+    """
+    timed = [row for row in rows if math.isfinite(row.error) and row.status == "ok"]
+    result: dict[str, float] = {}
+    for group in sorted({row.group for row in timed}):
+        errors = []
+        for row in (r for r in timed if r.group == group):
+            others = [_wanted(r) for r in timed if r.group != group and r.accelerator == row.accelerator]
+            factor = median(others) if others else 1.0
+            errors.append(abs((1.0 + row.error) * (1.0 + (factor - 1.0) * row.compute_share) - 1.0))
+        result[group] = mean(errors)
+    return result
+
+
+def _wanted(row: Comparison) -> float:
+    """Factor on the compute share that would make this row exact."""
+    return 1.0 + (1.0 / (1.0 + row.error) - 1.0) / max(row.compute_share, 0.05)

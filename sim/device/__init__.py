@@ -1,5 +1,6 @@
 """Accelerators as data, and the time and energy of an op on one of them."""
 
+from sim.device.energy import default_power, op_energy, ops_energy
 from sim.device.records import (
     Accelerator,
     Cache,
@@ -15,7 +16,7 @@ from sim.device.records import (
     TileShape,
 )
 from sim.device.roofline import ridge_point, roofline_time
-from sim.device.timing import compute_of, op_time, time_ops, vector_rate
+from sim.device.timing import clock, compute_of, op_time, sparse, time_ops, vector_rate
 
 __all__ = [
     "Accelerator",
@@ -30,10 +31,15 @@ __all__ = [
     "Power",
     "Source",
     "TileShape",
+    "clock",
     "compute_of",
+    "default_power",
+    "op_energy",
     "op_time",
+    "ops_energy",
     "ridge_point",
     "roofline_time",
+    "sparse",
     "time_ops",
     "vector_rate",
 ]

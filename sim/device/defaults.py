@@ -63,7 +63,9 @@ class Generation:
     source: str
 
 
-def _gpu(units: int, tile_k: int, alignment: tuple[tuple[int, float], ...], convolution: float) -> MatrixUnit:
+def _gpu(
+    units: int, tile_k: int, alignment: tuple[tuple[int, float], ...], convolution: float, multicast: float = 1.0
+) -> MatrixUnit:
     return MatrixUnit(
         units=units,
         tile_m=256,
@@ -73,6 +75,7 @@ def _gpu(units: int, tile_k: int, alignment: tuple[tuple[int, float], ...], conv
         max_split_k=16,
         ramp_k=64.0,
         alignment=alignment,
+        multicast=multicast,
         convolution=convolution,
     )
 
@@ -116,16 +119,16 @@ GENERATIONS: Final[Mapping[str, Generation]] = MappingProxyType(
             FusedAttention(0.75, 0.62), 0.9, 32, 64, "no MAMF row; between A100 and H100",
         ),
         "hopper": Generation(
-            _gpu(132, 64, AMPERE_ALIGNMENT, 0.75), _formats(0.803, fp8=0.709), 0.90, 0.80, 3.5e-6,
+            _gpu(132, 64, AMPERE_ALIGNMENT, 0.75, 2.0), _formats(0.803, fp8=0.709), 0.90, 0.80, 3.5e-6,
             FusedAttention(0.72, 0.56, 22.0), 0.88, 32, 64,
             f"{MAMF}: 794.5 of 989, fp8 1402.6 of 1979; FlashAttention-3 figures 5-6",
         ),
         "blackwell": Generation(
-            _gpu(148, 64, AMPERE_ALIGNMENT, 0.75), _formats(0.776, fp8=0.763), 0.90, 0.80, 3.5e-6,
+            _gpu(148, 64, AMPERE_ALIGNMENT, 0.75, 2.0), _formats(0.776, fp8=0.763), 0.90, 0.80, 3.5e-6,
             FusedAttention(0.66, 0.50, 22.0), 0.88, 32, 64, f"{MAMF}: 1745 of 2250, fp8 3432.5 of 4500",
         ),
         "blackwell_ultra": Generation(
-            _gpu(148, 64, AMPERE_ALIGNMENT, 0.75), _formats(0.786, fp8=0.745), 0.90, 0.80, 3.5e-6,
+            _gpu(148, 64, AMPERE_ALIGNMENT, 0.75, 2.0), _formats(0.786, fp8=0.745), 0.90, 0.80, 3.5e-6,
             FusedAttention(0.66, 0.50, 22.0), 0.88, 32, 64, f"{MAMF}: B300 1769 of 2250, fp8 3353.3 of 4500",
         ),
         "cdna1": Generation(

@@ -47,6 +47,7 @@ class MatrixUnit:
     max_split_k: int = 1  # a product with few tiles may be cut along k into at most so many parts
     ramp_k: float = 0.0  # prologue and epilogue of one tile, as steps of k
     alignment: tuple[tuple[int, float], ...] = ()  # (row bytes divide by, efficiency), best first; empty: no loss
+    multicast: float = 1.0  # neighbouring tiles that share one load from the cache (clusters of Hopper and later)
     convolution: float = 1.0  # what an implicit-GEMM convolution keeps of a plain product's rate
 
 
@@ -91,7 +92,7 @@ class Power:
     dram_byte_j: float = 0.0
     cache_byte_j: float = 0.0
     link_byte_j: float = 0.0
-    cap_w: float | None = None
+    cap_w: float | None = None  # a limit set below peak_w: the clock drops
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,7 @@ class OpTime:
     overhead_s: float
     dram_bytes: float
     limit: Literal["compute", "memory", "cache", "overhead", "replay", "communication"]
+    cache_bytes: float = 0.0  # through the last-level cache
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ def _tiled(product: Product, unit: MatrixUnit, rate: float, shape: TileShape, sp
     k_part = math.ceil(product.k / split / unit.tile_k) * unit.tile_k
     per_tile = 2.0 * shape.m * shape.n * (k_part + unit.ramp_k)
     compute_s = waves * per_tile / (rate / unit.units * shape.efficiency)
-    loads = tiles * (min(shape.m, product.m) + min(shape.n, product.n)) * k_part * product.size
+    loads = tiles * (min(shape.m, product.m) + min(shape.n, product.n)) * k_part * product.size / unit.multicast
     outputs = product.batch * product.m * product.n
     partial = 2.0 * split * outputs * PARTIAL_SUM_BYTES if split > 1 else 0.0
     return TileTime(compute_s, loads + outputs * product.size + partial, shape, split, tiles)

@@ -11,6 +11,7 @@ overhead t = max(F/(peak·f), B/(bandwidth·f)) exactly (paper, §5 and Table 4)
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Literal
 
@@ -85,6 +86,26 @@ def vector_rate(accelerator: Accelerator, number_format: Format) -> float:
     return best if accelerator.matrix_unit is None else best / 16.0
 
 
+def clock(accelerator: Accelerator) -> float:
+    """Clock under a power cap, relative to the clock at full power: s = ((cap − idle)/(peak − idle))^(1/3).
+
+    Dynamic power is C·V²·f with V in proportion to f, so it falls with the cube of the clock.
+    """
+    power = accelerator.power
+    if power is None or power.cap_w is None or power.cap_w >= power.peak_w:
+        return 1.0
+    return max(1e-3, (power.cap_w - power.idle_w) / (power.peak_w - power.idle_w)) ** (1.0 / 3.0)
+
+
+def sparse(accelerator: Accelerator) -> Accelerator:
+    """The same chip multiplying structured-sparse operands: matrix peaks times its `sparsity` speed-up."""
+    compute = {
+        name: replace(entry, peak_flops=entry.peak_flops * accelerator.sparsity) if entry.matrix else entry
+        for name, entry in accelerator.compute.items()
+    }
+    return replace(accelerator, compute=compute)
+
+
 @lru_cache(maxsize=256)
 def _timer(accelerator: Accelerator) -> _Timer:
     return _Timer(accelerator)
@@ -154,7 +175,7 @@ def _product(
     kept: float = 1.0,
 ) -> OpTime:
     entry = compute_of(accelerator, number_format)
-    rate = entry.peak_flops * entry.achievable * accelerator.sustained * kept
+    rate = entry.peak_flops * entry.achievable * accelerator.sustained * clock(accelerator) * kept
     if not entry.matrix:  # vector units have no tile to fill
         compute = 2.0 * product.batch * product.m * product.n * product.k / rate
         return _result(accelerator, compute, dram_bytes)
@@ -169,13 +190,14 @@ def _attention(op: Attention, accelerator: Accelerator, unit: MatrixUnit) -> OpT
     """
     entry = compute_of(accelerator, op.format)
     kernel = accelerator.attention
-    fraction = entry.achievable * accelerator.sustained
+    fraction = entry.achievable
     flops, block = op.executed_flops, 128
     if kernel is not None:
         block = kernel.block
         width = (op.head_dim + (op.v_head_dim or op.head_dim)) / 2
         fraction = kernel.backward if op.backward else kernel.forward
-        fraction *= accelerator.sustained * width / (width + kernel.softmax_dim)
+        fraction *= width / (width + kernel.softmax_dim)
+    fraction *= accelerator.sustained * clock(accelerator)
     if op.causal:
         flops *= min(2.0, 1.0 + block / op.kv_len)
     rows = op.kv_len if op.backward else op.q_len
@@ -222,7 +244,8 @@ def _result(
     cache = cache_bytes / cache_bandwidth if cache_bandwidth and accelerator.matrix_unit is not None else 0.0
     busy = max(compute, dram, cache)
     overhead = accelerator.kernel_overhead_s
-    return OpTime(overhead + busy, compute, dram, cache, overhead, dram_bytes, _limit(compute, dram, cache, overhead))
+    limit = _limit(compute, dram, cache, overhead)
+    return OpTime(overhead + busy, compute, dram, cache, overhead, dram_bytes, limit, cache_bytes or dram_bytes)
 
 
 def _limit(compute: float, dram: float, cache: float, overhead: float) -> Limit:

@@ -1,0 +1,91 @@
+"""Energy of an op: arithmetic by format, movement by level, idle power over the time.
+
+E = e_flop(format)·FLOPs + e_dram·DRAM bytes + e_cache·cache bytes + P_idle·t
+
+Defaults follow the two-level rule: the energy of one FLOP is what is left of the board's power at full rate once idle
+power and full memory traffic are taken off, so that a full-rate product draws the board's peak power.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from sim.device.records import Accelerator, Compute, Memory, OpEnergy, OpTime, Power
+from sim.device.timing import op_time
+from sim.ops import Attention, Collective, Format, Lump, Op
+
+PICO: Final = 1e-12
+BITS_PER_BYTE: Final = 8.0
+
+DRAM_PJ_PER_BIT: Final[Mapping[str, float]] = MappingProxyType(
+    {
+        "GDDR5": 14.0,  # O'Connor et al., MICRO-50 (2017)
+        "GDDR6": 7.5,  # Micron, Ultra-Bandwidth Solutions
+        "HBM2": 3.97,  # O'Connor et al., MICRO-50 (2017): activate 1.21 + transfer 2.54 + I/O 0.22
+        "HBM2E": 6.0,  # Micron, average device power with interposer I/O
+        "HBM3": 4.5,  # DeepFlow, H100 configuration
+        "HBM3E": 4.5,  # as HBM3
+    }
+)
+CACHE_PJ_PER_BIT: Final = 0.13  # SRAM of 7-12 nm, DeepFlow configurations
+IDLE_SHARE: Final = 0.12  # of board power: A100 and H100 idle at 0.10-0.17
+
+
+def default_power(
+    peak_w: float,
+    compute: Mapping[Format, Compute],
+    memory: Memory,
+    dram_pj_per_bit: float = DRAM_PJ_PER_BIT["HBM3"],
+    idle_w: float | None = None,
+) -> Power:
+    """e_flop = (P_peak − P_idle − bandwidth·e_dram) / (peak·achievable), by format (J)."""
+    idle = IDLE_SHARE * peak_w if idle_w is None else idle_w
+    dram_byte_j = dram_pj_per_bit * BITS_PER_BYTE * PICO
+    dynamic_w = max(0.2 * peak_w, peak_w - idle - memory.bandwidth * memory.achievable * dram_byte_j)
+    flop_j = {name: dynamic_w / (entry.peak_flops * entry.achievable) for name, entry in compute.items()}
+    return Power(peak_w, idle, flop_j, dram_byte_j, CACHE_PJ_PER_BIT * BITS_PER_BYTE * PICO)
+
+
+def op_energy(op: Op, accelerator: Accelerator) -> OpEnergy:
+    """Energy of one execution; zero throughout for a chip whose power is not known."""
+    power = accelerator.power
+    if power is None or isinstance(op, Collective):
+        return OpEnergy(0.0, 0.0, 0.0, 0.0)
+    time = op_time(op, accelerator)
+    return OpEnergy(
+        arithmetic_j=executed_flops(op) * flop_energy(op.format, power),
+        cache_j=time.cache_bytes * power.cache_byte_j,
+        dram_j=time.dram_bytes * power.dram_byte_j,
+        idle_j=time.seconds * power.idle_w,
+    )
+
+
+def ops_energy(ops: Iterable[Op], accelerator: Accelerator) -> OpEnergy:
+    """Energy of all ops, each `count` times."""
+    arithmetic = cache = dram = idle = 0.0
+    for op in ops:
+        energy = op_energy(op, accelerator)
+        arithmetic += op.count * energy.arithmetic_j
+        cache += op.count * energy.cache_j
+        dram += op.count * energy.dram_j
+        idle += op.count * energy.idle_j
+    return OpEnergy(arithmetic, cache, dram, idle)
+
+
+def executed_flops(op: Op) -> float:
+    """FLOPs that run: the causal half, the recomputed scores."""
+    return op.executed_flops if isinstance(op, Attention) else op.flops
+
+
+def flop_energy(number_format: Format, power: Power) -> float:
+    """J per FLOP of a format; of the most costly format listed where this one is not."""
+    return power.flop_j.get(number_format) or max(power.flop_j.values(), default=0.0)
+
+
+def average_power(op: Op, time: OpTime, energy: OpEnergy) -> float:
+    """Power while the op runs (W); a replayed or empty op of no duration draws none."""
+    if time.seconds <= 0.0 or (isinstance(op, Lump) and not op.flops):
+        return 0.0
+    return energy.total_j / time.seconds

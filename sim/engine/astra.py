@@ -67,7 +67,9 @@ def _ring_ns(dim: AstraDimension, system: AstraSystem, kind: Kind, nbytes: int) 
     piece = nbytes if kind == "all_gather" else nbytes // dim.npus
     steps = (dim.npus - 1) * (2 if kind == "all_reduce" else 1)
     reduced = 0 if kind == "all_gather" else dim.npus - 1
-    return steps * dim.message_ns(piece, 1) + (steps + 1) * system.endpoint_delay_ns + reduced * _memory_ns(system, piece)
+    return (
+        steps * dim.message_ns(piece, 1) + (steps + 1) * system.endpoint_delay_ns + reduced * _memory_ns(system, piece)
+    )
 
 
 def _direct_ns(dim: AstraDimension, system: AstraSystem, kind: Kind, nbytes: int) -> int:
@@ -106,7 +108,9 @@ def _algorithm(system: AstraSystem, kind: Kind, index: int, dims: int) -> str:
     return names[index]
 
 
-def _stages(dims: tuple[AstraDimension, ...], system: AstraSystem, kind: Kind, nbytes: int) -> Iterator[tuple[int, int]]:
+def _stages(
+    dims: tuple[AstraDimension, ...], system: AstraSystem, kind: Kind, nbytes: int
+) -> Iterator[tuple[int, int]]:
     """(dimension, ns) of every stage one chunk of `nbytes` passes."""
 
     def stage(index: int, what: Kind, size: int) -> tuple[int, int]:
@@ -193,6 +197,12 @@ def aware_all_reduce(dim: AstraDimension, system: AstraSystem, nbytes: int) -> M
     links = Links([dim.bytes_per_ns] * count, [dim.latency_ns] * count)
     phases = _aware_phases(dim, algorithm, ceil(nbytes / chunks))
     return simulate_messages(
-        phases, dim.npus, links, chunks=chunks, active=system.active, forwarding="store_and_forward",
-        endpoint_delay=system.endpoint_delay_ns, whole=True,
+        phases,
+        dim.npus,
+        links,
+        chunks=chunks,
+        active=system.active,
+        forwarding="store_and_forward",
+        endpoint_delay=system.endpoint_delay_ns,
+        whole=True,
     )

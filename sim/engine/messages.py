@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import floor
 from typing import Literal, NamedTuple
 
@@ -146,7 +147,7 @@ class _Simulation:
                 self.done(rank)
                 return
             for message in program.sends[phase][rank]:
-                self.transmit(message, lambda m=message: self.receive(chunk, m.target, phase))  # type: ignore[misc]
+                self.transmit(message, partial(self.receive, chunk, message.target, phase))
             if program.expected[phase][rank]:
                 break
         self._go_on_if_complete(chunk, rank)
@@ -205,9 +206,7 @@ def simulate_messages(
     return MessageRun(max(finished), tuple(finished), tuple(simulation.busy), next(simulation.env._eid))
 
 
-def ring_with_slow_links(
-    send_s: Sequence[float], latency_s: float, steps: int
-) -> float:
+def ring_with_slow_links(send_s: Sequence[float], latency_s: float, steps: int) -> float:
     """Time of a ring of `steps` steps whose rank r needs `send_s[r]` per send: the max-plus recursion
     e = s + d;  s' = max(e, e[r−1] + α)  (a rank sends again when its link is free and the piece has come).
     """

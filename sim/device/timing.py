@@ -10,6 +10,7 @@ overhead t = max(F/(peak·f), B/(bandwidth·f)) exactly (paper, §5 and Table 4)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
@@ -94,7 +95,8 @@ def clock(accelerator: Accelerator) -> float:
     power = accelerator.power
     if power is None or power.cap_w is None or power.cap_w >= power.peak_w:
         return 1.0
-    return max(1e-3, (power.cap_w - power.idle_w) / (power.peak_w - power.idle_w)) ** (1.0 / 3.0)
+    share = (power.cap_w - power.idle_w) / (power.peak_w - power.idle_w)
+    return math.pow(max(1e-3, share), 1.0 / 3.0)
 
 
 def sparse(accelerator: Accelerator) -> Accelerator:

@@ -21,15 +21,19 @@ def gemm_bytes(op: Gemm, accelerator: Accelerator) -> float:
 def reread_bytes(product: Product, cache_bytes: float) -> float:
     """Bytes loaded beyond the first time by a product blocked for a cache of S elements.
 
-    Either operand may stay in the cache while the other streams by (no re-reads), or square blocks of √S
-    outputs are formed: loads = 2·m·n·k/√S (Hong & Kung 1981; constant of Smith et al. 2019, arXiv:1702.02017).
+    An operand that fits stays while the other streams by: no re-reads.  Else a block b_m × b_n = S of the output
+    stays, A is read n/b_n times and B m/b_m times; b_m = b_n = √S gives the bound 2·m·n·k/√S
+    (Hong & Kung 1981; constant of Smith et al. 2019, arXiv:1702.02017).
     """
-    m, n, k, size = product.m, product.n, product.k, product.size
-    elements = cache_bytes / size
-    if elements <= 0.0 or min(m * k, k * n, m * n) <= elements:
+    m, n, k = product.m, product.n, product.k
+    elements = cache_bytes / product.size
+    if elements <= 0.0 or min(m * k, k * n) <= elements:
         return 0.0
-    blocked = 2.0 * m * n * k / math.sqrt(elements)
-    return product.batch * max(0.0, blocked - (m * k + k * n)) * size
+    block_m = min(m, math.sqrt(elements))
+    block_n = min(n, elements / block_m)
+    block_m = min(m, elements / block_n)
+    extra = m * k * max(0.0, n / block_n - 1.0) + k * n * max(0.0, m / block_m - 1.0)
+    return product.batch * extra * product.size
 
 
 def convolution_product(op: Convolution) -> Product:
@@ -41,8 +45,8 @@ def convolution_product(op: Convolution) -> Product:
     if op.direction == "forward":
         return Product(outputs, c_out, c_in * taps, op.groups, size)
     if op.direction == "data":
-        inputs, taps_per_input = outputs * op.stride**2, max(1, round(taps / op.stride**2))
-        return Product(inputs, c_in, c_out * taps_per_input, op.groups, size)
+        inputs = outputs * min(op.stride**2, taps)  # positions some output looked at
+        return Product(inputs, c_in, c_out * max(1, round(taps / op.stride**2)), op.groups, size)
     return Product(c_in * taps, c_out, outputs, op.groups, size)
 
 

@@ -1,0 +1,229 @@
+"""Time of an op: the ideal roofline, tiles, waves, cache, gathers, attention, and what they must never do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sim.device import (
+    Accelerator,
+    Cache,
+    OpTime,
+    TileShape,
+    clock,
+    op_time,
+    ridge_point,
+    roofline_time,
+    sparse,
+    time_ops,
+)
+from sim.errors import InputError
+from sim.ops import Attention, Collective, Convolution, Gather, Gemm, Lump, Op, Pointwise
+
+GEMM = Gemm("g", 4096, 4096, 4096)
+sizes = st.integers(1, 6000)
+
+
+def rate(op: Gemm | Convolution, chip: Accelerator) -> float:
+    return op.flops / op_time(op, chip).seconds
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        Gemm("g", 128, 79872, 39936, format="fp32"),
+        Gemm("g", 7, 9, 11, batch=3, accumulate=True, format="fp32"),
+        Convolution("c", 32, 56, 56, 64, 64, 3, 3, direction="weight", format="fp32"),
+        Pointwise("p", 1e6, 4e6, 4e6, format="fp32"),
+        Gather("e", 1000, 400.0, 1e9),
+        Lump("l", 1e12, 3e9, 1e9),
+    ],
+)
+def test_table4_is_the_ideal_roofline_exactly(op: Op, table4: Accelerator) -> None:
+    """Without matrix unit and overhead each op takes max(F/(0.8·15.67e12), B/(0.7·898e9)) (paper, Table 4)."""
+    expected = max(op.flops / (0.8 * 15.67e12), (op.bytes_read + op.bytes_written) / (0.7 * 898e9))
+    assert op_time(op, table4).seconds == pytest.approx(expected, rel=1e-15)
+
+
+def test_ridge_of_table4(table4: Accelerator) -> None:
+    """Achievable ridge 0.8·15.67e12/(0.7·898e9) = 19.94 FLOP/B (paper, §5)."""
+    assert ridge_point(table4, "fp32") == pytest.approx(19.94, abs=0.01)
+
+
+def test_step_roofline_of_the_word_lm(table4: Accelerator) -> None:
+    """123.8 TFLOP is compute-bound: 9.87 s per step (paper §6: 9.89 s)."""
+    assert roofline_time(123.8e12, 3.6e12, table4, "fp32") == pytest.approx(9.89, rel=0.003)
+
+
+@pytest.mark.parametrize(
+    ("shape", "measured", "name"),
+    [((1024, 10240, 5120), 271.2e12, "a100"), ((2048, 2048, 13312), 794.5e12, "h100")],
+)
+def test_best_shapes_reach_the_measured_ceiling(
+    shape: tuple[int, int, int], measured: float, name: str, request: pytest.FixtureRequest
+) -> None:
+    """A burst (no sustained-power loss) of the best MAMF shape comes within 8 % of the measured rate."""
+    chip = replace(request.getfixturevalue(name), sustained=1.0)
+    assert rate(Gemm("g", *shape), chip) == pytest.approx(measured, rel=0.08)
+
+
+def test_tile_step_in_a_sweep(a100: Accelerator) -> None:
+    """Columns up to a tile multiple are free, the first one beyond costs a step; the time never falls."""
+    assert a100.matrix_unit is not None
+    times = [op_time(Gemm("g", 27648, n, 8192), a100).compute_s for n in range(1024, 1281, 64)]
+    assert times == sorted(times)
+    assert times[1] > times[0] * 1.02
+    unit = replace(a100.matrix_unit, shapes=(TileShape(256, 128),), alignment=())
+    one_shape = replace(a100, matrix_unit=unit)
+    within = {op_time(Gemm("g", 27648, n, 8192), one_shape).compute_s for n in (1025, 1100, 1152)}
+    assert len(within) == 1
+    assert op_time(Gemm("g", 27648, 1024, 8192), one_shape).compute_s < within.pop()
+
+
+def test_wave_step_in_a_sweep(a100: Accelerator) -> None:
+    """One tile more than the 108 units hold starts a second wave: 108 tiles of 256×128 fill, 120 do not."""
+    full = op_time(Gemm("g", 256 * 12, 128 * 9, 8192), a100).compute_s
+    over = op_time(Gemm("g", 256 * 12, 128 * 10, 8192), a100).compute_s
+    assert over / full > 1.2  # 10/9 of the work
+
+
+def test_misaligned_rows_are_slower(a100: Accelerator) -> None:
+    """k or n that is no multiple of 64 elements loads slower on A100; V100-style 8-element rows are slower yet."""
+    best = rate(Gemm("g", 8192, 5376, 14336), a100)
+    partly = rate(Gemm("g", 8192, 5400, 14400), a100)
+    odd = rate(Gemm("g", 8192, 5401, 14401), a100)
+    assert partly < 0.85 * best
+    assert odd < 0.5 * best
+
+
+def test_split_k_fills_idle_units(a100: Accelerator) -> None:
+    """A weight gradient with few output tiles and a long k does not leave most units idle."""
+    narrow = Gemm("wgrad", 512, 512, 65536)
+    assert rate(narrow, a100) > 0.4 * rate(GEMM, a100)
+
+
+def test_bigger_batch_of_products_fills_better(a100: Accelerator) -> None:
+    """One 128×128×64 product wastes the chip; a thousand side by side do not."""
+    assert rate(Gemm("g", 128, 128, 64, batch=1000), a100) > 50 * rate(Gemm("g", 128, 128, 64), a100)
+
+
+@pytest.mark.parametrize(
+    ("op", "low", "high", "name"),
+    [
+        (Attention("f", 1, 16, 16, 16384, 16384, 128, causal=False), 195e12, 230e12, "a100"),
+        (Attention("f", 1, 32, 32, 16384, 16384, 64, causal=False), 165e12, 200e12, "a100"),
+        (Attention("b", 1, 16, 16, 16384, 16384, 128, causal=False, backward=True), 165e12, 200e12, "a100"),
+        (Attention("f", 1, 16, 16, 16384, 16384, 128, causal=False), 400e12, 680e12, "h100"),
+    ],
+)
+def test_flash_attention_rates(
+    op: Attention, low: float, high: float, name: str, request: pytest.FixtureRequest
+) -> None:
+    """Executed FLOP/s lie where FlashAttention-2 (A100, figs. 4-6) and FlashAttention-3 (H100) measured them."""
+    chip = request.getfixturevalue(name)
+    assert low < op.executed_flops / op_time(op, chip).seconds < high
+
+
+def test_causal_attention_approaches_half(a100: Accelerator) -> None:
+    """A causal mask saves half of a long sequence and less of a short one (blocks on the diagonal run in full)."""
+
+    def ratio(length: int) -> float:
+        full = Attention("a", 8, 16, 16, length, length, 128, causal=False)
+        return op_time(replace(full, causal=True), a100).compute_s / op_time(full, a100).compute_s
+
+    assert ratio(16384) == pytest.approx(0.5, abs=0.01)
+    assert ratio(512) == pytest.approx(0.625, abs=0.01)
+
+
+def test_narrow_rows_do_not_stream(a100: Accelerator) -> None:
+    """Useful gather bandwidth grows with the row up to about 1 KB (access granularity plus cost of a random start)."""
+
+    def useful(row: float) -> float:
+        op = Gather("e", 1_000_000, row, 50e9)
+        return (op.bytes_read + op.bytes_written) / op_time(op, a100).seconds
+
+    rates = [useful(row) for row in (8.0, 32.0, 128.0, 512.0, 4096.0)]
+    assert rates == sorted(rates)
+    assert rates[0] < 0.25 * rates[-1]
+    assert rates[2] < 0.85 * rates[-1]
+
+
+def test_small_table_stays_in_the_cache(a100: Accelerator) -> None:
+    """A table that fits the cache costs no random DRAM access."""
+    small, large = (Gather("e", 1_000_000, 64.0, table) for table in (1e6, 1e9))
+    assert op_time(small, a100).seconds < 0.5 * op_time(large, a100).seconds
+
+
+def test_format_the_chip_lacks_is_named(a100: Accelerator) -> None:
+    """An fp8 product on an A100 is refused with the formats it has."""
+    with pytest.raises(InputError, match=r"does not compute in this format.*bf16, fp16, tf32, fp32"):
+        op_time(Gemm("g", 64, 64, 64, format="fp8"), a100)
+
+
+def test_collectives_and_replays(a100: Accelerator) -> None:
+    """A collective takes no device time; a recorded duration is replayed as it is."""
+    assert op_time(Collective("c", "all_reduce", 1e9, "data"), a100).seconds == 0.0
+    replay = op_time(Lump("l", 1e12, 1e9, duration_s=0.25), a100)
+    assert (replay.seconds, replay.limit) == (0.25, "replay")
+
+
+def test_ops_add_up(a100: Accelerator) -> None:
+    """Total time = Σ count · time, and its three parts add up to it."""
+    ops = [replace(GEMM, count=3), Pointwise("p", 1e8, 2e8, 2e8, count=2), Lump("l", 0.0, 0.0, duration_s=0.1)]
+    total = time_ops(ops, a100)
+    assert total.seconds == pytest.approx(sum(op.count * op_time(op, a100).seconds for op in ops))
+    assert total.compute_s + total.memory_bound_s + total.overhead_s == pytest.approx(total.seconds)
+    assert total.flops == pytest.approx(3 * GEMM.flops + 2e8)
+
+
+def test_power_cap_lowers_the_clock_by_the_cube_root(a100: Accelerator) -> None:
+    """At half the dynamic power the clock is 0.5^(1/3), and a compute-bound product slows by as much."""
+    power = a100.power
+    assert power is not None
+    capped = replace(a100, power=replace(power, cap_w=(power.peak_w + power.idle_w) / 2))
+    assert clock(capped) == pytest.approx(0.5 ** (1 / 3))
+    ratio = op_time(GEMM, capped).compute_s / op_time(GEMM, a100).compute_s
+    assert ratio == pytest.approx(2 ** (1 / 3))
+
+
+def test_sparsity_is_used_only_when_asked(a100: Accelerator) -> None:
+    """2:4 sparsity doubles the matrix rate of `sparse(chip)` and leaves the chip itself alone."""
+    assert op_time(GEMM, a100).compute_s == pytest.approx(2 * op_time(GEMM, sparse(a100)).compute_s)
+
+
+def ops() -> st.SearchStrategy[Op]:
+    gemm = st.builds(lambda m, n, k, b: Gemm("g", m, n, k, batch=b), sizes, sizes, sizes, st.integers(1, 8))
+    conv = st.builds(lambda n, h, c, o: Convolution("c", n, h, h, c, o, 3, 3), *[st.integers(1, 64)] * 4)
+    point = st.builds(lambda e: Pointwise("p", e, 2 * e, 2 * e), st.floats(1, 1e9))
+    gather = st.builds(lambda r, b, t: Gather("e", r, float(b), float(t)), sizes, sizes, st.integers(1, 10**10))
+    return st.one_of(gemm, conv, point, gather)
+
+
+FASTER: dict[str, Callable[[Accelerator, float], Accelerator]] = {
+    "bandwidth": lambda c, f: replace(c, memory=replace(c.memory, bandwidth=c.memory.bandwidth * f)),
+    "cache": lambda c, f: replace(c, cache=Cache(c.cache.capacity_bytes * f, c.cache.bandwidth)),
+    "cache bandwidth": lambda c, f: replace(c, cache=Cache(c.cache.capacity_bytes, (c.cache.bandwidth or 0) * f)),
+    "peak": lambda c, f: replace(c, compute={k: replace(e, peak_flops=e.peak_flops * f) for k, e in c.compute.items()}),
+}
+
+
+@pytest.mark.parametrize("what", FASTER)
+@settings(max_examples=40, deadline=None)
+@given(op=ops(), factor=st.floats(1.0, 8.0))
+def test_more_hardware_is_never_slower(what: str, op: Op, factor: float, a100: Accelerator) -> None:
+    """Time is monotone in bandwidth, cache capacity, cache bandwidth and peak."""
+    assert op_time(op, FASTER[what](a100, factor)).seconds <= op_time(op, a100).seconds * (1 + 1e-12)
+
+
+@settings(max_examples=50, deadline=None)
+@given(op=ops())
+def test_no_op_beats_the_roofline(op: Op, a100: Accelerator) -> None:
+    """No op runs faster than its FLOPs at peak, and the terms are those of the time."""
+    time: OpTime = op_time(op, a100)
+    peak = a100.compute["bf16"].peak_flops
+    assert time.seconds >= op.flops / peak
+    assert time.seconds == pytest.approx(time.overhead_s + max(time.compute_s, time.dram_s, time.cache_s))

@@ -107,14 +107,14 @@ def _field_info(field: dataclasses.Field[Any], meta: Mapping[str, Any], partial:
 
 def _renamer(names: Sequence[str]) -> Callable[[Any, Any], Any]:
     """A before-validator that turns short keys into field names."""
-    shorts = {short: name for name in names if (short := short_name(name)) and short not in names}
+    shorts: dict[str, str] = {short: name for name in names if (short := short_name(name)) and short not in names}
 
     def rename(cls: Any, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
         renamed: dict[str, Any] = {}
         for key, value in data.items():
-            name = shorts.get(key, key)
+            name = str(shorts.get(key, key))
             if name != key and name in data:
                 raise PydanticCustomError("twice", "{key} and {name} are one field", {"key": key, "name": name})
             bare = name != key and isinstance(value, int | float) and not isinstance(value, bool)

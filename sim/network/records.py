@@ -28,6 +28,7 @@ class LinkType:
     in_network_reduction: bool = False
     byte_j: float = 0.0
     source: str = ""
+    reduction_efficiency: float = 0.0  # payload share an in-network all-reduce reaches; 0: as `efficiency`
 
 
 @dataclass(frozen=True, slots=True)

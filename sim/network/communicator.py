@@ -1,0 +1,138 @@
+"""What a collective costs on a cluster: the one door of this room.
+
+    >>> communicator = Communicator(cluster)
+    >>> communicator.time("all_reduce", 1e9, Group(size=64))            # cheapest algorithm a library would run
+    >>> communicator.time("all_reduce", 1e9, Group(64), "ring")         # a named one
+    >>> communicator.times("all_reduce", np.logspace(3, 10), Group(64))  # an array of sizes
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sim.errors import InputError, Problem
+from sim.network.algorithms import ALGORITHMS, in_library, refusal
+from sim.network.layout import layout
+from sim.network.levels import Floats
+from sim.network.load import Loads
+from sim.network.pricing import Case
+from sim.network.records import Cluster, CollectiveCost, Group
+from sim.network.topology import Topology, topology
+from sim.ops import CollectiveKind
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+class Communicator:
+    """Prices collectives on one cluster. Costs are affine in bytes and kept per (kind, group, algorithm)."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.topology: Topology = topology(cluster)
+        self._cases: dict[tuple[str, Group], Case] = {}
+        self._costs: dict[tuple[str, Group, str], CollectiveCost] = {}
+        self._candidates: dict[tuple[str, Group], tuple[CollectiveCost, ...]] = {}
+        self._hops: dict[tuple[int, int], CollectiveCost] = {}
+
+    def time(self, kind: CollectiveKind, nbytes: float, group: Group, algorithm: str | None = None) -> float:
+        """Seconds of one collective; `nbytes` is the full buffer of one rank (see ops.Collective)."""
+        if group_size(group) == 1:
+            return 0.0
+        cost = self.cost(kind, group, algorithm) if algorithm else self.choose(kind, nbytes, group)
+        return cost.seconds(nbytes)
+
+    def times(self, kind: CollectiveKind, nbytes: ArrayLike, group: Group, algorithm: str | None = None) -> Floats:
+        """Seconds for an array of sizes."""
+        sizes = np.asarray(nbytes, dtype=float)
+        if group_size(group) == 1:
+            return np.zeros_like(sizes)
+        costs = (self.cost(kind, group, algorithm),) if algorithm else self.costs(kind, group)
+        out = costs[0].fixed_s + sizes * costs[0].per_byte_s
+        for cost in costs[1:]:
+            np.minimum(out, cost.fixed_s + sizes * cost.per_byte_s, out=out)
+        return np.asarray(out)
+
+    def choose(self, kind: CollectiveKind, nbytes: float, group: Group) -> CollectiveCost:
+        """The cheapest algorithm for this size."""
+        return min(self.costs(kind, group), key=lambda cost: cost.seconds(nbytes))
+
+    def costs(self, kind: CollectiveKind, group: Group, every: bool = False) -> tuple[CollectiveCost, ...]:
+        """Candidates a library would choose from; `every`: all algorithms that can run."""
+        if group_size(group) == 1:
+            return (CollectiveCost("none", 0.0, 0.0),)
+        if kind == "send":
+            return (self.hop(group.stride),)
+        key = (kind, group)
+        if every or key not in self._candidates:
+            case = self.case(kind, group)
+            names = [n for n in ALGORITHMS if not refusal(n, case) and (every or in_library(n, case))]
+            costs = tuple(self.cost(kind, group, n) for n in names)
+            if every:
+                return costs
+            self._candidates[key] = costs
+        return self._candidates[key]
+
+    def cost(self, kind: CollectiveKind, group: Group, algorithm: str) -> CollectiveCost:
+        """The affine cost of one named algorithm; InputError if the group cannot use it."""
+        key = (kind, group, algorithm)
+        if key not in self._costs:
+            case = self.case(kind, group)
+            self.check(algorithm, case)
+            self._costs[key] = ALGORITHMS[algorithm].price(case)
+        return self._costs[key]
+
+    def check(self, algorithm: str, case: Case) -> None:
+        """Raise InputError saying why the algorithm cannot run here and which can."""
+        able = [n for n in ALGORITHMS if not refusal(n, case)]
+        can = f"can run here: {', '.join(able)}"
+        if algorithm not in ALGORITHMS:
+            raise InputError(Problem(f"no such algorithm; {can}", path="algorithm", value=algorithm))
+        if why := refusal(algorithm, case):
+            raise InputError(Problem(f"{algorithm} {why}; {can}", path="algorithm", value=algorithm))
+
+    def case(self, kind: CollectiveKind, group: Group) -> Case:
+        """The layout of a group over the cluster, ready for pricing."""
+        key = (kind, group)
+        if key not in self._cases:
+            self._cases[key] = Case(self.cluster, self.topology, layout(self.cluster, group), kind)
+        return self._cases[key]
+
+    def hop(self, stride: int) -> CollectiveCost:
+        """Every rank r sends to r + stride at once (a pipeline hop)."""
+        key = (-1, stride)
+        if key not in self._hops:
+            ranks = np.arange(self.cluster.devices - stride)
+            self._hops[key] = self._flows_cost(ranks, ranks + stride)
+        return self._hops[key]
+
+    def send(self, nbytes: float, stride: int) -> float:
+        """Seconds of all pipeline hops r → r + stride at once."""
+        return self.hop(stride).seconds(nbytes)
+
+    def p2p(self, nbytes: float, src: int, dst: int) -> float:
+        """Seconds of one message alone on the network."""
+        if src == dst:
+            return 0.0
+        key = (src, dst)
+        if key not in self._hops:
+            self._hops[key] = self._flows_cost(np.array([src]), np.array([dst]))
+        return self._hops[key].seconds(nbytes)
+
+    def _flows_cost(self, src: np.ndarray, dst: np.ndarray) -> CollectiveCost:  # type: ignore[type-arg]
+        order = np.array(self.cluster.rank_order, dtype=np.int64) if self.cluster.rank_order else None
+        if order is not None:
+            src, dst = order[src], order[dst]
+        loads = Loads(self.topology)
+        latency = loads.add(src, dst, 1.0)
+        base = 0.0
+        if self.cluster.levels and len(src):
+            top = int(self.topology.level_of(src, dst).max())
+            base = max(level.link.base_s for level in self.cluster.levels[: top + 1])
+        return CollectiveCost("send", latency + base, loads.per_byte)
+
+
+def group_size(group: Group) -> int:
+    return len(group.ranks) or group.size

@@ -1,0 +1,109 @@
+"""Where the time of a step went, on its critical stage: compute, exposed communication, bubble.
+
+The critical stage is the one that computes longest. Every gap on its compute stream belongs to what ended it:
+a collective or a message in flight is exposed communication, waiting for another stage is bubble.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sim.engine.program import Program, Times, TrackKind
+from sim.engine.records import Slice, Step
+from sim.plan.costs import Prepared, Stage, Work
+
+
+def account(prepared: Prepared, program: Program, times: Times, trace: bool = False) -> Step:
+    """The step's parts; they add up to its time exactly."""
+    total = max(times.end, default=0.0)
+    critical = max(range(len(prepared.stages)), key=lambda p: _busy(prepared.stages[p], prepared.micro_batches))
+    stage = prepared.stages[critical]
+    passes = prepared.micro_batches
+    works = [(work, count * passes) for work, count in _works(stage)] + [(stage.update, 1)]
+    compute = sum((w.seconds - w.communication_s) * n for w, n in works)
+    waiting = _bubble(program, times, critical, total)
+    return Step(
+        time_s=total,
+        compute_s=compute,
+        memory_bound_s=sum(w.memory_bound_s * n for w, n in works),
+        overhead_s=sum(w.overhead_s * n for w, n in works),
+        exposed_communication_s=max(0.0, total - compute - waiting),
+        bubble_s=waiting,
+        input_stall_s=0.0,
+        update_s=stage.update.seconds,
+        communication_s=_communication(program, critical, works),
+        executed_flops=sum(
+            s.devices * sum(w.executed_flops * n * passes for w, n in _works(s)) for s in prepared.stages
+        ),
+        model_flops=prepared.model_flops,
+        events=times.events,
+        slices=_slices(program, times) if trace else (),
+    )
+
+
+def _works(stage: Stage) -> Iterator[tuple[Work, int]]:
+    for chunk in stage.chunks:
+        for block in chunk.blocks:
+            yield block.forward, block.count
+            yield block.backward, block.count
+
+
+def _busy(stage: Stage, passes: int) -> float:
+    return passes * stage.pass_s + stage.update.seconds
+
+
+def _communication(program: Program, stage: int, works: list[tuple[Work, int]]) -> dict[str, float]:
+    """Seconds of collectives and messages of a stage by axis, exposed or not."""
+    seconds: dict[str, float] = {}
+    for work, count in works:
+        for axis, part in work.communication:
+            seconds[axis] = seconds.get(axis, 0.0) + part * count
+    for track, queue in zip(program.tracks, program.queues, strict=True):
+        if track.domain == stage and track.kind != "compute":
+            axis = "pipeline" if track.kind == "link" else track.axis
+            seconds[axis] = seconds.get(axis, 0.0) + sum(program.seconds[task] for task in queue)
+    return seconds
+
+
+def _bubble(program: Program, times: Times, stage: int, total: float) -> float:
+    """Gaps of the stage's compute stream spent waiting for other stages, less the messages in flight."""
+    bubble = 0.0
+    free = 0.0
+    for task in program.queues[stage]:
+        start = times.start[task]
+        if start > free:
+            bubble += _waited(program, times, task, stage, free, start)
+        free = times.end[task]
+    return bubble + (_tail(program, times, stage, free, total) if free < total else 0.0)
+
+
+def _waited(program: Program, times: Times, task: int, stage: int, free: float, start: float) -> float:
+    """The part of a gap in which nothing of this stage's own communication ran: follow what it waited for, back."""
+    gap = 0.0
+    at = start
+    cause = task
+    while at > free:
+        before = [j for j in program.after[cause] if times.end[j] >= at - 1e-15 * at]
+        if not before:
+            return gap + (at - free)
+        cause = before[0]
+        track = program.tracks[program.track[cause]]
+        kind: TrackKind = track.kind
+        if kind == "compute":
+            return gap + (at - free)
+        at = max(free, min(at, times.start[cause]))
+    return gap
+
+
+def _tail(program: Program, times: Times, stage: int, free: float, total: float) -> float:
+    """After its last kernel a stage waits for its own gathers (communication) or for other stages (bubble)."""
+    own = max((times.end[q[-1]] for t, q in zip(program.tracks, program.queues, strict=True)
+               if q and t.domain == stage and t.kind == "stream"), default=free)
+    return max(0.0, total - max(free, own))
+
+
+def _slices(program: Program, times: Times) -> tuple[Slice, ...]:
+    return tuple(
+        Slice(program.tracks[track].name, name, start, end)
+        for track, name, start, end in zip(program.track, program.name, times.start, times.end, strict=True)
+    )

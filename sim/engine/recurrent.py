@@ -1,0 +1,55 @@
+"""Layer parallelism of a recurrent model: its layers on different devices, overlapped over time steps.
+
+none       one stage after the other
+wavefront  recurrent layers overlap (layer l works on time step t while layer l−1 works on t+1); embedding and head wait
+pipelined  every stage works time step by time step
+(PPoPP 2019, §6.2: 4 devices per worker; the schedule behind Table 5 is not stated there.)
+"""
+
+from __future__ import annotations
+
+from sim.engine.program import Program
+from sim.engine.stages import Builder, finish_step
+from sim.plan.costs import Prepared
+
+
+def build(prepared: Prepared, *, detail: bool = False) -> Program:
+    """The program of one step whose passes are cut into time steps."""
+    builder = Builder(prepared, detail=detail)
+    for micro_batch in range(prepared.micro_batches):
+        arrivals: list[int] = []
+        for stage in range(len(prepared.stages)):
+            arrivals = _pass(builder, stage, True, micro_batch, arrivals)
+        arrivals = []
+        for stage in reversed(range(len(prepared.stages))):
+            arrivals = _pass(builder, stage, False, micro_batch, arrivals)
+    finish_step(builder)
+    return builder.program
+
+
+def _pass(builder: Builder, stage: int, forward: bool, micro_batch: int, arrivals: list[int]) -> list[int]:
+    """One pass of one stage; `arrivals` bring its input, one per time step or one for all. Returns what it sends."""
+    p = builder.prepared
+    slices = p.time_steps if _sliced(p, stage) else 1
+    chunk = p.stages[stage].chunks[0]
+    seconds = (chunk.forward_s if forward else chunk.backward_s) / slices
+    name = f"{'forward' if forward else 'backward'} {micro_batch}"
+    track = builder._track(stage, "send forward" if forward else "send backward", "link", p.send_level)
+    sent: list[int] = []
+    for t in range(slices):
+        after = (arrivals[t],) if len(arrivals) == slices else tuple(arrivals[-1:])
+        done = builder._compute(stage, f"{name} step {t}" if slices > 1 else name, seconds, after, 1.0)
+        if p.send_s > 0.0:
+            done = builder.program.add(track, name, p.send_s / slices, (done,))
+        sent.append(done)
+    if not forward and p.overlap_gradients and micro_batch == p.micro_batches - 1:
+        ready = builder.recent[stage]
+        builder.pending[stage] += [builder._stream(stage, r, (ready,)) for r in chunk.reductions]
+    return sent
+
+
+def _sliced(prepared: Prepared, stage: int) -> bool:
+    if prepared.layer_schedule == "pipelined":
+        return True
+    blocks = prepared.stages[stage].chunks[0].blocks
+    return prepared.layer_schedule == "wavefront" and all(b.kind == "block" for b in blocks)

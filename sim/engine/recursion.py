@@ -1,0 +1,147 @@
+"""The fast way through a program: max-plus recursion, or a heap of finish times where durations depend on neighbours.
+
+start(i) = max(end(task before i on its track), max over dependencies end(j));  end(i) = start(i) + seconds(i)
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+
+from sim.engine.program import Program, Times
+
+
+def run(program: Program) -> Times:
+    """Start and end of every task; equal to the SimPy run of the same program."""
+    if program.contended:
+        return _Fluid(program).run()
+    return Times(*_max_plus(program), 0)
+
+
+def _max_plus(program: Program) -> tuple[list[float], list[float]]:
+    free = [0.0] * len(program.tracks)
+    start: list[float] = []
+    end: list[float] = []
+    for track, seconds, after in zip(program.track, program.seconds, program.after, strict=True):
+        t = free[track]
+        for j in after:
+            if end[j] > t:
+                t = end[j]
+        start.append(t)
+        t += seconds
+        end.append(t)
+        free[track] = t
+    return start, end
+
+
+class _Fluid:
+    """Tasks as fluids whose rates change when a neighbour in their domain starts or ends."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        count = len(program)
+        self.start = [0.0] * count
+        self.end = [0.0] * count
+        self.missing = [len(set(after)) for after in program.after]
+        self.followers: list[list[int]] = [[] for _ in range(count)]
+        for task, after in enumerate(program.after):
+            for j in set(after):
+                self.followers[j].append(task)
+        self.head = [0] * len(program.tracks)
+        self.left = [0.0] * count  # seconds of work left at rate 1
+        self.rate = [0.0] * count
+        self.since = [0.0] * count
+        self.version = [0] * count
+        self.running: list[dict[int, int]] = [{} for _ in range(1 + max(t.domain for t in program.tracks))]
+        self.heap: list[tuple[float, int, int, int]] = []
+        self.serial = 0
+
+    def run(self) -> Times:
+        for track in range(len(self.program.tracks)):
+            self._begin(track, 0.0)
+        events = 0
+        while self.heap:
+            now, _, task, version = heapq.heappop(self.heap)
+            events += 1
+            if version == self.version[task]:
+                self._finish(task, now)
+        return Times(self.start, self.end, events)
+
+    def _begin(self, track: int, now: float) -> None:
+        """Start the next task of a track if it is free and everything before the task is done."""
+        queue = self.program.queues[track]
+        domain = self.running[self.program.tracks[track].domain]
+        if track in domain or self.head[track] >= len(queue):
+            return
+        task = queue[self.head[track]]
+        if self.missing[task]:
+            return
+        self.head[track] += 1
+        domain[track] = task
+        self.start[task] = now
+        self.left[task] = self.program.seconds[task]
+        self.since[task] = now
+        self.rate[task] = 0.0
+        self._share(domain, now)
+
+    def _finish(self, task: int, now: float) -> None:
+        track = self.program.track[task]
+        domain = self.running[self.program.tracks[track].domain]
+        del domain[track]
+        self.end[task] = now
+        self.version[task] += 1
+        self._share(domain, now)
+        for follower in self.followers[task]:
+            self.missing[follower] -= 1
+        self._begin(track, now)
+        for follower in self.followers[task]:
+            self._begin(self.program.track[follower], now)
+
+    def _share(self, domain: dict[int, int], now: float) -> None:
+        """Give every running task of a domain its rate; those whose rate changed get a new finish time."""
+        for track, task in domain.items():
+            rate = rate_of(self.program, track, task, domain)
+            if rate == self.rate[task]:
+                continue
+            self.left[task] = max(0.0, self.left[task] - (now - self.since[task]) * self.rate[task])
+            self.since[task] = now
+            self.rate[task] = rate
+            self.version[task] += 1
+            self.serial += 1
+            heapq.heappush(self.heap, (now + self.left[task] / rate, self.serial, task, self.version[task]))
+
+
+def rate_of(program: Program, track: int, task: int, running: dict[int, int]) -> float:
+    """Speed of a task beside what runs in its domain (`running`: track → task), 1 when alone.
+
+    A kernel beside a collective that steals: 1/stretch. A collective among n on links of one level: 1/n
+    (messages between stages do not slow each other: they leave by links of their own direction).
+    """
+    me = program.tracks[track]
+    if me.kind == "compute":
+        stolen = any(program.tracks[other].steals for other in running)
+        return 1.0 / program.stretch[task] if stolen else 1.0
+    if me.level < 0:
+        return 1.0
+    others = (program.tracks[other] for other in running if other != track)
+    return 1.0 / (1 + sum(o.level == me.level and "stream" in (o.kind, me.kind) for o in others))
+
+
+def critical_chain(program: Program, times: Times) -> Sequence[int]:
+    """The tasks that decided the end of the step, last first: each started when the next one in the list ended."""
+    task = max(range(len(program)), key=lambda i: times.end[i], default=-1)
+    before = _predecessors(program)
+    chain: list[int] = []
+    while task >= 0:
+        chain.append(task)
+        candidates = [*program.after[task], *([before[task]] if before[task] >= 0 else [])]
+        task = max(candidates, key=lambda i: times.end[i], default=-1)
+    return chain
+
+
+def _predecessors(program: Program) -> list[int]:
+    before = [-1] * len(program)
+    for queue in program.queues:
+        for left, right in zip(queue, queue[1:], strict=False):
+            before[right] = left
+    return before

@@ -1,0 +1,81 @@
+"""The ops of a step as a table: time, limit, intensity and energy of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sim.device.energy import executed_flops, op_energy
+from sim.device.records import Accelerator
+from sim.device.timing import op_time
+from sim.ops import Collective, Op
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """An op of one part of the step ("block.forward"), run `times` times on top of the op's own count."""
+
+    part: str
+    op: Op
+    times: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class OpRow:
+    """One line of the table; every figure is of all executions together (s, FLOPs, bytes, J)."""
+
+    part: str
+    name: str
+    kind: str
+    format: str
+    count: float
+    seconds: float
+    limit: str
+    compute_s: float
+    dram_s: float
+    cache_s: float
+    overhead_s: float
+    flops: float
+    dram_bytes: float
+    arithmetic_j: float
+    movement_j: float
+
+    @property
+    def intensity(self) -> float:
+        """FLOPs per DRAM byte; infinite for work that never leaves the cache, 0 for none at all."""
+        if self.dram_bytes:
+            return self.flops / self.dram_bytes
+        return float("inf") if self.flops else 0.0
+
+    @property
+    def rate(self) -> float:
+        """Executed FLOP/s over the whole time, overhead included."""
+        return self.flops / self.seconds if self.seconds else 0.0
+
+
+def op_table(executed: Iterable[Executed], accelerator: Accelerator) -> tuple[OpRow, ...]:
+    """Rows by time, the longest first; collectives take no device time and are left out."""
+    rows = [_row(item, accelerator) for item in executed if not isinstance(item.op, Collective)]
+    return tuple(sorted(rows, key=lambda row: -row.seconds))
+
+
+def _row(item: Executed, accelerator: Accelerator) -> OpRow:
+    op, count = item.op, item.times * item.op.count
+    time, energy = op_time(op, accelerator), op_energy(op, accelerator)
+    return OpRow(
+        part=item.part,
+        name=op.name,
+        kind=type(op).__name__.lower(),
+        format=op.format,
+        count=count,
+        seconds=count * time.seconds,
+        limit=time.limit,
+        compute_s=count * time.compute_s,
+        dram_s=count * time.dram_s,
+        cache_s=count * time.cache_s,
+        overhead_s=count * time.overhead_s,
+        flops=count * executed_flops(op),
+        dram_bytes=count * time.dram_bytes,
+        arithmetic_j=count * energy.arithmetic_j,
+        movement_j=count * energy.movement_j,
+    )

@@ -1,0 +1,125 @@
+"""The op report: which ops a step spends its time on, and what limits each; terminal, JSON and offline HTML."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from html import escape
+from typing import Any
+
+from sim.device.records import Accelerator
+from sim.device.table import OpRow
+from sim.report.roofline import roofline_svg
+from sim.report.text import bar, duration, percent, si, table, three
+from sim.result import SCHEMA_VERSION
+
+HEADER = ("op", "part", "times", "time", "share", "limit", "FLOP/s", "FLOP/B", "bytes", "energy")
+
+
+def render(title: str, rows: Sequence[OpRow], accelerator: Accelerator, top: int = 25) -> str:
+    """Totals, time by limit, then the ops by time."""
+    total = sum(row.seconds for row in rows)
+    shown = rows[:top] if top else rows
+    parts = [_head(title, rows, accelerator, total), _by_limit(rows, total)]
+    cells = [_cells(row, total) for row in shown]
+    parts.append(table(HEADER, cells, left=2))
+    if len(shown) < len(rows):
+        rest = sum(row.seconds for row in rows[len(shown) :])
+        parts.append(f"and {len(rows) - len(shown)} more ops, {percent(rest / total)} of the time (--top 0 lists all)")
+    return "\n\n".join(parts)
+
+
+def _head(title: str, rows: Sequence[OpRow], accelerator: Accelerator, total: float) -> str:
+    flops, moved = sum(row.flops for row in rows), sum(row.dram_bytes for row in rows)
+    lines = [f"{title}: {duration(total)} of device time on {accelerator.name}, communication apart"]
+    lines.append(
+        f"  {si(flops, 'FLOP')} executed at {si(flops / total if total else 0.0, 'FLOP/s')}, "
+        f"{si(moved, 'B')} of DRAM traffic, {three(flops / moved) if moved else 'no'} FLOP/B"
+    )
+    arithmetic, movement = sum(row.arithmetic_j for row in rows), sum(row.movement_j for row in rows)
+    if accelerator.power is not None:
+        idle = accelerator.power.idle_w * total
+        lines.append(
+            f"  energy {si(arithmetic + movement + idle, 'J')}: arithmetic {si(arithmetic, 'J')}, "
+            f"movement {si(movement, 'J')}, idle power {si(idle, 'J')}"
+        )
+    return "\n".join(lines)
+
+
+def _by_limit(rows: Sequence[OpRow], total: float) -> str:
+    seconds: dict[str, float] = {}
+    for row in rows:
+        seconds[row.limit] = seconds.get(row.limit, 0.0) + row.seconds
+    lines = ["Time by limit"]
+    for limit, value in sorted(seconds.items(), key=lambda item: -item[1]):
+        share = value / total if total else 0.0
+        lines.append(f"  {limit:<10} {duration(value):>10} {percent(share):>7}  {bar(share)}")
+    return "\n".join(lines)
+
+
+def _cells(row: OpRow, total: float) -> tuple[str, ...]:
+    return (
+        row.name,
+        row.part,
+        f"{row.count:,.0f}",
+        duration(row.seconds),
+        percent(row.seconds / total if total else 0.0),
+        row.limit,
+        si(row.rate) if row.rate else "-",
+        three(row.intensity) if math.isfinite(row.intensity) else "cache",
+        si(row.dram_bytes, "B"),
+        si(row.arithmetic_j + row.movement_j, "J") if row.arithmetic_j + row.movement_j >= 1e-3 else "-",
+    )
+
+
+def to_json(title: str, rows: Sequence[OpRow], accelerator: Accelerator) -> dict[str, Any]:
+    """The object `ops --json` prints; an intensity without DRAM traffic is null."""
+    total = sum(row.seconds for row in rows)
+    entries = []
+    for row in rows:
+        body = asdict(row)
+        intensity = row.intensity if math.isfinite(row.intensity) else None
+        entries.append(
+            body
+            | {
+                "share": row.seconds / total if total else 0.0,
+                "flops_per_byte": intensity,
+                "flops_per_s": row.rate,
+            }
+        )
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "scenario": title,
+        "accelerator": accelerator.name,
+        "time_s": total,
+        "flops": sum(row.flops for row in rows),
+        "dram_bytes": sum(row.dram_bytes for row in rows),
+        "energy_j": {
+            "arithmetic": sum(row.arithmetic_j for row in rows),
+            "movement": sum(row.movement_j for row in rows),
+            "idle": accelerator.power.idle_w * total if accelerator.power else None,
+        },
+        "ops": entries,
+    }
+
+
+_STYLE = """body{font:14px system-ui,sans-serif;margin:2em auto;max-width:1000px;color:#222}
+table{border-collapse:collapse;width:100%}td,th{padding:3px 8px;border-bottom:1px solid #ddd;text-align:right}
+td:nth-child(-n+2),th:nth-child(-n+2){text-align:left}pre{background:#f6f6f6;padding:1em}svg{width:100%}"""
+
+
+def to_html(title: str, rows: Sequence[OpRow], accelerator: Accelerator) -> str:
+    """One offline page: totals, the roofline with every op, and the whole table."""
+    total = sum(row.seconds for row in rows)
+    summary = _head(title, rows, accelerator, total) + "\n\n" + _by_limit(rows, total)
+    head = "".join(f"<th>{escape(name)}</th>" for name in HEADER)
+    body = "\n".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(row, total)) + "</tr>" for row in rows
+    )
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}: ops</title>\n'
+        f"<style>{_STYLE}</style></head>\n<body><h1>{escape(title)} on {escape(accelerator.name)}</h1>\n"
+        f"<pre>{escape(summary)}</pre>\n{roofline_svg(rows, accelerator)}\n"
+        f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></body></html>\n"
+    )

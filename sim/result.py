@@ -8,6 +8,7 @@ from typing import Final
 
 from sim.engine.records import Step
 from sim.errors import Lever
+from sim.plan.energy import Energy
 from sim.plan.records import DeviceMemory, Plan
 from sim.plan.sub_batch import SubBatch
 from sim.scaling import CriticalBatch, Projection
@@ -36,21 +37,11 @@ class TimeToTarget:
 
 
 @dataclass(frozen=True, slots=True)
-class Energy:
-    """Energy to the target (J), of all devices, and the mean power of one (W)."""
-
-    target_j: float
-    step_j: float
-    mean_device_w: float
-    by_kind: Mapping[str, float]  # J per step: arithmetic, memory, link, idle
-
-
-@dataclass(frozen=True, slots=True)
 class Cost:
     """Price of the devices (USD) and the share of their life the training takes."""
 
     devices_usd: float
-    device_hours: float
+    device_hours: float | None  # to the target
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from sim.plan.records import DeviceMemory
-from sim.report.text import DAY, bar, duration, gib, percent, si, table, three
+from sim.report.text import DAY, bar, duration, gib, percent, si, three
 from sim.result import SCHEMA_VERSION, Result, TimeToTarget
 
 
@@ -216,26 +216,3 @@ def _goal_json(goal: TimeToTarget | None) -> dict[str, Any] | None:
     if goal.p50_s is None:
         body["p05_s_reason"] = "no campaign with failures was simulated, so there is no band"
     return body
-
-
-def comparison(results: list[Result], base: Result) -> str:
-    """Results side by side, with the ratio to the first and what causes it."""
-    rows = []
-    for result in results:
-        goal = result.time_to_target
-        rows.append(
-            [
-                result.name,
-                f"{result.devices:,} x {result.accelerator}",
-                duration(goal.seconds) if goal else "-",
-                duration(result.step.time_s),
-                f"{base.step.time_s / result.step.time_s:.2f}x",
-                percent(result.step.compute_s / result.step.time_s),
-                percent(result.step.exposed_communication_s / result.step.time_s),
-                percent(result.mfu),
-                gib(result.fullest.total_bytes),
-                result.bottleneck.limit,
-            ]
-        )
-    header = ["scenario", "devices", "to target", "step", "speed", "compute", "exposed", "mfu", "memory", "limit"]
-    return table(header, rows, left=2)

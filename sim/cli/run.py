@@ -1,0 +1,49 @@
+"""`foretrain run`: simulate one scenario."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from sim.cli import options
+from sim.report.run import render, to_json
+from sim.simulate import simulate
+from sim.spec import load_scenario
+
+
+@click.command()
+@options.scenario_argument
+@options.common
+@options.output_option
+@click.option("--trace", type=click.Path(path_type=Path, dir_okay=False), help="Write the step as a Perfetto trace.")
+@click.option("--engine", type=click.Choice(["simpy", "recursion"]), default="simpy", show_default=True)
+def command(
+    scenario: str,
+    as_json: bool,
+    sets: tuple[str, ...],
+    seed: int | None,
+    quiet: bool,
+    output: Path | None,
+    trace: Path | None,
+    engine: str,
+) -> None:
+    """How long SCENARIO takes to reach its target, and what limits it."""
+    result = simulate(load_scenario(scenario, sets), engine=engine, seed=seed or 0, trace=trace is not None)
+    body = to_json(result)
+    text = render(result)
+    if trace is not None:
+        from sim.report.trace import write_trace  # noqa: PLC0415  (start-up time: only with --trace)
+
+        write_trace(trace, result.step.slices)
+        options.progress(f"wrote {trace}", quiet)
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+        (output / "result.json").write_text(json.dumps(body, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        (output / "report.txt").write_text(text + "\n", encoding="utf-8")
+        options.progress(f"wrote {output}/result.json and report.txt", quiet)
+    if as_json:
+        options.write_json(body)
+    else:
+        click.echo(text)

@@ -15,6 +15,7 @@ Kind = Literal[
     "clusters",
     "scaling",
     "workloads",
+    "numerics",
     "plans",
     "training",
     "campaigns",
@@ -26,6 +27,7 @@ FOLDERS: Final[dict[Kind, str]] = {
     "clusters": "hardware/clusters",
     "scaling": "scenarios/scaling",
     "workloads": "scenarios/workloads",
+    "numerics": "scenarios/numerics",
     "plans": "scenarios/plans",
     "training": "scenarios/training",
     "campaigns": "scenarios/campaigns",
@@ -97,4 +99,6 @@ def _near_miss(kind: Kind, name: str) -> str:
 
 
 def _singular(kind: Kind) -> str:
-    return {"scaling": "scaling domain", "training": "training part"}.get(kind, kind.removesuffix("s"))
+    """One file of a kind, as messages call it."""
+    odd = {"scaling": "scaling domain", "training": "training part", "numerics": "set of number formats"}
+    return odd.get(kind, kind.removesuffix("s"))

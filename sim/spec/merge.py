@@ -21,12 +21,14 @@ PARTS: Final[dict[Steps, Kind]] = {
     (): "scenarios",
     ("scaling",): "scaling",
     ("workload",): "workloads",
+    ("workload", "numerics"): "numerics",
     ("cluster",): "clusters",
     ("cluster", "accelerator"): "accelerators",
     ("plan",): "plans",
     ("training",): "training",
     ("campaign",): "campaigns",
 }
+ACCELERATOR: Final[Steps] = ("cluster", "accelerator")
 
 
 def merge(base: Node, over: Node, path: Steps = ()) -> Node:
@@ -44,6 +46,16 @@ def merge(base: Node, over: Node, path: Steps = ()) -> Node:
     return Node(joined, over.mark, over.key_mark or base.key_mark)
 
 
+def hoisted(root: Node) -> Node:
+    """A scenario's `accelerator` beside its cluster is short for `cluster.accelerator`."""
+    chip = root.at("accelerator")
+    if chip is None or not isinstance(root.value, dict):
+        return root
+    rest = {key: child for key, child in root.value.items() if key != "accelerator"}
+    inside = Node({"accelerator": chip}, chip.mark, chip.key_mark)
+    return merge(Node(rest, root.mark), Node({"cluster": inside}, root.mark))
+
+
 class Resolver:
     """Loads files, follows `extends` and names; remembers which file each shown name stands for."""
 
@@ -55,7 +67,8 @@ class Resolver:
         """The raw tree of one file."""
         shown = library.shown(path)
         self.folders[shown] = path.parent
-        return load(path, shown)
+        node = load(path, shown)
+        return hoisted(node) if ACCELERATOR in self.parts else node
 
     def extended(self, node: Node, at: Steps, stack: tuple[Path, ...] = ()) -> Node:
         """`node` merged over what it extends (or names), parts below it left as they stand."""
@@ -139,6 +152,7 @@ def _assignment(text: str) -> tuple[Steps, Node]:
         node = parse(value, mark.file) if value.strip() else Node(None, mark)
     except InputError as error:
         raise InputError(Problem(f"the value {error.problems[0].rule}", file=mark.file)) from None
+    steps = (*ACCELERATOR, *steps[1:]) if steps[0] == "accelerator" else steps
     return steps, _marked(node, mark)
 
 

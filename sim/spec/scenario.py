@@ -1,0 +1,213 @@
+"""Scenario files to the frozen `Scenario`: join the files, read every part, tell every problem at once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+from sim import workload as families
+from sim.errors import InputError, Problem
+from sim.scaling import Domain
+from sim.scenario import PlanRequest, Scenario, Sweep, Target, Training, Workload
+from sim.spec import library
+from sim.spec.clusters import load_links, read_cluster
+from sim.spec.fields import read, read_partial
+from sim.spec.hardware import read_accelerator
+from sim.spec.loader import Mark, Node
+from sim.spec.merge import Resolver, override, through_list
+from sim.spec.messages import did_you_mean, short_name, shown
+
+T = TypeVar("T")
+
+READ: Final[dict[str, type]] = {
+    "target": Target,
+    "scaling": Domain,
+    "workload": Workload,
+    "plan": PlanRequest,
+    "training": Training,
+    "study": Sweep,
+}
+TEXTS: Final = ("name", "description")
+KEYS: Final = (*TEXTS, *READ, "cluster", "accelerator", "sources", "extends")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Leaf:
+    """One value of a resolved document and where it comes from; a mark without a line is a default or a `--set`."""
+
+    path: str
+    value: Any
+    mark: Mark
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Document:
+    """A scenario as one tree: files joined, names resolved, overrides applied."""
+
+    file: str
+    node: Node
+
+    @property
+    def leaves(self) -> tuple[Leaf, ...]:
+        """Every value given, in file order, then the defaults of the parts."""
+        given = [Leaf(".".join(map(str, path)), node.plain, node.mark) for path, node in self.node.leaves()]
+        return (*given, *self._defaults())
+
+    def _defaults(self) -> Iterator[Leaf]:
+        for part, cls in READ.items():
+            node = self.node.at(part)
+            if node is not None or part in ("target", "plan", "training"):
+                yield from _defaults(cls, node or Node({}, Mark("default")), part)
+
+
+def load_scenario(name: str | Path, sets: Sequence[str] = ()) -> Scenario:
+    """The scenario of that name in the library or in that file, with every `a.b=c` of `sets` applied."""
+    return build(load_document(name, sets))
+
+
+def load_document(name: str | Path, sets: Sequence[str] = ()) -> Document:
+    """The resolved tree of a scenario."""
+    path = library.find("scenarios", str(name))
+    resolver = Resolver()
+    root = resolver.extended(resolver.file(path), (), (path.resolve(),))
+    root = override(root, [text for text in sets if not through_list(text)])
+    root = override(resolver.resolved(root), [text for text in sets if through_list(text)])
+    if not isinstance(root.value, dict):
+        raise InputError(root.problem("must be a mapping", "", shown(root.plain)))
+    if "name" not in root.value:
+        root = Node({"name": Node(path.stem, Mark("default")), **root.value}, root.mark)
+    return Document(library.shown(path), root)
+
+
+def build(document: Document) -> Scenario:
+    """The scenario a document says; InputError with the problems of all parts."""
+    root, problems = document.node, _unknown(document.node)
+
+    def part(make: Callable[..., T], key: str, default: T | None = None) -> T | None:
+        node = root.at(key)
+        if node is None or node.value is None:
+            return default
+        return _collect(make, node, key, problems)
+
+    texts = {key: _collect(_text, node, key, problems) or "" for key in TEXTS if (node := root.at(key))}
+    cluster_node = root.at("cluster")
+    chip_node = root.at("cluster", "accelerator")
+    parts = {key: part(lambda node, path, cls=cls: read(cls, node, path), key) for key, cls in READ.items()}
+    given = {key: value for key, value in parts.items() if value is not None and key != "workload"}
+    workload = part(read_workload, "workload")
+    chip = _collect(read_accelerator, chip_node, "cluster.accelerator", problems) if chip_node else None
+    cluster = _collect(read_cluster, cluster_node, "cluster", problems) if cluster_node else None
+    for key, found in (("workload", root.at("workload")), ("cluster", cluster_node)):
+        if found is None or found.value is None:
+            problems.append(root.problem("is required", key))
+    problems += _targets(root, cast("Target | None", parts["target"]), cast("Domain | None", parts["scaling"]))
+    sources = part(_texts, "sources")
+    if problems or workload is None or cluster is None or chip is None:
+        raise InputError(*_sorted(problems, root))
+    return Scenario(
+        **cast(Any, texts | given),
+        workload=workload,
+        cluster=cluster,
+        accelerator=chip,
+        links=load_links(),
+        sources=sources or (),
+    )
+
+
+def read_workload(node: Node, path: str) -> Workload:
+    """The workload, its sizes checked against the family's own fields."""
+    workload = read(Workload, node, path)
+    family = families.FAMILIES.get(workload.family)
+    there = node.at("sizes") or node
+    if family is None:
+        hint = did_you_mean(workload.family, families.FAMILIES) or f"one of {', '.join(sorted(families.FAMILIES))}"
+        named = node.at("family") or node
+        raise InputError(named.problem("unknown model family", f"{path}.family", shown(workload.family), hint))
+    sizes = read_partial(family, there, f"{path}.sizes") if there is not node else {}
+    return dataclasses.replace(workload, sizes={key: value for key, value in sizes.items() if value is not None})
+
+
+def _targets(root: Node, target: Target | None, domain: Domain | None) -> list[Problem]:
+    """Rules between the target and the scaling domain."""
+    node = root.at("target") or root
+    named = [f.name for f in dataclasses.fields(Target) if target and getattr(target, f.name) is not None]
+    if len(named) > 1:
+        return [node.problem(f"must name one of {', '.join(named)}, not {len(named)}", "target")]
+    if domain is None:
+        broken = (root.at("scaling") or root).value is None or root.at("scaling") is None
+        if broken and named in ([], ["error"]):
+            rule = "is required to know how much data the target needs"
+            return [node.problem(rule, "scaling", hint="or give target.samples, target.units or target.steps")]
+        return []
+    error = target.error if target is not None and target.error is not None else None
+    guess = domain.curve.best_guess
+    if (named and error is None) or error is None or guess is None or error < guess:
+        return []
+    there = root.at("target", "error") or node
+    return [there.problem("already reached by guessing", "target.error", f"{error:g}", f"best guess {guess:g}")]
+
+
+def _collect(make: Callable[[Node, str], T], node: Node, path: str, problems: list[Problem]) -> T | None:
+    """What `make` reads, or None with its problems kept."""
+    try:
+        return make(node, path)
+    except InputError as error:
+        problems.extend(error.problems)
+        return None
+
+
+def _unknown(root: Node) -> list[Problem]:
+    """Keys no scenario has."""
+    keys = root.value if isinstance(root.value, dict) else {}
+    return [
+        Problem("unknown key", key, "", *_place(child), did_you_mean(key, KEYS))
+        for key, child in keys.items()
+        if key not in KEYS
+    ]
+
+
+def _place(node: Node) -> tuple[str, int, int]:
+    mark = node.key_mark or node.mark
+    return mark.file, mark.line, mark.column
+
+
+def _text(node: Node, path: str) -> str:
+    if not isinstance(node.value, str):
+        raise InputError(node.problem("must be text", path, shown(node.plain)))
+    return node.value
+
+
+def _texts(node: Node, path: str) -> tuple[str, ...]:
+    if not isinstance(node.value, list):
+        raise InputError(node.problem("must be a list", path, shown(node.plain)))
+    return tuple(_text(child, f"{path}.{i}") for i, child in enumerate(node.value))
+
+
+def _sorted(problems: list[Problem], root: Node) -> list[Problem]:
+    """Problems of the scenario's own file first, each once, in file order."""
+    unique = list(dict.fromkeys(problems))
+    return sorted(unique, key=lambda p: (p.file != root.mark.file, p.file, p.line, p.column))
+
+
+def _defaults(cls: Any, node: Node, path: str) -> Iterator[Leaf]:
+    """Fields of `cls` that `node` leaves out, with their defaults."""
+    for field in dataclasses.fields(cls):
+        child = node.at(field.name)
+        default = field.default
+        if field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        if child is None and default is not dataclasses.MISSING and not _stated(node, field.name):
+            if dataclasses.is_dataclass(default) and not isinstance(default, type):
+                yield from _defaults(type(default), Node({}, Mark("default")), f"{path}.{field.name}")
+            else:
+                yield Leaf(f"{path}.{field.name}", default, Mark("default"))
+        elif child is not None and isinstance(child.value, dict) and dataclasses.is_dataclass(default):
+            yield from _defaults(type(default), child, f"{path}.{field.name}")
+
+
+def _stated(node: Node, name: str) -> bool:
+    """Whether a field stands in `node` under its short name."""
+    short = short_name(name)
+    return short is not None and node.at(short) is not None

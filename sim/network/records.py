@@ -29,6 +29,9 @@ class LinkType:
     byte_j: float = 0.0
     source: str = ""
     reduction_efficiency: float = 0.0  # payload share an in-network all-reduce reaches; 0: as `efficiency`
+    fast_latency: float = 1.0  # latency and launch cost of the low-latency protocol (NCCL LL/LL128), relative
+    fast_bandwidth: float = 0.0  # payload rate of that protocol, relative; 0: there is none
+    confidence: str = "B"  # A vendor or measured … D recalled or assumed
 
 
 @dataclass(frozen=True, slots=True)

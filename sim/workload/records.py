@@ -25,6 +25,7 @@ class Numerics:
     optimizer_format: Format = "fp32"
     fused: bool = True  # pointwise chains fused into one pass
     attention: Literal["plain", "flash"] = "flash"
+    loss: Literal["passes", "fused"] = "passes"  # cross-entropy in fp32 passes (Megatron-LM) or in one kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Parameter:
     reduce_axis: Literal["data", "expert"] = "data"
     sparse_rows: int = 0
     row_elements: int = 0
+    copy_elements: float = 0.0  # tied weights held by another layer: a stage without that layer keeps such a copy
 
 
 @dataclass(frozen=True, slots=True)

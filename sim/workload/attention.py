@@ -1,0 +1,292 @@
+"""Attention as ops: multi-head, grouped-query, latent (MLA) and cross; plain or flash; split over heads and context.
+
+Per-head products keep their true shapes: batch = sub_batch·heads/tensor, m = queries, n = keys, k = head size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sim.ops import Attention, Collective, CollectiveKind, Gemm, Op
+from sim.workload.kernels import (
+    FP32,
+    Frame,
+    Part,
+    Weight,
+    bias_gradient,
+    bias_pass,
+    collective,
+    column_backward,
+    column_forward,
+    gemm,
+    norm_backward,
+    norm_forward,
+    pointwise,
+    row_backward,
+    row_forward,
+    weight_gradient,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionSizes:
+    """Sizes of one attention: `memory` tokens per sample are keys and values from elsewhere (encoder, or the past)."""
+
+    hidden: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    v_head_dim: int
+    causal: bool = True
+    rotary_dim: int = 0
+    bias: bool = False
+    out_bias: bool = False
+    qk_norm: bool = False
+    q_rank: int = 0
+    kv_rank: int = 0
+    cross: bool = False
+    memory: int = 0
+    window: int = 0
+    relative: bool = False  # a position term is added to the scores
+
+    @property
+    def latent(self) -> bool:
+        return self.kv_rank > 0
+
+    @property
+    def q_width(self) -> int:
+        return self.heads * self.head_dim
+
+    @property
+    def kv_width(self) -> int:
+        return self.kv_heads * (self.head_dim + self.v_head_dim)
+
+    @property
+    def out_width(self) -> int:
+        return self.heads * self.v_head_dim
+
+
+def keys(a: AttentionSizes, sequence: int) -> int:
+    """Keys every query is multiplied with: the whole sequence, the encoder's, or a sliding window."""
+    length = a.memory if a.cross else sequence + a.memory
+    return min(length, a.window) if a.window else length
+
+
+def attention_flops(a: AttentionSizes, sequence: int) -> float:
+    """Forward FLOPs of scores and context of one sample, the full square: 2·heads·s·s·(d + d_v)."""
+    return 2.0 * a.heads * sequence * keys(a, sequence) * (a.head_dim + a.v_head_dim)
+
+
+def attention_weights(a: AttentionSizes) -> list[Weight]:
+    """Weights of the four projections with their biases (and the latent projections of DeepSeek-V2, section 2.1)."""
+    h, out = a.hidden, Weight("attention", a.out_width * a.hidden)
+    rest = [Weight("attention", a.hidden, "none", matmul=False)] if a.out_bias else []
+    if a.qk_norm:
+        rest.append(Weight("norm", 2 * a.head_dim, "none", matmul=False))
+    if a.latent:
+        rope, nope = a.rotary_dim, a.head_dim - a.rotary_dim
+        query = [Weight("attention", h * a.q_width)]
+        if a.q_rank:
+            query = [Weight("attention", h * a.q_rank, "none"), Weight("attention", a.q_rank * a.q_width)]
+            rest.append(Weight("norm", a.q_rank, "none", matmul=False))
+        down = Weight("attention", h * (a.kv_rank + rope), "none")
+        up = Weight("attention", a.kv_rank * a.heads * (nope + a.v_head_dim))
+        return [*query, down, up, out, *rest, Weight("norm", a.kv_rank, "none", matmul=False)]
+    if a.bias:
+        rest.append(Weight("attention", a.q_width + a.kv_width, matmul=False))
+    stream: Literal["self", "memory"] = "memory" if a.cross or a.memory else "self"
+    return [Weight("attention", h * a.q_width), Weight("attention", h * a.kv_width, stream=stream), out, *rest]
+
+
+def attention_part(f: Frame, a: AttentionSizes) -> Part:
+    """Projections, core and output projection of one attention, forward and backward."""
+    part = Part()
+    project = latent_projections if a.latent else projections
+    project(f, a, part)
+    core = flash_core if f.numerics.attention == "flash" and not a.relative else plain_core
+    core(f, a, part)
+    out = a.out_width // f.tensor
+    part.forward += row_forward(f, "attention.out", a.hidden, out)
+    part.backward[:0] = row_backward(f, "attention.out", a.hidden, out)
+    part.saved += f.tokens * out * f.operand
+    return part
+
+
+def projections(f: Frame, a: AttentionSizes, part: Part) -> None:
+    """Query, key, value in one product (two for cross attention and for a cached past), then rotary positions."""
+    q, kv = a.q_width // f.tensor, a.kv_width // f.tensor
+    if a.cross or a.memory:
+        tokens = f.sub_batch * (a.memory // f.context) + (0 if a.cross else f.tokens)
+        part.forward += [*column_forward(f, "attention.q", q, a.hidden, a.bias), *memory_forward(f, a, kv, tokens)]
+        backward = [*memory_backward(f, a, kv, tokens), *column_backward(f, "attention.q", q, a.hidden, a.bias)]
+        part.saved += tokens * kv * f.act + f.tokens * q * f.act
+    else:
+        part.forward += column_forward(f, "attention.qkv", q + kv, a.hidden, a.bias)
+        backward = column_backward(f, "attention.qkv", q + kv, a.hidden, a.bias)
+        part.saved += f.tokens * (q + kv) * f.act
+    joined = pointwise(f, "attention.qkv_join", f.tokens * (q + kv), f.act, f.act)
+    turned = a.rotary_dim * (a.heads + a.kv_heads) // f.tensor * f.tokens
+    normed = a.head_dim * (a.heads + a.kv_heads) // f.tensor * f.tokens
+    if a.qk_norm:
+        part.forward += norm_forward(f, "attention.qk_norm", normed / a.head_dim, a.head_dim, True)
+        backward = [*norm_backward(f, "attention.qk_norm", normed / a.head_dim, a.head_dim, True, False), *backward]
+        part.saved += normed * f.act
+    part.forward += rotary(f, turned)
+    part.backward += [*rotary(f, turned, ".backward"), joined, *backward]
+
+
+def memory_forward(f: Frame, a: AttentionSizes, kv: int, tokens: int) -> list[Op]:
+    """Keys and values of tokens that are not the block's own input."""
+    ops: list[Op] = [gemm(f, "attention.kv", tokens, kv, a.hidden)]
+    gather = collective(f, "attention.kv.gather", "all_gather", tokens * a.hidden) if f.sequence_parallel else []
+    return [*gather, *ops, *(bias_pass(f, "attention.kv", tokens * kv) if a.bias else [])]
+
+
+def memory_backward(f: Frame, a: AttentionSizes, kv: int, tokens: int) -> list[Op]:
+    """Gradients of those projections; the past of Transformer-XL gets none, but its weights do."""
+    kind: CollectiveKind = "reduce_scatter" if f.sequence_parallel else "all_reduce"
+    return [
+        gemm(f, "attention.kv.dgrad", tokens, a.hidden, kv),
+        *collective(f, "attention.kv.reduce_grad", kind, tokens * a.hidden, overlap=True),
+        weight_gradient(f, "attention.kv.wgrad", kv, a.hidden, tokens),
+        *(bias_gradient(f, "attention.kv", tokens * kv) if a.bias else []),
+    ]
+
+
+def latent_projections(f: Frame, a: AttentionSizes, part: Part) -> None:
+    """MLA: low-rank down and up projections of query and of key-value, the rotary part apart.
+
+    The down projections are replicated over the tensor ranks; their output is small.
+    """
+    h, rope, nope = a.hidden, a.rotary_dim, a.head_dim - a.rotary_dim
+    q, up = a.q_width // f.tensor, a.heads * (nope + a.v_head_dim) // f.tensor
+    forward: list[Op] = []
+    backward: list[Op] = []
+    down = a.q_rank + a.kv_rank + rope if a.q_rank else a.kv_rank + rope
+    forward.append(gemm(f, "attention.down", f.rows, down, h))
+    tail: list[Op] = [gemm(f, "attention.down.dgrad", f.rows, h, down)]
+    tail.append(weight_gradient(f, "attention.down.wgrad", down, h, f.rows))
+    if a.q_rank:
+        forward += norm_forward(f, "attention.q_norm", f.rows, a.q_rank, True)
+        tail[:0] = norm_backward(f, "attention.q_norm", f.rows, a.q_rank, True, residual=False)
+    forward += norm_forward(f, "attention.kv_norm", f.rows, a.kv_rank, True)
+    tail[:0] = norm_backward(f, "attention.kv_norm", f.rows, a.kv_rank, True, residual=False)
+    forward += column_forward(f, "attention.q", q, a.q_rank or h)
+    forward += column_forward(f, "attention.kv", up, a.kv_rank)
+    backward += column_backward(f, "attention.kv", up, a.kv_rank)
+    backward += column_backward(f, "attention.q", q, a.q_rank or h)
+    keys_width = a.heads * a.head_dim // f.tensor
+    forward += rotary(f, f.tokens * rope * (a.heads // f.tensor + 1))
+    forward.append(pointwise(f, "attention.kv_join", f.tokens * keys_width, f.act, f.act))
+    split = pointwise(f, "attention.kv_join.backward", f.tokens * keys_width, f.act, f.act)
+    part.forward += forward
+    part.backward += [split, *rotary(f, f.tokens * rope * (a.heads // f.tensor + 1), ".backward"), *backward, *tail]
+    # kept: down outputs and their norms (rows), query, expanded key and value (tokens)
+    part.saved += f.rows * (down + (a.q_rank or 0) + a.kv_rank) * f.act
+    part.saved += f.tokens * (q + keys_width + a.out_width // f.tensor) * f.act
+
+
+def rotary(f: Frame, elements: float, suffix: str = "") -> list[Op]:
+    """Rotary positions: one pass in place when fused; unfused rotate-half is copy, two products and a sum."""
+    if not elements:
+        return []
+    a, name = f.act, f"attention.rotary{suffix}"
+    if f.numerics.fused:
+        return [pointwise(f, name, elements, a, a, 3.0)]
+    steps = (("rotate", a, a), ("cosine", a, a), ("sine", a, a), ("add", 2 * a, a))
+    return [pointwise(f, f"{name}.{step}", elements, reads, writes) for step, reads, writes in steps]
+
+
+def exchange(f: Frame, a: AttentionSizes, suffix: str, overlap: bool, kind: CollectiveKind = "all_gather") -> list[Op]:
+    """Context parallelism: every rank needs the keys and values of the whole sequence of its heads."""
+    if f.context == 1:
+        return []
+    width = (a.kv_width if not a.latent else a.heads * (a.head_dim + a.v_head_dim)) // f.tensor
+    size = f.context * f.tokens * width * f.act
+    name = f"attention.kv_exchange{suffix}"
+    return [Collective(name, kind, size, "context", f.numerics.activations, overlap)]
+
+
+def flash_core(f: Frame, a: AttentionSizes, part: Part) -> None:
+    """Fused attention: the score matrix never reaches memory; one fp32 log-sum-exp per query and head is kept."""
+    q_len, kv_len = f.sequence, keys(a, f.sequence * f.context)
+    causal = a.causal and not a.window
+    heads, kv_heads = a.heads // f.tensor, max(1, a.kv_heads // f.tensor)
+    sizes = (f.sub_batch, heads, kv_heads, q_len, kv_len, a.head_dim, a.v_head_dim, causal)
+    ring = exchange(f, a, "", overlap=True)
+    kernel = Attention("attention.core", *sizes, False, f.numerics.activations)
+    part.forward += [*ring, kernel]
+    part.core += [*ring, kernel]
+    back = Attention("attention.core.backward", *sizes, True, f.numerics.activations)
+    before = exchange(f, a, ".backward", overlap=True)
+    after = exchange(f, a, ".grad", overlap=True, kind="reduce_scatter")
+    part.backward[:0] = [*before, *after, back]
+    part.core_saved += f.sub_batch * heads * q_len * FP32
+    part.workspace = max(part.workspace, f.sub_batch * heads * q_len * (a.head_dim * FP32 + FP32))
+
+
+def plain_core(f: Frame, a: AttentionSizes, part: Part) -> None:
+    """Scores, scale-mask-softmax, dropout, context: the b·a·s² matrix is written and read by every step."""
+    act, heads = f.act, a.heads // f.tensor
+    batch, q_len, kv_len = f.sub_batch * heads, f.sequence, keys(a, f.sequence * f.context)
+    scores = float(batch) * q_len * kv_len
+    gather = exchange(f, a, "", overlap=False)
+    spread = expand_heads(f, a, kv_len)
+    forward: list[Op] = [*gather, *spread, gemm(f, "attention.scores", q_len, kv_len, a.head_dim, batch)]
+    if a.relative:
+        forward.append(pointwise(f, "attention.position_bias", scores, 2 * act, act))
+    forward += softmax_forward(f, scores, masked=not a.causal)
+    if f.mask:
+        forward.append(pointwise(f, "attention.dropout", scores, act, act + f.mask))
+    forward.append(gemm(f, "attention.context", q_len, a.v_head_dim, kv_len, batch))
+    copy = pointwise(f, "attention.context_copy", f.tokens * heads * a.v_head_dim, act, act)
+    part.forward += [*forward, copy]
+    part.core += [*forward, copy]
+    part.backward[:0] = plain_backward(f, a, batch, q_len, kv_len)
+    # softmax output, dropout mask and dropout output: 2 + 1 + 2 bytes per score (Korthikanti et al. 2022, section 4.1)
+    part.core_saved += scores * (2 * act + f.mask if f.mask else act)
+    part.workspace = max(part.workspace, 2 * scores * act)
+
+
+def expand_heads(f: Frame, a: AttentionSizes, kv_len: int) -> list[Op]:
+    """Grouped keys and values repeated for every query head, as plain attention needs them."""
+    if a.kv_heads >= a.heads:
+        return []
+    wide = f.sub_batch * kv_len * (a.heads // f.tensor) * (a.head_dim + a.v_head_dim)
+    return [pointwise(f, "attention.repeat_kv", wide, f.act * a.kv_heads / a.heads, f.act)]
+
+
+def softmax_forward(f: Frame, scores: float, masked: bool) -> list[Op]:
+    """Scale, mask and softmax of the scores: one pass fused, three unfused."""
+    act = f.act
+    if f.numerics.fused:
+        return [pointwise(f, "attention.softmax", scores, act + (1 if masked else 0), act, 5.0)]
+    steps = (("scale", act, act), ("mask", act, act), ("softmax", act, act))
+    return [pointwise(f, f"attention.{step}", scores, reads, writes, 2.0) for step, reads, writes in steps]
+
+
+def plain_backward(f: Frame, a: AttentionSizes, batch: int, q_len: int, kv_len: int) -> list[Op]:
+    """dP = dO·Vᵀ, dV = Pᵀ·dO, dropout and softmax backward on the score matrix, dQ = dS·K, dK = dSᵀ·Q."""
+    act, scores = f.act, float(batch) * q_len * kv_len
+    d, v = a.head_dim, a.v_head_dim
+    out = f.tokens * (a.heads // f.tensor) * v
+    ops: list[Op] = [
+        *exchange(f, a, ".backward", overlap=False),
+        pointwise(f, "attention.context_copy.backward", out, act, act),
+        gemm(f, "attention.context.dgrad", q_len, kv_len, v, batch),
+        gemm(f, "attention.context.vgrad", kv_len, v, q_len, batch),
+    ]
+    if f.mask:
+        ops.append(pointwise(f, "attention.dropout.backward", scores, act + f.mask, act))
+    ops.append(pointwise(f, "attention.softmax.backward", scores, 2 * act, act, 4.0))
+    if not f.numerics.fused:
+        ops += [pointwise(f, f"attention.{step}.backward", scores, act, act) for step in ("mask", "scale")]
+    if a.relative:
+        ops.append(pointwise(f, "attention.position_bias.backward", scores, act, 0.0))
+    queries: Gemm = gemm(f, "attention.scores.qgrad", q_len, d, kv_len, batch)
+    ops += [queries, gemm(f, "attention.scores.kgrad", kv_len, d, q_len, batch)]
+    if a.kv_heads < a.heads:
+        wide = f.sub_batch * kv_len * (a.heads // f.tensor) * (d + v)
+        ops.append(pointwise(f, "attention.repeat_kv.backward", wide, act, act * a.kv_heads / a.heads))
+    return [*ops, *exchange(f, a, ".grad", overlap=False, kind="reduce_scatter")]

@@ -1,0 +1,383 @@
+"""The Transformer family: decoder, encoder, encoder–decoder; every size free, every published variant a setting.
+
+Sources: Vaswani et al. 2017; tensor parallelism Shoeybi et al. 2019; sequence parallelism and activation bytes
+Korthikanti et al. 2022; FLOPs Narayanan et al. 2021 (appendix); grouped queries Ainslie et al. 2023; gated
+activations Shazeer 2020; latent attention DeepSeek-V2 2024; experts Shazeer et al. 2017, Fedus et al. 2021.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import groupby
+from typing import Any, Literal
+
+from sim.ops import Op
+from sim.workload.attention import AttentionSizes, attention_flops, attention_part, attention_weights
+from sim.workload.fields import about
+from sim.workload.kernels import (
+    Frame,
+    Part,
+    Weight,
+    add_backward,
+    add_forward,
+    held,
+    norm_backward,
+    norm_forward,
+)
+from sim.workload.mlp import Activation, MlpSizes, mlp_part, mlp_weights
+from sim.workload.records import Layer, Numerics, Shard
+from sim.workload.rules import check_shard, check_sizes
+from sim.workload.sizing import solve_sizes
+from sim.workload.vocabulary import (
+    VocabularySizes,
+    embedding_layer,
+    embedding_weights,
+    head_flops,
+    head_layer,
+    head_weights,
+)
+
+Kind = Literal["decoder", "encoder", "encoder_decoder"]
+Positions = Literal["learned", "rotary", "relative", "alibi", "sinusoidal", "none"]
+Block = tuple[Literal["encoder", "decoder"], bool]  # which stack, and whether its feed-forward part is a mixture
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transformer:
+    """A Transformer with its sizes; 0 means "follow the usual rule", stated in each field's documentation."""
+
+    name: str = field(metadata=about("name of the model"), default="transformer")
+    kind: Kind = field(metadata=about("which stacks there are"), default="decoder")
+    hidden: int = field(metadata=about("width of the residual stream", "elements"))
+    depth: int = field(metadata=about("blocks of the (decoder) stack", "blocks"))
+    heads: int = field(metadata=about("attention heads", "heads"))
+    vocabulary: int = field(metadata=about("rows of the token table", "tokens"))
+    sequence: int = field(metadata=about("length of one sample (of the decoder's input)", "tokens"))
+    kv_heads: int = field(
+        metadata=about("key-value heads of grouped-query attention; 0: as many as heads", "heads"), default=0
+    )
+    head_dim: int = field(metadata=about("size of one head; 0: hidden / heads", "elements"), default=0)
+    v_head_dim: int = field(metadata=about("size of a value head; 0: as head_dim", "elements"), default=0)
+    ffn: int = field(
+        metadata=about("width of the feed-forward part; 0: 4·hidden, gated 8/3·hidden to the next 256"), default=0
+    )
+    activation: Activation = field(metadata=about("activation of the feed-forward part"), default="gelu")
+    tied: bool = field(metadata=about("output matrix shared with the token table"), default=True)
+    positions: Positions = field(metadata=about("how positions enter"), default="learned")
+    max_positions: int = field(metadata=about("rows of a learned position table; 0: sequence", "tokens"), default=0)
+    rotary_dim: int = field(
+        metadata=about("rotated elements of a head; 0: all (rotary positions)", "elements"), default=0
+    )
+    relative_buckets: int = field(
+        metadata=about("buckets of learned relative positions, per stack and head"), default=0
+    )
+    bias: bool = field(metadata=about("biases in the linear layers"), default=True)
+    qkv_bias: bool | None = field(metadata=about("biases of query, key, value; none: as bias"), default=None)
+    norm: Literal["layer", "rms"] = field(metadata=about("normalisation"), default="layer")
+    norm_bias: bool | None = field(metadata=about("bias of the norms; none: yes for layer, no for rms"), default=None)
+    qk_norm: bool = field(metadata=about("norms on query and key heads"), default=False)
+    embedding_norm: bool = field(metadata=about("a norm after the embedding"), default=False)
+    final_norm: bool = field(metadata=about("a norm before the head"), default=True)
+    sandwich_norm: bool = field(metadata=about("norms after each part as well (Gemma 2)"), default=False)
+    token_types: int = field(metadata=about("rows of a token-type table (BERT)"), default=0)
+    transform: bool = field(
+        metadata=about("dense, activation, norm and output bias before the logits (BERT)"), default=False
+    )
+    classes: int = field(
+        metadata=about("outputs of a classifier in place of the vocabulary head; 0: vocabulary"), default=0
+    )
+    predictions: int = field(metadata=about("positions per sample the head computes; 0: all", "tokens"), default=0)
+    dropout: bool = field(metadata=about("dropout in training"), default=False)
+    encoder_depth: int = field(
+        metadata=about("blocks of the encoder stack; 0: as depth (encoder_decoder)", "blocks"), default=0
+    )
+    encoder_sequence: int = field(metadata=about("length of the encoder's input; 0: as sequence", "tokens"), default=0)
+    memory: int = field(
+        metadata=about("cached tokens of the past each query also sees (Transformer-XL)", "tokens"), default=0
+    )
+    window: int = field(metadata=about("sliding attention window; 0: none", "tokens"), default=0)
+    q_rank: int = field(metadata=about("rank of the query's latent projection (MLA); 0: none"), default=0)
+    kv_rank: int = field(metadata=about("rank of the key-value latent projection (MLA); 0: plain attention"), default=0)
+    experts: int = field(metadata=about("experts of a mixture; 0: dense", "experts"), default=0)
+    top_k: int = field(metadata=about("experts each token is sent to", "experts"), default=2)
+    expert_ffn: int = field(metadata=about("width of one expert; 0: as ffn", "elements"), default=0)
+    shared_experts: int = field(metadata=about("experts every token passes", "experts"), default=0)
+    dense_layers: int = field(metadata=about("leading blocks without experts", "blocks"), default=0)
+    moe_every: int = field(metadata=about("one block in so many has experts", "blocks"), default=1)
+    capacity_factor: float = field(metadata=about("padding of expert inputs against imbalance"), default=1.0)
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        for name, value in (
+            ("kv_heads", self.heads),
+            ("head_dim", self.hidden // self.heads if self.heads > 0 else 0),
+            ("ffn", default_ffn(self.hidden, self.activation)),
+        ):
+            if getattr(self, name) == 0:
+                put(self, name, value)
+        check_sizes(self)
+
+    # ---- sizes of the parts
+
+    @property
+    def max_rows(self) -> int:
+        """Rows of the learned position table."""
+        return (self.max_positions or self.sequence) if self.positions == "learned" else 0
+
+    @property
+    def encoder_blocks(self) -> int:
+        return (self.encoder_depth or self.depth) if self.kind == "encoder_decoder" else 0
+
+    @property
+    def encoder_tokens(self) -> int:
+        return (self.encoder_sequence or self.sequence) if self.kind == "encoder_decoder" else 0
+
+    def attention(self, cross: bool = False, causal: bool | None = None, kv_heads: int = 0) -> AttentionSizes:
+        """Sizes of self or cross attention."""
+        rotary = (self.rotary_dim or self.head_dim) if self.positions == "rotary" and not cross else 0
+        return AttentionSizes(
+            self.hidden,
+            self.heads,
+            kv_heads or self.kv_heads,
+            self.head_dim,
+            self.v_head_dim or self.head_dim,
+            self.kind != "encoder" if causal is None else causal,
+            rotary,
+            self.bias if self.qkv_bias is None else self.qkv_bias,
+            self.bias,
+            self.qk_norm,
+            self.q_rank,
+            self.kv_rank,
+            cross,
+            self.encoder_tokens if cross else self.memory,
+            0 if cross else self.window,
+            self.positions == "relative" and not cross,
+        )
+
+    def mlp(self, experts: bool) -> MlpSizes:
+        """Sizes of the dense or the expert feed-forward part."""
+        if not experts:
+            return MlpSizes(self.hidden, self.ffn, self.activation, self.bias)
+        width = self.expert_ffn or self.ffn
+        shared = self.shared_experts * width
+        return MlpSizes(
+            self.hidden, width, self.activation, self.bias, self.experts, self.top_k, self.capacity_factor, shared
+        )
+
+    @property
+    def ends(self) -> VocabularySizes:
+        """Sizes of embedding and head."""
+        stacks = 2 if self.kind == "encoder_decoder" else 1
+        return VocabularySizes(
+            hidden=self.hidden,
+            vocabulary=self.vocabulary,
+            positions=self.max_rows,
+            position_elements=self.relative_buckets * self.heads * stacks,
+            token_types=self.token_types,
+            embedding_norm=self.embedding_norm,
+            final_norm=self.final_norm,
+            rms=self.norm == "rms",
+            norm_bias=self.has_norm_bias,
+            tied=self.tied,
+            transform=self.transform,
+            classes=self.classes,
+            predictions=self.predictions,
+        )
+
+    @property
+    def has_norm_bias(self) -> bool:
+        return self.norm == "layer" if self.norm_bias is None else self.norm_bias
+
+    def blocks(self) -> list[Block]:
+        """The blocks in forward order."""
+        first, every = self.dense_layers, self.moe_every
+
+        def mixed(i: int) -> bool:
+            return self.experts > 0 and i >= first and (i - first) % every == every - 1
+
+        encoder: list[Block] = [("encoder", mixed(i)) for i in range(self.encoder_blocks)]
+        return [*encoder, *(("decoder", mixed(i)) for i in range(self.depth))]
+
+    def block_weights(self, block: Block) -> list[Weight]:
+        """Weights of one block."""
+        stack, experts = block
+        cross = self.kind == "encoder_decoder" and stack == "decoder"
+        norms = (3 if cross else 2) * (2 if self.sandwich_norm else 1)
+        norm = Weight("norm", norms * self.hidden * (2 if self.has_norm_bias else 1), "none", matmul=False)
+        attention = attention_weights(self.attention())
+        if cross:
+            attention = [*attention, *attention_weights(self.attention(cross=True))]
+        return [*attention, *mlp_weights(self.mlp(experts)), norm]
+
+    # ---- the Model protocol
+
+    @property
+    def parameters(self) -> float:
+        """All trainable parameters, by addition of every tensor."""
+        return self._count(lambda w: w.elements)
+
+    @property
+    def active_parameters(self) -> float:
+        """Parameters one token meets: of the experts only top_k."""
+        return self._count(lambda w: w.elements * w.active)
+
+    def _count(self, of: Any) -> float:
+        ends = [*embedding_weights(self.ends), *head_weights(self.ends), *self.stack_ends()]
+        total = sum(of(w) for w in ends)
+        for block, run in groupby(sorted(self.blocks())):
+            total += len(list(run)) * sum(of(w) for w in self.block_weights(block))
+        return float(total)
+
+    def stack_ends(self) -> list[Weight]:
+        """The final norm of an encoder stack that feeds a decoder."""
+        width = self.hidden * (2 if self.has_norm_bias else 1)
+        return [Weight("norm", width, "none", matmul=False)] if self.encoder_blocks and self.final_norm else []
+
+    @property
+    def units_per_sample(self) -> float:
+        """Tokens of one sample, of both stacks."""
+        return float(self.sequence + self.encoder_tokens)
+
+    def flops_per_sample(self) -> tuple[float, float]:
+        """(forward, 3 × forward): products with weights 2·elements per token, attention over the full square.
+
+        For a GPT: 72·s·l·h²·(1 + s/6h + V/12lh) in training (Narayanan et al. 2021, eq. 3 without recompute).
+        """
+        forward = head_flops(self.ends, self.sequence)
+        for block, run in groupby(sorted(self.blocks())):
+            forward += len(list(run)) * self.block_flops(block)
+        return forward, 3.0 * forward
+
+    def block_flops(self, block: Block) -> float:
+        """Forward FLOPs of one block and one sample."""
+        tokens = self.encoder_tokens if block[0] == "encoder" else self.sequence
+        past = self.encoder_tokens if self.encoder_blocks else tokens + self.memory
+        flops = attention_flops(self.attention(), tokens)
+        if self.encoder_blocks and block[0] == "decoder":
+            flops += attention_flops(self.attention(cross=True), tokens)
+        for w in self.block_weights(block):
+            if w.matmul:
+                flops += 2.0 * w.elements * w.active * (past if w.stream == "memory" else tokens)
+        return flops
+
+    def layers(self, sub_batch: int, numerics: Numerics, shard: Shard = Shard()) -> tuple[Layer, ...]:
+        """Embedding, runs of equal blocks, head; as one device of the sharded group sees them."""
+        return expand(self, sub_batch, numerics, shard)
+
+    @classmethod
+    def sized(cls, parameters: float, **fixed: Any) -> Transformer:
+        """The Transformer of about `parameters`, other sizes fixed: see `solve_sizes`."""
+        return solve_sizes(cls, parameters, fixed)
+
+
+def default_ffn(hidden: int, activation: str) -> int:
+    """4·hidden; a gated activation has three matrices, so 8/3·hidden, to the next multiple of 256."""
+    return -(-8 * hidden // 3 // 256) * 256 if activation in ("swiglu", "geglu") else 4 * hidden
+
+
+@lru_cache(maxsize=1024)
+def expand(model: Transformer, sub_batch: int, numerics: Numerics, shard: Shard) -> tuple[Layer, ...]:
+    """The layers of `model`; equal blocks are built once."""
+    check_shard(model, sub_batch, shard)
+    frames = {stack: frame(model, tokens, sub_batch, numerics, shard) for stack, tokens in stack_tokens(model)}
+    main = frames["decoder"]
+    first = embedding_layer(main, model.ends)
+    if "encoder" in frames:
+        first = joined(embedding_layer(frames["encoder"], model.ends), first)
+    built: dict[tuple[Block, int], Layer] = {}
+    layers = [first]
+    for block, run in groupby(model.blocks()):
+        key = (block, len(list(run)))
+        if key not in built:
+            built[key] = block_layer(model, frames, block, key[1])
+        layers.append(built[key])
+    return (*layers, head_layer(main, model.ends))
+
+
+def stack_tokens(model: Transformer) -> list[tuple[str, int]]:
+    """Tokens per sample of each stack."""
+    encoder = [("encoder", model.encoder_tokens)] if model.encoder_blocks else []
+    return [*encoder, ("decoder", model.sequence)]
+
+
+def frame(model: Transformer, tokens: int, sub_batch: int, numerics: Numerics, shard: Shard) -> Frame:
+    """What the parts of one stack share."""
+    return Frame(
+        numerics,
+        sub_batch,
+        tokens // shard.context,
+        shard.tensor,
+        shard.sequence_parallel and shard.tensor > 1,
+        shard.context,
+        shard.expert,
+        model.dropout,
+    )
+
+
+def joined(encoder: Layer, decoder: Layer) -> Layer:
+    """Embeddings of both stacks as one layer: the table is shared."""
+    saved = {policy: encoder.saved_bytes[policy] + kept for policy, kept in decoder.saved_bytes.items()}
+    return Layer(
+        "embedding",
+        1,
+        "embedding",
+        encoder.forward + decoder.forward,
+        decoder.backward + encoder.backward,
+        decoder.parameters,
+        saved,
+        {},
+        encoder.output_bytes + decoder.output_bytes,
+        max(encoder.workspace_bytes, decoder.workspace_bytes),
+    )
+
+
+def block_layer(model: Transformer, frames: dict[str, Frame], block: Block, count: int) -> Layer:
+    """`count` equal blocks: attention, cross attention behind an encoder, feed-forward, each with norm and residual."""
+    stack, experts = block
+    f = frames[stack]
+    kv_heads = max(model.kv_heads, f.tensor)  # fewer key-value heads than ranks: replicated
+    causal = model.kind != "encoder" and stack == "decoder"
+    parts = [residual(f, model, "attention", attention_part(f, model.attention(causal=causal, kv_heads=kv_heads)))]
+    received = f.rows * model.hidden * f.act
+    output = received
+    if "encoder" in frames and stack == "decoder":
+        cross = attention_part(f, model.attention(cross=True, causal=False, kv_heads=kv_heads))
+        parts.append(residual(f, model, "cross_attention", cross))
+        output += frames["encoder"].rows * model.hidden * f.act
+    parts.append(residual(f, model, "mlp", mlp_part(f, model.mlp(experts))))
+    kept = sum(p.saved for p in parts)
+    forward = tuple(op for p in parts for op in p.forward)
+    core: tuple[Op, ...] = tuple(op for p in parts for op in p.core)
+    return Layer(
+        f"{stack} block" + (" with experts" if experts else ""),
+        count,
+        "block",
+        forward,
+        tuple(op for p in reversed(parts) for op in p.backward),
+        held(model.block_weights(block), f),
+        {"none": kept + sum(p.core_saved for p in parts), "selective": kept, "full": received},
+        {"none": (), "selective": core, "full": forward},
+        output,
+        max(p.workspace for p in parts) + 2 * received,
+    )
+
+
+def residual(f: Frame, model: Transformer, name: str, part: Part) -> Part:
+    """x + dropout(part(norm(x)) + bias); keeps the norm's input and output and the mask."""
+    h, rms = model.hidden, model.norm == "rms"
+    after, back = [], []
+    if model.sandwich_norm:
+        after = norm_forward(f, f"{name}.norm_after", f.rows, h, rms)
+        back = norm_backward(f, f"{name}.norm_after", f.rows, h, rms, residual=False)
+    before = norm_forward(f, f"{name}.norm", f.rows, h, rms)
+    part.forward = [*before, *part.forward, *after, *add_forward(f, f"{name}.add", h, model.bias)]
+    part.backward = [
+        *add_backward(f, f"{name}.add", h, model.bias),
+        *back,
+        *part.backward,
+        *norm_backward(f, f"{name}.norm", f.rows, h, rms),
+    ]
+    norms = 2 if model.sandwich_norm else 1
+    part.saved += f.rows * h * (f.act * norms + f.operand + f.mask)
+    return part

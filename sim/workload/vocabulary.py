@@ -1,0 +1,245 @@
+"""Both ends of a language model: vocabulary-parallel embedding, and the head with its cross-entropy.
+
+The head decides small models: with vocabulary V a token's logits are 4·V bytes in fp32, and Megatron-LM's
+vocabulary-parallel cross-entropy makes six passes over them forward and two backward.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sim.ops import Gather, Op
+from sim.workload.kernels import (
+    FP32,
+    Frame,
+    Weight,
+    collective,
+    column_backward,
+    column_forward,
+    gemm,
+    held,
+    norm_backward,
+    norm_forward,
+    pointwise,
+    weight_gradient,
+)
+from sim.workload.records import Layer, Parameter, Recompute
+
+
+@dataclass(frozen=True, slots=True)
+class VocabularySizes:
+    """Sizes of embedding and head."""
+
+    hidden: int
+    vocabulary: int
+    positions: int = 0  # rows of a learned position table
+    position_elements: int = 0  # other learned position parameters (relative buckets)
+    token_types: int = 0
+    embedding_norm: bool = False
+    final_norm: bool = True
+    rms: bool = False
+    norm_bias: bool = True
+    tied: bool = True
+    transform: bool = False  # dense + activation + norm before the logits, and an output bias (BERT)
+    classes: int = 0  # > 0: a classifier instead of the vocabulary head
+    predictions: int = 0  # positions of a sample the head computes; 0: all
+
+    @property
+    def norm_width(self) -> int:
+        return self.hidden * (2 if self.norm_bias else 1)
+
+    @property
+    def outputs(self) -> int:
+        return self.classes or self.vocabulary
+
+
+def embedding_weights(v: VocabularySizes) -> list[Weight]:
+    """Token, position and type tables, and the embedding's norm."""
+    tables = [Weight("embedding", v.vocabulary * v.hidden, matmul=False)]
+    small = v.positions * v.hidden + v.position_elements + v.token_types * v.hidden
+    if small:
+        tables.append(Weight("positions", small, "none", matmul=False))
+    if v.embedding_norm:
+        tables.append(Weight("norm", v.norm_width, "none", matmul=False))
+    return tables
+
+
+def head_weights(v: VocabularySizes) -> list[Weight]:
+    """Final norm, transform, output matrix (tied: the embedding's, not counted again) and biases."""
+    weights = [Weight("norm", v.norm_width, "none", matmul=False)] if v.final_norm else []
+    if v.transform:
+        weights.append(Weight("head", v.hidden**2, "none"))
+        weights.append(Weight("head", v.hidden, "none", matmul=False))
+        weights.append(Weight("norm", v.norm_width, "none", matmul=False))
+        weights.append(Weight("head", v.outputs, matmul=False))
+    if v.classes or not v.tied:
+        weights.append(Weight("head", v.outputs * v.hidden))
+    if v.classes:
+        weights.append(Weight("head", v.outputs, "none", matmul=False))
+    return weights
+
+
+def head_flops(v: VocabularySizes, sequence: int) -> float:
+    """Forward FLOPs of the head for one sample: 2·h·V per predicted position (and the transform's 2·h²)."""
+    transform = v.hidden**2 if v.transform else 0
+    return 2.0 * (v.predictions or sequence) * (v.hidden * v.outputs + transform)
+
+
+def share(n: int, parts: int) -> int:
+    """Rows of a table held by one of `parts` ranks (the table padded to a multiple)."""
+    return -(-n // parts)
+
+
+def embedding_layer(f: Frame, v: VocabularySizes) -> Layer:
+    """Lookup of the local rows, sum over the tensor ranks, positions, dropout; backward adds rows into the table."""
+    local = share(v.vocabulary, f.tensor)
+    row, table = v.hidden * f.act, local * v.hidden * f.act
+    inside, elements = f.tokens * v.hidden, f.rows * v.hidden
+    forward: list[Op] = [Gather("embedding.lookup", f.tokens, row, table, False, f.numerics.activations)]
+    if f.tensor > 1:
+        forward.append(pointwise(f, "embedding.mask", inside, f.act, f.act, 0.0))
+        forward += collective(f, "embedding.reduce", "reduce_scatter" if f.sequence_parallel else "all_reduce", inside)
+    if v.positions or v.token_types:
+        forward.append(pointwise(f, "embedding.positions", elements, 2 * f.act, f.act))
+    if v.embedding_norm:
+        forward += norm_forward(f, "embedding.norm", f.rows, v.hidden, v.rms)
+    if f.mask:
+        forward.append(pointwise(f, "embedding.dropout", elements, f.act, f.act + f.mask))
+    saved = elements * f.mask + (elements * f.act if v.embedding_norm else 0.0)
+    return Layer(
+        "embedding",
+        1,
+        "embedding",
+        tuple(forward),
+        tuple(embedding_backward(f, v, local)),
+        embedding_parameters(f, v, local),
+        by_policy(saved),
+        output_bytes=elements * f.act,
+        workspace_bytes=inside * f.act,
+    )
+
+
+def embedding_backward(f: Frame, v: VocabularySizes, local: int) -> list[Op]:
+    """Gradient of a dense table: zeroed, rows added, summed into the gradient buffer."""
+    inside, elements = f.tokens * v.hidden, f.rows * v.hidden
+    table = local * v.hidden * f.act
+    ops: list[Op] = []
+    if f.mask:
+        ops.append(pointwise(f, "embedding.dropout.backward", elements, f.act + f.mask, f.act))
+    if v.embedding_norm:
+        ops += norm_backward(f, "embedding.norm", f.rows, v.hidden, v.rms, residual=False)
+    if v.positions:
+        ops.append(pointwise(f, "embedding.positions.backward", elements, f.act, 0.0))
+    if f.sequence_parallel:
+        ops += collective(f, "embedding.gather_grad", "all_gather", inside)
+    scatter = Gather("embedding.scatter", f.tokens, v.hidden * f.act, table, True, f.numerics.activations)
+    grow = pointwise(f, "embedding.accumulate", local * v.hidden, 2 * f.act, 2 * f.act)
+    return [*ops, scatter, grow]
+
+
+def embedding_parameters(f: Frame, v: VocabularySizes, local: int) -> tuple[Parameter, ...]:
+    rows = 0 if v.tied and not v.classes else f.tokens  # a tied table has a dense gradient from the logits
+    table = Parameter("embedding", local * v.hidden, "data", rows, v.hidden if rows else 0)
+    rest = [Parameter(w.part, w.elements) for w in embedding_weights(v)[1:]]
+    return (table, *rest)
+
+
+def head_layer(f: Frame, v: VocabularySizes) -> Layer:
+    """Final norm, logits over the local share of the vocabulary, cross-entropy, and the way back."""
+    seen = f.sequence * f.context
+    share_of = (v.predictions or seen) / seen
+    g = (
+        f
+        if share_of >= 1
+        else Frame(
+            f.numerics, 1, max(1, round(f.tokens * share_of)), f.tensor, f.sequence_parallel, f.context, f.expert
+        )
+    )
+    local = share(v.outputs, f.tensor) if not v.classes else v.classes
+    forward: list[Op] = []
+    if v.final_norm:
+        forward += norm_forward(f, "head.norm", f.rows, v.hidden, v.rms)
+    if v.transform:
+        forward += transform_forward(g, v)
+    forward += column_forward(g, "head.logits", local, v.hidden)
+    forward += loss_forward(g, local)
+    backward = [*loss_backward(g, local), *column_backward(g, "head.logits", local, v.hidden)]
+    if v.transform:
+        backward += transform_backward(g, v)
+    if v.final_norm:
+        backward += norm_backward(f, "head.norm", f.rows, v.hidden, v.rms, residual=False)
+    kept = FP32 if f.numerics.loss == "passes" else f.act
+    saved = g.tokens * local * kept + g.rows * v.hidden * f.operand
+    saved += f.rows * v.hidden * f.act if v.final_norm else 0.0
+    saved += g.rows * v.hidden * (f.operand + 2 * f.act) if v.transform else 0.0
+    # beside what is kept: the logits as computed, and (passes) their fp32 difference from the maximum
+    transient = g.tokens * local * (f.act + (FP32 if f.numerics.loss == "passes" else 0.0))
+    return Layer(
+        "head",
+        1,
+        "head",
+        tuple(forward),
+        tuple(backward),
+        head_parameters(f, v),
+        by_policy(saved),
+        output_bytes=0.0,
+        workspace_bytes=transient,
+    )
+
+
+def head_parameters(f: Frame, v: VocabularySizes) -> tuple[Parameter, ...]:
+    """Weights of the head; a tied output matrix is a copy a stage without the embedding keeps."""
+    own = held(head_weights(v), f)
+    if v.classes or not v.tied:
+        return own
+    return (*own, Parameter("tied_embedding", 0.0, copy_elements=share(v.vocabulary, f.tensor) * v.hidden))
+
+
+def transform_forward(f: Frame, v: VocabularySizes) -> list[Op]:
+    dense = gemm(f, "head.transform", f.rows, v.hidden, v.hidden)
+    act = pointwise(f, "head.transform.gelu", f.rows * v.hidden, f.act, f.act, 8.0)
+    return [dense, act, *norm_forward(f, "head.transform.norm", f.rows, v.hidden, v.rms)]
+
+
+def transform_backward(f: Frame, v: VocabularySizes) -> list[Op]:
+    return [
+        *norm_backward(f, "head.transform.norm", f.rows, v.hidden, v.rms, residual=False),
+        pointwise(f, "head.transform.gelu.backward", f.rows * v.hidden, 2 * f.act, f.act, 12.0),
+        gemm(f, "head.transform.dgrad", f.rows, v.hidden, v.hidden),
+        weight_gradient(f, "head.transform.wgrad", v.hidden, v.hidden, f.rows),
+    ]
+
+
+def loss_forward(f: Frame, local: int) -> list[Op]:
+    """Cross-entropy. Passes: widen, maximum, difference, exponential, sum, quotient; three small all-reduces."""
+    n, wide = float(f.tokens) * local, FP32
+    ends = [collective(f, f"loss.{what}", "all_reduce", f.tokens, size=wide) for what in ("maximum", "target", "sum")]
+    if f.numerics.loss == "fused":
+        return [pointwise(f, "loss", n, 2 * f.act, 0.0, 5.0), *ends[0], *ends[2]]
+    return [
+        pointwise(f, "loss.widen", n, f.act, wide, 0.0),
+        pointwise(f, "loss.maximum", n, wide, 0.0),
+        *ends[0],
+        pointwise(f, "loss.difference", n, wide, wide),
+        *ends[1],
+        pointwise(f, "loss.exponential", n, wide, wide, 4.0),
+        pointwise(f, "loss.sum", n, wide, 0.0),
+        *ends[2],
+        pointwise(f, "loss.quotient", n, wide, wide),
+    ]
+
+
+def loss_backward(f: Frame, local: int) -> list[Op]:
+    """Softmax less one-hot, scaled by the loss gradient, then narrowed for the products."""
+    n, wide = float(f.tokens) * local, FP32
+    if f.numerics.loss == "fused":
+        return [pointwise(f, "loss.backward", n, f.act, f.act, 3.0)]
+    return [
+        pointwise(f, "loss.backward", n, wide, wide, 2.0),
+        pointwise(f, "loss.narrow", n, wide, f.act, 0.0),
+    ]
+
+
+def by_policy(saved: float) -> dict[Recompute, float]:
+    """Ends of the model are not recomputed: the same under every policy."""
+    return {"none": saved, "selective": saved, "full": saved}

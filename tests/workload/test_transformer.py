@@ -1,0 +1,224 @@
+"""The Transformer family: counts, FLOPs, saved activations, sharding, against published formulas."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sim.errors import InputError
+from sim.ops import Attention, Collective, Gemm
+from sim.workload.records import Layer, Numerics, Shard
+from sim.workload.transformer import Transformer, expand
+
+PLAIN = Numerics(attention="plain")
+
+
+def gpt(**changes: object) -> Transformer:
+    sizes = {"hidden": 1024, "depth": 6, "heads": 16, "vocabulary": 51200, "sequence": 512, "dropout": True}
+    return Transformer(**{**sizes, **changes})
+
+
+def block(layers: tuple[Layer, ...]) -> Layer:
+    return next(layer for layer in layers if layer.kind == "block")
+
+
+def model_flops(layers: tuple[Layer, ...]) -> tuple[float, float]:
+    """FLOPs of the matrix products of a pass, forward and backward."""
+    kinds = (Gemm, Attention)
+    ways = ([op for op in layer.forward if isinstance(op, kinds)] for layer in layers)
+    back = ([op for op in layer.backward if isinstance(op, kinds)] for layer in layers)
+    counts = [layer.count for layer in layers]
+    forward = sum(n * sum(op.flops for op in ops) for n, ops in zip(counts, ways, strict=True))
+    backward = sum(n * sum(op.flops for op in ops) for n, ops in zip(counts, back, strict=True))
+    return forward, backward
+
+
+@given(
+    depth=st.integers(1, 20),
+    heads=st.integers(1, 12),
+    head_dim=st.sampled_from([40, 64, 96, 128]),
+    sequence=st.integers(1, 64),
+    vocabulary=st.integers(1, 100_000),
+)
+@settings(max_examples=30, deadline=None)
+def test_training_flops_follow_narayanan(depth: int, heads: int, head_dim: int, sequence: int, vocabulary: int) -> None:
+    """72·s·l·h²·(1 + s/6h + V/12lh) per sample (Narayanan et al. 2021, appendix, without recompute)."""
+    s, h = 32 * sequence, heads * head_dim
+    model = gpt(hidden=h, depth=depth, heads=heads, vocabulary=vocabulary, sequence=s)
+    expected = 72 * s * depth * h * h * (1 + s / (6 * h) + vocabulary / (12 * depth * h))
+    forward, training = model.flops_per_sample()
+    assert training == pytest.approx(expected, rel=1e-12)
+    assert forward == pytest.approx(expected / 3, rel=1e-12)
+
+
+@pytest.mark.parametrize("attention", ["plain", "flash"])
+def test_ops_add_up_to_the_model_flops(attention: str) -> None:
+    """Forward products sum to the closed form, backward products to twice it."""
+    model = gpt()
+    forward, training = model.flops_per_sample()
+    ops = model_flops(model.layers(3, Numerics(attention=attention)))  # type: ignore[arg-type]
+    assert ops[0] == pytest.approx(3 * forward, rel=1e-12)
+    assert sum(ops) == pytest.approx(3 * training, rel=1e-12)
+
+
+@pytest.mark.parametrize("tensor", [1, 2, 8])
+@pytest.mark.parametrize("sequence_parallel", [False, True])
+def test_tensor_ranks_share_the_flops(tensor: int, sequence_parallel: bool) -> None:
+    """Each of t ranks runs 1/t of every product: no product is replicated."""
+    model = gpt()
+    ops = model_flops(model.layers(2, PLAIN, Shard(tensor, sequence_parallel)))
+    assert sum(ops) * tensor == pytest.approx(2 * model.flops_per_sample()[1], rel=1e-12)
+
+
+@given(
+    b=st.integers(1, 4),
+    t=st.sampled_from([1, 2, 4, 8]),
+    heads=st.sampled_from([8, 16, 24]),
+    sequence=st.sampled_from([512, 2048]),
+)
+@settings(max_examples=30, deadline=None)
+def test_saved_activations_follow_korthikanti(b: int, t: int, heads: int, sequence: int) -> None:
+    """Table 2 of Korthikanti et al. 2022: bytes kept per block, every technique, 16-bit activations."""
+    h, s, a = 64 * heads, sequence, heads
+    model = gpt(hidden=h, heads=heads, sequence=s)
+    sbh = float(s * b * h)
+    tensor = block(model.layers(b, PLAIN, Shard(t))).saved_bytes
+    both = block(model.layers(b, PLAIN, Shard(t, sequence_parallel=True))).saved_bytes
+    assert tensor["none"] == pytest.approx(sbh * (10 + 24 / t + 5 * a * s / (h * t)), rel=1e-12)
+    assert both["none"] == pytest.approx(sbh / t * (34 + 5 * a * s / h), rel=1e-12)
+    assert tensor["selective"] == pytest.approx(sbh * (10 + 24 / t), rel=1e-12)
+    assert both["selective"] == pytest.approx(sbh * 34 / t, rel=1e-12)
+    assert tensor["full"] == 2 * sbh
+
+
+def test_head_and_embedding_keep_what_korthikanti_counts() -> None:
+    """Outside the blocks: sbh/t of dropout mask, and 4sbh/t·(1 + v/h) of norm, logits product and fp32 logits."""
+    model = gpt()
+    s, h, v, b, t = 512, 1024, 51200, 3, 4
+    layers = model.layers(b, PLAIN, Shard(t, sequence_parallel=True))
+    assert layers[0].saved_bytes["full"] == s * b * h / t
+    assert layers[-1].saved_bytes["none"] == pytest.approx(4 * s * b * h / t * (1 + v / h), rel=1e-12)
+
+
+def test_flash_attention_keeps_no_scores() -> None:
+    """Flash attention keeps one fp32 number per head and query instead of 5 bytes per score."""
+    kept = block(gpt().layers(1, Numerics())).saved_bytes
+    assert kept["none"] == 34 * 512 * 1024 + 4 * 16 * 512
+
+
+def test_full_recompute_runs_the_forward_again_and_selective_only_the_core() -> None:
+    """Full: FLOPs of one more forward pass; selective: the 4·b·s²·h of scores and context."""
+    found = block(gpt().layers(2, PLAIN))
+    assert found.recompute["full"] == found.forward
+    core = sum(op.flops for op in found.recompute["selective"] if isinstance(op, Gemm))
+    assert core == 4 * 2 * 512**2 * 1024
+    assert found.recompute["none"] == ()
+
+
+def test_tensor_parallel_collectives_are_those_of_megatron() -> None:
+    """Without sequence parallelism 2 + 2 all-reduces per block; with it 2 + 2 gathers and scatters, and 2 re-gathers."""
+    plain = block(gpt().layers(1, PLAIN, Shard(4)))
+    assert [op.kind for op in plain.forward if isinstance(op, Collective)] == ["all_reduce"] * 2
+    assert [op.kind for op in plain.backward if isinstance(op, Collective)] == ["all_reduce"] * 2
+    split = block(gpt().layers(1, PLAIN, Shard(4, sequence_parallel=True)))
+    kinds = sorted(op.kind for op in split.forward if isinstance(op, Collective))
+    assert kinds == ["all_gather"] * 2 + ["reduce_scatter"] * 2
+    kinds = sorted(op.kind for op in split.backward if isinstance(op, Collective))
+    assert kinds == ["all_gather"] * 4 + ["reduce_scatter"] * 2
+    assert {op.bytes for op in split.forward if isinstance(op, Collective)} == {2.0 * 512 * 1024}
+
+
+def test_context_parallel_exchanges_keys_and_values() -> None:
+    """Every rank receives K and V of the whole sequence forward and backward, and scatters their gradients."""
+    model = gpt(kv_heads=4)
+    found = block(model.layers(2, Numerics(), Shard(tensor=2, context=4)))
+    buffer = 2 * 512 * 2 * (4 // 2) * 64 * 2
+    exchanges = [op for op in (*found.forward, *found.backward) if isinstance(op, Collective) and op.axis == "context"]
+    assert [op.kind for op in exchanges] == ["all_gather", "all_gather", "reduce_scatter"]
+    assert {op.bytes for op in exchanges} == {buffer}
+    ops = model_flops(model.layers(2, Numerics(), Shard(tensor=2, context=4)))
+    assert sum(ops) * 8 == pytest.approx(2 * model.flops_per_sample()[1], rel=1e-12)
+
+
+def test_head_sizes_off_the_tile_stay_in_the_shapes() -> None:
+    """177B-style heads of 80 on 4 ranks: batch = sub_batch·heads/t, k = head size, unpadded."""
+    found = block(gpt(hidden=1280, heads=16).layers(3, PLAIN, Shard(4)))
+    scores = next(op for op in found.forward if op.name == "attention.scores")
+    assert isinstance(scores, Gemm)
+    assert (scores.batch, scores.m, scores.n, scores.k) == (12, 512, 512, 80)
+
+
+@pytest.mark.parametrize("shard", [Shard(), Shard(4), Shard(4, True), Shard(2, True, 2)])
+def test_parameters_of_the_ranks_sum_to_the_model(shard: Shard) -> None:
+    """t ranks hold the tensor-split weights once and the norms t times."""
+    model = gpt()
+    held = sum(layer.count * layer.parameter_elements for layer in model.layers(1, PLAIN, shard))
+    replicated = 512 * 1024 + model.depth * (2 * 2 * 1024 + 2 * 1024) + 2 * 1024
+    assert (held - replicated) * shard.tensor + replicated == pytest.approx(model.parameters, rel=1e-12)
+
+
+def test_unfused_pointwise_streams_more() -> None:
+    """Unfused kernels run the same products and move more bytes."""
+    model = gpt(activation="swiglu", norm="rms")
+    fused, unfused = (block(model.layers(1, Numerics(fused=flag))) for flag in (True, False))
+    moved = [sum(op.bytes_read + op.bytes_written for op in found.forward) for found in (fused, unfused)]
+    assert moved[1] > 1.2 * moved[0]
+    assert model_flops((fused,)) == model_flops((unfused,))
+
+
+def test_a_hundred_layers_expand_within_a_millisecond() -> None:
+    """Equal blocks are built once: a 100-layer model costs what one block costs."""
+    model = gpt(depth=100)
+    times = []
+    for _ in range(20):
+        start = time.process_time()
+        expand.__wrapped__(model, 1, PLAIN, Shard(8, True))
+        times.append(time.process_time() - start)
+    assert min(times) < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        ({"heads": 12}, "must divide hidden = 1024"),
+        ({"vocabulary": 0}, "vocabulary: must be at least 1"),
+        ({"kv_heads": 3}, "must divide heads = 16"),
+        ({"experts": 4, "top_k": 5}, "between 1 and experts"),
+        ({"depth": -1, "sequence": 0}, "sequence"),
+    ],
+)
+def test_impossible_sizes_are_named(sizes: dict[str, int], words: str) -> None:
+    """A size that cannot be is an InputError that names field, rule and value."""
+    with pytest.raises(InputError, match=words):
+        gpt(**sizes)
+
+
+@pytest.mark.parametrize(
+    ("shard", "words"),
+    [
+        (Shard(tensor=3), "tensor: must divide heads = 16, got 3"),
+        (Shard(context=3), "context: must divide sequence = 512"),
+        (Shard(expert=2), "expert: needs a model with experts"),
+    ],
+)
+def test_impossible_degrees_are_named_with_their_neighbours(shard: Shard, words: str) -> None:
+    """A degree that does not divide what it cuts is refused, with the nearest that do."""
+    with pytest.raises(InputError, match=words):
+        gpt().layers(1, PLAIN, shard)
+
+
+@pytest.mark.parametrize("parameters", [1e8, 1.3e9, 7e9, 175e9, 2.38e13])
+def test_sized_models_hit_the_count(parameters: float) -> None:
+    """A projected parameter count is met within 2.5 %, with width a multiple of the head size."""
+    model = Transformer.sized(parameters)
+    assert model.parameters == pytest.approx(parameters, rel=0.025)
+    assert model.hidden % model.head_dim == 0
+
+
+def test_sized_keeps_what_is_fixed() -> None:
+    """Only the free size moves."""
+    assert Transformer.sized(175e9, hidden=12288, heads=96).depth == 96
+    assert Transformer.sized(175e9, depth=96).hidden == 12288

@@ -1,10 +1,24 @@
-"""The network: topologies, routes, fair rates, schedules and what collectives cost."""
+"""The network: topologies, routes, fair rates, schedules and what collectives cost.
 
+Communicator(cluster)        prices collectives: time, times, choose, costs, send, p2p, link_loads, schedule
+topology(cluster)            N, L, cap, lat, routes(src, dst), graph()
+schedule(algorithm, kind, …) phases of messages with the pieces they carry
+solve(schedule, topology)    the phase solver
+maxmin, fluid                exact fair rates and finish times
+"""
+
+from sim.network.algorithms import ALGORITHMS
 from sim.network.communicator import Communicator
+from sim.network.phases import link_bytes, phase_routes, phase_time, solve
+from sim.network.rates import fluid, maxmin
 from sim.network.records import Cluster, CollectiveCost, Edge, Group, Level, LinkType
+from sim.network.schedule import Phase, Schedule
+from sim.network.schedules import SCHEDULES, all_to_all_unequal, schedule
 from sim.network.topology import Topology, topology
 
 __all__ = [
+    "ALGORITHMS",
+    "SCHEDULES",
     "Cluster",
     "CollectiveCost",
     "Communicator",
@@ -12,6 +26,16 @@ __all__ = [
     "Group",
     "Level",
     "LinkType",
+    "Phase",
+    "Schedule",
     "Topology",
+    "all_to_all_unequal",
+    "fluid",
+    "link_bytes",
+    "maxmin",
+    "phase_routes",
+    "phase_time",
+    "schedule",
+    "solve",
     "topology",
 ]

@@ -19,6 +19,9 @@ from sim.network.levels import Floats
 from sim.network.load import Loads
 from sim.network.pricing import Case
 from sim.network.records import Cluster, CollectiveCost, Group
+from sim.network.schedule import Schedule
+from sim.network.schedules import schedule
+from sim.network.shares import link_shares
 from sim.network.topology import Topology, topology
 from sim.ops import CollectiveKind
 
@@ -99,6 +102,25 @@ class Communicator:
         if key not in self._cases:
             self._cases[key] = Case(self.cluster, self.topology, layout(self.cluster, group), kind)
         return self._cases[key]
+
+    def schedule(
+        self, kind: CollectiveKind, nbytes: float, group: Group, algorithm: str | None = None, chunks: int = 4
+    ) -> Schedule:
+        """The phases of the collective on the first group of the axis (its devices, in device order)."""
+        case = self.case(kind, group)
+        name = algorithm or self.choose(kind, nbytes, group).algorithm
+        self.check(name, case)
+        shape = tuple(d.count for d in case.layout.digits) if name in ("hierarchical", "torus") else ()
+        return schedule(name, kind, case.layout.devices[0].tolist(), nbytes, shape, chunks)
+
+    def link_loads(
+        self, kind: CollectiveKind, nbytes: float, group: Group, algorithm: str | None = None
+    ) -> Floats:
+        """Bytes over every link (index as in `topology.cap`) if all groups of the axis run the collective once."""
+        case = self.case(kind, group)
+        name = algorithm or self.choose(kind, nbytes, group).algorithm
+        self.check(name, case)
+        return nbytes * link_shares(name, case)
 
     def hop(self, stride: int) -> CollectiveCost:
         """Every rank r sends to r + stride at once (a pipeline hop)."""

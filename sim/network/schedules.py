@@ -1,0 +1,370 @@
+"""The schedules of every algorithm: `schedule(algorithm, kind, ranks, nbytes)`.
+
+Pieces: all-reduce and reduce-scatter leave piece(s) r on rank index r; an all-gather starts from there; all-to-all has
+N pieces per rank, piece s·N+d being what s holds for d (nbytes is what one rank holds, so the schedule's buffer is N·nbytes).
+Broadcast and reduce have rank index 0 as root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from sim.errors import InputError, Problem
+from sim.network.levels import Ints
+from sim.network.schedule import Phase, Schedule, Writer, joined
+from sim.network.trees import double_tree
+from sim.ops import CollectiveKind
+
+Shape: TypeAlias = tuple[int, ...]
+
+
+def _halves(kind: CollectiveKind) -> tuple[bool, bool]:
+    """(reduce-scatter half, all-gather half) of a collective."""
+    return kind != "all_gather", kind != "reduce_scatter"
+
+
+def ring(w: Writer, kind: CollectiveKind, shape: Shape) -> None:
+    """Step t: rank r sends piece r-t-1 on and adds what it gets; then the finished pieces go round."""
+    i = np.arange(w.n)
+    to = (i + 1) % w.n
+    scatter, gather = _halves(kind)
+    if kind in ("broadcast", "reduce"):
+        _pipeline(w, kind)
+        return
+    if scatter:
+        w.phase(i, to, (i - 1) % w.n, step=-1, reduce=True, repeat=w.n - 1)
+    if gather:
+        w.phase(i, to, i, step=-1, repeat=w.n - 1)
+
+
+def _pipeline(w: Writer, kind: CollectiveKind) -> None:
+    """Broadcast down the chain 0 → 1 → …, piece by piece; reduce up the chain … → 1 → 0."""
+    down = kind == "broadcast"
+    for t in range(w.pieces + w.n - 2):
+        hop = np.arange(max(0, t - w.pieces + 1), min(w.n - 1, t + 1))  # hop h carries piece t-h
+        if down:
+            w.phase(hop, hop + 1, t - hop)
+        else:
+            w.phase(w.n - 1 - hop, w.n - 2 - hop, t - hop, reduce=True)
+
+
+def bidirectional_ring(w: Writer, kind: CollectiveKind, shape: Shape) -> None:
+    """Even half-pieces travel up, odd ones down, at the same time."""
+    i = np.arange(w.n)
+    up, down = (i + 1) % w.n, (i - 1) % w.n
+    both, to = np.concatenate([i, i]), np.concatenate([up, down])
+    step = np.repeat([-2, 2], w.n)
+    scatter, gather = _halves(kind)
+    if scatter:
+        w.phase(both, to, np.concatenate([2 * down, 2 * up + 1]), step=step, reduce=True, repeat=w.n - 1)
+    if gather:
+        w.phase(both, to, np.concatenate([2 * i, 2 * i + 1]), step=step, repeat=w.n - 1)
+
+
+def recursive_doubling(w: Writer, kind: CollectiveKind, shape: Shape) -> None:
+    """Exchange everything with i xor 1, 2, 4, …; ranks past the power of two fold in first and are told last."""
+    if kind == "all_gather":
+        distance = 1
+        while distance < w.n:
+            i = np.arange(w.n)
+            w.phase(i, i ^ distance, i // distance * distance, distance)
+            distance *= 2
+        return
+    p = 1 << (w.n.bit_length() - 1)
+    extra, i, none = np.arange(p, w.n), np.arange(p), np.zeros(p, dtype=np.int64)
+    w.phase(extra, extra - p, none[: w.n - p], w.pieces, reduce=True)
+    distance = 1
+    while distance < p:
+        w.phase(i, i ^ distance, none, w.pieces, reduce=True)
+        distance *= 2
+    w.phase(extra - p, extra, none[: w.n - p], w.pieces)
+
+
+def halving_doubling(w: Writer, kind: CollectiveKind, shape: Shape) -> None:
+    """Recursive halving: exchange the half the partner keeps, at distance p/2, p/4, …; then doubling back."""
+    p = 1 << (w.n.bit_length() - 1)
+    extra, i = np.arange(p, w.n), np.arange(p)
+    zero = np.zeros(w.n - p, dtype=np.int64)
+    w.phase(extra, extra - p, zero, w.pieces, reduce=True)
+    distance = p // 2
+    while distance >= 1:
+        partner = i ^ distance
+        w.phase(i, partner, partner // distance * distance, distance, reduce=True)
+        distance //= 2
+    distance = 1
+    while distance < p and kind == "all_reduce":
+        w.phase(i, i ^ distance, i // distance * distance, distance)
+        distance *= 2
+    if kind == "all_reduce":
+        w.phase(extra - p, extra, zero, w.pieces)
+
+
+def direct(w: Writer, kind: CollectiveKind, shape: Shape) -> None:
+    """Everyone to everyone at once."""
+    src, dst = _all_pairs(w.n)
+    if kind == "all_to_all":
+        w.phase(src, dst, src * w.n + dst)
+        return
+    scatter, gather = _halves(kind)
+    if scatter:
+        w.phase(src, dst, dst, reduce=True)
+    if gather:
+        w.phase(src, dst, src)
+
+
+def pairwise(w: Writer, kind: CollectiveKind, shape: Shape) -> None:
+    """All-to-all in N-1 steps: r to r+k."""
+    i = np.arange(w.n)
+    for k in range(1, w.n):
+        to = (i + k) % w.n
+        w.phase(i, to, i * w.n + to)
+
+
+def _all_pairs(n: int) -> tuple[Ints, Ints]:
+    src, dst = np.divmod(np.arange(n * n), n)
+    other = src != dst
+    return src[other], dst[other]
+
+
+def hierarchical(w: Writer, kind: CollectiveKind, shape: Shape) -> None:
+    """Ring reduce-scatter over digit 0, 1, …; ring all-gather over …, 1, 0.
+
+    The piece index counts digit 0 as the most significant, so that every stage works on a contiguous range.
+    """
+    stages = [_ring_stage(w, shape, tuple(range(len(shape))), i, offset=0, way=1) for i in range(len(shape))]
+    scatter, gather = _halves(kind)
+    for half, order in ((scatter, stages), (gather, stages[::-1])):
+        for down, up, steps in order if half else []:
+            part = down if order is stages else up
+            w.phases.append(joined(part, repeat=steps))
+
+
+def _ring_stage(
+    w: Writer, shape: Shape, order: tuple[int, ...], stage: int, offset: int, way: int
+) -> tuple[Phase, Phase, int]:
+    """(reduce-scatter messages, all-gather messages, steps) of one stage of a multi-dimensional ring.
+
+    `order` lists dimensions from the first stage on; digits before `stage` fix the range, this stage walks `way` round.
+    """
+    n, i = w.n, np.arange(w.n)
+    place = [int(np.prod(shape[:k], dtype=np.int64)) for k in range(len(shape))]
+    digit = [i // place[k] % shape[k] for k in range(len(shape))]
+    block, base = n, np.full(n, offset * n)
+    for k in order[:stage]:
+        block //= shape[k]
+        base = base + digit[k] * block
+    k, window = order[stage], block
+    block //= shape[k]
+    x, size = digit[k], shape[k]
+    to = i + ((x + way) % size - x) * place[k]
+    scratch = Writer(w.ranks, w.nbytes, w.pieces)
+    for piece, reduce in (((x - way) % size, True), (x, False)):
+        scratch.phase(i, to, base + piece * block, block, step=-way * block, window=window, reduce=reduce)
+    if size == 1:
+        return _empty(), _empty(), 0
+    return scratch.phases[0], scratch.phases[1], size - 1
+
+
+def _empty() -> Phase:
+    none = np.zeros(0, dtype=np.int64)
+    return Phase(none, none, none.astype(float), none, none, none, none, none)
+
+
+def torus(w: Writer, kind: CollectiveKind, shape: Shape) -> None:
+    """k parts × 2 directions; part j does dimensions j, j+1, …; stage by stage all parts work at once.
+
+    A part with fewer steps waits for the stage to end; dimensions differ, so parts never share a link.
+    """
+    k = len(shape)
+    stages = []
+    for s in range(k):
+        parts = []
+        for j in range(k):
+            order = tuple((j + m) % k for m in range(k))
+            parts += [_ring_stage(w, shape, order, s, offset=2 * j + (way < 0), way=way) for way in (1, -1)]
+        stages.append(parts)
+    scatter, gather = _halves(kind)
+    for half, order_of, pick in ((scatter, stages, 0), (gather, stages[::-1], 1)):
+        for parts in order_of if half else []:
+            _stage_phases(w, [(p[pick], p[2]) for p in parts])
+
+
+def _stage_phases(w: Writer, parts: list[tuple[Phase, int]]) -> None:
+    """Phases of parts with different numbers of steps: in every stretch the parts that still have steps left."""
+    at = 0
+    for until in sorted({steps for _, steps in parts if steps}):
+        live = [_advanced(p, at) for p, steps in parts if steps >= until]
+        w.phases.append(joined(*live, repeat=until - at))
+        at = until
+
+
+def _advanced(p: Phase, t: int) -> Phase:
+    """The phase as it stands after t repetitions."""
+    return Phase(p.src, p.dst, p.bytes, p.pieces_at(t), p.count, p.step, p.window, p.reduce)
+
+
+def double_binary_tree(w: Writer, kind: CollectiveKind, shape: Shape) -> None:
+    """Tree 0 carries the even pieces, tree 1 the odd ones, pipelined: a piece climbs one edge per phase
+    (a node sends when all its children have sent), and comes down after the root has all of it."""
+    if kind != "all_reduce":
+        parent = double_tree(w.n)[0]
+        _tree_phases(w, [(parent, np.arange(w.pieces))], up=kind == "reduce", down=kind == "broadcast")
+        return
+    first, second = double_tree(w.n)
+    every = np.arange(w.pieces)
+    _tree_phases(w, [(first, every[::2]), (second, every[1::2])], up=True, down=True)
+
+
+def _tree_phases(w: Writer, trees: list[tuple[Ints, Ints]], up: bool, down: bool) -> None:
+    """Pipelined reduction up and broadcast down the trees."""
+    sends: dict[int, list[tuple[int, int, int, bool]]] = {}
+    for parent, pieces in trees:
+        level, height = _levels(parent)
+        top = int(height.max())
+        for r in np.flatnonzero(parent >= 0):
+            p = int(parent[r])
+            for order, piece in enumerate(pieces):
+                if up:
+                    sends.setdefault(int(height[r]) + order, []).append((int(r), p, int(piece), True))
+                if down:
+                    start = top * up + int(level[p]) + order
+                    sends.setdefault(start, []).append((p, int(r), int(piece), False))
+    for t in sorted(sends):
+        src, dst, piece, reduce = (np.array(column) for column in zip(*sends[t], strict=True))
+        w.phase(src, dst, piece, reduce=reduce)
+
+
+def _levels(parent: Ints) -> tuple[Ints, Ints]:
+    """(distance from the root, height above the deepest leaf below) of every node."""
+    n = len(parent)
+    level, height = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+    for r in range(n):
+        at, steps = r, 0
+        while parent[at] >= 0:
+            at, steps = int(parent[at]), steps + 1
+            height[at] = max(height[at], steps)
+        level[r] = steps
+    return level, height
+
+
+def switch(w: Writer, kind: CollectiveKind, shape: Shape) -> None:
+    """Piece k goes up to the switch, where it is added up, while piece k-1 comes down to everyone: K+1 phases."""
+    i = np.arange(w.n)
+    away = np.full(w.n, -1)
+    for k in range(w.pieces + 1):
+        parts = []
+        scratch = Writer(w.ranks, w.nbytes, w.pieces)
+        if k < w.pieces:
+            scratch.phase(i, away, np.full(w.n, k), reduce=True)
+        if k > 0:
+            scratch.phase(away, i, np.full(w.n, k - 1))
+        parts += scratch.phases
+        w.phases.append(joined(*parts))
+
+
+def send(w: Writer, kind: CollectiveKind, shape: Shape) -> None:
+    """Rank index 0 sends to 1."""
+    w.phase(np.array([0]), np.array([1]), np.array([0]))
+
+
+SCHEDULES: dict[str, Callable[[Writer, CollectiveKind, Shape], None]] = {
+    "ring": ring,
+    "bidirectional_ring": bidirectional_ring,
+    "recursive_doubling": recursive_doubling,
+    "halving_doubling": halving_doubling,
+    "direct": direct,
+    "pairwise": pairwise,
+    "hierarchical": hierarchical,
+    "torus": torus,
+    "double_binary_tree": double_binary_tree,
+    "switch": switch,
+    "send": send,
+}
+
+
+def schedule(
+    algorithm: str,
+    kind: CollectiveKind,
+    ranks: int | Sequence[int],
+    nbytes: float,
+    shape: Shape = (),
+    chunks: int = 4,
+) -> Schedule:
+    """The phases of a collective of `nbytes` (the full buffer of one rank) on `ranks` (a number, or device numbers).
+
+    `shape`: members per level or torus dimension, innermost first (hierarchical, torus; default one dimension).
+    `chunks`: pieces of pipelined algorithms (switch, double_binary_tree; broadcast and reduce along a ring).
+    """
+    devices = tuple(range(ranks)) if isinstance(ranks, int) else tuple(ranks)
+    if algorithm not in SCHEDULES:
+        raise InputError(Problem(f"no such algorithm; known: {', '.join(SCHEDULES)}", "algorithm", algorithm))
+    dims = shape or (len(devices),)
+    if int(np.prod(dims)) != len(devices):
+        raise InputError(Problem(f"sizes must multiply to the {len(devices)} ranks", "shape", str(dims)))
+    whole = nbytes * len(devices) if kind == "all_to_all" else nbytes
+    if needs_power(algorithm, kind) and len(devices) & (len(devices) - 1):
+        rule = f"{algorithm} needs a power of two of ranks for {kind}; ring, direct and others take any number"
+        raise InputError(Problem(rule, "ranks", str(len(devices))))
+    w = Writer(devices, whole, piece_count(algorithm, kind, len(devices), len(dims), chunks))
+    if len(devices) > 1:
+        SCHEDULES[algorithm](w, kind, dims)
+    return w.done(algorithm, kind)
+
+
+def needs_power(algorithm: str, kind: CollectiveKind) -> bool:
+    """Whether the schedule exists for powers of two only (an all-reduce folds the surplus ranks in)."""
+    return algorithm in ("recursive_doubling", "halving_doubling") and kind in ("all_gather", "reduce_scatter")
+
+
+def owner(algorithm: str, n: int, shape: Shape = ()) -> Ints:
+    """Rank index that holds each piece between a reduce-scatter and an all-gather."""
+    dims = shape or (n,)
+    i = np.arange(n)
+    place = [int(np.prod(dims[:k], dtype=np.int64)) for k in range(len(dims))]
+    if algorithm == "bidirectional_ring":
+        return np.repeat(i, 2)
+    if algorithm not in ("hierarchical", "torus"):
+        return i
+    k = len(dims)
+    parts = [tuple((j + m) % k for m in range(k)) for j in range(k)] if algorithm == "torus" else [tuple(range(k))]
+    out = []
+    for order in parts:
+        piece, block = np.zeros(n, dtype=np.int64), n
+        for d in order:
+            block //= dims[d]
+            piece += i // place[d] % dims[d] * block
+        holder = np.empty(n, dtype=np.int64)
+        holder[piece] = i
+        out += [holder] * (2 if algorithm == "torus" else 1)
+    return np.concatenate(out)
+
+
+def piece_count(algorithm: str, kind: CollectiveKind, n: int, dims: int, chunks: int) -> int:
+    """Into how many pieces an algorithm divides the buffer."""
+    power = 1 << (n.bit_length() - 1)
+    if kind == "all_to_all":
+        return n * n
+    if algorithm in ("switch", "double_binary_tree") or (algorithm == "ring" and kind in ("broadcast", "reduce")):
+        return chunks
+    if algorithm == "send" or (algorithm == "recursive_doubling" and kind != "all_gather"):
+        return 1
+    pieces = {"bidirectional_ring": 2 * n, "torus": 2 * dims * n, "halving_doubling": power}
+    return pieces.get(algorithm, n)
+
+
+def all_to_all_unequal(nbytes: Ints, ranks: int | Sequence[int]) -> Schedule:
+    """One phase in which rank i sends nbytes[i, j] to rank j, all at once (a mixture of experts' tokens)."""
+    n = len(nbytes)
+    devices = tuple(range(ranks)) if isinstance(ranks, int) else tuple(ranks)
+    if nbytes.shape != (len(devices), len(devices)):
+        raise InputError(Problem(f"the byte matrix must be {len(devices)} × {len(devices)}", "bytes", str(nbytes.shape)))
+    src, dst = _all_pairs(n)
+    size = nbytes[src, dst].astype(float)
+    moved = size > 0
+    src, dst, size = src[moved], dst[moved], size[moved]
+    lookup, one = np.array(devices), np.ones(len(src), dtype=np.int64)
+    phase = Phase(lookup[src], lookup[dst], size, src * n + dst, one, 0 * one, n * n * one, 0 * one)
+    return Schedule("direct", "all_to_all", devices, float(nbytes.sum()), n * n, (phase,))

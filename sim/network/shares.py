@@ -1,0 +1,60 @@
+"""Bytes an algorithm puts on every link per byte of the collective, all groups of the axis together."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.network.levels import Floats
+from sim.network.load import Loads
+from sim.network.phases import link_bytes
+from sim.network.pricing import Case, ring_flows, tree_flows
+from sim.network.schedules import schedule
+
+
+def link_shares(algorithm: str, case: Case) -> Floats:
+    """Bytes per link and byte of the collective: by flows for pipelined algorithms, else by the schedule."""
+    if algorithm in ("ring", "bidirectional_ring"):
+        return ring_shares(case, both=algorithm != "ring")
+    if algorithm == "double_binary_tree":
+        loads = Loads(case.topology)
+        for flow in tree_flows(case, chain=True)[0]:
+            loads.add(*flow)
+        return loads.load[1:]
+    if algorithm in ("switch", "switch_tree"):
+        return reduction_shares(algorithm, case)
+    shape = tuple(d.count for d in case.layout.digits) if algorithm in ("hierarchical", "torus") else ()
+    total = np.zeros(case.topology.L)
+    for devices in case.layout.devices:
+        total += link_bytes(schedule(algorithm, case.kind, devices.tolist(), 1.0, shape), case.topology)
+    return total
+
+
+def ring_shares(case: Case, both: bool) -> Floats:
+    """hops/N of a byte over every ring link of a rank."""
+    whole = case.kind in ("broadcast", "reduce")
+    factor = 1.0 if whole else case.passes * (case.n - 1) / case.n
+    loads = Loads(case.topology)
+    for _, (src, dst, share) in ring_flows(case):
+        loads.add(src, dst, share * (0.5 if both else 1.0))
+        if both:
+            loads.add(dst, src, share * 0.5)
+    return loads.load[1:] * factor
+
+
+def reduction_shares(algorithm: str, case: Case) -> Floats:
+    """In-network reduction: S up and S down every port, 1/g of it on each NIC of a node with g ranks."""
+    total = np.zeros(case.topology.L)
+    digits, share = case.layout.digits[: 1 if algorithm == "switch_tree" else None], 1.0
+    for i, digit in enumerate(digits):
+        src, dst = case.layout.pairs(case.layout.moved(i))
+        routes = case.topology.routes(src, dst)
+        last = (routes >= 0).sum(axis=1) - 1
+        for link in (routes[:, 0], routes[np.arange(len(routes)), last]):
+            total += np.bincount(link, minlength=case.topology.L) * share
+        share /= digit.count
+    if algorithm == "switch_tree":
+        loads = Loads(case.topology)
+        for flow in tree_flows(case, chain=False)[0]:
+            loads.add(*flow)
+        total += loads.load[1:]
+    return total

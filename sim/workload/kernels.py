@@ -10,13 +10,16 @@ unfused, every elementwise op streams its operands.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from sim.ops import BYTES_PER_ELEMENT, Collective, CollectiveKind, Gemm, Op, Pointwise
 from sim.workload.records import Numerics, Parameter
 
 MASK: int = 1  # bytes of one element of a dropout mask
 FP32: int = 4
+
+Steps: TypeAlias = tuple[tuple[str, float, float], ...]
+"""Passes of an unfused chain: name, bytes read, bytes written per element."""
 
 
 class Weight(NamedTuple):
@@ -84,7 +87,7 @@ def chain(
     name: str,
     elements: float,
     fused: tuple[float, float, float],
-    unfused: tuple[tuple[str, float, float], ...],
+    unfused: Steps,
 ) -> list[Op]:
     """A pointwise chain: one pass (reads, writes, FLOPs per element) when fused, else one pass per named step."""
     if f.numerics.fused:
@@ -191,7 +194,7 @@ def norm_forward(f: Frame, name: str, rows: float, width: int, rms: bool) -> lis
     a, wide = f.act, FP32
     if f.numerics.fused or not rms:
         return [pointwise(f, name, rows * width, a, a, 8.0)]
-    steps = (("widen", a, wide), ("square", wide, wide), ("mean", wide, 0.0), ("scale", wide, wide))
+    steps: Steps = (("widen", a, wide), ("square", wide, wide), ("mean", wide, 0), ("scale", wide, wide))
     steps = (*steps, ("narrow", wide, a), ("weight", a, a))
     return chain(f, name, rows * width, (a, a, 8.0), steps)
 
@@ -199,7 +202,7 @@ def norm_forward(f: Frame, name: str, rows: float, width: int, rms: bool) -> lis
 def norm_backward(f: Frame, name: str, rows: float, width: int, rms: bool, residual: bool = True) -> list[Op]:
     """Input and weight gradients (reads dY and X), then the sum with the gradient of the residual branch."""
     a, wide = f.act, FP32
-    steps: tuple[tuple[str, float, float], ...] = (("input", 2 * a, a), ("weight", 2 * a, 0.0))
+    steps: Steps = (("input", 2 * a, a), ("weight", 2 * a, 0.0))
     if rms:
         steps = (("weight", 2 * a, a), ("widen", a, wide), ("scale", 3 * wide, 2 * wide), ("square", 2 * wide, wide))
         steps = (*steps, ("sum", 2 * wide, wide), ("narrow", wide, a))
@@ -210,7 +213,7 @@ def norm_backward(f: Frame, name: str, rows: float, width: int, rms: bool, resid
 def add_forward(f: Frame, name: str, width: int, bias: bool) -> list[Op]:
     """residual + dropout(x + bias): reads x and the residual, writes the sum and the mask."""
     a = f.act
-    steps = (("bias", a, a),) if bias else ()
+    steps: Steps = (("bias", a, a),) if bias else ()
     if f.mask:
         steps = (*steps, ("dropout", a, a + f.mask))
     return chain(f, name, f.rows * width, (2 * a, a + f.mask, 3.0), (*steps, ("add", 2 * a, a)))

@@ -10,9 +10,8 @@ from sim.workload.kernels import (
     FP32,
     Frame,
     Part,
+    Steps,
     Weight,
-    bias_gradient,
-    bias_pass,
     chain,
     collective,
     column_backward,
@@ -105,7 +104,7 @@ def activation_forward(f: Frame, name: str, m: MlpSizes, elements: float) -> lis
     """Bias and activation in one pass: gated reads gate and value."""
     a = f.act
     if m.gated:
-        steps: tuple[tuple[str, float, float], ...] = (("gate", a, a), ("product", 2 * a, a))
+        steps: Steps = (("gate", a, a), ("product", 2 * a, a))
         return chain(f, f"{name}.{m.activation}", elements, (2 * a, a, 6.0), steps)
     steps = (("bias", a, a), (m.activation, a, a)) if m.bias else ((m.activation, a, a),)
     return chain(f, f"{name}.{m.activation}", elements, (a, a, 8.0), steps)
@@ -115,7 +114,7 @@ def activation_backward(f: Frame, name: str, m: MlpSizes, elements: float) -> li
     """Recomputes the activation from its input: reads dY and X, writes dX (gated: two of each)."""
     a = f.act
     if m.gated:
-        steps: tuple[tuple[str, float, float], ...] = (("product", 3 * a, 2 * a), ("gate", 2 * a, a))
+        steps: Steps = (("product", 3 * a, 2 * a), ("gate", 2 * a, a))
         return chain(f, f"{name}.{m.activation}.backward", elements, (3 * a, 2 * a, 10.0), steps)
     return [pointwise(f, f"{name}.{m.activation}.backward", elements, 2 * a, a, 12.0)]
 
@@ -212,13 +211,3 @@ def router_backward(f: Frame, m: MlpSizes) -> list[Op]:
         Gemm("router.dgrad", f.rows, m.hidden, m.experts, 1, f.numerics.compute, f.numerics.activations),
         Gemm("router.wgrad", m.experts, m.hidden, f.rows, 1, f.numerics.compute, f.numerics.gradients, True),
     ]
-
-
-__all__ = [
-    "Activation",
-    "MlpSizes",
-    "bias_gradient",
-    "bias_pass",
-    "mlp_part",
-    "mlp_weights",
-]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,8 +17,9 @@ from sim.workload.transformer import Transformer, expand
 PLAIN = Numerics(attention="plain")
 
 
-def gpt(**changes: object) -> Transformer:
-    sizes = {"hidden": 1024, "depth": 6, "heads": 16, "vocabulary": 51200, "sequence": 512, "dropout": True}
+def gpt(**changes: Any) -> Transformer:
+    sizes: dict[str, Any] = {"hidden": 1024, "depth": 6, "heads": 16, "vocabulary": 51200, "sequence": 512}
+    sizes["dropout"] = True
     return Transformer(**{**sizes, **changes})
 
 
@@ -55,11 +57,11 @@ def test_training_flops_follow_narayanan(depth: int, heads: int, head_dim: int, 
 
 
 @pytest.mark.parametrize("attention", ["plain", "flash"])
-def test_ops_add_up_to_the_model_flops(attention: str) -> None:
+def test_ops_add_up_to_the_model_flops(attention: Any) -> None:
     """Forward products sum to the closed form, backward products to twice it."""
     model = gpt()
     forward, training = model.flops_per_sample()
-    ops = model_flops(model.layers(3, Numerics(attention=attention)))  # type: ignore[arg-type]
+    ops = model_flops(model.layers(3, Numerics(attention=attention)))
     assert ops[0] == pytest.approx(3 * forward, rel=1e-12)
     assert sum(ops) == pytest.approx(3 * training, rel=1e-12)
 
@@ -119,7 +121,7 @@ def test_full_recompute_runs_the_forward_again_and_selective_only_the_core() -> 
 
 
 def test_tensor_parallel_collectives_are_those_of_megatron() -> None:
-    """Without sequence parallelism 2 + 2 all-reduces per block; with it 2 + 2 gathers and scatters, and 2 re-gathers."""
+    """2 + 2 all-reduces per block; with sequence parallelism gathers and scatters, and 2 gathers more backward."""
     plain = block(gpt().layers(1, PLAIN, Shard(4)))
     assert [op.kind for op in plain.forward if isinstance(op, Collective)] == ["all_reduce"] * 2
     assert [op.kind for op in plain.backward if isinstance(op, Collective)] == ["all_reduce"] * 2

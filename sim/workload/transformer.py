@@ -28,7 +28,7 @@ from sim.workload.kernels import (
 from sim.workload.mlp import Activation, MlpSizes, mlp_part, mlp_weights
 from sim.workload.records import Layer, Numerics, Shard
 from sim.workload.rules import check_shard, check_sizes
-from sim.workload.sizing import solve_sizes
+from sim.workload.transformer_sizes import solve_sizes
 from sim.workload.vocabulary import (
     VocabularySizes,
     embedding_layer,

@@ -88,7 +88,7 @@ def _model_of(cls: Any, partial: bool, dimension: Dimension | None) -> type[Base
         fields[field.name] = (annotation, _field_info(field, meta, partial))
     names = tuple(fields)
     validators = {"rename": model_validator(mode="before")(cast(Any, classmethod(_renamer(names))))}
-    config = ConfigDict(extra="forbid", protected_namespaces=(), defer_build=False)
+    config = ConfigDict(extra="forbid", protected_namespaces=(), json_schema_extra=_add_short_names)
     summary = (cls.__doc__ or "").strip().split("\n\n")[0]
     # the keyword arguments of create_model are typed as a field's definition: dynamic by nature
     make: Callable[..., type[BaseModel]] = create_model
@@ -122,6 +122,21 @@ def _renamer(names: Sequence[str]) -> Callable[[Any, Any], Any]:
         return renamed
 
     return rename
+
+
+def _add_short_names(schema: dict[str, Any]) -> None:
+    """JSON Schema: a name that ends in a unit may be written without it, and then needs a quantity."""
+    properties: dict[str, Any] = schema.get("properties", {})
+    for name, body in list(properties.items()):
+        short = short_name(name)
+        if short is None or short in properties:
+            continue
+        texts = [part for part in body.get("anyOf", [body]) if part.get("type") != "number"]
+        properties[short] = {"description": body.get("description", name), "anyOf": texts}
+        if name in schema.get("required", []):
+            schema["required"] = [other for other in schema["required"] if other != name]
+    if not schema.get("required"):
+        schema.pop("required", None)
 
 
 def _annotation(hint: Any, name: str, meta: Mapping[str, Any]) -> Any:

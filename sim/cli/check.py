@@ -1,0 +1,45 @@
+"""`foretrain check`: files, or all files of a folder, without running anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sim.cli import options
+from sim.errors import InputError, Problem
+from sim.spec.checking import Finding, check_file, files_of
+from sim.spec.loader import Node
+from sim.study.published import load_validation_set
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="FILE|FOLDER…")
+@options.sets_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@options.quiet_option
+@options.debug_option
+def command(paths: tuple[str, ...], sets: tuple[str, ...], as_json: bool, quiet: bool) -> None:
+    """Check scenario and hardware files: every problem at once, exit 2 if there is one."""
+    files = [file for path in paths for file in files_of(path)]
+    findings = [check_file(file, sets, {"validation set": _published}) for file in files]
+    problems = [problem for finding in findings for problem in finding.problems]
+    if as_json:
+        options.write_json({"files": [_row(finding) for finding in findings], "problems": len(problems)})
+    elif not quiet:
+        for finding in findings:
+            verdict = f"{len(finding.problems)} problem(s)" if finding.problems else "ok"
+            click.echo(f"{finding.file}: {finding.kind}: {verdict}")
+    if problems:
+        raise InputError(*dict.fromkeys(problems))
+    if not files:
+        raise InputError(Problem("no YAML files", file=str(Path(paths[0]))))
+
+
+def _row(finding: Finding) -> dict[str, object]:
+    return {"file": finding.file, "kind": finding.kind, "problems": [str(p) for p in finding.problems]}
+
+
+def _published(path: Path, node: Node) -> object:
+    """A validation set, read by the room above spec."""
+    return load_validation_set(path)

@@ -1,0 +1,40 @@
+"""`foretrain show`: the scenario after files, names and overrides are joined."""
+
+from __future__ import annotations
+
+import click
+
+from sim.cli import options
+from sim.spec import Leaf, build, load_document
+from sim.spec.messages import shown
+
+
+@click.command()
+@options.scenario_argument
+@options.sets_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@options.debug_option
+def command(scenario: str, sets: tuple[str, ...], as_json: bool) -> None:
+    """The resolved SCENARIO: every leaf with the file and line it comes from."""
+    document = load_document(scenario, sets)
+    build(document)
+    if as_json:
+        options.write_json({"file": document.file, "leaves": [_row(leaf) for leaf in document.leaves]})
+        return
+    texts = [(f"{leaf.path}: {_value(leaf)}", str(leaf.mark)) for leaf in document.leaves]
+    width = min(max(len(text) for text, _ in texts), 72)
+    for text, mark in texts:
+        click.echo(f"{text:{width}}  # {mark}")
+
+
+def _value(leaf: Leaf) -> str:
+    """A leaf as YAML would hold it on one line."""
+    if isinstance(leaf.value, dict | list | tuple):
+        return "{}" if isinstance(leaf.value, dict) else f"[{', '.join(map(str, leaf.value))}]"
+    return str(leaf.value) if isinstance(leaf.value, str) and leaf.value else shown(leaf.value)
+
+
+def _row(leaf: Leaf) -> dict[str, object]:
+    mark = leaf.mark
+    place: dict[str, object] = {"file": mark.file, "line": mark.line, "column": mark.column} if mark.line else {}
+    return {"path": leaf.path, "value": leaf.value} | (place or {"from": mark.file})

@@ -68,7 +68,9 @@ class ClusterFile:
     degraded_links: tuple[tuple[str, str, float], ...] = field(default=(), metadata={"doc": "pairs, remaining share"})
     rank_order: tuple[int, ...] = field(default=(), metadata={"doc": "device of each rank"})
     routing: Literal["static", "ecmp", "valiant"] = field(default="static", metadata={"doc": "choice among equals"})
-    status: Literal["shipped", "announced", "hypothetical"] = field(default="hypothetical", metadata={"doc": "as chips"})
+    status: Literal["shipped", "announced", "hypothetical"] = field(
+        default="hypothetical", metadata={"doc": "as chips"}
+    )
     source: str = field(default="", metadata={"doc": "where the figures come from"})
     confidence: Literal["A", "B", "C", "D"] = field(default="B", metadata={"doc": "as in accelerator files"})
 
@@ -146,7 +148,9 @@ def read_cluster(node: Node, path: str = "") -> Cluster:
         raise InputError(node.problem("needs either levels or a graph", path))
     levels = _all(_level, file.levels, node, path, ["levels"])
     edges = tuple(
-        edge for pair in _all(_edge, file.graph.edges if file.graph else (), node, path, ["graph", "edges"]) for edge in pair
+        edge
+        for pair in _all(_edge, file.graph.edges if file.graph else (), node, path, ["graph", "edges"])
+        for edge in pair
     )
     ends = [end for edge in edges for end in (edge.source, edge.target) if isinstance(end, int)]
     cluster = Cluster(

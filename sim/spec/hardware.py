@@ -81,9 +81,12 @@ class ComputeGroup:
 class MemoryGroup:
     """Off-chip memory."""
 
-    capacity: float = field(metadata={"doc": "bytes; HBM is sold in GB and built in GiB", "dimension": "bytes", "gt": 0})
+    capacity: float = field(
+        metadata={"doc": "bytes; HBM is sold in GB and built in GiB", "dimension": "bytes", "gt": 0}
+    )
     bandwidth: float = field(metadata={"doc": "reads and writes together", "dimension": "bandwidth", "gt": 0})
     type: str = field(default="", metadata={"doc": "HBM3, GDDR6, SRAM …"})
+    exact: bool = field(default=False, metadata={"doc": "a capacity in GB means 10⁹, silences check"})
     achievable: float | None = field(default=None, metadata={"doc": "triad bandwidth / data sheet", **_SHARE})
     pointwise: float | None = field(default=None, metadata={"doc": "the same for pointwise kernels", **_SHARE})
     reserve: float = field(default=0.0, metadata={"doc": "runtime and buffers", "dimension": "bytes", "ge": 0})
@@ -100,7 +103,9 @@ class CacheGroup:
     """Last-level on-chip memory."""
 
     capacity: float = field(metadata={"doc": "of the last level", "dimension": "bytes", "gt": 0})
-    bandwidth: float | None = field(default=None, metadata={"doc": "empty: no limit", "dimension": "bandwidth", "gt": 0})
+    bandwidth: float | None = field(
+        default=None, metadata={"doc": "empty: no limit", "dimension": "bandwidth", "gt": 0}
+    )
     source: str = field(default="", metadata=_SOURCE)
     confidence: Confidence = field(default="B", metadata=_CONFIDENCE)
 

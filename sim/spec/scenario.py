@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -15,8 +16,8 @@ from sim.spec import library
 from sim.spec.clusters import load_links, read_cluster
 from sim.spec.fields import read, read_partial
 from sim.spec.hardware import read_accelerator
-from sim.spec.loader import Mark, Node
-from sim.spec.merge import Resolver, override, through_list
+from sim.spec.loader import Mark, Node, parse
+from sim.spec.merge import Resolver, hoisted, override, through_list
 from sim.spec.messages import did_you_mean, short_name, shown
 
 T = TypeVar("T")
@@ -72,13 +73,24 @@ def load_document(name: str | Path, sets: Sequence[str] = ()) -> Document:
     path = library.find("scenarios", str(name))
     resolver = Resolver()
     root = resolver.extended(resolver.file(path), (), (path.resolve(),))
+    return _document(resolver, root, sets, library.shown(path), path.stem)
+
+
+def document_of(values: Mapping[str, object], label: str, sets: Sequence[str] = ()) -> Document:
+    """The resolved tree of a scenario given as plain values (JSON types); `label` stands for its file in messages."""
+    resolver = Resolver()
+    root = resolver.extended(hoisted(parse(json.dumps(values), label)), ())
+    return _document(resolver, root, sets, label, label)
+
+
+def _document(resolver: Resolver, root: Node, sets: Sequence[str], shown_as: str, stem: str) -> Document:
     root = override(root, [text for text in sets if not through_list(text)])
     root = override(resolver.resolved(root), [text for text in sets if through_list(text)])
     if not isinstance(root.value, dict):
         raise InputError(root.problem("must be a mapping", "", shown(root.plain)))
     if "name" not in root.value:
-        root = Node({"name": Node(path.stem, Mark("default")), **root.value}, root.mark)
-    return Document(library.shown(path), root)
+        root = Node({"name": Node(stem, Mark("default")), **root.value}, root.mark)
+    return Document(shown_as, root)
 
 
 def build(document: Document) -> Scenario:

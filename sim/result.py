@@ -74,6 +74,7 @@ class Result:
     devices: int
     parameters: float
     active_parameters: float
+    units_per_sample: float  # units (tokens …) the computation of one sample processes
     projection: Projection | None
     plan: Plan
     sub_batch: SubBatch | None

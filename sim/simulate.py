@@ -65,6 +65,7 @@ def simulate(
         devices=plan.devices,
         parameters=model.parameters,
         active_parameters=model.active_parameters,
+        units_per_sample=model.units_per_sample,
         projection=projection,
         plan=plan,
         sub_batch=choice,
@@ -257,7 +258,7 @@ def _bottleneck(scenario: Scenario, model: Model, plan: Plan, step: Step, levers
         "input": "waiting for training data",
     }
     statement = f"{100 * parts[limit] / step.time_s:.0f} % of the step is {said[limit]}."
-    if not levers or scenario.training.compute_s is not None and limit == "compute":
+    if not levers or (scenario.training.compute_s is not None and limit == "compute"):
         return Bottleneck(limit, statement)
     found = []
     for change, altered, altered_plan in _changes(scenario, plan):

@@ -189,7 +189,9 @@ def _fill(value: object, cells: Mapping[str, str]) -> object:
         cell = cells.get(whole[1], "")
         number = _number(cell)
         return cell if number is None else int(number) if number.is_integer() else number
-    return _CELL.sub(lambda match: cells.get(match[1], ""), value)
+    text = _CELL.sub(lambda match: cells.get(match[1], ""), value)
+    number = _number(text) if text != value else None
+    return text if number is None else number
 
 
 def _number(text: str) -> float | None:

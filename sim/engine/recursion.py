@@ -6,7 +6,6 @@ start(i) = max(end(task before i on its track), max over dependencies end(j));  
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
 
 from sim.engine.program import Program, Times
 
@@ -126,22 +125,3 @@ def rate_of(program: Program, track: int, task: int, running: dict[int, int]) ->
     others = (program.tracks[other] for other in running if other != track)
     return 1.0 / (1 + sum(o.level == me.level and "stream" in (o.kind, me.kind) for o in others))
 
-
-def critical_chain(program: Program, times: Times) -> Sequence[int]:
-    """The tasks that decided the end of the step, last first: each started when the next one in the list ended."""
-    task = max(range(len(program)), key=lambda i: times.end[i], default=-1)
-    before = _predecessors(program)
-    chain: list[int] = []
-    while task >= 0:
-        chain.append(task)
-        candidates = [*program.after[task], *([before[task]] if before[task] >= 0 else [])]
-        task = max(candidates, key=lambda i: times.end[i], default=-1)
-    return chain
-
-
-def _predecessors(program: Program) -> list[int]:
-    before = [-1] * len(program)
-    for queue in program.queues:
-        for left, right in zip(queue, queue[1:], strict=False):
-            before[right] = left
-    return before

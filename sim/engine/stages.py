@@ -8,6 +8,7 @@ gathered one block ahead (two in memory) and their gradients scattered right aft
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from sim.engine.pipeline import Pass, merged_order, previous
 from sim.engine.program import Program, Track
@@ -146,7 +147,7 @@ class Builder:
         inner = set(range(1, len(works))) if self.detail and not cuts else {c for c in cuts if 0 < c < len(works)}
         bounds = [0, *sorted(inner), len(works)]
         segments = []
-        for low, high in zip(bounds, bounds[1:], strict=False):
+        for low, high in pairwise(bounds):
             part = works[low:high]
             seconds = sum(w.seconds for w in part)
             slowed = sum(w.seconds * w.stretch for w in part)

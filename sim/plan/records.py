@@ -41,6 +41,7 @@ class Plan:
     layer_schedule: Literal["none", "wavefront", "pipelined"] = "none"  # layer parallelism of recurrent models
     embedding_shards: int = 1
     order: tuple[str, ...] = ("tensor", "context", "data", "pipeline")
+    release_gradients: bool = False  # every gradient is applied, and its memory freed, as soon as it is complete
 
     @property
     def devices(self) -> int:

@@ -1,0 +1,137 @@
+"""What makes a plan impossible, all of it at once, each with the nearest choices that would do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sim.errors import InputError, Problem
+from sim.plan.groups import AXES
+from sim.plan.records import Plan
+
+
+def check_plan(
+    plan: Plan, devices: int, *, blocks: int | None = None, heads: int | None = None, experts: int | None = None
+) -> None:
+    """Raise InputError with everything wrong; `blocks`, `heads`, `experts` of the model where it has them."""
+    problems = [
+        *_positive(plan),
+    ]
+    if not problems:
+        problems = [
+            *_degrees(plan, devices),
+            *_batch(plan),
+            *_pipeline(plan, blocks),
+            *_tensor(plan, heads),
+            *_experts(plan, experts),
+            *_sharding(plan),
+            *_order(plan),
+        ]
+    if problems:
+        raise InputError(*problems)
+
+
+def divisors(n: int) -> list[int]:
+    """All divisors, ascending."""
+    low = [d for d in range(1, int(n**0.5) + 1) if n % d == 0]
+    return sorted({*low, *(n // d for d in low)})
+
+
+def nearest(value: int, choices: Iterable[int], count: int = 2) -> str:
+    """The choices closest to a value, in words."""
+    best = sorted(sorted(set(choices)), key=lambda c: abs(c - value))[:count]
+    return " or ".join(map(str, sorted(best)))
+
+
+def _positive(plan: Plan) -> list[Problem]:
+    names = ("sub_batch", "global_batch", *AXES, "expert", "virtual_stages", "embedding_shards")
+    return [
+        Problem("must be at least 1", f"plan.{name}", str(getattr(plan, name)))
+        for name in names
+        if getattr(plan, name) < 1
+    ]
+
+
+def _degrees(plan: Plan, devices: int) -> list[Problem]:
+    if plan.devices == devices:
+        return []
+    rest = plan.tensor * plan.pipeline * plan.context
+    product = f"{plan.data}·{plan.tensor}·{plan.pipeline}·{plan.context} = {plan.devices}"
+    if devices % rest == 0:
+        hint = f"with tensor·pipeline·context = {rest}, data must be {devices // rest}"
+    else:
+        hint = f"tensor·pipeline·context = {rest} must divide {devices}: nearest {nearest(rest, divisors(devices))}"
+    rule = f"data·tensor·pipeline·context must be the {devices} devices of the cluster"
+    return [Problem(rule, "plan.data", product, hint=hint)]
+
+
+def _batch(plan: Plan) -> list[Problem]:
+    block = plan.sub_batch * plan.data
+    if plan.global_batch % block == 0:
+        return []
+    below = plan.global_batch // block * block
+    choices = [c for c in (below, below + block) if c > 0]
+    per_rank = plan.global_batch // plan.data if plan.global_batch % plan.data == 0 else 0
+    hint = f"nearest {nearest(plan.global_batch, choices)}"
+    if per_rank:
+        hint += f"; or sub_batch {nearest(plan.sub_batch, divisors(per_rank))}"
+    rule = f"must be a multiple of sub_batch·data = {plan.sub_batch}·{plan.data} = {block}"
+    return [Problem(rule, "plan.global_batch", str(plan.global_batch), hint=hint)]
+
+
+def _pipeline(plan: Plan, blocks: int | None) -> list[Problem]:
+    problems = []
+    places = plan.pipeline * plan.virtual_stages
+    if plan.virtual_stages > 1 and plan.pipeline == 1:
+        rule = "interleaving needs a pipeline of at least 2 stages"
+        problems.append(
+            Problem(rule, "plan.virtual_stages", str(plan.virtual_stages), hint="virtual_stages: 1, or pipeline: 2")
+        )
+    elif plan.virtual_stages > 1 and plan.schedule == "1f1b" and plan.micro_batches % plan.pipeline:
+        step = plan.sub_batch * plan.data * plan.pipeline
+        below = plan.global_batch // step * step
+        hint = f"global_batch nearest {nearest(plan.global_batch, [c for c in (below, below + step) if c])}"
+        rule = f"interleaving needs micro-batches in multiples of {plan.pipeline} stages"
+        problems.append(Problem(rule, "plan.global_batch", f"{plan.micro_batches} micro-batches", hint=hint))
+    if blocks is not None and plan.layer_schedule == "none" and places > blocks + 2:
+        fits = [p for p in range(1, blocks + 1) if p * plan.virtual_stages <= blocks]
+        rule = f"more stages than layers: pipeline·virtual_stages = {places}, the model has {blocks} blocks"
+        problems.append(
+            Problem(rule, "plan.pipeline", str(plan.pipeline), hint=f"nearest {nearest(plan.pipeline, fits or [1])}")
+        )
+    return problems
+
+
+def _tensor(plan: Plan, heads: int | None) -> list[Problem]:
+    if heads is None or heads % plan.tensor == 0:
+        return []
+    rule = f"must divide the {heads} attention heads"
+    return [Problem(rule, "plan.tensor", str(plan.tensor), hint=f"nearest {nearest(plan.tensor, divisors(heads))}")]
+
+
+def _experts(plan: Plan, experts: int | None) -> list[Problem]:
+    problems = []
+    ranks = plan.data * plan.context
+    if ranks % plan.expert:
+        rule = f"must divide data·context = {ranks}"
+        hint = f"nearest {nearest(plan.expert, divisors(ranks))}"
+        problems.append(Problem(rule, "plan.expert", str(plan.expert), hint=hint))
+    if experts is not None and plan.expert > 1 and (experts < plan.expert or experts % plan.expert):
+        rule = f"the model has {experts} experts: the expert degree must divide them"
+        fits = divisors(experts) if experts else [1]
+        problems.append(Problem(rule, "plan.expert", str(plan.expert), hint=f"nearest {nearest(plan.expert, fits)}"))
+    return problems
+
+
+def _sharding(plan: Plan) -> list[Problem]:
+    ranks = plan.data * plan.context
+    if plan.shard_group and (plan.shard_group > ranks or ranks % plan.shard_group):
+        rule = f"must divide the {ranks} data ranks"
+        hint = f"nearest {nearest(plan.shard_group, divisors(ranks))}"
+        return [Problem(rule, "plan.shard_group", str(plan.shard_group), hint=hint)]
+    return []
+
+
+def _order(plan: Plan) -> list[Problem]:
+    if sorted(plan.order) == sorted(AXES):
+        return []
+    return [Problem(f"must name each of {', '.join(AXES)} once", "plan.order", ", ".join(plan.order))]

@@ -1,0 +1,70 @@
+"""A plan that does not fit: by how much, on which device, and what would help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import get_args
+
+from sim.device.records import Accelerator
+from sim.errors import Infeasible, Lever
+from sim.plan.memory import device_memory
+from sim.plan.records import DeviceMemory, Plan, Sharding
+from sim.workload.records import Model, Numerics
+
+GIB = 2.0**30
+
+
+def fullest(memory: tuple[DeviceMemory, ...]) -> DeviceMemory:
+    """The class of devices that holds most relative to its capacity."""
+    return max(memory, key=lambda device: device.total_bytes / device.capacity_bytes)
+
+
+def infeasible(model: Model, plan: Plan, numerics: Numerics, accelerator: Accelerator) -> Infeasible:
+    """Why the plan does not fit, with every lever's computed effect (those that make it fit first)."""
+    worst = fullest(device_memory(model, plan, numerics, accelerator))
+    kind, most = max(worst.bytes_by_kind.items(), key=lambda item: item[1])
+    statement = (
+        f"{worst.name}: needs {worst.total_bytes / GIB:.1f} GiB of {worst.capacity_bytes / GIB:.1f} GiB; "
+        f"the largest part is {kind} with {most / GIB:.1f} GiB"
+    )
+    levers = _levers(model, plan, numerics, accelerator, worst)
+    return Infeasible(statement, worst.name, worst.total_bytes, worst.capacity_bytes, levers)
+
+
+def _levers(
+    model: Model, plan: Plan, numerics: Numerics, accelerator: Accelerator, worst: DeviceMemory
+) -> tuple[Lever, ...]:
+    tried = []
+    for change, other in _changes(plan):
+        need = fullest(device_memory(model, other, numerics, accelerator))
+        if need.total_bytes < worst.total_bytes:
+            effect = f"{need.total_bytes / GIB:.1f} GiB: {'fits' if need.fits else 'still too much'}"
+            tried.append((not need.fits, need.total_bytes, Lever(change, effect)))
+    tried.sort(key=lambda item: item[:2])
+    more = Lever(
+        f"devices with at least {worst.total_bytes / GIB:.1f} GiB of memory", "fits, with this plan unchanged"
+    )
+    return (*(lever for _, _, lever in tried), more)
+
+
+def _changes(plan: Plan) -> Iterator[tuple[str, Plan]]:
+    """Single changes that keep the device count and the global batch."""
+    for recompute in ("selective", "full"):
+        if plan.recompute == "none" or (plan.recompute == "selective" and recompute == "full"):
+            yield f"recompute: {recompute}", replace(plan, recompute=recompute)
+    levels = get_args(Sharding)
+    if plan.data > 1:
+        for sharding in levels[levels.index(plan.sharding) + 1 :]:
+            yield f"sharding: {sharding}", replace(plan, sharding=sharding)
+    if plan.sub_batch > 1:
+        half = plan.sub_batch // 2
+        while half > 1 and plan.global_batch % (half * plan.data):
+            half //= 2
+        yield f"sub_batch: {half}", replace(plan, sub_batch=half)
+        if half > 1:
+            yield "sub_batch: 1", replace(plan, sub_batch=1)
+    if plan.tensor > 1 and not plan.sequence_parallel:
+        yield "sequence_parallel: true", replace(plan, sequence_parallel=True)
+    if plan.offload == "none":
+        yield "offload: optimizer", replace(plan, offload="optimizer")

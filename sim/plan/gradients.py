@@ -1,0 +1,172 @@
+"""Parameters on their way between ranks: which gradients are summed where, in which buckets, and what that takes.
+
+Bytes per rank for S bytes of gradients over N ranks (buffer sizes as in `ops.Collective`):
+not sharded: all-reduce of S · sharded over n: reduce-scatter of S over n ranks, all-reduce of S/n over the N/n copies,
+all-gather of the updated parameters over n · fully sharded: the gather twice, block by block (Rajbhandari et al. 2020).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sim.network import Communicator, Group
+from sim.ops import BYTES_PER_ELEMENT
+from sim.plan.costs import Message
+from sim.plan.groups import Groups
+from sim.plan.layout import Part
+from sim.plan.records import Plan
+from sim.workload.records import Numerics, Parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """How gradients and parameters of one plan travel."""
+
+    plan: Plan
+    numerics: Numerics
+    groups: Groups
+    communicator: Communicator
+
+    @property
+    def gradient_bytes(self) -> float:
+        """Per element on the wire."""
+        return BYTES_PER_ELEMENT[self.plan.communication_format or self.numerics.gradients]
+
+    @property
+    def weight_bytes(self) -> float:
+        return BYTES_PER_ELEMENT[self.numerics.weights]
+
+    def group(self, axis: str) -> tuple[Group, Group]:
+        """(ranks one copy of the sharded state is spread over, ranks that hold the same shard)."""
+        if axis == "expert":
+            return self.groups.expert_data, Group(1)
+        return self.groups.shard, self.groups.replicas
+
+    def reduce_s(self, nbytes: float, axis: str = "data") -> float:
+        """Seconds to sum `nbytes` of gradients."""
+        shard, copies = self.group(axis)
+        time = self.communicator.time
+        if self.plan.sharding == "none":
+            return time("all_reduce", nbytes, self.groups.expert_data if axis == "expert" else self.groups.data)
+        across = time("all_reduce", nbytes / shard.size, copies) if copies.size > 1 else 0.0
+        return time("reduce_scatter", nbytes, shard) + across
+
+    def gather_s(self, nbytes: float, axis: str = "data") -> float:
+        """Seconds to collect `nbytes` of parameters from the ranks that hold their shards."""
+        return self.communicator.time("all_gather", nbytes, self.group(axis)[0])
+
+    def rows(self, parameter: Parameter) -> float:
+        """Bytes of all ranks' embedding gradient rows of one step: what every rank holds after the all-gather."""
+        rows = parameter.sparse_rows * self.plan.micro_batches / self.plan.embedding_shards
+        return rows * parameter.row_elements * self.gradient_bytes * self.groups.data.size
+
+    def sparse(self, parameter: Parameter) -> bool:
+        """Whether a gradient travels as rows."""
+        return self.plan.sparse_embeddings and parameter.sparse_rows > 0
+
+
+def reductions(exchange: Exchange, parts: Iterable[Part], copies: float = 0.0) -> tuple[Message, ...]:
+    """Gradient collectives of a chunk in the order backward fills their buckets; one message per block at most.
+
+    `copies` [elements] of tied weights join the first block of backward. Without overlap everything goes at once.
+    """
+    plan = exchange.plan
+    bucket = plan.bucket_bytes if plan.overlap_gradients else float("inf")
+    filling = {axis: _Bucket(exchange, axis, bucket) for axis in ("data", "expert")}
+    out: list[Message] = []
+    place = 0
+    filling["data"].add(copies * exchange.gradient_bytes)
+    for part in reversed(tuple(parts)):
+        for _ in range(part.count):
+            place += 1
+            for parameter in reversed(part.layer.parameters):
+                if exchange.sparse(parameter):
+                    nbytes = exchange.rows(parameter)
+                    seconds = exchange.communicator.time("all_gather", nbytes, exchange.groups.data)
+                    out.append(Message("embedding rows", "data", seconds, nbytes, place))
+                else:
+                    filling[parameter.reduce_axis].add(parameter.elements * exchange.gradient_bytes)
+            for box in filling.values():
+                out += box.sent(place)
+    for box in filling.values():
+        box.flush()
+        out += box.sent(place)
+    return tuple(m for m in out if m.seconds > 0.0)
+
+
+class _Bucket:
+    """Gradients waiting to be reduced together; closes at `limit` bytes."""
+
+    def __init__(self, exchange: Exchange, axis: str, limit: float) -> None:
+        self.exchange = exchange
+        self.axis = axis
+        self.limit = limit
+        self.held = 0.0
+        self.seconds = 0.0
+        self.bytes = 0.0
+
+    def add(self, nbytes: float) -> None:
+        self.held += nbytes
+        if self.held >= self.limit:
+            self.flush()
+
+    def flush(self) -> None:
+        if self.held > 0.0:
+            self.seconds += self.exchange.reduce_s(self.held, self.axis)
+            self.bytes += self.held
+            self.held = 0.0
+
+    def sent(self, place: int) -> list[Message]:
+        """What closed since the last call, as one message."""
+        if self.bytes == 0.0:
+            return []
+        message = Message("reduce gradients", self.axis, self.seconds, self.bytes, place)
+        self.seconds = self.bytes = 0.0
+        return [message]
+
+
+def gathers(exchange: Exchange, parts: Iterable[Part], copies: float = 0.0) -> tuple[Message, ...]:
+    """Gathers of updated parameters in forward order, by buckets where they are prefetched (each before its block)."""
+    plan = exchange.plan
+    if plan.sharding not in ("optimizer", "gradients"):
+        return ()
+    limit = plan.bucket_bytes if plan.overlap_gathers else float("inf")
+    out: list[Message] = []
+    held, first, place = {"data": 0.0, "expert": 0.0}, 0, 0
+    for part in parts:
+        for _ in range(part.count):
+            for parameter in part.layer.parameters:
+                held[parameter.reduce_axis] += parameter.elements * exchange.weight_bytes
+            place += 1
+            if sum(held.values()) >= limit:
+                out += _gather(exchange, held, first)
+                first = place
+    held["data"] += copies * exchange.weight_bytes
+    out += _gather(exchange, held, first)
+    return tuple(m for m in out if m.seconds > 0.0)
+
+
+def _gather(exchange: Exchange, held: dict[str, float], place: int) -> list[Message]:
+    out = []
+    for axis, nbytes in held.items():
+        if nbytes > 0.0:
+            out.append(Message("gather parameters", axis, exchange.gather_s(nbytes, axis), nbytes, place))
+            held[axis] = 0.0
+    return out
+
+
+def block_messages(exchange: Exchange, part: Part) -> tuple[Message | None, Message | None]:
+    """(gather, reduction) of one fully sharded block."""
+    if exchange.plan.sharding != "full":
+        return None, None
+    dense = {"data": 0.0, "expert": 0.0}
+    for parameter in part.layer.parameters:
+        dense[parameter.reduce_axis] += parameter.elements
+    gather_s = sum(exchange.gather_s(n * exchange.weight_bytes, axis) for axis, n in dense.items() if n)
+    reduce_s = sum(exchange.reduce_s(n * exchange.gradient_bytes, axis) for axis, n in dense.items() if n)
+    elements = sum(dense.values())
+    name = part.layer.name
+    gather = Message(f"gather {name}", "data", gather_s, elements * exchange.weight_bytes)
+    reduce = Message(f"reduce {name}", "data", reduce_s, elements * exchange.gradient_bytes)
+    return (gather if gather_s > 0.0 else None), (reduce if reduce_s > 0.0 else None)

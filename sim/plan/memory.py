@@ -1,0 +1,188 @@
+"""Bytes on every class of devices, by kind.
+
+weights, gradients, optimizer, master: elements on the device × bytes of the format / ranks they are sharded over
+(Rajbhandari et al. 2020, §5). activations: what a block keeps (by recompute policy) × micro-batches in flight.
+workspace: the fullest transient of a block; with recomputation also what the block being recomputed keeps.
+communication: parameters gathered for the running block and the next, buckets on their way, messages between stages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from sim.device.records import Accelerator
+from sim.ops import BYTES_PER_ELEMENT
+from sim.plan.groups import Groups, groups_of
+from sim.plan.layout import Part, assign
+from sim.plan.pricing import shard_of
+from sim.plan.records import DeviceMemory, Plan
+from sim.workload.records import Layer, Model, Numerics, Parameter, Recompute
+from sim.workload.update import MOMENTS
+
+FRAGMENTATION: Final = 0.03  # of activations, workspace and buffers: blocks a caching allocator cannot fill
+
+
+def device_memory(model: Model, plan: Plan, numerics: Numerics, accelerator: Accelerator) -> tuple[DeviceMemory, ...]:
+    """One entry per pipeline stage."""
+    layers = model.layers(plan.sub_batch, numerics, shard_of(plan))
+    return layer_memory(layers, plan, numerics, accelerator)
+
+
+def layer_memory(
+    layers: tuple[Layer, ...], plan: Plan, numerics: Numerics, accelerator: Accelerator
+) -> tuple[DeviceMemory, ...]:
+    """As `device_memory`, from the model's blocks."""
+    groups = groups_of(plan)
+    parts = assign(layers, plan)
+    spread = _embedding_shares(parts, plan)
+    result = []
+    for stage, chunks in enumerate(parts):
+        kinds = _state(chunks, plan, numerics, groups, spread[stage])
+        kinds |= _dynamic(stage, chunks, plan, numerics)
+        moving = kinds["activations"] + kinds["workspace"] + kinds["communication"]
+        kinds["fragmentation"] = FRAGMENTATION * moving if accelerator.memory.reserve_bytes > 0.0 else 0.0
+        kinds["reserve"] = accelerator.memory.reserve_bytes
+        name = f"stage {stage}" if plan.pipeline > 1 else "all devices"
+        devices = plan.devices // plan.pipeline
+        result.append(DeviceMemory(name, devices, kinds, accelerator.memory.capacity_bytes))
+    return tuple(result)
+
+
+def _parameters(chunks: Sequence[Sequence[Part]]) -> list[tuple[Parameter, int]]:
+    return [(p, part.count) for chunk in chunks for part in chunk for p in part.layer.parameters]
+
+
+def tied_copy(chunks: Sequence[Sequence[Part]], plan: Plan) -> float:
+    """Elements of weights tied to another stage that this stage holds a copy of."""
+    if plan.pipeline == 1:
+        return 0.0
+    return sum(p.copy_elements * n for p, n in _parameters(chunks))
+
+
+def elements_by_axis(chunks: Sequence[Sequence[Part]], copies: float = 0.0) -> dict[str, float]:
+    """Parameters on one device: those all data ranks share, and those of experts."""
+    held = {"data": copies, "expert": 0.0}
+    for parameter, count in _parameters(chunks):
+        held[parameter.reduce_axis] += parameter.elements * count
+    return held
+
+
+def sharded_elements(chunks: Sequence[Sequence[Part]], plan: Plan, groups: Groups, copies: float) -> float:
+    """Parameters one device updates."""
+    held = elements_by_axis(chunks, copies)
+    if plan.sharding == "none":
+        return sum(held.values())
+    return held["data"] / groups.shard.size + held["expert"] / groups.expert_data.size
+
+
+def _embedding_shares(parts: Sequence[Sequence[Sequence[Part]]], plan: Plan) -> list[float]:
+    """Elements of embedding tables each stage gains (+) or gives away (−) when they are cut into shards."""
+    shares = [0.0] * plan.pipeline
+    if plan.embedding_shards <= 1 or plan.pipeline == 1:
+        return shares
+    for stage, chunks in enumerate(parts):
+        held = sum(p.elements * n for p, n in _parameters(chunks) if p.sparse_rows > 0)
+        pieces = min(plan.embedding_shards, plan.pipeline - stage)
+        for other in range(stage, stage + pieces):
+            shares[other] += held / pieces
+        shares[stage] -= held
+    return shares
+
+
+def _state(
+    chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics, groups: Groups, moved: float
+) -> dict[str, float]:
+    """Weights, gradients and optimiser state."""
+    copies = tied_copy(chunks, plan)
+    held = elements_by_axis(chunks, copies)
+    held["data"] += moved
+    whole = sum(held.values())
+    shard = {"data": groups.shard.size, "expert": groups.expert_data.size}
+    cut = sum(n / shard[axis] for axis, n in held.items())
+    level = ("none", "optimizer", "gradients", "full").index(plan.sharding)
+    state = whole if level < 1 else cut
+    on_host = plan.offload == "optimizer"
+    moment = BYTES_PER_ELEMENT[numerics.optimizer_format]
+    return {
+        "weights": (whole if level < 3 else cut) * BYTES_PER_ELEMENT[numerics.weights],
+        "gradients": _gradients(chunks, whole if level < 2 else cut, plan, numerics),
+        "optimizer": 0.0 if on_host else state * MOMENTS[numerics.optimizer] * moment,
+        "master": 0.0 if on_host or numerics.master is None else state * BYTES_PER_ELEMENT[numerics.master],
+    }
+
+
+def _gradients(chunks: Sequence[Sequence[Part]], elements: float, plan: Plan, numerics: Numerics) -> float:
+    """All gradients, or only the fullest moment where each is applied as soon as it is complete.
+
+    Then the largest block has its sum and the contribution just computed alive, with data parallelism also the
+    gradient of the block before, still on its way.
+    """
+    size = BYTES_PER_ELEMENT[numerics.gradients]
+    if not plan.release_gradients:
+        rows = sum((p.elements - p.sparse_rows * p.row_elements) * n for p, n in _parameters(chunks) if p.sparse_rows)
+        return (elements - (rows if plan.sparse_embeddings else 0.0)) * size
+    dense = [sum(p.elements for p in part.layer.parameters if not p.sparse_rows) for chunk in chunks for part in chunk]
+    return max(dense, default=0.0) * size * (3 if plan.data > 1 else 2)
+
+
+def _dynamic(stage: int, chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics) -> dict[str, float]:
+    """Activations, workspace and buffers."""
+    flights = in_flight(stage, plan)
+    left = plan.recompute_layers if plan.recompute_layers is not None else 10**9
+    kept, again = 0.0, 0.0
+    for chunk, flying in zip(chunks, flights, strict=True):
+        for part in chunk:
+            recomputed = min(left, part.count) if part.layer.kind == "block" else part.count
+            left -= recomputed if part.layer.kind == "block" else 0
+            policy: Recompute = plan.recompute
+            saved = recomputed * _saved(part, policy) + (part.count - recomputed) * _saved(part, "none")
+            kept += flying * saved
+            if recomputed and policy != "none":
+                again = max(again, _saved(part, "none") - _saved(part, policy))
+    if plan.offload == "activations":
+        kept = 2 * max((_saved(part, plan.recompute) for chunk in chunks for part in chunk), default=0.0)
+    workspace = max((part.layer.workspace_bytes for chunk in chunks for part in chunk), default=0.0)
+    return {
+        "activations": kept,
+        "workspace": workspace + again,
+        "communication": _buffers(chunks, plan, numerics),
+    }
+
+
+def _saved(part: Part, policy: Recompute) -> float:
+    saved = part.layer.saved_bytes
+    return saved.get(policy, saved.get("none", 0.0))
+
+
+def _buffers(chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics) -> float:
+    """Working sets of communication."""
+    blocks = [part.layer.parameter_elements for c in chunks for part in c for _ in range(part.count)]
+    blocks.sort(reverse=True)
+    sent = max((part.layer.output_bytes for c in chunks for part in c), default=0.0)
+    messages = 2 * sent if plan.pipeline > 1 else 0.0
+    if plan.data * plan.context == 1:
+        return messages
+    wire = BYTES_PER_ELEMENT[plan.communication_format or numerics.gradients]
+    if plan.sharding == "full":
+        gathered = sum(blocks[:2]) * BYTES_PER_ELEMENT[numerics.weights]
+        return messages + gathered + sum(blocks[:1]) * wire
+    bucket = min(plan.bucket_bytes, sum(blocks) * wire)
+    return messages + (bucket if plan.overlap_gradients else 0.0)
+
+
+def in_flight(stage: int, plan: Plan) -> tuple[int, ...]:
+    """Micro-batches whose activations each chunk of a stage holds at the fullest moment.
+
+    1F1B: min(P − p, m). GPipe: m. Interleaved: the first 2(P−p−1) + (v−1)P + 1 forward passes, in schedule order.
+    """
+    stages, chunks, passes = plan.pipeline, plan.virtual_stages, max(1, plan.micro_batches)
+    if plan.schedule == "gpipe":
+        return (passes,) * chunks
+    if chunks == 1:
+        return (min(stages - stage, passes),)
+    total = min((stages - stage - 1) * 2 + (chunks - 1) * stages + 1, passes * chunks)
+    held = [0] * chunks
+    for k in range(total):
+        held[k % (stages * chunks) // stages] += 1
+    return tuple(held)

@@ -1,0 +1,134 @@
+"""What one pass of a block takes: kernels priced by `sim.device`, the collectives inside it by `sim.network`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sim.device import op_time, time_ops
+from sim.device.records import Accelerator
+from sim.network import Cluster, Communicator, Group
+from sim.ops import Collective, Op
+from sim.plan.costs import Work
+from sim.plan.groups import Groups
+from sim.plan.records import Plan
+from sim.workload.records import Layer, Model, Numerics, Recompute, Shard
+
+
+@dataclass(frozen=True, slots=True)
+class Contention:
+    """What a collective of gradients or parameters takes from the kernels beside it, and the level it crosses."""
+
+    compute_share: float = 0.0
+    memory_share: float = 0.0
+    level: int = -1
+
+    @property
+    def steals(self) -> bool:
+        return self.compute_share > 0.0 or self.memory_share > 0.0
+
+
+def level_of(cluster: Cluster, group: Group) -> int:
+    """Outermost level of the cluster a group crosses; −1: none, or a cluster without levels."""
+    if (len(group.ranks) or group.size) == 1:
+        return -1
+    reach = max(group.ranks) - min(group.ranks) + 1 if group.ranks else group.stride * group.size
+    inside = 1
+    for number, level in enumerate(cluster.levels):
+        inside *= level.size
+        if reach <= inside and (group.ranks or inside % reach == 0 or reach <= inside // 2):
+            return number
+    return len(cluster.levels) - 1
+
+
+def contention_of(cluster: Cluster, group: Group) -> Contention:
+    """Shares of the most demanding link type on the way (one kernel per collective runs for the whole of it)."""
+    level = level_of(cluster, group)
+    links = [entry.link for entry in cluster.levels[: level + 1]]
+    if not links:
+        return Contention()
+    return Contention(max(k.compute_share for k in links), max(k.memory_share for k in links), level)
+
+
+@dataclass(slots=True)
+class Pricer:
+    """Prices blocks of one model on one device and cluster, and remembers layers and answers."""
+
+    model: Model
+    numerics: Numerics
+    accelerator: Accelerator
+    communicator: Communicator
+    _layers: dict[tuple[int, Shard], tuple[Layer, ...]] = field(default_factory=dict)
+    _works: dict[tuple[object, ...], Work] = field(default_factory=dict)
+
+    def layers(self, plan: Plan) -> tuple[Layer, ...]:
+        """The model's blocks as one device of the plan's sharded group sees them."""
+        key = (plan.sub_batch, shard_of(plan))
+        if key not in self._layers:
+            self._layers[key] = self.model.layers(plan.sub_batch, self.numerics, key[1])
+        return self._layers[key]
+
+    def forward(self, layer: Layer, plan: Plan, groups: Groups, contention: Contention) -> Work:
+        return self._work(layer, "forward", layer.forward, plan, groups, contention)
+
+    def backward(self, layer: Layer, recompute: Recompute, plan: Plan, groups: Groups, contention: Contention) -> Work:
+        """Gradients of data and weights, after what recomputation runs again."""
+        ops = (*layer.recompute.get(recompute, ()), *layer.backward)
+        return self._work(layer, recompute, ops, plan, groups, contention)
+
+    def _work(
+        self, layer: Layer, which: str, ops: Sequence[Op], plan: Plan, groups: Groups, contention: Contention
+    ) -> Work:
+        inner = (groups.tensor, groups.context, groups.expert, groups.data)
+        key = (layer.name, which, plan.sub_batch, shard_of(plan), inner, contention)
+        if key not in self._works:
+            self._works[key] = self.price(ops, groups, contention)
+        return self._works[key]
+
+    def price(self, ops: Sequence[Op], groups: Groups, contention: Contention) -> Work:
+        """All ops one after the other; a collective that may overlap hides behind the next kernel."""
+        kernels = time_ops((op for op in ops if not isinstance(op, Collective)), self.accelerator)
+        exposed, axes = self._collectives(ops, groups)
+        seconds = kernels.seconds + exposed
+        shared = any(level_of(self.communicator.cluster, groups.axis(axis)) == contention.level for axis in axes)
+        slowed = (
+            kernels.compute_s / (1.0 - contention.compute_share)
+            + kernels.memory_bound_s / (1.0 - contention.memory_share)
+            + kernels.overhead_s
+            + exposed * (2.0 if shared else 1.0)
+        )
+        return Work(
+            seconds=seconds,
+            memory_bound_s=kernels.memory_bound_s,
+            overhead_s=kernels.overhead_s,
+            communication_s=exposed,
+            communication=tuple(sorted(axes.items())),
+            executed_flops=kernels.executed_flops,
+            dram_bytes=kernels.dram_bytes,
+            stretch=slowed / seconds if seconds > 0.0 else 1.0,
+        )
+
+    def _collectives(self, ops: Sequence[Op], groups: Groups) -> tuple[float, dict[str, float]]:
+        """(seconds not hidden behind a kernel, seconds by axis)."""
+        exposed = 0.0
+        hidden = 0.0  # kernel time a pending collective can still hide behind
+        axes: dict[str, float] = {}
+        for op, following in zip(ops, [*ops[1:], None], strict=True):
+            if not isinstance(op, Collective):
+                continue
+            seconds = self.collective(op, groups)
+            axes[op.axis] = axes.get(op.axis, 0.0) + seconds
+            hidden = 0.0
+            if op.overlap and following is not None and not isinstance(following, Collective):
+                hidden = op_time(following, self.accelerator).seconds * following.count
+            exposed += max(0.0, seconds - hidden)
+        return exposed, axes
+
+    def collective(self, op: Collective, groups: Groups) -> float:
+        """Seconds of an op's collective, `count` times."""
+        return self.communicator.time(op.kind, op.bytes, groups.axis(op.axis)) * op.count
+
+
+def shard_of(plan: Plan) -> Shard:
+    """The degrees that cut inside a layer."""
+    return Shard(plan.tensor, plan.sequence_parallel, plan.context, plan.expert)

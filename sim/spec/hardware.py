@@ -25,10 +25,12 @@ from sim.spec.merge import Resolver
 
 __all__ = [
     "AcceleratorFile",
+    "accelerator_files",
     "build_accelerator",
     "list_accelerators",
     "list_clusters",
     "load_accelerator",
+    "load_accelerator_file",
     "load_catalogue",
     "load_cluster",
     "load_links",
@@ -179,8 +181,13 @@ GROUPS: Final = ("compute", "memory", "cache", "links", "power", "price", "relia
 
 def load_accelerator(name_or_path: str | Path, base: Path | None = None) -> Accelerator:
     """The accelerator of that name in the library, or in that file (relative to folder `base`)."""
+    return build_accelerator(load_accelerator_file(name_or_path, base))
+
+
+def load_accelerator_file(name_or_path: str | Path, base: Path | None = None) -> AcceleratorFile:
+    """The same, as the file says it: vendor, generation and kind of memory included."""
     resolver = Resolver({(): "accelerators"})
-    return read_accelerator(resolver.extended(resolver.file(find("accelerators", str(name_or_path), base)), ()))
+    return read(AcceleratorFile, resolver.extended(resolver.file(find("accelerators", str(name_or_path), base)), ()))
 
 
 def list_accelerators() -> tuple[str, ...]:
@@ -189,9 +196,15 @@ def list_accelerators() -> tuple[str, ...]:
 
 
 @cache
-def load_catalogue() -> tuple[Accelerator, ...]:
-    """Every accelerator of the library, by name."""
-    return tuple(load_accelerator(name) for name in list_accelerators())
+def accelerator_files() -> Mapping[str, AcceleratorFile]:
+    """Every accelerator file of the library, by name."""
+    return {name: load_accelerator_file(name) for name in list_accelerators()}
+
+
+def load_catalogue(fits: bool = False) -> tuple[Accelerator, ...]:
+    """Every accelerator of the library; with `fits` only those that shipped (what a fit may use)."""
+    chips = map(build_accelerator, accelerator_files().values())
+    return tuple(chip for chip in chips if not fits or chip.status == "shipped")
 
 
 def read_accelerator(node: Node, path: str = "") -> Accelerator:

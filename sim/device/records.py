@@ -61,6 +61,7 @@ class FusedAttention:
     forward: float
     backward: float
     softmax_dim: float = 28.0
+    first: float = 0.5  # what a kernel of the first generation (FlashAttention, 2022) keeps of these
     block: int = 128  # rows of queries per tile; a causal tile on the diagonal is computed in full
 
 

@@ -178,9 +178,8 @@ def _product(
 ) -> OpTime:
     entry = compute_of(accelerator, number_format)
     rate = entry.peak_flops * entry.achievable * accelerator.sustained * clock(accelerator) * kept
-    if not entry.matrix:  # vector units have no tile to fill
-        compute = 2.0 * product.batch * product.m * product.n * product.k / rate
-        return _result(accelerator, compute, dram_bytes)
+    if not entry.matrix:  # vector kernels come in tiles too, but any row length suits them
+        unit = replace(unit, alignment=())
     tiled = tile_time(product, unit, rate, accelerator.cache.bandwidth)
     return _result(accelerator, tiled.compute_s, dram_bytes, tiled.cache_bytes)
 
@@ -198,7 +197,7 @@ def _attention(op: Attention, accelerator: Accelerator, unit: MatrixUnit) -> OpT
         block = kernel.block
         width = (op.head_dim + (op.v_head_dim or op.head_dim)) / 2
         fraction = kernel.backward if op.backward else kernel.forward
-        fraction *= width / (width + kernel.softmax_dim)
+        fraction *= width / (width + kernel.softmax_dim) * (kernel.first if op.generation == 1 else 1.0)
     fraction *= accelerator.sustained * clock(accelerator)
     if op.causal:
         flops *= min(2.0, 1.0 + block / op.kv_len)

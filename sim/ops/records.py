@@ -107,6 +107,7 @@ class Attention:
     backward: bool = False
     format: Format = "bf16"
     count: int = 1
+    generation: Literal[1, 2] = 2  # of the kernel: 1 FlashAttention (2022), 2 FlashAttention-2 and later (2023)
 
     @property
     def flops(self) -> float:

@@ -104,7 +104,7 @@ def attention_part(f: Frame, a: AttentionSizes) -> Part:
     part = Part()
     project = latent_projections if a.latent else projections
     project(f, a, part)
-    core = flash_core if f.numerics.attention == "flash" and not a.relative else plain_core
+    core = flash_core if f.numerics.attention != "plain" and not a.relative else plain_core
     core(f, a, part)
     out = a.out_width // f.tensor
     part.forward += row_forward(f, "attention.out", a.hidden, out)
@@ -215,10 +215,11 @@ def flash_core(f: Frame, a: AttentionSizes, part: Part) -> None:
     heads, kv_heads = a.heads // f.tensor, max(1, a.kv_heads // f.tensor)
     sizes = (f.sub_batch, heads, kv_heads, q_len, kv_len, a.head_dim, a.v_head_dim, causal)
     ring = exchange(f, a, "", overlap=True)
-    kernel = Attention("attention.core", *sizes, False, f.numerics.activations)
+    version: Literal[1, 2] = 1 if f.numerics.attention == "flash1" else 2
+    kernel = Attention("attention.core", *sizes, False, f.numerics.activations, generation=version)
     part.forward += [*ring, kernel]
     part.core += [*ring, kernel]
-    back = Attention("attention.core.backward", *sizes, True, f.numerics.activations)
+    back = Attention("attention.core.backward", *sizes, True, f.numerics.activations, generation=version)
     before = exchange(f, a, ".backward", overlap=True)
     after = exchange(f, a, ".grad", overlap=True, kind="reduce_scatter")
     part.backward[:0] = [*before, *after, back]

@@ -24,7 +24,7 @@ class Numerics:
     optimizer: OptimizerName = "adam"
     optimizer_format: Format = "fp32"
     fused: bool = True  # pointwise chains fused into one pass
-    attention: Literal["plain", "flash"] = "flash"
+    attention: Literal["plain", "flash1", "flash"] = "flash"  # flash1: the kernels of 2022
     loss: Literal["passes", "fused"] = "passes"  # cross-entropy in fp32 passes (Megatron-LM) or in one kernel
 
 
@@ -69,6 +69,7 @@ class Layer:
     recompute: Mapping[Recompute, tuple[Op, ...]] = field(default_factory=dict)  # ops run again in backward
     output_bytes: float = 0.0  # what the next block (or pipeline stage) receives
     workspace_bytes: float = 0.0  # transient peak while the block runs, beyond saved activations
+    updated: bool = False  # the optimiser's update is already among the ops (first-order laws)
 
     @property
     def parameter_elements(self) -> float:

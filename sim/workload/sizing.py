@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from sim.errors import InputError, Problem
+from sim.workload.records import Shard
 
 
 class Sized(Protocol):
@@ -20,9 +21,9 @@ class Sized(Protocol):
 M = TypeVar("M", bound=Sized)
 
 
-def positive(family: str, **sizes: float) -> None:
+def positive(**sizes: float) -> None:
     """Every size must be at least 1; all that are not are reported together."""
-    wrong = [Problem("must be at least 1", f"workload.{family}.{k}", str(v)) for k, v in sizes.items() if not v >= 1]
+    wrong = [Problem("must be at least 1", k, str(v)) for k, v in sizes.items() if not v >= 1]
     if wrong:
         raise InputError(*wrong)
 
@@ -31,10 +32,23 @@ def solve_width(make: Callable[[int], M], parameters: float) -> M:
     """The integer width whose model comes nearest to `parameters`; the count must grow with the width."""
     low, high = 1, 2
     if not make(low).parameters <= parameters < float("inf"):
-        raise InputError(Problem("too few parameters for this family", "workload.parameters", f"{parameters:g}"))
+        raise InputError(Problem("too few parameters for this family", "parameters", f"{parameters:g}"))
     while make(high).parameters < parameters:
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if make(middle).parameters <= parameters else (low, middle)
     return min((make(low), make(high)), key=lambda m: abs(m.parameters - parameters))
+
+
+def unsharded(family: str, shard: Shard) -> None:
+    """Families without a cut inside the layer refuse one."""
+    degrees = {"tensor": shard.tensor, "context": shard.context, "expert": shard.expert}
+    hint = "use data or pipeline (layer) parallelism"
+    wrong = [
+        Problem(f"{family} has no {axis} parallelism", axis, str(degree), hint=hint)
+        for axis, degree in degrees.items()
+        if degree > 1
+    ]
+    if wrong:
+        raise InputError(*wrong)

@@ -1,0 +1,132 @@
+"""From a recorded graph to the `Layer`s a plan works with, and the sums a reader asks for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Protocol
+
+from sim.ops import Op, total_flops
+from sim.workload.graph import Graph, Section, Weight
+from sim.workload.liveness import Footprint, peak, saved_tensors, workspace
+from sim.workload.records import Layer, Numerics, Parameter, Shard
+from sim.workload.sizing import unsharded
+from sim.workload.update import parameter_update
+
+PLAIN_FP32 = Numerics(
+    compute="fp32", activations="fp32", weights="fp32", gradients="fp32", master=None,
+    optimizer="sgd", optimizer_format="fp32", fused=False, attention="plain",
+)  # fmt: skip
+"""Training as the paper counts it: single precision, plain SGD, every op on its own."""
+
+
+class Graphed(Protocol):
+    """A model that can give its op graph."""
+
+    def graph(self, sub_batch: int, numerics: Numerics) -> Graph:
+        """Forward and backward of one step."""
+        ...
+
+
+def layers_of(graph: Graph, shard: Shard, family: str) -> tuple[Layer, ...]:
+    """One `Layer` per named layer of the graph; these families cannot be cut inside a layer."""
+    unsharded(family, shard)
+    made: list[Layer] = []
+    names = graph.layers
+    for position, (name, kind) in enumerate(names):
+        saved = saved_tensors(graph, name)
+        forward = _ops(graph.forward, name)
+        following = names[position + 1][0] if position + 1 < len(names) else None
+        inputs = _received(graph, name)
+        made.append(
+            Layer(
+                name=name,
+                count=1,
+                kind=kind,
+                forward=forward,
+                backward=_ops(graph.backward, name),
+                parameters=tuple(map(_parameter, graph.weights.get(name, ()))),
+                saved_bytes={
+                    "none": sum(t.total_bytes for t in saved),
+                    "selective": sum(t.total_bytes for t in saved),
+                    "full": min(inputs, sum(t.total_bytes for t in saved)),
+                },
+                recompute={"none": (), "selective": (), "full": forward},
+                output_bytes=_received(graph, following) if following else 0.0,
+                workspace_bytes=workspace(graph, name),
+            )
+        )
+    return tuple(made)
+
+
+def minimal_footprint(
+    model: Graphed, sub_batch: int, numerics: Numerics = PLAIN_FP32, *, reuse: bool = False, held: int | None = None
+) -> Footprint:
+    """Bytes by kind at the fullest moment of a step (see sim.workload.liveness for `reuse` and `held`)."""
+    return peak(model.graph(sub_batch, numerics), numerics, reuse=reuse, held=held)
+
+
+def step_ops(layers: Iterable[Layer], numerics: Numerics) -> tuple[Op, ...]:
+    """Every op of a training step on one device: forward, backward, update."""
+    layers = tuple(layers)
+    ahead = [op for layer in layers for _ in range(layer.count) for op in layer.forward]
+    back = [op for layer in reversed(layers) for _ in range(layer.count) for op in layer.backward]
+    update = [
+        op
+        for layer in layers
+        if not layer.updated
+        for _ in range(layer.count)
+        for parameter in layer.parameters
+        for op in parameter_update(parameter, numerics)
+    ]
+    return (*ahead, *back, *update)
+
+
+def by_type(ops: Iterable[Op]) -> dict[str, tuple[float, float]]:
+    """FLOPs and bytes of every op type."""
+    table: dict[str, tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
+    for op in ops:
+        flops, moved = table[type(op).__name__]
+        table[type(op).__name__] = (
+            flops + op.flops * op.count,
+            moved + (op.bytes_read + op.bytes_written) * op.count,
+        )
+    return dict(table)
+
+
+def sample_flops(model: Graphed) -> tuple[float, float]:
+    """(forward, forward and backward) FLOPs that every further sample adds; what a batch pays once is left out."""
+    one, two = (_flops(model.graph(b, PLAIN_FP32)) for b in (1, 2))
+    return two[0] - one[0], sum(two) - sum(one)
+
+
+def _flops(graph: Graph) -> tuple[float, float]:
+    ahead, back = (total_flops(n.op for s in part for n in s.nodes) for part in (graph.forward, graph.backward))
+    return ahead, back
+
+
+def _ops(sections: Iterable[Section], layer: str) -> tuple[Op, ...]:
+    return tuple(node.op for section in sections if section.layer == layer for node in section.nodes)
+
+
+def _parameter(weight: Weight) -> Parameter:
+    rows = weight.sparse_rows
+    return Parameter(weight.name, weight.tensor.elements, "data", rows, weight.columns if rows else 0)
+
+
+def _received(graph: Graph, layer: str) -> float:
+    """Bytes of activations the forward pass of `layer` takes over from earlier layers."""
+    outside = {t for s in graph.forward if s.layer != layer for n in s.nodes for t in n.outputs}
+    taken = {t for s in graph.forward if s.layer == layer for n in s.nodes for t in n.inputs if t in outside}
+    return sum(t.total_bytes for t in taken)
+
+
+__all__ = [
+    "PLAIN_FP32",
+    "Graphed",
+    "by_type",
+    "layers_of",
+    "minimal_footprint",
+    "sample_flops",
+    "step_ops",
+]

@@ -1,0 +1,175 @@
+"""Minimal memory of a step: what must be alive at every op, in execution order.
+
+Weights and optimiser state are always alive.  A tensor is alive from the op that makes it to the last op that reads it;
+a sequence made or used up by a loop grows or shrinks by one slice per iteration, so the live bytes at an op of
+a loop are linear in the iteration and the peak lies in the first or the last one.
+
+Two things frameworks decide are arguments:
+- `reuse`: an elementwise op may write over an input that dies with it (and a sum over its old value).  Without it
+  inputs and outputs of the running op exist side by side, as the algorithmic footprint of the paper has it (§2.1).
+- `held`: of how many earlier layers the weight gradients still exist while a layer runs backward.  None: of all, as
+  clipping by the global norm needs; 0: every layer is updated as soon as its gradient is complete; 1: one layer's
+  gradient is still being reduced between devices while the next is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sim.ops import BYTES_PER_ELEMENT
+from sim.workload.graph import Graph, Node, Section, Tensor
+from sim.workload.records import Numerics
+from sim.workload.update import MOMENTS
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """Bytes alive at the fullest moment, by kind; `at` names the op."""
+
+    weights: float
+    optimizer: float  # optimiser state and master copy
+    gradients: float
+    activations: float
+    workspace: float  # results written beside the values they replace
+    at: str = ""
+
+    @property
+    def total(self) -> float:
+        """All kinds."""
+        return self.weights + self.optimizer + self.gradients + self.activations + self.workspace
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """From (section, node) to (section, node), both inclusive; `carried`: read in the iteration before it is made."""
+
+    tensor: Tensor
+    first: tuple[int, int]
+    last: tuple[int, int]
+    carried: bool
+
+
+def peak(graph: Graph, numerics: Numerics, *, reuse: bool = False, held: int | None = None) -> Footprint:
+    """The fullest moment of a step of `graph`."""
+    elements = sum(w.tensor.elements for ws in graph.weights.values() for w in ws)
+    weights = elements * BYTES_PER_ELEMENT[numerics.weights]
+    spans = _spans(graph, held)
+    best = Footprint(weights, optimizer_bytes(elements, numerics), 0.0, 0.0, 0.0)
+    top = best
+    for index, section in enumerate(graph.sections):
+        here = [s for s in spans if s.first[0] <= index <= s.last[0]]
+        for iteration in {1, section.steps}:
+            for gradients, activations, workspace, node in _live(section, index, iteration, here, reuse):
+                if gradients + activations + workspace > top.total - best.total:
+                    top = Footprint(weights, best.optimizer, gradients, activations, workspace, node.op.name)
+    return top
+
+
+def optimizer_bytes(elements: float, numerics: Numerics) -> float:
+    """Optimiser moments and the master copy of `elements` weights."""
+    state = MOMENTS[numerics.optimizer] * BYTES_PER_ELEMENT[numerics.optimizer_format]
+    master = BYTES_PER_ELEMENT[numerics.master] if numerics.master else 0.0
+    return elements * (state + master)
+
+
+def saved_tensors(graph: Graph, layer: str) -> tuple[Tensor, ...]:
+    """Activations made in the forward pass that the backward pass of `layer`, and of no earlier one, reads."""
+    order = [name for name, _ in graph.layers]
+    made = {t for s in graph.forward for n in s.nodes for t in n.outputs}
+    first: dict[Tensor, int] = {}
+    for section in graph.backward:
+        rank = order.index(section.layer)
+        for node in section.nodes:
+            for tensor in node.inputs:
+                if tensor in made and tensor.kind == "activation":
+                    first[tensor] = min(rank, first.get(tensor, rank))
+    return tuple(t for t, rank in first.items() if order[rank] == layer)
+
+
+def workspace(graph: Graph, layer: str) -> float:
+    """Peak of what comes and goes within one section of `layer`: gradients of a step, products, sums."""
+    top = 0.0
+    spans = [s for s in _spans(graph, None) if s.first[0] == s.last[0] and s.tensor.kind != "weight"]
+    for index, section in enumerate(graph.sections):
+        if section.layer == layer:
+            here = [s for s in spans if s.first[0] == index]
+            live = (g + a + w for g, a, w, _ in _live(section, index, 1, here, True))
+            top = max(top, max(live, default=0.0))
+    return top
+
+
+def _spans(graph: Graph, held: int | None) -> list[_Span]:
+    first: dict[Tensor, tuple[int, int]] = {}
+    last: dict[Tensor, tuple[int, int]] = {}
+    carried: set[Tensor] = set()
+    for i, section in enumerate(graph.sections):
+        for j, node in enumerate(section.nodes):
+            for tensor in node.inputs:
+                if tensor.kind != "weight":
+                    if tensor not in first:
+                        first[tensor] = (i, j)
+                        carried.add(tensor)
+                    last[tensor] = (i, j)
+            for tensor in node.outputs:
+                first.setdefault(tensor, (i, j))
+                last[tensor] = max(last.get(tensor, (i, j)), (i, j))
+    for tensor, until in _gradient_ends(graph, held):
+        last[tensor] = max(last[tensor], until)
+    return [_Span(t, first[t], last[t], t in carried) for t in first]
+
+
+def _gradient_ends(graph: Graph, held: int | None) -> Iterable[tuple[Tensor, tuple[int, int]]]:
+    """Until when every weight gradient exists."""
+    sections = graph.sections
+    end = {s.layer: i for i, s in enumerate(sections) if i >= len(graph.forward)}
+    order = sorted(end, key=end.__getitem__)
+    for layer, gradients in graph.gradients.items():
+        rank = order.index(layer) + held if held is not None else len(order)
+        section = end[order[rank]] if rank < len(order) else len(sections) - 1
+        for tensor in gradients:
+            yield tensor, (section, len(sections[section].nodes) - 1)
+
+
+def _live(
+    section: Section, index: int, iteration: int, spans: list[_Span], reuse: bool
+) -> Iterable[tuple[float, float, float, Node]]:
+    """(gradients, activations, workspace, node) for every node of `section` in one iteration."""
+    n = len(section.nodes)
+    delta = {"gradient": [0.0] * (n + 1), "activation": [0.0] * (n + 1)}
+    dies: dict[int, set[Tensor]] = {}
+    for span in spans:
+        row = delta["gradient" if span.tensor.kind == "gradient" else "activation"]
+        for low, high, size in _pieces(span, section, index, iteration, n):
+            row[low] += size
+            row[high + 1] -= size
+        if span.last[0] == index:
+            dies.setdefault(span.last[1], set()).add(span.tensor)
+    gradients = activations = 0.0
+    for j, node in enumerate(section.nodes):
+        gradients += delta["gradient"][j]
+        activations += delta["activation"][j]
+        spare = 0.0
+        replaced = sum(t.bytes for t in node.outputs if t in node.inputs)
+        if node.elementwise:
+            if reuse:
+                dying = sum(t.bytes for t in node.inputs if t in dies.get(j, ()) and t not in node.outputs)
+                spare = -min(dying, sum(t.bytes for t in node.outputs if t not in node.inputs))
+            else:
+                spare = replaced
+        yield gradients, activations, spare, node
+
+
+def _pieces(span: _Span, section: Section, index: int, iteration: int, n: int) -> Iterable[tuple[int, int, float]]:
+    """(first node, last node, bytes) of a tensor while `section` runs its `iteration`-th time."""
+    tensor, steps = span.tensor, section.steps
+    made, used_up = span.first[0] == index, span.last[0] == index
+    start = span.first[1] if made and not span.carried else 0
+    stop = span.last[1] if used_up and not (made and span.carried) else n - 1
+    if tensor.steps == 1 or steps == 1 or not (made or used_up):
+        yield start, stop, tensor.total_bytes
+        return
+    piece = tensor.total_bytes / steps
+    yield start, stop, piece
+    if made != used_up:
+        yield 0, n - 1, piece * (iteration - 1 if made else steps - iteration)

@@ -1,0 +1,104 @@
+"""Recurrent language models of the paper (Hestness, Ardalani, Diamos, PPoPP 2019): word LSTM and character RHN.
+
+Word LM: embedding, LSTM layers unrolled over q steps, softmax over the vocabulary (Jozefowicz et al. 2016).
+With `projection` the softmax sees a narrower vector, as in the paper's case study (§6);
+with `sampled` > 0 it is computed over that many sampled words instead of the whole vocabulary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Self
+
+from sim.workload.cells import lstm_cell
+from sim.workload.expand import layers_of, sample_flops
+from sim.workload.fields import about
+from sim.workload.graph import Graph, Tensor
+from sim.workload.records import Layer, Numerics, Shard
+from sim.workload.sizing import positive, solve_width
+from sim.workload.tape import Tape
+
+
+@dataclass(frozen=True, slots=True)
+class LstmLM:
+    """LSTM language model. Parameters: layers·(8h² + 4h) + 2hv + v without projection."""
+
+    hidden: int = field(default=2004, metadata=about("width h of embedding and LSTM layers"))
+    recurrent_layers: int = field(default=2, metadata=about("LSTM layers"))
+    vocabulary: int = field(default=10004, metadata=about("words v"))
+    steps: int = field(default=80, metadata=about("unrolled time steps q of one sample", "words"))
+    projection: int = field(default=0, metadata=about("width of the projection before the softmax; 0: none"))
+    sampled: int = field(default=0, metadata=about("words in the sampled softmax; 0: full softmax"))
+
+    def __post_init__(self) -> None:
+        positive(hidden=self.hidden, recurrent_layers=self.recurrent_layers, vocabulary=self.vocabulary,
+                 steps=self.steps)  # fmt: skip
+
+    @property
+    def name(self) -> str:
+        """Family and size."""
+        return f"lstm_lm h={self.hidden} v={self.vocabulary} q={self.steps}"
+
+    @property
+    def parameters(self) -> float:
+        """Embedding, LSTM kernels and biases, projection, softmax."""
+        h, v = self.hidden, self.vocabulary
+        out = self.projection or h
+        return float(v * h + self.recurrent_layers * (8 * h * h + 4 * h) + h * self.projection + out * v + v)
+
+    @property
+    def active_parameters(self) -> float:
+        """All: the paper counts the embedding among the parameters of an operation."""
+        return self.parameters
+
+    @property
+    def units_per_sample(self) -> float:
+        """Words the computation of one sample processes."""
+        return float(self.steps)
+
+    @classmethod
+    def sized(cls, parameters: float, **fixed: int) -> Self:
+        """The width h that gives this many parameters."""
+        return solve_width(lambda width: cls(hidden=width, **fixed), parameters)
+
+    def graph(self, sub_batch: int, numerics: Numerics) -> Graph:
+        """Embedding, one loop per LSTM layer, softmax over all steps at once."""
+        return _lstm_graph(self, sub_batch, numerics)
+
+    def layers(self, sub_batch: int, numerics: Numerics, shard: Shard = Shard()) -> tuple[Layer, ...]:
+        """Embedding, LSTM layers, softmax."""
+        return layers_of(self.graph(sub_batch, numerics), shard, "lstm_lm")
+
+    def flops_per_sample(self) -> tuple[float, float]:
+        """Forward and training FLOPs of `steps` words."""
+        return sample_flops(self)
+
+
+@lru_cache(maxsize=16)
+def _lstm_graph(model: LstmLM, batch: int, numerics: Numerics) -> Graph:
+    tape, h, q = Tape(numerics), model.hidden, model.steps
+    tape.section("embedding", "embedding", q)
+    state = tape.embedding("embedding lookup", tape.weight("embedding", model.vocabulary, h, batch * q), batch)
+    for layer in range(1, model.recurrent_layers + 1):
+        tape.section(f"lstm {layer}", "block", q)
+        state = lstm_cell(tape, f"lstm {layer}", (state,), h, batch)
+    softmax_head(tape, state, batch * q, h, model.vocabulary, model.projection, model.sampled)
+    return tape.graph()
+
+
+def softmax_head(
+    tape: Tape, state: Tensor, rows: int, width: int, vocabulary: int, projection: int = 0, sampled: int = 0
+) -> None:
+    """Projection, logits, bias and cross entropy of `rows` positions at once."""
+    tape.section("softmax", "head")
+    if projection:
+        state = tape.matmul("projection", (state,), tape.weight("projection", width, projection), rows)
+        width = projection
+    if sampled:
+        words = tape.weight("softmax", vocabulary, width, rows + sampled)
+        logits = tape.sampled_logits("logits", state, words, rows, sampled)
+    else:
+        logits = tape.matmul("logits", (state,), tape.weight("softmax", width, vocabulary), rows)
+        logits = tape.scale_shift("softmax bias", logits, (tape.weight("softmax bias", vocabulary),))
+    tape.cross_entropy("softmax", logits)

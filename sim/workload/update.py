@@ -1,0 +1,44 @@
+"""Optimiser update: what one step of SGD, momentum or Adam reads, computes and writes per weight.
+
+FLOPs per weight (counting every addition, multiplication, division and square root once):
+SGD w −= η·g: 2; momentum v = μ·v + g, w −= η·v: 4; Adam (Kingma & Ba 2015, Algorithm 1, bias corrections folded
+into the step size): m 3, v 4, w 5 = 12.
+"""
+
+from __future__ import annotations
+
+from sim.ops import BYTES_PER_ELEMENT, Gather, Op, Pointwise
+from sim.workload.records import Numerics, Parameter
+
+MOMENTS = {"sgd": 0, "momentum": 1, "adam": 2}
+FLOPS = {"sgd": 2.0, "momentum": 4.0, "adam": 12.0}
+
+
+def update_ops(elements: float, numerics: Numerics) -> tuple[Op, ...]:
+    """The update of `elements` weights in one pass: gradient, moments and the updated copy are streamed."""
+    if elements <= 0:
+        return ()
+    gradient = BYTES_PER_ELEMENT[numerics.gradients]
+    moments = MOMENTS[numerics.optimizer] * BYTES_PER_ELEMENT[numerics.optimizer_format]
+    weights = BYTES_PER_ELEMENT[numerics.weights]
+    updated = BYTES_PER_ELEMENT[numerics.master] if numerics.master else weights
+    reads = elements * (gradient + moments + updated)
+    writes = elements * (moments + updated + (weights if numerics.master else 0.0))
+    name = f"{numerics.optimizer} update"
+    return (Pointwise(name, elements, reads, writes, FLOPS[numerics.optimizer], numerics.master or numerics.weights),)
+
+
+def sparse_update_ops(rows: int, row_elements: int, table_elements: float, numerics: Numerics) -> tuple[Op, ...]:
+    """Plain update of `rows` rows of an embedding table: scale the gradient rows, scatter them into it."""
+    size = BYTES_PER_ELEMENT[numerics.weights]
+    elements = float(rows * row_elements)
+    row = row_elements * size
+    scaled = Pointwise("scale sparse gradient", elements, elements * size, elements * size, 1.0, numerics.weights)
+    return (scaled, Gather("sparse update", rows, row, table_elements * size, True, numerics.weights))
+
+
+def parameter_update(parameter: Parameter, numerics: Numerics) -> tuple[Op, ...]:
+    """The update of one parameter tensor; only the touched rows of an embedding if the optimiser keeps no moments."""
+    if parameter.sparse_rows and numerics.optimizer == "sgd":
+        return sparse_update_ops(parameter.sparse_rows, parameter.row_elements, parameter.elements, numerics)
+    return update_ops(parameter.elements, numerics)

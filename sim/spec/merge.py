@@ -63,12 +63,12 @@ class Resolver:
         self.parts = PARTS if parts is None else parts
         self.folders: dict[str, Path] = {}
 
-    def file(self, path: Path) -> Node:
-        """The raw tree of one file."""
+    def file(self, path: Path, at: Steps = ()) -> Node:
+        """The raw tree of the file that stands at `at`."""
         shown = library.shown(path)
         self.folders[shown] = path.parent
         node = load(path, shown)
-        return hoisted(node) if ACCELERATOR in self.parts else node
+        return hoisted(node) if not at and ACCELERATOR in self.parts else node
 
     def extended(self, node: Node, at: Steps, stack: tuple[Path, ...] = ()) -> Node:
         """`node` merged over what it extends (or names), parts below it left as they stand."""
@@ -91,7 +91,7 @@ class Resolver:
             if path.resolve() in stack:
                 chain = " → ".join(library.shown(p) for p in (*stack, path))
                 raise InputError(Problem("extends itself", value=chain))
-            node = self.file(path)
+            node = self.file(path, at)
         except InputError as error:
             raise InputError(*(self._here(name, at, problem) for problem in error.problems)) from None
         return self.extended(node, at, (*stack, path.resolve()))

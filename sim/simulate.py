@@ -15,12 +15,12 @@ from sim.network import Communicator
 from sim.network.records import Cluster, LinkType
 from sim.plan import check_plan, device_memory, infeasible, prepare
 from sim.plan.energy import Energy, step_energy
-from sim.plan.records import DeviceMemory, Plan
+from sim.plan.records import Plan
 from sim.plan.sub_batch import LARGEST, SubBatch, choose_sub_batch
 from sim.result import Bottleneck, Cost, Provenance, Result, TimeToTarget
 from sim.scaling import CriticalBatch, Projection, effort, project
 from sim.scenario import Scenario
-from sim.workload import build_model
+from sim.workload.build import build_model
 from sim.workload.records import Model, Shard
 
 DAY: Final = 86400.0
@@ -42,11 +42,7 @@ def simulate(
     UnreachableError (target below the floor).  `levers` computes what would help most: a few more steps simulated.
     """
     projection = project_target(scenario)
-    model = build_model(
-        scenario.workload.family,
-        scenario.workload.sizes,
-        scenario.workload.parameters or (projection.parameters if projection else None),
-    )
+    model = model_of(scenario, projection)
     plan, choice = choose_plan(scenario, model, must_fit)
     memory = device_memory(model, plan, scenario.workload.numerics, scenario.accelerator)
     if must_fit and not all(device.fits for device in memory):
@@ -99,11 +95,24 @@ def project_target(scenario: Scenario) -> Projection | None:
     return project(scenario.scaling, target.error, scenario.training.units_per_sample)
 
 
+def model_of(scenario: Scenario, projection: Projection | None) -> Model:
+    """The model, of the projected size where its own is left open."""
+    workload = scenario.workload
+    projected = projection.parameters if projection else None
+    return build_model(workload.family, workload.sizes, workload.parameters, projected)
+
+
 def run_step(scenario: Scenario, model: Model, plan: Plan, *, engine: Engine = "simpy", trace: bool = False) -> Step:
     """Price and simulate one optimiser step of `plan`."""
-    prepared = prepare(model, plan, scenario.workload.numerics, scenario.accelerator, _communicator(scenario.cluster))
-    if scenario.training.compute_s is not None:
-        prepared = prepared.with_compute(scenario.training.compute_s.value)
+    published = scenario.training.compute_s
+    prepared = prepare(
+        model,
+        plan,
+        scenario.workload.numerics,
+        scenario.accelerator,
+        _communicator(scenario.cluster),
+        compute_s=published.value if published else None,
+    )
     return simulate_step(prepared, engine=engine, trace=trace)
 
 
@@ -141,8 +150,20 @@ def choose_plan(scenario: Scenario, model: Model, must_fit: bool = True) -> tupl
     accumulate = MICRO_BATCHES_PER_STAGE * request.pipeline if request.pipeline > 1 else 1
     shared["global_batch"] = request.global_batch or shared["sub_batch"] * data * accumulate
     plan = Plan(**shared)
-    check_plan(plan, devices, model, scenario.workload.numerics)
+    check_plan(
+        plan,
+        devices,
+        blocks=_blocks(model),
+        heads=getattr(model, "heads", None),
+        experts=getattr(model, "experts", None),
+    )
     return plan, choice
+
+
+def _blocks(model: Model) -> int | None:
+    """Blocks a pipeline can cut between, where the model has them."""
+    depth = getattr(model, "depth", None)
+    return None if depth is None else int(depth) + int(getattr(model, "encoder_blocks", 0))
 
 
 def _choose_sub_batch(scenario: Scenario, model: Model, shared: Mapping[str, Any], must_fit: bool) -> SubBatch:
@@ -334,10 +355,3 @@ def _provenance(scenario: Scenario) -> Provenance:
         (f"compute time per step {published.value:g} s, not computed here ({published.source})",) if published else ()
     )
     return Provenance(release, tuple(dict.fromkeys(text for text in sources if text)), inputs)
-
-
-def memory_of(scenario: Scenario) -> tuple[DeviceMemory, ...]:
-    """Memory per class of devices without simulating, fitting or not."""
-    model = build_model(scenario.workload.family, scenario.workload.sizes, scenario.workload.parameters)
-    plan, _ = choose_plan(scenario, model, must_fit=False)
-    return device_memory(model, plan, scenario.workload.numerics, scenario.accelerator)

@@ -33,7 +33,7 @@ def command(
             extra = () if chip is None else (f"accelerator={chip}",)
             label = name if chip is None else f"{name} on {chip}"
             loaded.append((label, load_scenario(name, (*sets, *extra))))
-    outcomes = run_all(loaded, seed or 0)
+    outcomes = run_all(loaded)
     if as_json:
         options.write_json(to_json(outcomes))
     else:

@@ -30,7 +30,7 @@ def command(
     engine: str,
 ) -> None:
     """How long SCENARIO takes to reach its target, and what limits it."""
-    result = simulate(load_scenario(scenario, sets), engine=engine, seed=seed or 0, trace=trace is not None)
+    result = simulate(load_scenario(scenario, sets), engine=engine, trace=trace is not None)
     body = to_json(result)
     text = render(result)
     if trace is not None:

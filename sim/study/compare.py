@@ -28,12 +28,12 @@ class Cause:
     seconds_per_sample: float
 
 
-def run_all(scenarios: Sequence[tuple[str, Scenario]], seed: int = 0) -> list[Case]:
+def run_all(scenarios: Sequence[tuple[str, Scenario]]) -> list[Case]:
     """Simulate each; an infeasible one keeps its reason instead of stopping the others."""
     cases = []
     for label, scenario in scenarios:
         try:
-            cases.append(Case(label, simulate(scenario, seed=seed)))
+            cases.append(Case(label, simulate(scenario)))
         except InfeasibleError as error:
             cases.append(Case(label, None, error.reason))
     return cases

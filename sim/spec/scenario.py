@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
-from sim import workload as families
 from sim.errors import InputError, Problem
 from sim.scaling import Domain
 from sim.scenario import PlanRequest, Scenario, Sweep, Target, Training, Workload
@@ -19,6 +18,7 @@ from sim.spec.hardware import read_accelerator
 from sim.spec.loader import Mark, Node, parse
 from sim.spec.merge import Resolver, hoisted, override, through_list
 from sim.spec.messages import did_you_mean, short_name, shown
+from sim.workload.registry import FAMILIES
 
 T = TypeVar("T")
 
@@ -131,10 +131,10 @@ def build(document: Document) -> Scenario:
 def read_workload(node: Node, path: str) -> Workload:
     """The workload, its sizes checked against the family's own fields."""
     workload = read(Workload, node, path)
-    family = families.FAMILIES.get(workload.family)
+    family = FAMILIES.get(workload.family)
     there = node.at("sizes") or node
     if family is None:
-        hint = did_you_mean(workload.family, families.FAMILIES) or f"one of {', '.join(sorted(families.FAMILIES))}"
+        hint = did_you_mean(workload.family, FAMILIES) or f"one of {', '.join(sorted(FAMILIES))}"
         named = node.at("family") or node
         raise InputError(named.problem("unknown model family", f"{path}.family", shown(workload.family), hint))
     sizes = read_partial(family, there, f"{path}.sizes") if there is not node else {}

@@ -7,11 +7,11 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
-from sim import workload as families
 from sim.spec.clusters import ClusterFile
 from sim.spec.fields import model_of
 from sim.spec.hardware import AcceleratorFile
 from sim.spec.scenario import READ, TEXTS
+from sim.workload.registry import FAMILIES
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _NAME: Final = {"type": "string", "description": "name in the library, or path of a file"}
@@ -25,7 +25,7 @@ def scenario_schema() -> dict[str, Any]:
     """The schema of `scenarios/*.yaml`, key order fixed; parts are mappings or names of files."""
     parts: dict[str, type] = {**READ, "cluster": ClusterFile, "accelerator": AcceleratorFile}
     models = {key: model_of(cls) for key, cls in parts.items()}
-    sizes = {name: model_of(cls, partial=True) for name, cls in sorted(families.FAMILIES.items())}
+    sizes = {name: model_of(cls, partial=True) for name, cls in sorted(FAMILIES.items())}
     references, definitions = models_json_schema(
         [(model, "validation") for model in (*models.values(), *sizes.values())], ref_template="#/$defs/{model}"
     )

@@ -1,0 +1,70 @@
+"""Two engines, one truth: the recursion and the SimPy processes give the same times."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prepared import pipeline
+
+from sim.engine import Program, Track, build, recursion, streams
+
+
+def _same(program: Program) -> None:
+    fast, reference = recursion.run(program), streams.run(program)
+    assert fast.start == pytest.approx(reference.start, rel=1e-9, abs=1e-12)
+    assert fast.end == pytest.approx(reference.end, rel=1e-9, abs=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 6), st.integers(1, 5), st.integers(1, 3), st.floats(0.0, 0.5), st.integers(0, 10**6))
+def test_pipelines_of_random_durations_agree(stages: int, rounds: int, chunks: int, send: float, seed: int) -> None:
+    """Uneven stages, any schedule: start and end of every task agree to 1e-9."""
+    draw = random.Random(seed)
+    chunks = chunks if stages > 1 else 1
+    passes = [(draw.uniform(0.1, 2.0), draw.uniform(0.1, 4.0)) for _ in range(stages)]
+    _same(build(pipeline(passes, rounds * stages, chunks, send)))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10**6))
+def test_random_programs_with_contention_agree(seed: int) -> None:
+    """Kernels slowed by collectives, and collectives that share links: the two engines still agree."""
+    _same(_random_program(random.Random(seed)))
+
+
+def _random_program(draw: random.Random) -> Program:
+    program = Program()
+    for domain in range(draw.randint(1, 3)):
+        program.add_track(Track(f"{domain}/compute", "compute", domain))
+        program.add_track(Track(f"{domain}/data", "stream", domain, "data", 1, True))
+        program.add_track(Track(f"{domain}/expert", "stream", domain, "expert", draw.choice([1, 2]), False))
+    for task in range(draw.randint(1, 60)):
+        after = tuple({draw.randrange(task) for _ in range(draw.randint(0, 2))}) if task else ()
+        track = draw.randrange(len(program.tracks))
+        program.add(track, "task", draw.uniform(0.01, 1.0), after, draw.choice([1.0, 1.2, 2.0]))
+    return program
+
+
+def test_a_kernel_beside_a_collective_takes_longer_by_its_stretch() -> None:
+    """2 s of kernel beside a collective for 1 s, stretched 2×: half a second of work done, 1.5 s left, end at 2.5 s."""
+    program = Program()
+    compute = program.add_track(Track("compute", "compute", 0))
+    stream = program.add_track(Track("data", "stream", 0, "data", 0, True))
+    program.add(compute, "kernel", 2.0, (), 2.0)
+    program.add(stream, "reduce", 1.0)
+    for engine in (recursion, streams):
+        assert engine.run(program).end == pytest.approx([2.5, 1.0])
+
+
+def test_two_collectives_on_links_of_one_level_slow_each_other_alike() -> None:
+    """Jobs of 1 s and 2 s on shared links: both at half speed until 2 s, the longer alone until 3 s."""
+    program = Program()
+    for name in ("data", "expert"):
+        program.add_track(Track(name, "stream", 0, name, 1))
+    program.add(0, "short", 1.0)
+    program.add(1, "long", 2.0)
+    for engine in (recursion, streams):
+        assert engine.run(program).end == pytest.approx([2.0, 3.0])

@@ -179,8 +179,8 @@ class Preparation:
         if plan.pipeline == 1 or copied == 0.0:
             return None
         nbytes = copied * exchange.gradient_bytes
-        pair = Group(2, (plan.pipeline - 1) * exchange.groups.pipeline.stride)
-        seconds = self.pricer.communicator.time("all_reduce", nbytes, pair)
+        # a ring of two moves the whole gradient once in each direction
+        seconds = self.pricer.communicator.send(nbytes, (plan.pipeline - 1) * exchange.groups.pipeline.stride)
         return Message("tied embedding", "pipeline", seconds, nbytes)
 
     def _norm(self, groups: Groups) -> Message | None:

@@ -8,11 +8,11 @@ from functools import partial
 
 from sim.device import time_ops
 from sim.device.records import Accelerator
-from sim.network import Communicator, Group
+from sim.network import Communicator
 from sim.ops import BYTES_PER_ELEMENT
 from sim.plan.costs import Block, Chunk, Message, Prepared, Stage, Work
 from sim.plan.gradients import Exchange, block_messages, gathers, reductions
-from sim.plan.groups import Groups, groups_of, strides
+from sim.plan.groups import Groups, groups_of
 from sim.plan.layout import Part, assign
 from sim.plan.memory import sharded_elements, tied_copy
 from sim.plan.pricing import Contention, Pricer, contention_of, level_of
@@ -60,7 +60,6 @@ class Preparation:
         parts = assign(layers, plan)
         stages = tuple(self._stage(p, chunks, exchange, around) for p, chunks in enumerate(parts))
         sends = max((part.layer.output_bytes for chunks in parts for c in chunks for part in c), default=0.0)
-        hop = Group(2, strides(plan)["pipeline"]) if plan.pipeline > 1 else Group(1)
         return Prepared(
             stages=stages,
             micro_batches=plan.micro_batches,
@@ -77,7 +76,7 @@ class Preparation:
             layer_schedule=plan.layer_schedule,
             time_steps=max(1, round(pricer.model.units_per_sample)),
             data_level=around.level if groups.data.size > 1 else -1,
-            send_level=level_of(cluster, hop),
+            send_level=level_of(cluster, groups.pipeline),
             steals=around.steals,
             model_flops=plan.global_batch * pricer.model.flops_per_sample()[1],
         )

@@ -49,6 +49,7 @@ class AttentionSizes:
     memory: int = 0
     window: int = 0
     relative: bool = False  # a position term is added to the scores
+    position_scores: bool = False  # that term is a product with projected positions (Dai et al. 2019, section 3.3)
 
     @property
     def latent(self) -> bool:
@@ -75,7 +76,8 @@ def keys(a: AttentionSizes, sequence: int) -> int:
 
 def attention_flops(a: AttentionSizes, sequence: int) -> float:
     """Forward FLOPs of scores and context of one sample, the full square: 2·heads·s·s·(d + d_v)."""
-    return 2.0 * a.heads * sequence * keys(a, sequence) * (a.head_dim + a.v_head_dim)
+    products = (2 if a.position_scores else 1) * a.head_dim + a.v_head_dim
+    return 2.0 * a.heads * sequence * keys(a, sequence) * products
 
 
 def attention_weights(a: AttentionSizes) -> list[Weight]:
@@ -95,6 +97,8 @@ def attention_weights(a: AttentionSizes) -> list[Weight]:
         return [*query, down, up, out, *rest, Weight("norm", a.kv_rank, "none", matmul=False)]
     if a.bias:
         rest.append(Weight("attention", a.q_width + a.kv_width, matmul=False))
+    if a.position_scores:  # projection of positions (once per sub-batch, not per sample) and two query biases
+        rest.append(Weight("attention", h * a.q_width + 2 * a.q_width, matmul=False))
     stream: Literal["self", "memory"] = "memory" if a.cross or a.memory else "self"
     return [Weight("attention", h * a.q_width), Weight("attention", h * a.kv_width, stream=stream), out, *rest]
 
@@ -235,6 +239,11 @@ def plain_core(f: Frame, a: AttentionSizes, part: Part) -> None:
     gather = exchange(f, a, "", overlap=False)
     spread = expand_heads(f, a, kv_len)
     forward: list[Op] = [*gather, *spread, gemm(f, "attention.scores", q_len, kv_len, a.head_dim, batch)]
+    if a.position_scores:
+        width = heads * a.head_dim
+        forward.append(gemm(f, "attention.positions", kv_len, width, a.hidden))
+        forward.append(gemm(f, "attention.position_scores", q_len, kv_len, a.head_dim, batch))
+        forward.append(pointwise(f, "attention.position_shift", scores, act, act, 0.0))
     if a.relative:
         forward.append(pointwise(f, "attention.position_bias", scores, 2 * act, act))
     forward += softmax_forward(f, scores, masked=not a.causal)
@@ -285,6 +294,11 @@ def plain_backward(f: Frame, a: AttentionSizes, batch: int, q_len: int, kv_len: 
         ops += [pointwise(f, f"attention.{step}.backward", scores, act, act) for step in ("mask", "scale")]
     if a.relative:
         ops.append(pointwise(f, "attention.position_bias.backward", scores, act, 0.0))
+    if a.position_scores:
+        ops.append(pointwise(f, "attention.position_shift.backward", scores, act, act, 0.0))
+        ops.append(gemm(f, "attention.position_scores.qgrad", q_len, d, kv_len, batch))
+        ops.append(gemm(f, "attention.position_scores.pgrad", kv_len, d, q_len, batch))
+        ops.append(weight_gradient(f, "attention.positions.wgrad", a.heads // f.tensor * d, a.hidden, kv_len))
     queries: Gemm = gemm(f, "attention.scores.qgrad", q_len, d, kv_len, batch)
     ops += [queries, gemm(f, "attention.scores.kgrad", kv_len, d, q_len, batch)]
     if a.kv_heads < a.heads:

@@ -25,7 +25,7 @@ def check_sizes(model: Transformer) -> None:
         raise InputError(*problems)
 
 
-def _least(model: Transformer, name: str, least: int) -> Problem | None:
+def _least(model: object, name: str, least: int) -> Problem | None:
     value = getattr(model, name)
     if value >= least:
         return None
@@ -95,3 +95,16 @@ def nearest_divisors(value: int, wanted: int) -> str:
     below = [d for d in divisors if d <= wanted][-1:]
     above = [d for d in divisors if d > wanted][:1]
     return " or ".join(map(str, below + above))
+
+
+def check_positive(model: object, names: tuple[str, ...], divides: tuple[tuple[str, str], ...] = ()) -> None:
+    """Raise `InputError` for every size below 1 and every pair whose first does not divide the second."""
+    found = [p for name in names if (p := _least(model, name, 1))]
+    if not found:
+        for part, whole in divides:
+            values = getattr(model, part), getattr(model, whole)
+            if values[1] % values[0]:
+                hint = f"nearest: {nearest_divisors(values[1], values[0])}"
+                found.append(Problem(f"must divide {whole} = {values[1]}", part, str(values[0]), hint=hint))
+    if found:
+        raise InputError(*found)

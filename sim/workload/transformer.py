@@ -7,7 +7,7 @@ activations Shazeer 2020; latent attention DeepSeek-V2 2024; experts Shazeer et 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import groupby
 from typing import Any, Literal
@@ -39,7 +39,7 @@ from sim.workload.vocabulary import (
 )
 
 Kind = Literal["decoder", "encoder", "encoder_decoder"]
-Positions = Literal["learned", "rotary", "relative", "alibi", "sinusoidal", "none"]
+Positions = Literal["learned", "rotary", "relative", "transformer_xl", "alibi", "sinusoidal", "none"]
 Block = tuple[Literal["encoder", "decoder"], bool]  # which stack, and whether its feed-forward part is a mixture
 
 
@@ -88,6 +88,9 @@ class Transformer:
         metadata=about("outputs of a classifier in place of the vocabulary head; 0: vocabulary"), default=0
     )
     predictions: int = field(metadata=about("positions per sample the head computes; 0: all", "tokens"), default=0)
+    cutoffs: tuple[int, ...] = field(
+        metadata=about("first rows of the tail clusters of an adaptive softmax; empty: full softmax"), default=()
+    )
     dropout: bool = field(metadata=about("dropout in training"), default=False)
     encoder_depth: int = field(
         metadata=about("blocks of the encoder stack; 0: as depth (encoder_decoder)", "blocks"), default=0
@@ -152,7 +155,8 @@ class Transformer:
             cross,
             self.encoder_tokens if cross else self.memory,
             0 if cross else self.window,
-            self.positions == "relative" and not cross,
+            self.positions in ("relative", "transformer_xl") and not cross,
+            self.positions == "transformer_xl" and not cross,
         )
 
     def mlp(self, experts: bool) -> MlpSizes:
@@ -183,6 +187,7 @@ class Transformer:
             transform=self.transform,
             classes=self.classes,
             predictions=self.predictions,
+            cutoffs=self.cutoffs,
         )
 
     @property
@@ -284,7 +289,7 @@ def expand(model: Transformer, sub_batch: int, numerics: Numerics, shard: Shard)
     main = frames["decoder"]
     first = embedding_layer(main, model.ends)
     if "encoder" in frames:
-        first = joined(embedding_layer(frames["encoder"], model.ends), first)
+        first = joined(model, frames["encoder"], embedding_layer(frames["encoder"], model.ends), first)
     built: dict[tuple[Block, int], Layer] = {}
     layers = [first]
     for block, run in groupby(model.blocks()):
@@ -315,20 +320,21 @@ def frame(model: Transformer, tokens: int, sub_batch: int, numerics: Numerics, s
     )
 
 
-def joined(encoder: Layer, decoder: Layer) -> Layer:
-    """Embeddings of both stacks as one layer: the table is shared."""
-    saved = {policy: encoder.saved_bytes[policy] + kept for policy, kept in decoder.saved_bytes.items()}
-    return Layer(
-        "embedding",
-        1,
-        "embedding",
-        encoder.forward + decoder.forward,
-        decoder.backward + encoder.backward,
-        decoder.parameters,
-        saved,
-        {},
-        encoder.output_bytes + decoder.output_bytes,
-        max(encoder.workspace_bytes, decoder.workspace_bytes),
+def joined(model: Transformer, f: Frame, encoder: Layer, decoder: Layer) -> Layer:
+    """Embeddings of both stacks as one layer, as the table is shared; the encoder's final norm rides along."""
+    norms = held(model.stack_ends(), f)
+    size = (f.rows, model.hidden, model.norm == "rms")
+    after = norm_forward(f, "encoder.norm", *size) if norms else []
+    before = norm_backward(f, "encoder.norm", *size, residual=False) if norms else []
+    kept = f.rows * model.hidden * f.act if norms else 0.0
+    return replace(
+        decoder,
+        forward=(*encoder.forward, *decoder.forward, *after),
+        backward=(*before, *decoder.backward, *encoder.backward),
+        parameters=(*decoder.parameters, *norms),
+        saved_bytes={p: encoder.saved_bytes[p] + saved + kept for p, saved in decoder.saved_bytes.items()},
+        output_bytes=encoder.output_bytes + decoder.output_bytes,
+        workspace_bytes=max(encoder.workspace_bytes, decoder.workspace_bytes),
     )
 
 

@@ -7,6 +7,8 @@ vocabulary-parallel cross-entropy makes six passes over them forward and two bac
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from math import log
 
 from sim.ops import Gather, Op
 from sim.workload.kernels import (
@@ -43,6 +45,7 @@ class VocabularySizes:
     transform: bool = False  # dense + activation + norm before the logits, and an output bias (BERT)
     classes: int = 0  # > 0: a classifier instead of the vocabulary head
     predictions: int = 0  # positions of a sample the head computes; 0: all
+    cutoffs: tuple[int, ...] = ()  # first rows of the tail clusters of an adaptive softmax
 
     @property
     def norm_width(self) -> int:
@@ -51,6 +54,25 @@ class VocabularySizes:
     @property
     def outputs(self) -> int:
         return self.classes or self.vocabulary
+
+    @property
+    def met(self) -> int:
+        """Rows of the output matrix a token is multiplied with: all, or those its adaptive clusters need."""
+        return adaptive_rows(self.vocabulary, self.cutoffs) if self.cutoffs and not self.classes else self.outputs
+
+
+@lru_cache(maxsize=64)
+def adaptive_rows(vocabulary: int, cutoffs: tuple[int, ...]) -> int:
+    """Expected rows per token of an adaptive softmax (Grave et al. 2017), word ranks by Zipf's law with exponent 1.
+
+    Every token meets the head cluster and one row per tail; a tail cluster is met by the share of words in it.
+    """
+    bounds = [*cutoffs, vocabulary]
+    harmonic = [log(n) + 0.5772156649015329 for n in bounds]  # H(n) to 1/(2n)
+    rows = float(cutoffs[0] + len(cutoffs))
+    for i in range(len(cutoffs)):
+        rows += (bounds[i + 1] - bounds[i]) * (harmonic[i + 1] - harmonic[i]) / harmonic[-1]
+    return round(rows)
 
 
 def embedding_weights(v: VocabularySizes) -> list[Weight]:
@@ -82,7 +104,7 @@ def head_weights(v: VocabularySizes) -> list[Weight]:
 def head_flops(v: VocabularySizes, sequence: int) -> float:
     """Forward FLOPs of the head for one sample: 2·h·V per predicted position (and the transform's 2·h²)."""
     transform = v.hidden**2 if v.transform else 0
-    return 2.0 * (v.predictions or sequence) * (v.hidden * v.outputs + transform)
+    return 2.0 * (v.predictions or sequence) * (v.hidden * v.met + transform)
 
 
 def share(n: int, parts: int) -> int:
@@ -155,7 +177,7 @@ def head_layer(f: Frame, v: VocabularySizes) -> Layer:
             f.numerics, 1, max(1, round(f.tokens * share_of)), f.tensor, f.sequence_parallel, f.context, f.expert
         )
     )
-    local = share(v.outputs, f.tensor) if not v.classes else v.classes
+    local = share(v.met, f.tensor) if not v.classes else v.classes
     forward: list[Op] = []
     if v.final_norm:
         forward += norm_forward(f, "head.norm", f.rows, v.hidden, v.rms)

@@ -1,0 +1,106 @@
+"""Vision Transformer (Dosovitskiy et al. 2021): patches as tokens through an encoder, a classifier on one of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from sim.ops import Op
+from sim.workload.fields import about
+from sim.workload.kernels import Frame, Weight, gemm, pointwise, weight_gradient
+from sim.workload.records import Layer, Numerics, Parameter, Shard
+from sim.workload.rules import check_positive
+from sim.workload.transformer import Transformer, frame
+from sim.workload.vocabulary import by_policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisionTransformer:
+    """A ViT with its sizes."""
+
+    name: str = field(metadata=about("name of the model"), default="vit")
+    hidden: int = field(metadata=about("width of the residual stream", "elements"))
+    depth: int = field(metadata=about("blocks", "blocks"))
+    heads: int = field(metadata=about("attention heads", "heads"))
+    ffn: int = field(metadata=about("width of the feed-forward part; 0: 4·hidden", "elements"), default=0)
+    image: int = field(metadata=about("side of a square image", "pixels"), default=224)
+    patch: int = field(metadata=about("side of a square patch", "pixels"), default=16)
+    channels: int = field(metadata=about("colour channels", "channels"), default=3)
+    classes: int = field(metadata=about("outputs of the classifier", "classes"), default=1000)
+    dropout: bool = field(metadata=about("dropout in training"), default=False)
+
+    def __post_init__(self) -> None:
+        check_positive(
+            self, ("hidden", "depth", "heads", "image", "patch", "channels", "classes"), (("patch", "image"),)
+        )
+        _ = self.encoder
+
+    @property
+    def tokens(self) -> int:
+        """Patches, and the class token."""
+        return (self.image // self.patch) ** 2 + 1
+
+    @property
+    def encoder(self) -> Transformer:
+        """The encoder of this ViT, with a classifier on one position and no token table to speak of."""
+        return Transformer(
+            name=self.name,
+            kind="encoder",
+            hidden=self.hidden,
+            depth=self.depth,
+            heads=self.heads,
+            ffn=self.ffn,
+            vocabulary=1,
+            sequence=self.tokens,
+            classes=self.classes,
+            predictions=1,
+            dropout=self.dropout,
+        )
+
+    @property
+    def patch_elements(self) -> int:
+        """Numbers in one patch: what the first product reduces over."""
+        return self.patch**2 * self.channels
+
+    @property
+    def parameters(self) -> float:
+        """Encoder with positions and classifier, class token in place of the table's one row, patch projection."""
+        return self.encoder.parameters + self.hidden * (self.patch_elements + 1)
+
+    @property
+    def active_parameters(self) -> float:
+        return self.parameters
+
+    @property
+    def units_per_sample(self) -> float:
+        """A sample is one image, and so is the unit."""
+        return 1.0
+
+    def flops_per_sample(self) -> tuple[float, float]:
+        """Encoder and patch projection; the projection has no data gradient, so it counts twice in training."""
+        forward, training = self.encoder.flops_per_sample()
+        patches = 2.0 * (self.tokens - 1) * self.patch_elements * self.hidden
+        return forward + patches, training + 2 * patches
+
+    def layers(self, sub_batch: int, numerics: Numerics, shard: Shard = Shard()) -> tuple[Layer, ...]:
+        """Patch embedding, the encoder's blocks, classifier."""
+        first, *rest = self.encoder.layers(sub_batch, numerics, shard)
+        f = frame(self.encoder, self.tokens, sub_batch, numerics, shard)
+        return (self.patch_layer(f, first), *rest)
+
+    def patch_layer(self, f: Frame, first: Layer) -> Layer:
+        """Image to tokens: one product per patch, then positions and dropout."""
+        patches = f.sub_batch * (self.tokens - 1)
+        k, h = self.patch_elements, self.hidden
+        pixels = pointwise(f, "patches.unfold", patches * k, f.act, f.act, 0.0)
+        after = tuple(op for op in first.forward if op.name in ("embedding.positions", "embedding.dropout"))
+        forward: tuple[Op, ...] = (pixels, gemm(f, "patches", patches, h, k), *after)
+        before = tuple(op for op in first.backward if op.name.endswith(("positions.backward", "dropout.backward")))
+        weights = [Weight("patches", h * k + h, "none"), Weight("positions", self.tokens * h + h, "none")]
+        parameters = tuple(Parameter(w.part, w.elements) for w in weights)
+        return replace(
+            first,
+            forward=forward,
+            backward=(*before, weight_gradient(f, "patches.wgrad", h, k, patches)),
+            parameters=parameters,
+            saved_bytes=by_policy(first.saved_bytes["none"] + patches * k * f.operand),
+        )

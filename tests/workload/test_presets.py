@@ -1,0 +1,80 @@
+"""Published models: the count of every tensor adds up to the published number of parameters."""
+
+from __future__ import annotations
+
+import pytest
+
+from sim.errors import InputError
+from sim.workload.presets import PRESETS, canonical, preset
+from sim.workload.records import Numerics, Shard
+
+EXACT = [name for name, found in PRESETS.items() if found.published and found.published % 1e6]
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_counts_of_released_weights_are_exact(name: str) -> None:
+    """Where weights are released the count is theirs, to the last parameter."""
+    assert preset(name).parameters == PRESETS[name].published
+
+
+@pytest.mark.parametrize("name", ["gpt3-6.7b", "gpt3-175b", "deepseek-v3"])
+def test_counts_of_papers_hold_to_a_tenth_of_a_percent(name: str) -> None:
+    """Where only a rounded count is printed, it is met within 0.1 %."""
+    assert preset(name).parameters == pytest.approx(PRESETS[name].published, rel=1e-3)
+
+
+@pytest.mark.parametrize(("name", "count"), [("transformer-base", 63e6), ("transformer-big", 213e6)])
+def test_the_first_transformers_are_of_the_printed_size(name: str, count: float) -> None:
+    """Vaswani et al. print 65M and 213M; a shared table of 37,000 rows gives 63.1M and 214.2M."""
+    assert preset(name).parameters == pytest.approx(count, rel=0.01)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_layers_hold_what_the_model_counts(name: str) -> None:
+    """The weights of the layers on one unsharded device add up to `parameters`."""
+    model = preset(name)
+    held = sum(layer.count * layer.parameter_elements for layer in model.layers(1, Numerics()))
+    assert held == pytest.approx(model.parameters, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "active"), [("mixtral-8x7b", 12.88e9), ("deepseek-v3", 37.55e9), ("deepseek-v2", 21e9)]
+)
+def test_active_parameters_of_mixtures(name: str, active: float) -> None:
+    """13B of Mixtral, 37B of DeepSeek-V3 and 21B of V2 are printed as active."""
+    assert preset(name).active_parameters == pytest.approx(active, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("spelling", "name"),
+    [
+        ("meta-llama/Llama-2-7b-hf", "llama2-7b"),
+        ("Llama-3.1-405B", "llama3-405b"),
+        ("bert-base-uncased", "bert-base"),
+        ("GPT-3", "gpt3-175b"),
+        ("mistralai/Mixtral-8x7B-v0.1", "mixtral-8x7b"),
+    ],
+)
+def test_spelling_is_forgiven(spelling: str, name: str) -> None:
+    """Organisation, hyphens and the usual endings do not matter."""
+    assert canonical(spelling) == name
+
+
+def test_an_unknown_model_lists_its_neighbours() -> None:
+    """A wrong name is an InputError with the closest right ones."""
+    with pytest.raises(InputError, match="llama2-70b"):
+        preset("llama2-71b")
+
+
+def test_changes_reach_the_sizes() -> None:
+    """A preset is a starting point: any size may be set."""
+    assert preset("llama3-8b", sequence=2048).units_per_sample == 2048
+
+
+@pytest.mark.parametrize("name", ["llama3-405b", "bloom-176b", "deepseek-v3", "t5-11b"])
+def test_published_models_split_over_eight_tensor_ranks(name: str) -> None:
+    """Every tensor-split weight is held once by the eight ranks together."""
+    model = preset(name)
+    layers = model.layers(1, Numerics(), Shard(8, True))
+    held = sum(layer.count * layer.parameter_elements for layer in layers)
+    assert model.parameters / 8 <= held < model.parameters / 7

@@ -9,6 +9,9 @@ They belong to the chip, never to a model or a measured row.  What they mean:
 * `memory_achievable`: STREAM-triad bandwidth / data-sheet bandwidth (BabelStream results of each generation).
 * `pointwise`: the same for normalisation, dropout, softmax and optimiser kernels, which reach about 0.9 of triad.
 * `kernel_overhead_s`: launch and drain of one kernel on a busy device.
+* `host_s`: what an eager framework on the hosts of that time takes per op; set on the one-node Megatron-DeepSpeed rows
+  without tensor or pipeline parallelism (a100_megatron_single_node.csv, 65 us; models of 0.15-1.2 B issue slower than
+  an A100 computes).  Faster hosts came with Hopper; compiled stacks (TPU, Gaudi, Trainium) and hypothetical chips: 0.
 * `sustained`: share of the burst ceiling a device keeps for hours, on the shapes and at the power limit of training.
   Physical bound: an A100 sustains 1305 of 1410 MHz in HPL (0.93).  Set with `FusedAttention.first` and the
   `pointwise` of A100 and H100 on the one-node rows up to 7 B of the llm-foundry set (llm_steps.csv): gemm, attention
@@ -64,6 +67,7 @@ class Generation:
     access_bytes: float
     random_bytes: float
     source: str
+    host_s: float = 0.0
 
 
 def _gpu(
@@ -99,58 +103,59 @@ GENERATIONS: Final[Mapping[str, Generation]] = MappingProxyType(
     {
         "kepler": Generation(
             _gpu(13, 8, (), 0.7), _formats(0.75, 0.75), 0.75, 0.68, 8e-6, None, 1.0, 32, 32,
-            "no matrix unit; ceilings as cuBLAS SGEMM on K40/K80 (about 0.75 of peak)",
+            "no matrix unit; ceilings as cuBLAS SGEMM on K40/K80 (about 0.75 of peak)", host_s=65e-6,
         ),
         "pascal": Generation(
             _gpu(56, 8, (), 0.8), _formats(0.9), 0.78, 0.72, 6e-6, None, 1.0, 32, 32,
-            "no matrix unit; cuBLAS SGEMM reaches about 0.9 of peak; BabelStream P100 0.78",
+            "no matrix unit; cuBLAS SGEMM reaches about 0.9 of peak; BabelStream P100 0.78", host_s=65e-6,
         ),
         "volta": Generation(
             _gpu(80, 32, VOLTA_ALIGNMENT, 0.75), _formats(0.80), 0.87, 0.78, 5e-6, None, 1.0, 32, 32,
-            "no MAMF row: cuBLAS fp16 tops out near 100 of 125 TFLOP/s; BabelStream V100 0.87-0.92",
+            "no MAMF row: cuBLAS fp16 tops out near 100 of 125 TFLOP/s; BabelStream V100 0.87-0.92", host_s=65e-6,
         ),
         "turing": Generation(
             _gpu(40, 32, VOLTA_ALIGNMENT, 0.75), _formats(0.70), 0.80, 0.72, 5e-6, None, 0.6, 32, 32,
-            "no MAMF row; the 70 W board of a T4 holds about 0.6 of the boost clock",
+            "no MAMF row; the 70 W board of a T4 holds about 0.6 of the boost clock", host_s=65e-6,
         ),
         "ampere": Generation(
             _gpu(108, 32, AMPERE_ALIGNMENT, 0.75), _formats(0.869), 0.87, 0.82, 4e-6,
             FusedAttention(0.80, 0.67, 16.0, first=0.60), 0.90, 32, 64,
-            f"{MAMF}: 271.2 of 312; FlashAttention-2 figures 4-6",
+            f"{MAMF}: 271.2 of 312; FlashAttention-2 figures 4-6", host_s=65e-6,
         ),
         "ada": Generation(
             _gpu(142, 32, AMPERE_ALIGNMENT, 0.75), _formats(0.75), 0.88, 0.80, 4e-6,
-            FusedAttention(0.75, 0.62), 0.9, 32, 64, "no MAMF row; between A100 and H100",
+            FusedAttention(0.75, 0.62), 0.9, 32, 64, "no MAMF row; between A100 and H100", host_s=45e-6,
         ),
         "hopper": Generation(
             _gpu(132, 64, AMPERE_ALIGNMENT, 0.75, 2.0), _formats(0.803, fp8=0.709), 0.90, 0.65, 3.5e-6,
             FusedAttention(0.72, 0.56, 22.0, first=0.40), 0.84, 32, 64,
-            f"{MAMF}: 794.5 of 989, fp8 1402.6 of 1979; FlashAttention-3 figures 5-6",
+            f"{MAMF}: 794.5 of 989, fp8 1402.6 of 1979; FlashAttention-3 figures 5-6", host_s=40e-6,
         ),
         "blackwell": Generation(
             _gpu(148, 64, AMPERE_ALIGNMENT, 0.75, 2.0), _formats(0.776, fp8=0.763), 0.90, 0.65, 3.5e-6,
             FusedAttention(0.66, 0.50, 22.0, first=0.40), 0.84, 32, 64, f"{MAMF}: 1745 of 2250, fp8 3432.5 of 4500",
+            host_s=30e-6,
         ),
         "blackwell_ultra": Generation(
             _gpu(148, 64, AMPERE_ALIGNMENT, 0.75, 2.0), _formats(0.786, fp8=0.745), 0.90, 0.65, 3.5e-6,
             FusedAttention(0.66, 0.50, 22.0, first=0.40), 0.84, 32, 64,
-            f"{MAMF}: B300 1769 of 2250, fp8 3353.3 of 4500",
+            f"{MAMF}: B300 1769 of 2250, fp8 3353.3 of 4500", host_s=30e-6,
         ),
         "cdna1": Generation(
             _gpu(120, 32, AMPERE_ALIGNMENT, 0.6), _formats(0.6), 0.80, 0.72, 7e-6, None, 1.0, 64, 64,
-            "no MAMF row: as MI325X",
+            "no MAMF row: as MI325X", host_s=65e-6,
         ),
         "cdna2": Generation(
             _gpu(110, 32, AMPERE_ALIGNMENT, 0.6), _formats(0.6), 0.80, 0.72, 7e-6,
-            FusedAttention(0.45, 0.35), 1.0, 64, 64, "no MAMF row: as MI325X",
+            FusedAttention(0.45, 0.35), 1.0, 64, 64, "no MAMF row: as MI325X", host_s=65e-6,
         ),
         "cdna3": Generation(
             _gpu(304, 64, AMPERE_ALIGNMENT, 0.6), _formats(0.511), 0.80, 0.72, 6e-6,
-            FusedAttention(0.45, 0.32), 0.95, 64, 64, f"{MAMF}: MI300X 668.4 of 1307.4 (MI325X 784.9)",
+            FusedAttention(0.45, 0.32), 0.95, 64, 64, f"{MAMF}: MI300X 668.4 of 1307.4 (MI325X 784.9)", host_s=45e-6,
         ),
         "cdna4": Generation(
             _gpu(256, 64, AMPERE_ALIGNMENT, 0.6), _formats(0.622), 0.80, 0.72, 6e-6,
-            FusedAttention(0.50, 0.36), 0.95, 64, 64, f"{MAMF}: MI355X 1565 of 2516.6",
+            FusedAttention(0.50, 0.36), 0.95, 64, 64, f"{MAMF}: MI355X 1565 of 2516.6", host_s=40e-6,
         ),
         "gaudi2": Generation(
             _systolic(2, 256), _formats(0.969, fp8=0.955), 0.85, 0.78, 2e-6,

@@ -116,6 +116,7 @@ class Accelerator:
     sources: Mapping[str, Source] = field(default_factory=dict)  # group name → source
     pointwise: float | None = None  # fraction of peak bandwidth streaming kernels reach; None: memory.achievable
     attention: FusedAttention | None = None  # None: as a plain product on the matrix unit
+    host_s: float = 0.0  # what the host and its framework take to issue one op; 0: compiled, or never in the way
     sustained: float = 1.0  # share of the matrix rate kept in long runs, where power limits the clock
 
     def __hash__(self) -> int:
@@ -144,7 +145,7 @@ class OpsTime:
     seconds: float
     compute_s: float  # of ops limited by arithmetic, and replayed durations
     memory_bound_s: float  # of ops limited by DRAM or the cache
-    overhead_s: float  # kernel starts
+    overhead_s: float  # kernel starts, and waiting for the host to issue them
     dram_bytes: float
     executed_flops: float  # what runs: causal halves, recomputed scores
     flops: float  # what the model counts

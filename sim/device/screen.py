@@ -73,7 +73,7 @@ def chip_arrays(chips: Sequence[Accelerator]) -> ChipArrays:
     rates, bandwidths = [], []
     for chip in chips:
         entries = (chip.compute.get(name) for name in FORMATS)
-        kept = chip.sustained * clock(chip)
+        kept = chip.sustained * clock(chip) if chip.matrix_unit is not None else 1.0
         matrix = [entry.peak_flops * entry.achievable * kept if entry else 0.0 for entry in entries]
         rates.append(matrix + [vector_rate(chip, name) for name in FORMATS])
         memory = chip.memory

@@ -42,10 +42,17 @@ def op_time(op: Op, accelerator: Accelerator) -> OpTime:
 
 
 def time_ops(ops: Iterable[Op], accelerator: Accelerator) -> OpsTime:
-    """All ops one after the other, each `count` times."""
+    """All ops one after the other, each `count` times.
+
+    The host issues them ahead of the device: t = max(Σ device time, ops · host time). An op with a `count` is one
+    call (a recurrent kernel over its time steps), so it counts once for the host.
+    """
     timer = _timer(accelerator)
+    issued = 0
     compute = memory = overhead = dram = executed = flops = 0.0
     for op in ops:
+        if isinstance(op, Collective):
+            continue
         time = timer.time(op)
         busy = time.seconds - time.overhead_s
         if time.limit in ("memory", "cache"):
@@ -54,8 +61,10 @@ def time_ops(ops: Iterable[Op], accelerator: Accelerator) -> OpsTime:
             compute += op.count * busy
         overhead += op.count * time.overhead_s
         dram += op.count * time.dram_bytes
+        issued += time.limit != "replay"
         executed += op.count * (op.executed_flops if isinstance(op, Attention) else op.flops)
         flops += op.count * op.flops
+    overhead += max(0.0, issued * accelerator.host_s - (compute + memory + overhead))
     return OpsTime(compute + memory + overhead, compute, memory, overhead, dram, executed, flops)
 
 

@@ -74,6 +74,9 @@ class ComputeGroup:
     )
     sparsity: float = field(default=1.0, metadata={"doc": "speed-up of structured sparsity", "ge": 1})
     sustained: float | None = field(default=None, metadata={"doc": "share of the matrix rate kept for hours", **_SHARE})
+    host: float | None = field(
+        default=None, metadata={"doc": "host time to issue one op", "dimension": "seconds", "ge": 0}
+    )
     attention: FusedAttention | None = field(default=None, metadata={"doc": "fused attention, share of the peak"})
     source: str = field(default="", metadata=_SOURCE)
     confidence: Confidence = field(default="B", metadata=_CONFIDENCE)
@@ -235,6 +238,7 @@ def build_accelerator(file: AcceleratorFile) -> Accelerator:
         pointwise=_pointwise(file.memory, constants),
         attention=file.compute.attention or constants.attention,
         sustained=_given(file.compute.sustained, constants.sustained),
+        host_s=_given(file.compute.host, constants.host_s),
     )
 
 

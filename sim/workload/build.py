@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from sim.errors import InputError, Problem
 from sim.workload.records import Model
-from sim.workload.registry import FAMILIES
+from sim.workload.registry import FAMILIES, family_of
 
 WIDTHS: Final = ("hidden", "width", "parameters", "depth", "ops", "preset")  # a family given one of these has its size
 
@@ -15,17 +15,22 @@ WIDTHS: Final = ("hidden", "width", "parameters", "depth", "ops", "preset")  # a
 def build_model(
     family: str, sizes: Mapping[str, object], parameters: float | None = None, projected: float | None = None
 ) -> Model:
-    """The model of `family` with `sizes`; what is left open is solved for `parameters`.
+    """The model of `family` (or the published model of that name) with `sizes`; what is left open is solved for `parameters`.
 
     Without `parameters`, and without a width among the sizes, it is solved for the `projected` count.
     """
-    known: Any = FAMILIES.get(family)
-    if known is None:
+    found = family_of(family)
+    if found is None:
         raise InputError(
             Problem(
-                "unknown model family", "workload.family", repr(family), hint=f"one of {', '.join(sorted(FAMILIES))}"
+                "unknown model family",
+                "workload.family",
+                repr(family),
+                hint=f"one of {', '.join(sorted(FAMILIES))}, or a published model",
             )
         )
+    known: Any = found[0]
+    sizes = found[1] | dict(sizes)
     wanted = parameters
     if wanted is None and not any(name in sizes for name in WIDTHS):
         wanted = projected

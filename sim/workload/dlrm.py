@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 from sim.errors import InputError, Problem
 from sim.ops import BYTES_PER_ELEMENT, Collective, Gather, Gemm, Op
@@ -125,6 +125,14 @@ class Dlrm:
             workspace_bytes=above.workspace_bytes,
         )
         return (self.table_layer(f), below, head)
+
+    @classmethod
+    def sized(cls, parameters: float, **fixed: Any) -> Dlrm:
+        """The DLRM of about `parameters`: all tables grow or shrink together (26 equal ones when none are given)."""
+        shape = fixed.pop("tables", (1 << 20,) * 26)
+        given = cls(**{**fixed, "tables": shape})
+        factor = max(0.0, parameters - given.parameters + given.table_elements) / given.table_elements
+        return cls(**{**fixed, "tables": tuple(max(1, round(rows * factor)) for rows in shape)})
 
     @property
     def kept_vectors(self) -> int:

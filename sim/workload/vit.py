@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sim.ops import Op
 from sim.workload.fields import about
 from sim.workload.kernels import Frame, Weight, gemm, pointwise, weight_gradient
 from sim.workload.records import Layer, Numerics, Parameter, Shard
 from sim.workload.rules import check_positive
+from sim.workload.sizing import solve_width
 from sim.workload.transformer import Transformer, frame
 from sim.workload.vocabulary import by_policy
 
@@ -86,6 +88,18 @@ class VisionTransformer:
         first, *rest = self.encoder.layers(sub_batch, numerics, shard)
         f = frame(self.encoder, self.tokens, sub_batch, numerics, shard)
         return (self.patch_layer(f, first), *rest)
+
+    @classmethod
+    def sized(cls, parameters: float, **fixed: Any) -> VisionTransformer:
+        """The ViT of about `parameters`: heads of 64; 64 wide per block (ViT-B) unless `hidden` or `depth` is fixed."""
+        if "hidden" in fixed and "depth" in fixed:
+            return cls(**{"heads": max(1, fixed["hidden"] // 64), **fixed})
+
+        def build(n: int) -> VisionTransformer:
+            hidden = fixed.get("hidden", 64 * n)
+            return cls(**{"heads": max(1, hidden // 64), "depth": n, **fixed, "hidden": hidden})
+
+        return solve_width(build, parameters)
 
     def patch_layer(self, f: Frame, first: Layer) -> Layer:
         """Image to tokens: one product per patch, then positions and dropout."""

@@ -8,13 +8,14 @@ maxmin, fluid                exact fair rates and finish times
 """
 
 from sim.network.algorithms import ALGORITHMS
+from sim.network.build import topology
 from sim.network.communicator import Communicator
 from sim.network.phases import link_bytes, phase_routes, phase_time, solve
 from sim.network.rates import fluid, maxmin
 from sim.network.records import Cluster, CollectiveCost, Edge, Group, Level, LinkType
 from sim.network.schedule import Phase, Schedule
 from sim.network.schedules import SCHEDULES, all_to_all_unequal, schedule
-from sim.network.topology import Topology, topology
+from sim.network.topology import Topology
 
 __all__ = [
     "ALGORITHMS",

@@ -1,4 +1,4 @@
-"""The registry of algorithms: which collectives each serves, on which groups, and which one a library would pick from."""
+"""The registry of algorithms: which collectives each serves, on which groups, and which a library picks from."""
 
 from __future__ import annotations
 
@@ -71,7 +71,9 @@ ALGORITHMS: dict[str, Algorithm] = {
 
 #: What vendor libraries choose from (NCCL documents Ring, Tree, CollNet, NVLS, NVLSTree; XLA runs multi-dimensional
 #: rings on a torus).  Any other algorithm runs when it is named.
-LIBRARY = ("ring", "double_binary_tree", "switch", "switch_tree", "torus", "hierarchical", "direct", "recursive_doubling")
+LIBRARY = (
+    "ring", "double_binary_tree", "switch", "switch_tree", "torus", "hierarchical", "direct", "recursive_doubling",
+)  # fmt: skip
 
 
 def in_library(name: str, case: Case) -> bool:
@@ -82,10 +84,11 @@ def in_library(name: str, case: Case) -> bool:
         return case.kind == "all_to_all"
     if name == "recursive_doubling":
         return case.kind == "barrier"
+    levels = [case.cluster.levels[d.level].topology for d in case.layout.digits if d.level >= 0]
+    rings = [t in ("torus", "mesh", "ring") for t in levels]
     if name == "hierarchical":
-        levels = [case.cluster.levels[d.level].topology for d in case.layout.digits if d.level >= 0]
-        return any(t in ("torus", "mesh", "ring") for t in levels[:-1])
-    return True
+        return any(rings[:-1])
+    return name != "double_binary_tree" or case.kind != "all_reduce" or not any(rings)
 
 
 def refusal(name: str, case: Case) -> str:

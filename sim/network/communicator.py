@@ -1,9 +1,9 @@
 """What a collective costs on a cluster: the one door of this room.
 
-    >>> communicator = Communicator(cluster)
-    >>> communicator.time("all_reduce", 1e9, Group(size=64))            # cheapest algorithm a library would run
-    >>> communicator.time("all_reduce", 1e9, Group(64), "ring")         # a named one
-    >>> communicator.times("all_reduce", np.logspace(3, 10), Group(64))  # an array of sizes
+>>> communicator = Communicator(cluster)
+>>> communicator.time("all_reduce", 1e9, Group(size=64))            # cheapest algorithm a library would run
+>>> communicator.time("all_reduce", 1e9, Group(64), "ring")         # a named one
+>>> communicator.times("all_reduce", np.logspace(3, 10), Group(64))  # an array of sizes
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ import numpy as np
 
 from sim.errors import InputError, Problem
 from sim.network.algorithms import ALGORITHMS, in_library, refusal
+from sim.network.build import topology
 from sim.network.layout import layout
-from sim.network.levels import Floats
+from sim.network.levels import Floats, Ints
 from sim.network.load import Loads
 from sim.network.pricing import Case
+from sim.network.protocols import low_latency
 from sim.network.records import Cluster, CollectiveCost, Group
 from sim.network.schedule import Schedule
 from sim.network.schedules import schedule
 from sim.network.shares import link_shares
-from sim.network.topology import Topology, topology
+from sim.network.topology import Topology
 from sim.ops import CollectiveKind
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ class Communicator:
             costs = tuple(self.cost(kind, group, n) for n in names)
             if every:
                 return costs
-            self._candidates[key] = costs
+            self._candidates[key] = costs + low_latency(case, costs)
         return self._candidates[key]
 
     def cost(self, kind: CollectiveKind, group: Group, algorithm: str) -> CollectiveCost:
@@ -113,9 +115,7 @@ class Communicator:
         shape = tuple(d.count for d in case.layout.digits) if name in ("hierarchical", "torus") else ()
         return schedule(name, kind, case.layout.devices[0].tolist(), nbytes, shape, chunks)
 
-    def link_loads(
-        self, kind: CollectiveKind, nbytes: float, group: Group, algorithm: str | None = None
-    ) -> Floats:
+    def link_loads(self, kind: CollectiveKind, nbytes: float, group: Group, algorithm: str | None = None) -> Floats:
         """Bytes over every link (index as in `topology.cap`) if all groups of the axis run the collective once."""
         case = self.case(kind, group)
         name = algorithm or self.choose(kind, nbytes, group).algorithm
@@ -143,7 +143,7 @@ class Communicator:
             self._hops[key] = self._flows_cost(np.array([src]), np.array([dst]))
         return self._hops[key].seconds(nbytes)
 
-    def _flows_cost(self, src: np.ndarray, dst: np.ndarray) -> CollectiveCost:  # type: ignore[type-arg]
+    def _flows_cost(self, src: Ints, dst: Ints) -> CollectiveCost:
         order = np.array(self.cluster.rank_order, dtype=np.int64) if self.cluster.rank_order else None
         if order is not None:
             src, dst = order[src], order[dst]

@@ -65,7 +65,7 @@ def group_matrix(cluster: Cluster, group: Group) -> Ints:
     else:
         span = group.size * group.stride
         if group.size < 1 or group.stride < 1 or span > cluster.devices:
-            rule = f"a group of {group.size} ranks {group.stride} apart needs {span} devices, the cluster has {cluster.devices}"
+            rule = f"{group.size} ranks {group.stride} apart need {span} devices, the cluster has {cluster.devices}"
             raise InputError(Problem(rule, path="group", value=str(group.size)))
         used = cluster.devices // span * span
         rows = np.arange(used).reshape(-1, group.size, group.stride).transpose(0, 2, 1).reshape(-1, group.size)

@@ -9,16 +9,19 @@ Graham et al., COM-HPC 2016 (in-network reduction).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
+from sim.network.direct import CUBE_MESH
 from sim.network.layout import Layout
-from sim.network.levels import CUBE_MESH, Floats, Ints
+from sim.network.levels import Floats, Ints
 from sim.network.load import Loads
 from sim.network.records import Cluster, CollectiveCost
+from sim.network.schedules import sub_rings
 from sim.network.topology import Topology
 from sim.network.trees import depth, double_tree
 from sim.ops import CollectiveKind
@@ -90,7 +93,8 @@ def ring_flows(case: Case) -> Iterator[tuple[int, Flow]]:
         for by, weight in spread(case) if i == 0 else ((None, 1.0),):
             to = lay.moved(*range(i + 1)) if by is None else by
             src, dst = lay.pairs(to)
-            yield i, (src, dst, part * weight if isinstance(weight, float) else part * np.tile(weight, len(lay.devices)))
+            uniform = isinstance(weight, float)
+            yield i, (src, dst, part * weight if uniform else part * np.tile(weight, len(lay.devices)))
         share /= digit.count
 
 
@@ -211,26 +215,30 @@ def hierarchical(case: Case) -> CollectiveCost:
 
 def torus(case: Case) -> CollectiveCost:
     """k rotated parts of the buffer go through all k dimensions at once, each by bidirectional rings; part j starts
-    at dimension j.  A stage lasts until its slowest part is done: equal sizes give
-    Σᵢ 2(D-1)(α + S/(2k·D^(i+1))·β)."""
-    dims = case.layout.digits
-    k = len(dims)
-    beta, alpha = [], []
+    at dimension j.  Equal sizes D give Σᵢ 2(D-1)(α + S/(2k·D^i)·β), i = 1 … k.
+
+    Unequal sizes: in lock-step, a shorter dimension sending smaller messages (`sub_rings`), as the schedule does.
+    """
+    dims = [d.count for d in case.layout.digits]
+    k, beta, alpha = len(dims), [], []
     for i in range(k):
         there, back = case.layout.pairs(case.layout.moved(i))
-        b, lat = case.load([(there, back, 0.5), (back, there, 0.5)])
-        beta.append(b)
-        alpha.append(max(lat))
+        seconds, latency = case.load([(there, back, 0.5), (back, there, 0.5)])
+        beta.append(seconds)
+        alpha.append(max(latency))
     fixed = per_byte = 0.0
     for stage in range(k):
-        times = []
+        parts = []
         for part in range(k):
             i = (part + stage) % k
-            before = np.prod([dims[(part + j) % k].count for j in range(stage)])
-            size = 1.0 / (k * before * dims[i].count)
-            times.append(((dims[i].count - 1) * size * beta[i], (dims[i].count - 1) * alpha[i]))
-        fixed += case.passes * max(t[1] for t in times)
-        per_byte += case.passes * max(t[0] for t in times)
+            before = math.prod(dims[(part + j) % k] for j in range(stage + 1))
+            rings = sub_rings(dims[i], max(dims))
+            parts.append((rings * (dims[i] - 1), beta[i] / (k * before * rings)))
+        at = 0
+        for until in sorted({steps for steps, _ in parts}):
+            fixed += case.passes * (until - at) * max(alpha)
+            per_byte += case.passes * (until - at) * max(b for steps, b in parts if steps >= until)
+            at = until
     return case.cost("torus", fixed, per_byte)
 
 

@@ -65,7 +65,8 @@ def fluid(routes: Ints, cap: Floats, nbytes: Floats) -> Floats:
 def phase_transfer(routes: Ints, cap: Floats, nbytes: Floats) -> float:
     """Seconds until the last flow of a phase is through, latency apart.
 
-    Equal flows: bytes · max over links of flows/cap, the exact max-min answer (the slowest flow gets the smallest share).
+    Equal flows: bytes · max over links of flows/cap, the exact max-min answer (the slowest
+    flow gets the smallest share).
     """
     if not len(routes):
         return 0.0

@@ -94,7 +94,7 @@ class Writer:
             return np.broadcast_to(np.asarray(value, dtype=np.int64), (flows,)).copy()
 
         counts = wide(count)
-        size = counts * (self.nbytes / self.pieces)
+        size = np.asarray(counts * (self.nbytes / self.pieces), dtype=np.float64)
         self.phases.append(
             Phase(self.device[src], self.device[dst], size, wide(first), counts, wide(step),
                   wide(self.pieces if window is None else window), wide(reduce), repeat)
@@ -106,6 +106,7 @@ class Writer:
 
 def joined(*parts: Phase, repeat: int = 1) -> Phase:
     """Several sets of messages in one phase."""
+
     def cat(name: str) -> Ints:
         return np.concatenate([getattr(p, name) for p in parts])
 

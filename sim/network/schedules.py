@@ -1,12 +1,13 @@
 """The schedules of every algorithm: `schedule(algorithm, kind, ranks, nbytes)`.
 
 Pieces: all-reduce and reduce-scatter leave piece(s) r on rank index r; an all-gather starts from there; all-to-all has
-N pieces per rank, piece s·N+d being what s holds for d (nbytes is what one rank holds, so the schedule's buffer is N·nbytes).
+N pieces per rank, piece s·N+d being what s holds for d (nbytes is what one rank holds: the buffer is N·nbytes).
 Broadcast and reduce have rank index 0 as root.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -143,16 +144,18 @@ def hierarchical(w: Writer, kind: CollectiveKind, shape: Shape) -> None:
 
 
 def _ring_stage(
-    w: Writer, shape: Shape, order: tuple[int, ...], stage: int, offset: int, way: int
+    w: Writer, shape: Shape, order: tuple[int, ...], stage: int, offset: int, way: int, cut: tuple[int, int] = (0, 1)
 ) -> tuple[Phase, Phase, int]:
     """(reduce-scatter messages, all-gather messages, steps) of one stage of a multi-dimensional ring.
 
-    `order` lists dimensions from the first stage on; digits before `stage` fix the range, this stage walks `way` round.
+    `order` lists dimensions from the first stage on; digits before `stage` fix the range, this stage walks `way` round
+    with part u of v (`cut`) of every block.
     """
+    fine = fineness(shape) if len(order) * 2 * w.n * fineness(shape) == w.pieces else 1
     n, i = w.n, np.arange(w.n)
     place = [int(np.prod(shape[:k], dtype=np.int64)) for k in range(len(shape))]
     digit = [i // place[k] % shape[k] for k in range(len(shape))]
-    block, base = n, np.full(n, offset * n)
+    block, base = n * fine, np.full(n, offset * n * fine)
     for k in order[:stage]:
         block //= shape[k]
         base = base + digit[k] * block
@@ -161,11 +164,18 @@ def _ring_stage(
     x, size = digit[k], shape[k]
     to = i + ((x + way) % size - x) * place[k]
     scratch = Writer(w.ranks, w.nbytes, w.pieces)
+    count = block // cut[1]
     for piece, reduce in (((x - way) % size, True), (x, False)):
-        scratch.phase(i, to, base + piece * block, block, step=-way * block, window=window, reduce=reduce)
+        first = base + piece * block + cut[0] * count
+        scratch.phase(i, to, first, count, step=-way * block, window=window, reduce=reduce)
     if size == 1:
         return _empty(), _empty(), 0
     return scratch.phases[0], scratch.phases[1], size - 1
+
+
+def fineness(shape: Shape) -> int:
+    """Pieces per block of a torus schedule: a common multiple of the numbers of sub-rings."""
+    return math.lcm(*(sub_rings(size, max(shape)) for size in shape))
 
 
 def _empty() -> Phase:
@@ -173,10 +183,17 @@ def _empty() -> Phase:
     return Phase(none, none, none.astype(float), none, none, none, none, none)
 
 
-def torus(w: Writer, kind: CollectiveKind, shape: Shape) -> None:
-    """k parts × 2 directions; part j does dimensions j, j+1, …; stage by stage all parts work at once.
+def sub_rings(size: int, longest: int) -> int:
+    """Rings one after the other, each of a part of the data, in which a short dimension walks round, so that its steps
+    last as long as those of the longest one: round((D_max-1)/(D-1))."""
+    return max(1, round((longest - 1) / (size - 1))) if size > 1 else 1
 
-    A part with fewer steps waits for the stage to end; dimensions differ, so parts never share a link.
+
+def torus(w: Writer, kind: CollectiveKind, shape: Shape) -> None:
+    """k parts × 2 directions; part j does dimensions j, j+1, …; stage by stage all parts work at once, in lock-step.
+
+    A shorter dimension cuts its messages up (`sub_rings`); a part with fewer steps waits for the stage to end.
+    Dimensions differ, so parts never share a link.
     """
     k = len(shape)
     stages = []
@@ -184,19 +201,35 @@ def torus(w: Writer, kind: CollectiveKind, shape: Shape) -> None:
         parts = []
         for j in range(k):
             order = tuple((j + m) % k for m in range(k))
-            parts += [_ring_stage(w, shape, order, s, offset=2 * j + (way < 0), way=way) for way in (1, -1)]
+            parts.append(_sub_stages(w, shape, order, s, offset=2 * j, way=1))
+            parts.append(_sub_stages(w, shape, order, s, offset=2 * j + 1, way=-1))
         stages.append(parts)
     scatter, gather = _halves(kind)
     for half, order_of, pick in ((scatter, stages, 0), (gather, stages[::-1], 1)):
         for parts in order_of if half else []:
-            _stage_phases(w, [(p[pick], p[2]) for p in parts])
+            _lock_step(w, [[((p[0], p[1])[pick], p[2]) for p in part] for part in parts])
 
 
-def _stage_phases(w: Writer, parts: list[tuple[Phase, int]]) -> None:
-    """Phases of parts with different numbers of steps: in every stretch the parts that still have steps left."""
+def _sub_stages(
+    w: Writer, shape: Shape, order: tuple[int, ...], stage: int, offset: int, way: int
+) -> list[tuple[Phase, Phase, int]]:
+    """The rings of one stage of one part, to be run one after the other."""
+    rings = sub_rings(shape[order[stage]], max(shape))
+    return [_ring_stage(w, shape, order, stage, offset, way, cut=(u, rings)) for u in range(rings)]
+
+
+def _lock_step(w: Writer, parts: list[list[tuple[Phase, int]]]) -> None:
+    """Parts, each a sequence of (phase, steps), side by side: a new phase whenever one of them changes."""
+    ends = {sum(steps for _, steps in part[: i + 1]) for part in parts for i in range(len(part))}
     at = 0
-    for until in sorted({steps for _, steps in parts if steps}):
-        live = [_advanced(p, at) for p, steps in parts if steps >= until]
+    for until in sorted(ends - {0}):
+        live = []
+        for part in parts:
+            start = 0
+            for phase, steps in part:
+                if start <= at < start + steps:
+                    live.append(_advanced(phase, at - start))
+                start += steps
         w.phases.append(joined(*live, repeat=until - at))
         at = until
 
@@ -308,7 +341,7 @@ def schedule(
     if needs_power(algorithm, kind) and len(devices) & (len(devices) - 1):
         rule = f"{algorithm} needs a power of two of ranks for {kind}; ring, direct and others take any number"
         raise InputError(Problem(rule, "ranks", str(len(devices))))
-    w = Writer(devices, whole, piece_count(algorithm, kind, len(devices), len(dims), chunks))
+    w = Writer(devices, whole, piece_count(algorithm, kind, len(devices), dims, chunks))
     if len(devices) > 1:
         SCHEDULES[algorithm](w, kind, dims)
     return w.done(algorithm, kind)
@@ -338,11 +371,12 @@ def owner(algorithm: str, n: int, shape: Shape = ()) -> Ints:
             piece += i // place[d] % dims[d] * block
         holder = np.empty(n, dtype=np.int64)
         holder[piece] = i
-        out += [holder] * (2 if algorithm == "torus" else 1)
+        fine = fineness(dims) if algorithm == "torus" else 1
+        out += [np.repeat(holder, fine)] * (2 if algorithm == "torus" else 1)
     return np.concatenate(out)
 
 
-def piece_count(algorithm: str, kind: CollectiveKind, n: int, dims: int, chunks: int) -> int:
+def piece_count(algorithm: str, kind: CollectiveKind, n: int, shape: Shape, chunks: int) -> int:
     """Into how many pieces an algorithm divides the buffer."""
     power = 1 << (n.bit_length() - 1)
     if kind == "all_to_all":
@@ -351,7 +385,7 @@ def piece_count(algorithm: str, kind: CollectiveKind, n: int, dims: int, chunks:
         return chunks
     if algorithm == "send" or (algorithm == "recursive_doubling" and kind != "all_gather"):
         return 1
-    pieces = {"bidirectional_ring": 2 * n, "torus": 2 * dims * n, "halving_doubling": power}
+    pieces = {"bidirectional_ring": 2 * n, "torus": 2 * len(shape) * n * fineness(shape), "halving_doubling": power}
     return pieces.get(algorithm, n)
 
 
@@ -360,7 +394,8 @@ def all_to_all_unequal(nbytes: Ints, ranks: int | Sequence[int]) -> Schedule:
     n = len(nbytes)
     devices = tuple(range(ranks)) if isinstance(ranks, int) else tuple(ranks)
     if nbytes.shape != (len(devices), len(devices)):
-        raise InputError(Problem(f"the byte matrix must be {len(devices)} × {len(devices)}", "bytes", str(nbytes.shape)))
+        rule = f"the byte matrix must be {len(devices)} × {len(devices)}"
+        raise InputError(Problem(rule, "bytes", str(nbytes.shape)))
     src, dst = _all_pairs(n)
     size = nbytes[src, dst].astype(float)
     moved = size > 0

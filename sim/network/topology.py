@@ -1,17 +1,14 @@
-"""A cluster as links and routes.
+"""What every topology offers.
 
-`topology(cluster)` gives a `Composed` (levels, index arithmetic) or a `GraphTopology` (edge list) with
 N devices, L directed links, cap[L] B/s (efficiency included), lat[L] s, routes(src, dst) and graph().
+`sim.network.build.topology(cluster)` gives a `Composed` (levels, index arithmetic) or a `GraphTopology` (edge list).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from sim.network.levels import ROUTERS, Floats, Ints, Name, Router, Shape
-from sim.network.records import Cluster
+from sim.network.levels import Floats, Ints, Name
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -45,104 +42,3 @@ class Topology:
 def flow_key(src: Ints, dst: Ints, seed: int) -> Ints:
     """Key of a flow for hash ECMP: source, destination and seed."""
     return (src << 32) ^ dst ^ (seed * 0x9E3779B1 & 0x7FFFFFFF) << 16
-
-
-class Composed(Topology):
-    """Levels, innermost first. A flow is carried by the outermost level at which its ends differ."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
-        self.N = cluster.devices
-        self.blocks: list[int] = [1]
-        self.routers: list[Router] = []
-        self.offsets: list[int] = []
-        caps, lats = [], []
-        start = 0
-        for level in cluster.levels:
-            router = ROUTERS[level.topology](Shape(level, self.N, self.blocks[-1]))
-            cap, lat = router.arrays()
-            self.routers.append(router)
-            self.offsets.append(start)
-            caps.append(cap)
-            lats.append(lat)
-            start += len(cap)
-            self.blocks.append(self.blocks[-1] * level.size)
-        self.L = start
-        self.cap, self.lat = np.concatenate(caps), np.concatenate(lats)
-
-    def level_of(self, src: Ints, dst: Ints) -> Ints:
-        level = np.zeros(len(src), dtype=np.int64)
-        for i, block in enumerate(self.blocks[1:-1], start=1):
-            level[src // block != dst // block] = i
-        return level
-
-    def routes(self, src: Ints, dst: Ints, seed: int | None = None) -> Ints:
-        if seed is None and self.cluster.routing == "ecmp":
-            seed = 0
-        key = None if seed is None else flow_key(src, dst, seed)
-        return self._routes(np.asarray(src, dtype=np.int64), np.asarray(dst, dtype=np.int64), key)
-
-    def _routes(self, src: Ints, dst: Ints, key: Ints | None) -> Ints:
-        level = self.level_of(src, dst)
-        present = np.flatnonzero(np.bincount(level, minlength=1))
-        if len(present) == 1:
-            return self._route_level(int(present[0]), src, dst, key)
-        parts = []
-        for i in present:
-            where = np.flatnonzero(level == i)
-            parts.append((where, self._route_level(int(i), src[where], dst[where], None if key is None else key[where])))
-        out = np.full((len(src), max(p.shape[1] for _, p in parts)), -1, dtype=np.int64)
-        for where, part in parts:
-            out[where, : part.shape[1]] = part
-        return out
-
-    def _route_level(self, i: int, src: Ints, dst: Ints, key: Ints | None) -> Ints:
-        router, offset = self.routers[i], self.offsets[i]
-        if not router.planar:
-            return shifted(router.route(src, dst, key), offset)
-        block = self.blocks[i]
-        shape = router.shape
-        same = shape.port(src) == shape.port(dst)
-        start = np.where(same, src, src // block * block + dst % block)
-        outer = shifted(router.route(start, dst, key), offset)
-        if same.all():
-            return outer
-        return np.concatenate([self._inner(src, start, key), outer], axis=1)
-
-    def _inner(self, src: Ints, dst: Ints, key: Ints | None) -> Ints:
-        """Route inside the member; no links where source and destination are the same device."""
-        move = src != dst
-        inner = self._routes(src[move], dst[move], None if key is None else key[move])
-        out = np.full((len(src), inner.shape[1]), -1, dtype=np.int64)
-        out[move] = inner
-        return out
-
-    def names(self) -> dict[int, tuple[Name, Name]]:
-        return {
-            offset + link: (a, b)
-            for router, offset in zip(self.routers, self.offsets, strict=True)
-            for link, a, b in router.ends()
-        }
-
-    def graph(self) -> nx.DiGraph[Name]:
-        import networkx as nx  # noqa: PLC0415  120 ms of start-up, needed only here
-
-        graph: nx.DiGraph[Name] = nx.DiGraph()
-        graph.add_nodes_from(range(self.N), device=True)
-        for link, (a, b) in self.names().items():
-            graph.add_edge(a, b, capacity=float(self.cap[link]), latency=float(self.lat[link]), link=link)
-        for router in self.routers:
-            for device, nic in router.attachments():
-                graph.add_edge(device, nic, capacity=router.shape.port_capacity, latency=0.0, link=-1)
-                graph.add_edge(nic, device, capacity=router.shape.port_capacity, latency=0.0, link=-1)
-        return graph
-
-
-def shifted(route: Ints, offset: int) -> Ints:
-    """Local link ids to cluster link ids, -1 kept."""
-    return np.where(route >= 0, route + offset, -1) if offset else route
-
-
-def topology(cluster: Cluster) -> Topology:
-    """The topology of a cluster."""
-    return Composed(cluster)

@@ -25,7 +25,9 @@ def execute(plan: Schedule, state: Buffers) -> Buffers:
             news = []
             for f in range(len(phase.src)):
                 for piece in range(start[f], start[f] + phase.count[f]):
-                    news.append((index[int(phase.dst[f])], piece, state[index[int(phase.src[f])]][piece], phase.reduce[f]))
+                    news.append(
+                        (index[int(phase.dst[f])], piece, state[index[int(phase.src[f])]][piece], phase.reduce[f])
+                    )
             merged = {(d, p): Counter(state[d][p]) for d, p, _, _ in news}
             for d, p, content, reduce in news:
                 merged[d, p] = merged[d, p] + content if reduce else Counter(content)
@@ -64,7 +66,9 @@ def test_multidimensional_all_reduce(algorithm: str, shape: tuple[int, ...]) -> 
 
 
 HALVES = [("ring", n, ()) for n in SIZES] + [("bidirectional_ring", n, ()) for n in SIZES]
-HALVES += [("direct", n, ()) for n in SIZES] + [(a, int(np.prod(s)), s) for a in ("hierarchical", "torus") for s in SHAPES]
+HALVES += [("direct", n, ()) for n in SIZES] + [
+    (a, int(np.prod(s)), s) for a in ("hierarchical", "torus") for s in SHAPES
+]
 
 
 @pytest.mark.parametrize(("algorithm", "n", "shape"), [*HALVES, *[("halving_doubling", n, ()) for n in (2, 4, 8, 16)]])
@@ -78,7 +82,9 @@ def test_reduce_scatter_leaves_the_full_sum_with_its_owner(algorithm: str, n: in
         assert state[rank][piece] == Counter(range(n))
 
 
-@pytest.mark.parametrize(("algorithm", "n", "shape"), [*HALVES, *[("recursive_doubling", n, ()) for n in (2, 4, 8, 16)]])
+@pytest.mark.parametrize(
+    ("algorithm", "n", "shape"), [*HALVES, *[("recursive_doubling", n, ()) for n in (2, 4, 8, 16)]]
+)
 def test_all_gather_brings_every_piece_everywhere(algorithm: str, n: int, shape: tuple[int, ...]) -> None:
     """Starting from owners only, every rank ends with every piece."""
     plan = schedule(algorithm, "all_gather", n, 1e6, shape)

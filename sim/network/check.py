@@ -1,0 +1,160 @@
+"""Everything that can be wrong with a cluster, found at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+from sim.errors import Problem
+from sim.network.composed import ROUTERS
+from sim.network.levels import Name
+from sim.network.records import Cluster, Level, LinkType
+
+ROUTING = ("static", "ecmp", "valiant")
+TREES = ("fat_tree", "leaf_spine", "rail", "dragonfly")
+
+
+def problems(cluster: Cluster) -> list[Problem]:
+    """What is wrong with the numbers and names of a cluster (its connectivity is checked on the built graph)."""
+    found = []
+    if cluster.devices < 1:
+        found.append(Problem("a cluster needs at least one device", "devices", str(cluster.devices)))
+    if cluster.routing not in ROUTING:
+        found.append(Problem("unknown routing", "routing", cluster.routing, hint=f"one of {', '.join(ROUTING)}"))
+    if cluster.rank_order and sorted(cluster.rank_order) != list(range(cluster.devices)):
+        found.append(Problem(f"must hold every device 0 … {cluster.devices - 1} once", "rank_order"))
+    if bool(cluster.levels) == bool(cluster.edges) and cluster.devices != 1:
+        found.append(Problem("give either levels or edges", "levels"))
+    for a, b, fraction in cluster.degraded_links:
+        if not 0 < fraction <= 1:
+            rule = "the remaining fraction of a degraded link lies in (0, 1]"
+            found.append(Problem(rule, f"degraded_links.{a}-{b}", str(fraction), hint="dead links have their own list"))
+    return found + (edge_problems(cluster) if cluster.edges else level_problems(cluster))
+
+
+def level_problems(cluster: Cluster) -> list[Problem]:
+    found, product = [], 1
+    for i, level in enumerate(cluster.levels):
+        found += one_level(level, f"levels[{i}]")
+        product *= max(1, level.size)
+    sizes = " × ".join(str(n) for level in cluster.levels for n in level.sizes)
+    if cluster.levels and product != cluster.devices and not found:
+        rule = f"the sizes {sizes} multiply to {product}, the cluster has {cluster.devices} devices"
+        found.append(Problem(rule, "levels", str(product)))
+    return found
+
+
+def one_level(level: Level, path: str) -> list[Problem]:
+    found = link_problems(level.link, f"{path}.link")
+    if level.topology not in ROUTERS:
+        near = difflib.get_close_matches(level.topology, ROUTERS, 1)
+        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(ROUTERS)}"
+        found.append(Problem("unknown topology", f"{path}.topology", level.topology, hint=hint))
+    if not level.sizes or min(level.sizes) < 1:
+        found.append(Problem("sizes must be positive", f"{path}.sizes", str(level.sizes)))
+    if level.topology == "hybrid_cube_mesh" and level.size != 8:
+        found.append(Problem("a hybrid cube mesh (DGX-1) joins 8 devices", f"{path}.sizes", str(level.sizes)))
+    if level.topology == "ring" and len(level.sizes) != 1:
+        found.append(Problem("a ring has one size; use torus for several", f"{path}.sizes", str(level.sizes)))
+    if level.topology == "dragonfly" and len(level.sizes) != 3:
+        rule = "a dragonfly has three sizes: members per router, routers per group, groups"
+        found.append(Problem(rule, f"{path}.sizes", str(level.sizes)))
+    if level.nics is not None and level.nics <= 0:
+        found.append(Problem("must be positive", f"{path}.nics", str(level.nics)))
+    if level.oversubscription <= 0:
+        found.append(Problem("must be positive", f"{path}.oversubscription", str(level.oversubscription)))
+    elif level.oversubscription != 1 and level.topology not in TREES:
+        rule = f"{level.topology} has no trunks to oversubscribe; use one of {', '.join(TREES)}"
+        found.append(Problem(rule, f"{path}.oversubscription", str(level.oversubscription)))
+    return found
+
+
+def link_problems(link: LinkType, path: str) -> list[Problem]:
+    found = []
+    if link.bandwidth <= 0:
+        found.append(Problem("must be positive", f"{path}.bandwidth", str(link.bandwidth)))
+    if link.latency_s < 0:
+        found.append(Problem("must not be negative", f"{path}.latency_s", str(link.latency_s)))
+    if not 0 < link.efficiency <= 1:
+        found.append(Problem("lies in (0, 1]", f"{path}.efficiency", str(link.efficiency)))
+    return found
+
+
+def edge_problems(cluster: Cluster) -> list[Problem]:
+    found, joined = [], set[Name]()
+    for i, edge in enumerate(cluster.edges):
+        for end in (edge.source, edge.target):
+            if isinstance(end, int) and not 0 <= end < cluster.devices:
+                rule = f"no such device; the cluster has devices 0 … {cluster.devices - 1}"
+                found.append(Problem(rule, f"edges[{i}]", str(end)))
+            joined.add(end)
+        if edge.source == edge.target:
+            found.append(Problem("an edge joins two different nodes", f"edges[{i}]", str(edge.source)))
+        if edge.bandwidth <= 0:
+            found.append(Problem("capacity must be positive", f"edges[{i}].bandwidth", str(edge.bandwidth)))
+        if edge.latency_s < 0:
+            found.append(Problem("must not be negative", f"edges[{i}].latency_s", str(edge.latency_s)))
+    alone = [d for d in range(cluster.devices) if d not in joined]
+    if alone:
+        found.append(Problem(f"without any link: device{'s' * (len(alone) > 1)} {spans(alone)}", "edges"))
+    return found
+
+
+def both_ways(a: str, b: str) -> tuple[tuple[Name, Name], tuple[Name, Name]]:
+    """A link's two directions; ends that are numbers name devices."""
+    x, y = (int(end) if end.isdigit() else end for end in (a, b))
+    return (x, y), (y, x)
+
+
+def unknown_ends(cluster: Cluster, ends: Mapping[tuple[Name, Name], int]) -> list[Problem]:
+    """Dead or degraded links that the cluster does not have."""
+    found = []
+    named = [("dead_links", a, b) for a, b in cluster.dead_links]
+    named += [("degraded_links", a, b) for a, b, _ in cluster.degraded_links]
+    for field, a, b in named:
+        if not any(pair in ends for pair in both_ways(a, b)):
+            nodes = sorted({str(end) for pair in ends for end in pair})
+            lost = next((end for end in (a, b) if end not in nodes), a)
+            near = difflib.get_close_matches(lost, nodes, 1)
+            hint = f"did you mean {near[0]}?" if near and lost not in nodes else ""
+            found.append(Problem("no link between these nodes", field, f"{a} – {b}", hint=hint))
+    return found
+
+
+def unreachable(
+    cluster: Cluster, out: Mapping[Name, Iterable[tuple[int, Name]]], into: Mapping[Name, Iterable[Name]]
+) -> list[Problem]:
+    """Which ranks cannot reach which: everyone must reach device 0 and be reached from it."""
+    forward = reached({a: [b for _, b in links] for a, links in out.items()})
+    backward = reached(into)
+    rank = {device: r for r, device in enumerate(cluster.rank_order or range(cluster.devices))}
+    found = []
+    for seen, word in ((forward, "cannot be reached from"), (backward, "cannot reach")):
+        lost = sorted(rank[d] for d in range(cluster.devices) if d not in seen)
+        kept = sorted(rank[d] for d in range(cluster.devices) if d in seen)
+        if lost:
+            found.append(Problem(f"the graph is cut: ranks {spans(lost)} {word} ranks {spans(kept)}", "cluster"))
+    return found
+
+
+def reached(links: Mapping[Name, Iterable[Name]]) -> set[Name]:
+    """Nodes reached from device 0."""
+    seen: set[Name] = {0}
+    stack: list[Name] = [0]
+    while stack:
+        for node in links.get(stack.pop(), ()):
+            if node not in seen:
+                seen.add(node)
+                stack.append(node)
+    return seen
+
+
+def spans(numbers: list[int]) -> str:
+    """0–3, 7, 9–12"""
+    parts: list[list[int]] = []
+    for n in numbers:
+        if parts and n == parts[-1][1] + 1:
+            parts[-1][1] = n
+        else:
+            parts.append([n, n])
+    return ", ".join(str(a) if a == b else f"{a}–{b}" for a, b in parts)

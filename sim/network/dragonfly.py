@@ -1,0 +1,81 @@
+"""Dragonfly (Kim, Dally, Scott & Abts, ISCA 2008): groups of fully joined routers, one global link per group pair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from sim.network.levels import Ints, Name, Shape, Switch, splitmix64
+
+
+class Dragonfly(Switch):
+    """sizes = (members per router, routers per group a, groups g), innermost first.
+
+    The link from group G to G' leaves from router ((G'-G-1) mod g) // h, h = ⌈(g-1)/a⌉ global links per router.
+    Minimal route: local hop to the gateway, global link, local hop.  Routing "valiant" goes over a random third group.
+    Options `local_links`, `global_links`: capacity of such a link in ports (default 1 and h·a·ports balanced: 1).
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(shape)
+        self.p, self.a, self.g = shape.level.sizes
+        self.h = max(1, -(-(self.g - 1) // self.a))
+        port, lat = shape.port_capacity, shape.hop_latency
+        over = shape.level.oversubscription
+        self.local = self.add(shape.instances * self.g * self.a**2, port * shape.option("local_links", 1), lat)
+        self.globals = self.add(shape.instances * self.g**2, port * shape.option("global_links", 1) / over, lat)
+
+    def local_link(self, group: Ints, i: Ints, j: Ints) -> Ints:
+        return np.where(i == j, -1, self.local + (group * self.a + i) * self.a + j)
+
+    def gateway(self, group: Ints, other: Ints) -> Ints:
+        """Router of `group` that holds the link to `other` (global group numbers of one instance)."""
+        return (other - group - 1) % self.g // self.h
+
+    def route(self, src: Ints, dst: Ints, key: Ints | None) -> Ints:
+        s = self.shape
+        per_group = self.p * self.a
+        ra, rb = (x // s.block % per_group // self.p for x in (src, dst))
+        ga, gb = (x // s.block // per_group for x in (src, dst))
+        hops = [self.up + self.global_port(src)]
+        if s.routing == "valiant" and key is not None and self.g > 2:
+            base = ga // self.g * self.g
+            via = base + (splitmix64(key) % np.uint64(self.g)).astype(np.int64)
+            via = np.where((via == ga) | (via == gb) | (ga == gb), ga, via)
+            columns, ra = self.leg(ga, ra, via, last=False)
+            hops += columns
+            ga = via
+        columns, at = self.leg(ga, ra, gb, last=True)
+        hops += [*columns, self.local_link(gb, at, rb), self.down + self.global_port(dst)]
+        return np.stack(hops, axis=1)
+
+    def leg(self, ga: Ints, ra: Ints, gb: Ints, last: bool) -> tuple[list[Ints], Ints]:
+        """(local hop to the gateway, global hop) and the router where it arrives; nothing within one group."""
+        far = ga != gb
+        out = np.where(far, self.gateway(ga, gb), ra)
+        arrive = np.where(far, self.gateway(gb, ga), ra)
+        link = self.globals + ga * self.g + gb % self.g
+        return [self.local_link(ga, ra, out), np.where(far, link, -1)], arrive
+
+    def ends(self) -> Iterator[tuple[int, Name, Name]]:
+        s, name, per_router = self.shape, self.shape.level.name, self.p * self.shape.ports
+        for port in range(self.total):
+            group, router = divmod(port // per_router, self.a)
+            yield self.up + port, self.device_of_port(port), f"{name}/router{group}.{router}"
+            yield self.down + port, f"{name}/router{group}.{router}", self.device_of_port(port)
+        for group in range(s.instances * self.g):
+            for i in range(self.a):
+                for j in range(self.a):
+                    if i != j:
+                        link = self.local + (group * self.a + i) * self.a + j
+                        yield link, f"{name}/router{group}.{i}", f"{name}/router{group}.{j}"
+            for other in range(self.g):
+                if other != group % self.g:
+                    far = group // self.g * self.g + other
+                    here, there = (other - group - 1) % self.g // self.h, (group - other - 1) % self.g // self.h
+                    yield (
+                        self.globals + group * self.g + other,
+                        f"{name}/router{group}.{here}",
+                        f"{name}/router{far}.{there}",
+                    )

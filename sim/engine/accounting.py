@@ -104,6 +104,6 @@ def _tail(program: Program, times: Times, stage: int, free: float, total: float)
 
 def _slices(program: Program, times: Times) -> tuple[Slice, ...]:
     return tuple(
-        Slice(program.tracks[track].name, name, start, end)
+        Slice(program.tracks[track].name, str(name), start, end)
         for track, name, start, end in zip(program.track, program.name, times.start, times.end, strict=True)
     )

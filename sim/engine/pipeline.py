@@ -24,6 +24,10 @@ class Pass(NamedTuple):
     chunk: int
     micro_batch: int
 
+    def __str__(self) -> str:
+        chunk = f" chunk {self.chunk}" if self.chunk else ""
+        return f"{'forward' if self.forward else 'backward'} {self.micro_batch}{chunk}"
+
 
 def stage_order(stage: int, stages: int, micro_batches: int, chunks: int, schedule: Schedule) -> list[Pass]:
     """The passes of one stage, in the order it runs them."""
@@ -98,6 +102,17 @@ def merged_order(stages: int, micro_batches: int, chunks: int, schedule: Schedul
         rule = f"the interleaved schedule needs micro-batches in multiples of {stages} stages"
         raise InputError(Problem(rule, "plan.global_batch", f"{micro_batches} micro-batches"))
     return tuple(merged)
+
+
+@lru_cache(maxsize=64)
+def sources(stages: int, micro_batches: int, chunks: int, schedule: Schedule) -> tuple[tuple[int, bool], ...]:
+    """For every pass of `merged_order`: the place in it of the pass that feeds it (−1: none), and whether it feeds."""
+    order = merged_order(stages, micro_batches, chunks, schedule)
+    place = {item: k for k, item in enumerate(order)}
+    before = (previous(item, stages, chunks) for item in order)
+    fed_by = [-1 if item is None else place[item] for item in before]
+    feeding = set(fed_by)
+    return tuple((source, k in feeding) for k, source in enumerate(fed_by))
 
 
 def _needs(item: Pass, stages: int, chunks: int) -> set[Pass]:

@@ -48,7 +48,7 @@ class Program:
         self.track: list[int] = []
         self.seconds: list[float] = []
         self.after: list[tuple[int, ...]] = []
-        self.name: list[str] = []
+        self.name: list[object] = []  # what str() shows on the timeline
         self.stretch: list[float] = []
 
     def __len__(self) -> int:
@@ -59,7 +59,7 @@ class Program:
         self.queues.append([])
         return len(self.tracks) - 1
 
-    def add(self, track: int, name: str, seconds: float, after: tuple[int, ...] = (), stretch: float = 1.0) -> int:
+    def add(self, track: int, name: object, seconds: float, after: tuple[int, ...] = (), stretch: float = 1.0) -> int:
         """Append a task; `stretch` is how many times longer a kernel takes beside a collective that steals."""
         task = len(self.seconds)
         self.queues[track].append(task)

@@ -34,7 +34,7 @@ def _pass(builder: Builder, stage: int, forward: bool, micro_batch: int, arrival
     chunk = p.stages[stage].chunks[0]
     seconds = (chunk.forward_s if forward else chunk.backward_s) / slices
     name = f"{'forward' if forward else 'backward'} {micro_batch}"
-    track = builder._track(stage, "send forward" if forward else "send backward", "link", p.send_level)
+    track = builder._track(stage, "send forward" if forward else "send backward", "link")
     sent: list[int] = []
     for t in range(slices):
         after = (arrivals[t],) if len(arrivals) == slices else tuple(arrivals[-1:])

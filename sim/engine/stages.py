@@ -7,14 +7,39 @@ gathered one block ahead (two in memory) and their gradients scattered right aft
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
-from sim.engine.pipeline import Pass, merged_order, previous
+from sim.engine.pipeline import Pass, merged_order, sources
 from sim.engine.program import Program, Track
 from sim.plan.costs import Block, Chunk, Message, Prepared, Work
 
 Segment = tuple[float, float]  # seconds, stretch
+
+
+class _Kind(NamedTuple):
+    """What matters of a chunk for every pass."""
+
+    chunk: Chunk
+    forward: Segment
+    backward: Segment
+    sharded: bool
+    gathers: bool
+    reductions: bool
+    offload_s: float
+
+    @classmethod
+    def of(cls, chunk: Chunk) -> _Kind:
+        return cls(
+            chunk,
+            _whole(_works(chunk, True)),
+            _whole(_works(chunk, False)),
+            any(b.gather or b.reduce for b in chunk.blocks),
+            bool(chunk.gathers),
+            bool(chunk.reductions),
+            sum(b.offload_s * b.count for b in chunk.blocks),
+        )
 
 
 class Builder:
@@ -28,52 +53,65 @@ class Builder:
             self.program.add_track(Track(f"stage {p} / compute", "compute", p)) for p in range(len(prepared.stages))
         ]
         self.tracks: dict[tuple[int, str], int] = {}
-        self.arrival: dict[Pass, int] = {}  # pass → task that brings its input
         self.recent = [-1] * len(prepared.stages)  # last compute task of each stage
         self.blocking: list[tuple[int, ...]] = [()] * len(prepared.stages)  # what the next pass has to wait for
         self.pending: list[list[int]] = [[] for _ in prepared.stages]  # collectives the update waits for
-        self.passes = [2 * prepared.micro_batches * prepared.chunks] * len(prepared.stages)
+        self.kinds = [[_Kind.of(chunk) for chunk in stage.chunks] for stage in prepared.stages]
 
     def build(self) -> Program:
         """All passes in schedule order, then what follows them."""
         p = self.prepared
-        for item in merged_order(len(p.stages), p.micro_batches, p.chunks, p.schedule):
-            self.emit(item)
+        shape = (len(p.stages), p.micro_batches, p.chunks, p.schedule)
+        ends: list[int] = []  # the task that brings each pass's output to where it is needed
+        for item, (source, feeds) in zip(merged_order(*shape), sources(*shape), strict=True):
+            arrival = () if source < 0 else (ends[source],)
+            self.emit(item, arrival)
+            ends.append(self._send(item) if feeds else -1)
         finish_step(self)
         return self.program
 
-    def emit(self, item: Pass) -> None:
-        """One pass: what it waits for, its kernels, its collectives, its message to the next stage."""
-        arrival = self.arrival.pop(item, None)
-        after = (() if arrival is None else (arrival,)) + self.blocking[item.stage]
-        self.blocking[item.stage] = ()
-        chunk = self.prepared.stages[item.stage].chunks[item.chunk]
-        name = f"{'forward' if item.forward else 'backward'} {item.micro_batch}"
-        if self.prepared.chunks > 1:
-            name += f" chunk {item.chunk}"
-        if any(b.gather or b.reduce for b in chunk.blocks):
-            self._sharded(item, chunk, name, after)
-        elif item.forward:
-            self._forward(item, chunk, name, after)
+    def emit(self, item: Pass, after: tuple[int, ...]) -> None:
+        """One pass: what it waits for, its kernels, its collectives."""
+        stage, forward, number, micro_batch = item
+        after += self.blocking[stage]
+        self.blocking[stage] = ()
+        kind = self.kinds[stage][number]
+        last = self.prepared.reduce_every_pass or micro_batch == self.prepared.micro_batches - 1
+        if kind.sharded:
+            self._sharded(item, kind.chunk, after)
+        elif forward and (self.detail or (kind.gathers and micro_batch == 0)):
+            self._forward(item, kind.chunk, after)
+        elif not forward and (self.detail or (kind.reductions and last)):
+            self._backward(item, kind.chunk, after)
         else:
-            self._backward(item, chunk, name, after)
-        self._offload(item, chunk, name, after)
-        self._send(item, name)
+            seconds, stretch = kind.forward if forward else kind.backward
+            self.recent[stage] = self.program.add(self.compute[stage], item, seconds, after, stretch)
+        if kind.offload_s > 0.0:
+            track = self._track(stage, "host", "stream")
+            self.blocking[stage] += (self.program.add(track, item, kind.offload_s, after),)
 
-    def _forward(self, item: Pass, chunk: Chunk, name: str, after: tuple[int, ...]) -> None:
+    def _send(self, item: Pass) -> int:
+        """The message to the next stage, or the pass itself where no message is needed."""
+        done = self.recent[item.stage]
+        if self.prepared.send_s <= 0.0 or len(self.prepared.stages) == 1:
+            return done
+        track = self._track(item.stage, "send forward" if item.forward else "send backward", "link")
+        return self.program.add(track, item, self.prepared.send_s, (done,))
+
+    def _forward(self, item: Pass, chunk: Chunk, after: tuple[int, ...]) -> None:
         gathers = chunk.gathers if item.micro_batch == 0 and self.prepared.overlap_gathers else ()
         cuts = [g.place for g in gathers if g.place > 0]
         waits = [self._stream(item.stage, g, ()) for g in gathers]
         for k, (seconds, stretch) in enumerate(self._segments(chunk, True, cuts)):
             due = [w for w, g in zip(waits, gathers, strict=True) if self._due(g, cuts, k)]
-            self._compute(item.stage, name, seconds, after + tuple(due), stretch)
+            self._compute(item.stage, item, seconds, after + tuple(due), stretch)
             after = ()
 
     def _due(self, gather: Message, cuts: Sequence[int], segment: int) -> bool:
         places = [0, *sorted(set(cuts))]
         return segment < len(places) and gather.place == places[segment]
 
-    def _backward(self, item: Pass, chunk: Chunk, name: str, after: tuple[int, ...]) -> None:
+    def _backward(self, item: Pass, chunk: Chunk, after: tuple[int, ...]) -> None:
         p = self.prepared
         final = p.reduce_every_pass or item.micro_batch == p.micro_batches - 1
         reductions = chunk.reductions if final else ()
@@ -81,7 +119,7 @@ class Builder:
         places = sorted({r.place for r in overlapped})
         segments = self._segments(chunk, False, places)
         for k, (seconds, stretch) in enumerate(segments):
-            done = self._compute(item.stage, name, seconds, after, stretch)
+            done = self._compute(item.stage, item, seconds, after, stretch)
             after = ()
             for reduction in overlapped:
                 if min(reduction.place, self._depth(chunk)) == ([*places, self._depth(chunk)])[k]:
@@ -94,7 +132,7 @@ class Builder:
         self.pending[stage] += tasks
         self.blocking[stage] += tasks[-1:]
 
-    def _sharded(self, item: Pass, chunk: Chunk, name: str, after: tuple[int, ...]) -> None:
+    def _sharded(self, item: Pass, chunk: Chunk, after: tuple[int, ...]) -> None:
         """Blocks whose parameters live on all ranks: gather one block ahead, scatter gradients behind."""
         p, stage = self.prepared, item.stage
         units = [block for block in chunk.blocks for _ in range(block.count)]
@@ -106,7 +144,7 @@ class Builder:
             if k + 1 < len(units) and p.overlap_gathers:
                 gathered = self._gather(stage, units[k + 1], item, ())
             work = unit.forward if item.forward else unit.backward
-            done = self._compute(stage, f"{name} {unit.name}", work.seconds, after + wait, work.stretch)
+            done = self._compute(stage, f"{item} {unit.name}", work.seconds, after + wait, work.stretch)
             after = ()
             if not item.forward and unit.reduce is not None:
                 task = self._stream(stage, unit.reduce, (done,))
@@ -123,24 +161,6 @@ class Builder:
         recent = () if self.recent[stage] < 0 else (self.recent[stage],)
         return (self._stream(stage, unit.gather, recent + after),)
 
-    def _offload(self, item: Pass, chunk: Chunk, name: str, after: tuple[int, ...]) -> None:
-        seconds = sum(b.offload_s * b.count for b in chunk.blocks)
-        if seconds > 0.0:
-            track = self._track(item.stage, "host", "stream")
-            self.blocking[item.stage] += (self.program.add(track, name, seconds, after),)
-
-    def _send(self, item: Pass, name: str) -> None:
-        p = self.prepared
-        follower = _next(item, len(p.stages), p.chunks)
-        if follower is None:
-            return
-        done = self.recent[item.stage]
-        if p.send_s > 0.0 and follower.stage != item.stage:
-            direction = "send forward" if item.forward else "send backward"
-            track = self._track(item.stage, direction, "link", p.send_level)
-            done = self.program.add(track, name, p.send_s, (done,))
-        self.arrival[follower] = done
-
     def _segments(self, chunk: Chunk, forward: bool, cuts: Sequence[int]) -> list[Segment]:
         """The pass cut after the given numbers of blocks (and after every block where detail is asked for)."""
         works = list(_works(chunk, forward))
@@ -148,16 +168,13 @@ class Builder:
         bounds = [0, *sorted(inner), len(works)]
         segments = []
         for low, high in pairwise(bounds):
-            part = works[low:high]
-            seconds = sum(w.seconds for w in part)
-            slowed = sum(w.seconds * w.stretch for w in part)
-            segments.append((seconds, slowed / seconds if seconds > 0.0 else 1.0))
+            segments.append(_whole(works[low:high]))
         return segments
 
     def _depth(self, chunk: Chunk) -> int:
         return sum(b.count for b in chunk.blocks)
 
-    def _compute(self, stage: int, name: str, seconds: float, after: tuple[int, ...], stretch: float) -> int:
+    def _compute(self, stage: int, name: object, seconds: float, after: tuple[int, ...], stretch: float) -> int:
         task = self.program.add(self.compute[stage], name, seconds, after, stretch)
         self.recent[stage] = task
         return task
@@ -170,6 +187,7 @@ class Builder:
     def _track(self, stage: int, name: str, kind: str, level: int = -1, steals: bool = False) -> int:
         key = (stage, name)
         if key not in self.tracks:
+            level = self.prepared.send_level if kind == "link" else level
             link = Track(f"stage {stage} / {name}", "link", stage, name, level)
             stream = Track(f"stage {stage} / {name}", "stream", stage, name, level, steals)
             self.tracks[key] = self.program.add_track(link if kind == "link" else stream)
@@ -182,15 +200,13 @@ def _works(chunk: Chunk, forward: bool) -> Iterator[Work]:
             yield block.forward if forward else block.backward
 
 
-def _next(item: Pass, stages: int, chunks: int) -> Pass | None:
-    """The pass that needs this one's output at another place of the pipeline."""
-    step = 1 if item.forward else -1
-    place = item.chunk * stages + item.stage + step
-    if not 0 <= place < stages * chunks:
-        return None
-    chunk, stage = divmod(place, stages)
-    follower = item._replace(stage=stage, chunk=chunk)
-    return follower if previous(follower, stages, chunks) == item else None
+def _whole(works: Iterable[Work]) -> Segment:
+    """Works run one after the other, as one."""
+    seconds = slowed = 0.0
+    for work in works:
+        seconds += work.seconds
+        slowed += work.seconds * work.stretch
+    return seconds, slowed / seconds if seconds > 0.0 else 1.0
 
 
 def finish_step(builder: Builder) -> None:

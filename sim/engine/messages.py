@@ -4,8 +4,11 @@ The slowest and most literal of the models (O(ranks · phases) events): the orac
 that shows how a real ring pipelines behind a slow link.  Links are first-in-first-out and carry one message at a time;
 each keeps a clock at which it is free, so a message costs one SimPy event (per hop when it is stored and forwarded).
 
-A rank sends its messages of phase p as soon as it has received everything of phases before p; nobody waits at a
-barrier.  Units are the caller's: seconds and B/s, or integer nanoseconds with `whole=True`.
+A rank goes on to phase p as soon as it has received everything of the phases before; nobody waits at a barrier.
+`cut_through` transfers have a rendezvous, as the channels of collective libraries: a message starts once its receiver
+has come to the phase too, unless it follows another one between the same two ranks (then it is buffered); a rank
+that receives nothing in a phase goes on when what it sent is delivered.
+Units are the caller's: seconds and B/s, or integer nanoseconds with `whole=True`.
 """
 
 from __future__ import annotations
@@ -16,7 +19,10 @@ from functools import partial
 from math import floor
 from typing import Literal, NamedTuple
 
+import numpy as np
 import simpy
+
+from sim.network import Schedule, Topology, phase_routes
 
 Forwarding = Literal["cut_through", "store_and_forward"]
 
@@ -60,13 +66,17 @@ class MessageRun:
 class _Program:
     """The phases of one chunk, sorted by rank: what each rank sends and how much it must receive."""
 
-    __slots__ = ("delays", "expected", "sends")
+    __slots__ = ("delays", "expected", "follows", "sends")
 
     def __init__(self, phases: Sequence[Phase], ranks: int) -> None:
         self.sends: list[list[list[Message]]] = []
         self.expected: list[list[int]] = []
         self.delays: list[float] = []
+        self.follows: list[set[tuple[int, int]]] = []
+        pairs: set[tuple[int, int]] = set()
         for phase in phases:
+            before, pairs = pairs, {(m.source, m.target) for m in phase.messages}
+            self.follows += [before & pairs, *([pairs] * (phase.repeat - 1))]
             sends: list[list[Message]] = [[] for _ in range(ranks)]
             expected = [0] * ranks
             for message in phase.messages:
@@ -80,14 +90,17 @@ class _Program:
 
 
 class _Chunk:
-    """Progress of one chunk: the phase each rank is in, and what has arrived for phases to come."""
+    """Progress of one chunk: the phase each rank is in, what has arrived for phases to come, what is not yet
+    delivered of a rank that only sends, and messages that wait for their receiver."""
 
-    __slots__ = ("arrived", "position", "program")
+    __slots__ = ("arrived", "position", "program", "undelivered", "waiting")
 
     def __init__(self, program: _Program, ranks: int) -> None:
         self.program = program
         self.position = [-1] * ranks
         self.arrived = [[0] * ranks for _ in program.sends]
+        self.undelivered = [0] * ranks
+        self.waiting: dict[tuple[int, int], list[tuple[int, Message]]] = {}
 
 
 class _Simulation:
@@ -98,7 +111,8 @@ class _Simulation:
         self.busy: list[float] = [0] * len(links.capacity)
         self.whole = whole
         self.endpoint_delay = endpoint_delay
-        self.transmit = self._cut_through if forwarding == "cut_through" else self._store_and_forward
+        self.eager = forwarding == "store_and_forward"
+        self.requests: list[tuple[int, int, Message, Callable[[], None]]] = []
         self.done: Callable[[int], None] = lambda rank: None
 
     def at(self, delay: float, action: Callable[[], None]) -> None:
@@ -106,6 +120,21 @@ class _Simulation:
         timeout = self.env.timeout(delay)
         if timeout.callbacks is not None:
             timeout.callbacks.append(lambda _: action())
+
+    def transmit(self, order: int, message: Message, arrive: Callable[[], None]) -> None:
+        """Put a message on the wire. Requests of one instant are served by `order` (each rank's first message, then
+        each rank's second …), so that no rank's later messages hold up other ranks' first."""
+        if self.eager:
+            self._store_and_forward(message, arrive)
+            return
+        if not self.requests:
+            self.at(0.0, self._serve)
+        self.requests.append((order, len(self.requests), message, arrive))
+
+    def _serve(self) -> None:
+        requests, self.requests = sorted(self.requests, key=lambda r: r[:2]), []
+        for _, _, message, arrive in requests:
+            self._cut_through(message, arrive)
 
     def _cut_through(self, message: Message, arrive: Callable[[], None]) -> None:
         """Hold the whole route for bytes / slowest link, from the time all of it is free; add every latency."""
@@ -138,7 +167,7 @@ class _Simulation:
         self.at(self.endpoint_delay, lambda: self.advance(chunk, rank))
 
     def advance(self, chunk: _Chunk, rank: int) -> None:
-        """Go to the next phase, send its messages, and on through phases in which nothing is to be received."""
+        """Go to the next phase, send its messages, and on through phases that leave nothing to wait for."""
         program = chunk.program
         while True:
             chunk.position[rank] += 1
@@ -146,21 +175,43 @@ class _Simulation:
             if phase == len(program.sends):
                 self.done(rank)
                 return
-            for message in program.sends[phase][rank]:
-                self.transmit(message, partial(self.receive, chunk, message.target, phase))
+            for order, held in chunk.waiting.pop((phase, rank), ()):
+                self._launch(chunk, phase, order, held)
+            for order, message in enumerate(program.sends[phase][rank]):
+                self._send(chunk, phase, order, message)
             if program.expected[phase][rank]:
                 break
+            if program.sends[phase][rank] and not self.eager:
+                chunk.undelivered[rank] = len(program.sends[phase][rank])
+                return
         self._go_on_if_complete(chunk, rank)
 
-    def receive(self, chunk: _Chunk, rank: int, phase: int) -> None:
+    def _send(self, chunk: _Chunk, phase: int, order: int, message: Message) -> None:
+        """Launch a message, or hold it until its receiver has come to the phase."""
+        ready = chunk.position[message.target] >= phase
+        if ready or self.eager or (message.source, message.target) in chunk.program.follows[phase]:
+            self._launch(chunk, phase, order, message)
+        else:
+            chunk.waiting.setdefault((phase, message.target), []).append((order, message))
+
+    def _launch(self, chunk: _Chunk, phase: int, order: int, message: Message) -> None:
+        self.transmit(order, message, partial(self.receive, chunk, message, phase))
+
+    def receive(self, chunk: _Chunk, message: Message, phase: int) -> None:
         """A message of `phase` has arrived."""
+        rank, source = message.target, message.source
         chunk.arrived[phase][rank] += 1
         if phase == chunk.position[rank]:
             self._go_on_if_complete(chunk, rank)
+        if phase == chunk.position[source] and chunk.undelivered[source]:
+            chunk.undelivered[source] -= 1
+            if not chunk.undelivered[source]:
+                self.advance(chunk, source)
 
     def _go_on_if_complete(self, chunk: _Chunk, rank: int) -> None:
         phase = chunk.position[rank]
-        if chunk.arrived[phase][rank] == chunk.program.expected[phase][rank]:
+        expected = chunk.program.expected[phase][rank]
+        if expected and chunk.arrived[phase][rank] == expected:
             delay = self.endpoint_delay + chunk.program.delays[phase]
             if delay:
                 self.at(delay, lambda: self.advance(chunk, rank))
@@ -204,6 +255,46 @@ def simulate_messages(
             simulation.begin(state, rank)
     simulation.env.run()
     return MessageRun(max(finished), tuple(finished), tuple(simulation.busy), next(simulation.env._eid))
+
+
+def messages_of(schedule: Schedule, topology: Topology, seed: int | None = None) -> tuple[list[Phase], int]:
+    """The schedule's phases as messages with routes, ranks numbered by position, and how many ranks: a switch that
+    reduces (device −1) is one more."""
+    place = {device: rank for rank, device in enumerate(schedule.ranks)}
+    phases = []
+    for phase in schedule.phases:
+        routes = phase_routes(phase, topology, seed)
+        columns = zip(phase.src.tolist(), phase.dst.tolist(), phase.bytes.tolist(), routes.tolist(), strict=True)
+        messages = tuple(
+            Message(
+                place.get(a, len(place)), place.get(b, len(place)), size, tuple(link for link in route if link >= 0)
+            )
+            for a, b, size, route in columns
+        )
+        phases.append(Phase(messages, phase.repeat))
+    with_switch = any((p.src < 0).any() or (p.dst < 0).any() for p in schedule.phases)
+    return phases, len(place) + with_switch
+
+
+def simulate_schedule(
+    schedule: Schedule,
+    topology: Topology,
+    *,
+    seed: int | None = None,
+    chunks: int = 1,
+    forwarding: Forwarding = "cut_through",
+) -> MessageRun:
+    """`simulate_messages` for a schedule of the network room on its topology; seconds.
+
+    `chunks` > 1 cuts every message and runs the pieces one behind the other (store-and-forward then pipelines).
+    """
+    phases, ranks = messages_of(schedule, topology, seed)
+    if chunks > 1:
+        phases = [
+            Phase(tuple(m._replace(nbytes=m.nbytes / chunks) for m in phase.messages), phase.repeat) for phase in phases
+        ]
+    links = Links(np.asarray(topology.cap).tolist(), np.asarray(topology.lat).tolist())
+    return simulate_messages(phases, ranks, links, chunks=chunks, forwarding=forwarding)
 
 
 def ring_with_slow_links(send_s: Sequence[float], latency_s: float, steps: int) -> float:

@@ -137,10 +137,7 @@ class _Composer:
                 root = self._node(next(self.events), 0)
         if self.problems:
             raise InputError(*self.problems)
-        empty = Mark(self.file, 1, 1)
-        if root is None or root.value is None:
-            return Node({}, empty)
-        return root
+        return root or Node({}, Mark(self.file, 1, 1))
 
     def _mark(self, event: Any) -> Mark:
         return Mark(self.file, event.start_mark.line + 1, event.start_mark.column + 1)

@@ -117,6 +117,8 @@ def _problem(item: Any, model: type[BaseModel], steps: list[str | int], node: No
     rule = _RULES.get(kind, "").format(**context) if kind in _RULES else str(item["msg"])
     if kind == "extra_forbidden":
         value, hint = "", did_you_mean(steps[-1], _keys(model, item["loc"][:-1]))
+    elif kind in ("twice", "rule") and isinstance(node.plain, dict):
+        value = ""
     elif kind == "greater_than":
         rule = "must be positive" if context["gt"] == 0 else f"must be greater than {context['gt']:g}"
     elif kind == "literal_error":

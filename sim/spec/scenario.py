@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 from sim.errors import InputError, Problem
 from sim.scaling import Domain
@@ -16,7 +17,7 @@ from sim.spec.clusters import load_links, read_cluster
 from sim.spec.fields import read, read_partial
 from sim.spec.hardware import read_accelerator
 from sim.spec.loader import Mark, Node, parse
-from sim.spec.merge import Resolver, hoisted, override, through_list
+from sim.spec.merge import ACCELERATOR, Resolver, hoisted, override, through_list
 from sim.spec.messages import did_you_mean, short_name, shown
 from sim.workload.registry import FAMILIES
 
@@ -97,35 +98,37 @@ def build(document: Document) -> Scenario:
     """The scenario a document says; InputError with the problems of all parts."""
     root, problems = document.node, _unknown(document.node)
 
-    def part(make: Callable[..., T], key: str, default: T | None = None) -> T | None:
-        node = root.at(key)
+    def part(make: Callable[[Node, str], T], *steps: str) -> T | None:
+        node = root.at(*steps)
         if node is None or node.value is None:
-            return default
-        return _collect(make, node, key, problems)
+            return None
+        try:
+            return make(node, ".".join(steps))
+        except InputError as error:
+            problems.extend(error.problems)
+            return None
 
-    texts = {key: _collect(_text, node, key, problems) or "" for key in TEXTS if (node := root.at(key))}
-    cluster_node = root.at("cluster")
-    chip_node = root.at("cluster", "accelerator")
-    parts = {key: part(lambda node, path, cls=cls: read(cls, node, path), key) for key, cls in READ.items()}
-    given = {key: value for key, value in parts.items() if value is not None and key != "workload"}
+    parts: dict[str, Any] = {key: part(_text, key) for key in TEXTS}
+    parts |= {key: part(partial(_record, cls), key) for key, cls in READ.items() if key != "workload"}
+    parts["sources"] = part(_texts, "sources")
     workload = part(read_workload, "workload")
-    chip = _collect(read_accelerator, chip_node, "cluster.accelerator", problems) if chip_node else None
-    cluster = _collect(read_cluster, cluster_node, "cluster", problems) if cluster_node else None
-    for key, found in (("workload", root.at("workload")), ("cluster", cluster_node)):
-        if found is None or found.value is None:
-            problems.append(root.problem("is required", key))
-    problems += _targets(root, cast("Target | None", parts["target"]), cast("Domain | None", parts["scaling"]))
-    sources = part(_texts, "sources")
+    cluster = part(read_cluster, "cluster")
+    chip = part(read_accelerator, *ACCELERATOR)
+    problems += _required(root) + _targets(root, parts["target"], parts["scaling"])
     if problems or workload is None or cluster is None or chip is None:
         raise InputError(*_sorted(problems, root))
-    return Scenario(
-        **cast(Any, texts | given),
-        workload=workload,
-        cluster=cluster,
-        accelerator=chip,
-        links=load_links(),
-        sources=sources or (),
-    )
+    given = {key: value for key, value in parts.items() if value is not None}
+    return Scenario(workload=workload, cluster=cluster, accelerator=chip, links=load_links(), **given)
+
+
+def _record(cls: type, node: Node, path: str) -> object:
+    return read(cls, node, path)
+
+
+def _required(root: Node) -> list[Problem]:
+    """Parts that are not there; the accelerator is the cluster's to ask for, unless the cluster is empty."""
+    empty = [key for key in ("workload", "cluster") if (node := root.at(key)) is None or node.value is None]
+    return [root.problem("is required", key) for key in empty]
 
 
 def read_workload(node: Node, path: str) -> Workload:
@@ -138,7 +141,26 @@ def read_workload(node: Node, path: str) -> Workload:
         named = node.at("family") or node
         raise InputError(named.problem("unknown model family", f"{path}.family", shown(workload.family), hint))
     sizes = read_partial(family, there, f"{path}.sizes") if there is not node else {}
-    return dataclasses.replace(workload, sizes={key: value for key, value in sizes.items() if value is not None})
+    sizes = {key: value for key, value in sizes.items() if value is not None}
+    _check_rules(family, sizes, there, f"{path}.sizes")
+    return dataclasses.replace(workload, sizes=sizes)
+
+
+def _check_rules(family: Any, sizes: dict[str, Any], node: Node, path: str) -> None:
+    """The family's own rules on the sizes given; those on sizes still to be solved are not due yet."""
+    try:
+        family(**sizes)
+    except TypeError:  # a required size is left to be solved
+        return
+    except InputError as error:
+        keys = {problem: problem.path.rpartition(".")[2] for problem in error.problems}
+        found = [
+            (node.at(key) or node).problem(problem.rule, f"{path}.{key}", problem.value, problem.hint)
+            for problem, key in keys.items()
+            if key in sizes
+        ]
+        if found:
+            raise InputError(*found) from None
 
 
 def _targets(root: Node, target: Target | None, domain: Domain | None) -> list[Problem]:
@@ -159,15 +181,6 @@ def _targets(root: Node, target: Target | None, domain: Domain | None) -> list[P
         return []
     there = root.at("target", "error") or node
     return [there.problem("already reached by guessing", "target.error", f"{error:g}", f"best guess {guess:g}")]
-
-
-def _collect(make: Callable[[Node, str], T], node: Node, path: str, problems: list[Problem]) -> T | None:
-    """What `make` reads, or None with its problems kept."""
-    try:
-        return make(node, path)
-    except InputError as error:
-        problems.extend(error.problems)
-        return None
 
 
 def _unknown(root: Node) -> list[Problem]:

@@ -9,14 +9,16 @@ MINUTE: Final = 60.0
 HOUR: Final = 3600.0
 DAY: Final = 86400.0
 YEAR: Final = 365.25 * DAY
+_DURATIONS: Final = ((YEAR, "years"), (DAY, "days"), (10 * HOUR, "h"), (10 * MINUTE, "min"), (1.0, "s"), (1e-3, "ms"))
+_UNITS: Final = {"h": HOUR, "min": MINUTE}
 _PREFIXES: Final = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 
 def duration(seconds: float) -> str:
     """Seconds in the unit a person would use, three digits."""
-    for size, unit in ((YEAR, "years"), (DAY, "days"), (HOUR, "h"), (MINUTE, "min"), (1.0, "s"), (1e-3, "ms")):
+    for size, unit in _DURATIONS:
         if seconds >= size:
-            return f"{three(seconds / size)} {unit}"
+            return f"{three(seconds / _UNITS.get(unit, size))} {unit}"
     return f"{three(seconds / 1e-6)} us"
 
 

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sim.device.energy import executed_flops
-from sim.device.records import Accelerator
+from sim.device.records import Accelerator, Executed
 from sim.device.timing import compute_of
 from sim.device.traffic import gemm_bytes
-from sim.ops import Collective, Gemm, Op
+from sim.ops import Collective, Gemm
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,12 @@ class CacheAware:
         return self.cache_aware_s / self.step_roofline_s
 
 
-def cache_aware(ops: Iterable[Op], accelerator: Accelerator) -> CacheAware:
+def cache_aware(executed: Iterable[Executed], accelerator: Accelerator) -> CacheAware:
     """Time of the ops with operands moved once and with products blocked for the cache."""
     bandwidth = accelerator.memory.bandwidth * accelerator.memory.achievable
     compute_s = compulsory = moved = op_s = cached_s = 0.0
-    for op in ops:
+    for item in executed:
+        op, count = item.op, item.times * item.op.count
         if isinstance(op, Collective):
             continue
         flops = executed_flops(op)
@@ -44,9 +45,9 @@ def cache_aware(ops: Iterable[Op], accelerator: Accelerator) -> CacheAware:
         compute = flops / (entry.peak_flops * entry.achievable) if entry else 0.0
         once = op.bytes_read + op.bytes_written
         blocked = gemm_bytes(op, accelerator) if isinstance(op, Gemm) else once
-        compute_s += op.count * compute
-        compulsory += op.count * once
-        moved += op.count * blocked
-        op_s += op.count * max(compute, once / bandwidth)
-        cached_s += op.count * max(compute, blocked / bandwidth)
+        compute_s += count * compute
+        compulsory += count * once
+        moved += count * blocked
+        op_s += count * max(compute, once / bandwidth)
+        cached_s += count * max(compute, blocked / bandwidth)
     return CacheAware(max(compute_s, compulsory / bandwidth), op_s, cached_s, compulsory, moved)

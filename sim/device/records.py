@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sim.ops import Format
+from sim.ops import Format, Op
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,3 +167,12 @@ class OpEnergy:
     @property
     def total_j(self) -> float:
         return self.arithmetic_j + self.movement_j + self.idle_j
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """An op of one part of the step ("block.forward"), run `times` times on top of the op's own count."""
+
+    part: str
+    op: Op
+    times: float = 1.0

@@ -6,18 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sim.device.energy import executed_flops, op_energy
-from sim.device.records import Accelerator
+from sim.device.records import Accelerator, Executed
 from sim.device.timing import op_time
-from sim.ops import Collective, Op
-
-
-@dataclass(frozen=True, slots=True)
-class Executed:
-    """An op of one part of the step ("block.forward"), run `times` times on top of the op's own count."""
-
-    part: str
-    op: Op
-    times: float = 1.0
+from sim.ops import Collective
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +70,6 @@ def _row(item: Executed, accelerator: Accelerator) -> OpRow:
         arithmetic_j=count * energy.arithmetic_j,
         movement_j=count * energy.movement_j,
     )
+
+
+__all__ = ["Executed", "OpRow", "op_table"]

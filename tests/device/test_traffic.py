@@ -10,6 +10,7 @@ import pytest
 
 from sim.device import Accelerator, Cache
 from sim.device.cached import cache_aware
+from sim.device.table import Executed
 from sim.device.tiles import Product
 from sim.device.traffic import convolution_product, gemm_bytes, reread_bytes
 from sim.ops import Convolution, Gemm
@@ -48,7 +49,8 @@ def test_convolution_as_a_product_keeps_its_flops(
 
 def test_cache_costs_a_recurrent_model_more_than_nothing(table4: Accelerator) -> None:
     """Blocking can only add traffic, and a larger cache takes it away again."""
-    step = [Gemm("gates", 4096, 80_000, 40_000, format="fp32"), Gemm("wgrad", 80_000, 40_000, 128, format="fp32")]
+    ops = [Gemm("gates", 4096, 80_000, 40_000, format="fp32"), Gemm("wgrad", 80_000, 40_000, 128, format="fp32")]
+    step = [Executed("lstm", op) for op in ops]
     small = cache_aware(step, replace(table4, cache=Cache(0.05e6)))
     large = cache_aware(step, replace(table4, cache=Cache(60e9)))
     assert small.cache_aware_bytes > large.cache_aware_bytes == pytest.approx(large.compulsory_bytes)

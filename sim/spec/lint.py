@@ -176,7 +176,7 @@ def _sparse_peers(node: Node, file: AcceleratorFile, chip: Accelerator) -> Itera
     """Chips of one generation have the same rate per matrix engine, give or take the clock; twice that is sparse."""
     peers = [rate for name, rate in _per_unit().get(file.generation, {}).items() if name != file.name]
     mine = _sixteen(file)
-    if not peers or not mine or max(peers) > 1.5 * min(peers):
+    if file.status == "hypothetical" or not peers or not mine or max(peers) > 1.5 * min(peers):
         return
     ratio = mine / median(peers)
     if 1.7 < ratio < 2.3:

@@ -103,7 +103,13 @@ def _tail(program: Program, times: Times, stage: int, free: float, total: float)
 
 
 def _slices(program: Program, times: Times) -> tuple[Slice, ...]:
-    return tuple(
-        Slice(program.tracks[track].name, str(name), start, end)
-        for track, name, start, end in zip(program.track, program.name, times.start, times.end, strict=True)
-    )
+    """Every task on its track, and the collectives inside kernels on a track of their axis (at their pass's end)."""
+    slices = []
+    for task, (track, name, start, end) in enumerate(
+        zip(program.track, program.name, times.start, times.end, strict=True)
+    ):
+        slices.append(Slice(program.tracks[track].name, str(name), start, end))
+        for axis, seconds in program.inside.get(task, ()):
+            inner = f"stage {program.tracks[track].domain} / {axis} (inside)"
+            slices.append(Slice(inner, str(name), max(start, end - seconds), end))
+    return tuple(slices)

@@ -40,7 +40,7 @@ class Times(NamedTuple):
 class Program:
     """Tasks in an order in which each comes after all it waits for."""
 
-    __slots__ = ("after", "name", "queues", "seconds", "stretch", "track", "tracks")
+    __slots__ = ("after", "inside", "name", "queues", "seconds", "stretch", "track", "tracks")
 
     def __init__(self) -> None:
         self.tracks: list[Track] = []
@@ -50,6 +50,7 @@ class Program:
         self.after: list[tuple[int, ...]] = []
         self.name: list[object] = []  # what str() shows on the timeline
         self.stretch: list[float] = []
+        self.inside: dict[int, tuple[tuple[str, float], ...]] = {}  # task → collectives within it, for the timeline
 
     def __len__(self) -> int:
         return len(self.seconds)

@@ -9,7 +9,7 @@ pipelined  every stage works time step by time step
 from __future__ import annotations
 
 from sim.engine.program import Program
-from sim.engine.stages import Builder, finish_step
+from sim.engine.stages import Builder, Segment, finish_step
 from sim.plan.costs import Prepared
 
 
@@ -38,7 +38,7 @@ def _pass(builder: Builder, stage: int, forward: bool, micro_batch: int, arrival
     sent: list[int] = []
     for t in range(slices):
         after = (arrivals[t],) if len(arrivals) == slices else tuple(arrivals[-1:])
-        done = builder._compute(stage, f"{name} step {t}" if slices > 1 else name, seconds, after, 1.0)
+        done = builder._compute(stage, f"{name} step {t}" if slices > 1 else name, Segment(seconds), after)
         if p.send_s > 0.0:
             done = builder.program.add(track, name, p.send_s / slices, (done,))
         sent.append(done)

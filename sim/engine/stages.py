@@ -15,7 +15,13 @@ from sim.engine.pipeline import Pass, merged_order, sources
 from sim.engine.program import Program, Track
 from sim.plan.costs import Block, Chunk, Message, Prepared, Work
 
-Segment = tuple[float, float]  # seconds, stretch
+
+class Segment(NamedTuple):
+    """A stretch of kernels: seconds, how much longer beside a collective, and the collectives inside by axis."""
+
+    seconds: float
+    stretch: float = 1.0
+    inside: tuple[tuple[str, float], ...] = ()
 
 
 class _Kind(NamedTuple):
@@ -84,7 +90,7 @@ class Builder:
         elif not forward and (self.detail or (kind.reductions and last)):
             self._backward(item, kind.chunk, after)
         else:
-            seconds, stretch = kind.forward if forward else kind.backward
+            seconds, stretch, _ = kind.forward if forward else kind.backward
             self.recent[stage] = self.program.add(self.compute[stage], item, seconds, after, stretch)
         if kind.offload_s > 0.0:
             track = self._track(stage, "host", "stream")
@@ -102,9 +108,9 @@ class Builder:
         gathers = chunk.gathers if item.micro_batch == 0 and self.prepared.overlap_gathers else ()
         cuts = [g.place for g in gathers if g.place > 0]
         waits = [self._stream(item.stage, g, ()) for g in gathers]
-        for k, (seconds, stretch) in enumerate(self._segments(chunk, True, cuts)):
+        for k, segment in enumerate(self._segments(chunk, True, cuts)):
             due = [w for w, g in zip(waits, gathers, strict=True) if self._due(g, cuts, k)]
-            self._compute(item.stage, item, seconds, after + tuple(due), stretch)
+            self._compute(item.stage, item, segment, after + tuple(due))
             after = ()
 
     def _due(self, gather: Message, cuts: Sequence[int], segment: int) -> bool:
@@ -118,8 +124,8 @@ class Builder:
         overlapped = reductions if p.overlap_gradients else ()
         places = sorted({r.place for r in overlapped})
         segments = self._segments(chunk, False, places)
-        for k, (seconds, stretch) in enumerate(segments):
-            done = self._compute(item.stage, item, seconds, after, stretch)
+        for k, segment in enumerate(segments):
+            done = self._compute(item.stage, item, segment, after)
             after = ()
             for reduction in overlapped:
                 if min(reduction.place, self._depth(chunk)) == ([*places, self._depth(chunk)])[k]:
@@ -144,7 +150,7 @@ class Builder:
             if k + 1 < len(units) and p.overlap_gathers:
                 gathered = self._gather(stage, units[k + 1], item, ())
             work = unit.forward if item.forward else unit.backward
-            done = self._compute(stage, f"{item} {unit.name}", work.seconds, after + wait, work.stretch)
+            done = self._compute(stage, f"{item} {unit.name}", _whole((work,)), after + wait)
             after = ()
             if not item.forward and unit.reduce is not None:
                 task = self._stream(stage, unit.reduce, (done,))
@@ -174,9 +180,11 @@ class Builder:
     def _depth(self, chunk: Chunk) -> int:
         return sum(b.count for b in chunk.blocks)
 
-    def _compute(self, stage: int, name: object, seconds: float, after: tuple[int, ...], stretch: float) -> int:
-        task = self.program.add(self.compute[stage], name, seconds, after, stretch)
+    def _compute(self, stage: int, name: object, segment: Segment, after: tuple[int, ...]) -> int:
+        task = self.program.add(self.compute[stage], name, segment.seconds, after, segment.stretch)
         self.recent[stage] = task
+        if self.detail and segment.inside:
+            self.program.inside[task] = segment.inside
         return task
 
     def _stream(self, stage: int, message: Message, after: tuple[int, ...]) -> int:
@@ -203,10 +211,13 @@ def _works(chunk: Chunk, forward: bool) -> Iterator[Work]:
 def _whole(works: Iterable[Work]) -> Segment:
     """Works run one after the other, as one."""
     seconds = slowed = 0.0
+    inside: dict[str, float] = {}
     for work in works:
         seconds += work.seconds
         slowed += work.seconds * work.stretch
-    return seconds, slowed / seconds if seconds > 0.0 else 1.0
+        for axis, part in work.communication:
+            inside[axis] = inside.get(axis, 0.0) + part
+    return Segment(seconds, slowed / seconds if seconds > 0.0 else 1.0, tuple(inside.items()))
 
 
 def finish_step(builder: Builder) -> None:
@@ -231,7 +242,7 @@ def finish_step(builder: Builder) -> None:
         if parts.offload_s > 0.0:
             host = builder._track(stage, "host", "stream")
             after = (builder.program.add(host, "offloaded update", parts.offload_s, after),)
-        updated = builder._compute(stage, "update", parts.update.seconds, after, 1.0)
+        updated = builder._compute(stage, "update", Segment(parts.update.seconds), after)
         if not p.overlap_gathers:
             for chunk in parts.chunks:
                 for g in chunk.gathers:

@@ -1,0 +1,76 @@
+"""Ranks that do not run alike: random jitter of kernels, met at every barrier by its exact maximum.
+
+Ranks that exchange inside an op wait for the slowest of N. The largest of N independent draws has the distribution
+F(x)^N, hence is one draw: x = F⁻¹(U^{1/N}), in the upper tail Φ⁻¹ evaluated at 1 − U^{1/N} = −expm1(ln(U)/N).
+Data-parallel replicas run apart until a collective of theirs, which starts with the last of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from sim.engine.program import Program
+from sim.engine.step import build
+from sim.errors import InputError, Problem
+from sim.plan.costs import Prepared
+
+Floats = NDArray[np.float64]
+
+JOINT_AXES = frozenset({"data", "expert", "norm"})  # collectives in which all replicas take part
+
+
+@dataclass(frozen=True, slots=True)
+class StepTimes:
+    """Step times [s] of several steps drawn independently."""
+
+    seconds: tuple[float, ...]
+
+    @property
+    def mean_s(self) -> float:
+        return float(np.mean(self.seconds))
+
+    @property
+    def std_s(self) -> float:
+        """Standard deviation of one step; that of n steps together is √n times it."""
+        return float(np.std(self.seconds, ddof=1)) if len(self.seconds) > 1 else 0.0
+
+
+def largest_of(ranks: int, uniform: Floats) -> Floats:
+    """The largest of `ranks` standard normal draws, one for every uniform draw in (0, 1)."""
+    return np.asarray(-ndtri(-np.expm1(np.log(uniform) / ranks)), dtype=np.float64)
+
+
+def jittered_steps(prepared: Prepared, sigma: float, *, steps: int = 16, seed: int = 0) -> StepTimes:
+    """Step times when every kernel pass of every rank takes (1 + σ·z) times as long, z standard normal.
+
+    All `prepared.replicas` are kept apart as the vector axis; contention is left out of the draw.
+    """
+    if not 0.0 <= sigma < 1.0:
+        raise InputError(Problem("must lie in [0, 1)", "jitter", str(sigma)))
+    program = build(prepared)
+    streams = np.random.SeedSequence(seed).spawn(steps)
+    return StepTimes(tuple(_one(prepared, program, sigma, np.random.default_rng(s)) for s in streams))
+
+
+def _one(prepared: Prepared, program: Program, sigma: float, draw: np.random.Generator) -> float:
+    replicas, ranks = max(1, prepared.replicas), max(1, prepared.ranks_per_stage_and_replica)
+    free = np.zeros((len(program.tracks), replicas))
+    ends: list[Floats] = []
+    kernels = [track.kind == "compute" for track in program.tracks]
+    joint = [track.axis in JOINT_AXES for track in program.tracks]
+    uniform = 1.0 - draw.random((sum(kernels[t] for t in program.track), replicas))  # in (0, 1]
+    factors = iter(np.maximum(0.0, 1.0 + sigma * largest_of(ranks, np.minimum(uniform, 1.0 - 2.0**-53))))
+    for track, seconds, after in zip(program.track, program.seconds, program.after, strict=True):
+        start = free[track]
+        for j in after:
+            start = np.maximum(start, ends[j])
+        if joint[track]:
+            start = np.full(replicas, start.max())
+        end = start + (seconds * next(factors) if kernels[track] else seconds)
+        free[track] = end
+        ends.append(end)
+    return float(free.max())

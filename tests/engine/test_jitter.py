@@ -1,0 +1,58 @@
+"""Jitter and slow devices: exact order statistics, and barriers that wait for the slowest."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from prepared import data_parallel, pipeline
+
+from sim.engine import simulate_step
+from sim.engine.jitter import jittered_steps, largest_of
+from sim.errors import InputError
+from sim.plan import slowed
+
+
+@pytest.mark.parametrize("ranks", [1, 8, 1024])
+def test_the_largest_of_many_draws_is_drawn_exactly(ranks: int) -> None:
+    """Mean of the maximum of N standard normals against brute force (20,000 draws of each)."""
+    draw = np.random.default_rng(1)
+    brute = np.array([draw.standard_normal(ranks).max() for _ in range(20_000)])
+    exact = largest_of(ranks, 1.0 - draw.random(200_000))
+    assert exact.mean() == pytest.approx(brute.mean(), abs=4 * brute.std() / np.sqrt(len(brute)))
+    assert exact.std() == pytest.approx(brute.std(), rel=0.03)
+
+
+def test_the_mean_maximum_of_16384_normals_matches_quadrature() -> None:
+    """3.9714 by numerical integration of x·N·φ(x)·Φ(x)^(N−1)."""
+    exact = largest_of(16_384, 1.0 - np.random.default_rng(2).random(400_000))
+    assert exact.mean() == pytest.approx(3.9714, abs=0.002)
+
+
+def test_without_jitter_the_step_is_the_step() -> None:
+    """σ = 0 gives the deterministic time, every time."""
+    prepared = pipeline([(1.0, 2.0)] * 3, 6)
+    times = jittered_steps(prepared, 0.0, steps=3)
+    assert times.seconds == pytest.approx([simulate_step(prepared).time_s] * 3)
+    assert times.std_s == pytest.approx(0.0)
+
+
+def test_jitter_costs_more_the_more_ranks_meet_at_a_barrier() -> None:
+    """1,024 replicas that reduce every gradient together wait for the slowest; the same seed gives the same steps."""
+    prepared = data_parallel(20, 1e-3, 2e-3, 0.5e-3)
+    times = jittered_steps(prepared, 0.05, steps=8, seed=3)
+    assert times.mean_s > 1.05 * simulate_step(prepared).time_s
+    assert times == jittered_steps(prepared, 0.05, steps=8, seed=3)
+
+
+def test_a_slow_stage_sets_the_pace_of_the_pipeline() -> None:
+    """One stage 1.5 times slower: in steady state every micro-batch takes its 4.5 s."""
+    step = simulate_step(slowed(pipeline([(1.0, 2.0)] * 4, 64), {2: 1.5}))
+    fill, drain = 2 * 1.0, 2 * 2.0  # the two stages before it
+    first = 3.0 - 1.5  # its first backward pass waits for the last stage, less its second forward pass meanwhile
+    assert step.time_s == pytest.approx(fill + first + 64 * 4.5 + drain)
+
+
+def test_jitter_must_be_a_fraction() -> None:
+    """A negative or complete spread is refused."""
+    with pytest.raises(InputError, match="must lie in"):
+        jittered_steps(pipeline([(1.0, 2.0)], 1), -0.1)

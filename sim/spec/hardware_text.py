@@ -10,12 +10,12 @@ from sim.errors import InputError, Problem
 from sim.spec.hardware import AcceleratorFile, ComputeGroup, MemoryGroup, PowerGroup
 from sim.units import Dimension, format_quantity
 
-_BINARY: Final = 2.0**20
+_BINARY: Final = 2.0**10
 _SPECIAL: Final = re.compile(r"[:#\[\]{}&*!|>'\"%@`]|^[-?\s]|\s$")
 
 
 def dump_accelerator(file: AcceleratorFile, comments: tuple[str, ...] = ()) -> str:
-    """`file` as YAML that reads back to it, with four significant digits."""
+    """`file` as YAML that reads back to it, with six significant digits."""
     lines = [f"# {line}" for line in comments]
     lines += [f"name: {file.name}"]
     lines += [f"{key}: {_text(value)}" for key in ("vendor", "status", "date") if (value := getattr(file, key))]
@@ -42,12 +42,12 @@ def _text(value: str) -> str:
 
 
 def _quantity(value: float, dimension: Dimension) -> str:
-    return format_quantity(value, dimension)
+    return format_quantity(value, dimension, digits=6)
 
 
 def _bytes(value: float) -> str:
     """GiB where that is a round number, else GB."""
-    return format_quantity(value, "bytes", binary=value % _BINARY == 0.0)
+    return format_quantity(value, "bytes", binary=value % _BINARY == 0.0, digits=6)
 
 
 def _source(group: object) -> Iterator[str]:
@@ -71,6 +71,8 @@ def _compute(group: ComputeGroup) -> Iterator[str]:
         yield f"  matrix_unit: {{units: {group.matrix_unit.units}{tile}}}"
     if group.kernel_overhead is not None:
         yield f"  kernel_overhead: {_quantity(group.kernel_overhead, 'seconds')}"
+    if group.host is not None:
+        yield f"  host: {_quantity(group.host, 'seconds')}"
     if group.sparsity != 1.0:
         yield f"  sparsity: {group.sparsity:g}"
     if group.sustained is not None:
@@ -140,6 +142,7 @@ compute:
     fp8: {peak: 10 PFLOP/s}
   matrix_unit: {units: 192}  # engines that each hold one output tile; `tile: [m, n, k]` for other than library tiles
   # kernel_overhead: 4 us  # launch and drain of a kernel on a busy device
+  # host: 5 us  # time the host takes to issue one kernel
   # sparsity: 2  # speed-up of structured sparsity, used only where a workload asks for it
   source: assumed
   confidence: D  # A vendor or measured, B secondary, C derived, D assumed

@@ -246,7 +246,7 @@ def _file(
     file: AcceleratorFile, year: float, rows: Sequence[Projected], steps: Sequence[FormatStep]
 ) -> AcceleratorFile:
     """The projected chip as an accelerator file that passes check."""
-    by = {row.metric: row for row in rows}
+    by = {row.metric: replace(row, value=float(f"{row.value:.3g}")) for row in rows}
     source = f"{file.name} projected to {year:g} along fits to shipped chips (foretrain hardware project)"
     formats = dict(file.compute.formats)
     formats |= {step.format: replace(formats[step.like], unit="matrix") for step in steps}

@@ -55,6 +55,7 @@ PRIOR: Final[Mapping[str, tuple[float, float, float]]] = {
 }
 #: Low-latency protocol: latency and launch, payload rate, relative to the normal one.
 PRIOR_FAST: Final = (0.40, 0.45)
+_HUGE: Final = 1e9  # stands for a rate without limit
 _PRIOR_WEIGHT: Final = 0.3  # residual of one natural logarithm off the prior, against rows
 
 
@@ -67,6 +68,12 @@ class Sample:
     kind: CollectiveKind
     nbytes: float
     seconds: float
+    suspect: bool = False  # its source warns of it: compared, not fitted
+
+    @property
+    def fits(self) -> bool:
+        """Whether calibration looks at it."""
+        return self.kind == "all_reduce" and self.nbytes >= FIT_BYTES and not self.suspect
 
     @property
     def between_nodes(self) -> bool:
@@ -165,7 +172,8 @@ def sample(request: Request, template: Mapping[str, object]) -> Sample | str:
     seconds = request.measured or 0.0
     if request.measure is not None and request.measure.field != "seconds" and request.measured:
         seconds = bus_bytes(cast(CollectiveKind, kind), float(nbytes), cluster.devices) / request.measured
-    return Sample(request.group, cluster, cast(CollectiveKind, kind), float(nbytes), seconds)
+    suspect = bool(fields.get("suspect"))
+    return Sample(request.group, cluster, cast(CollectiveKind, kind), float(nbytes), seconds, suspect)
 
 
 def bus_bytes(kind: CollectiveKind, nbytes: float, ranks: int) -> float:
@@ -265,21 +273,20 @@ def _table(cluster: Cluster, names: Sequence[str]) -> tuple[list[float], list[li
 
 def _probe(cluster: Cluster, names: Sequence[str], column: int) -> Cluster:
     """The cluster without launch costs, where only one family's payload (or reduction) rate is finite."""
-    huge = 1e9
     levels = []
     for level in cluster.levels:
         name = family(level.link.name)
-        index = names.index(name) if name else -1
-        own = index == column % len(names) and column >= 0
-        reduction_counts = bool(PRIOR[name][2]) if name else False
-        payload = 1.0 if own and column < len(names) else huge
-        reduction = 1.0 if own and (column >= len(names)) == reduction_counts else huge
+        own = name is not None and column >= 0 and names.index(name) == column % len(names)
+        reduces = name is not None and bool(PRIOR[name][2])
+        payload = 1.0 if own and column < len(names) else _HUGE
+        reduction = 1.0 if own and (column >= len(names)) == reduces else _HUGE
         link = replace(
             level.link,
             base_s=0.0,
-            efficiency=payload,
+            bandwidth=level.link.bandwidth * payload,
+            efficiency=1.0,
             fast_bandwidth=0.0,
-            reduction_efficiency=reduction if level.link.in_network_reduction else 0.0,
+            reduction_efficiency=reduction / payload if level.link.in_network_reduction else 0.0,
         )
         levels.append(replace(level, link=link))
     return replace(cluster, levels=tuple(levels))
@@ -288,7 +295,7 @@ def _probe(cluster: Cluster, names: Sequence[str], column: int) -> Cluster:
 def calibrate(samples: Sequence[Sample]) -> Constants:
     """Constants of every family from all-reduce rows: robust least squares on log time, each system of equal weight,
     with the prior as weak rows (a family without rows keeps it)."""
-    return _constants(_fit(Prices([s for s in samples if s.kind == "all_reduce" and s.nbytes >= FIT_BYTES])))
+    return _constants(_fit(Prices([s for s in samples if s.fits])))
 
 
 def _start() -> Floats:
@@ -330,7 +337,7 @@ def leave_one_system_out(samples: Sequence[Sample]) -> LeaveOneOut:
     constant inside and one between nodes, the median of the other systems' rows."""
     rows = [s for s in samples if s.kind == "all_reduce"]
     prices = Prices(rows)
-    enough = np.array([s.nbytes >= FIT_BYTES for s in rows])
+    enough = np.array([s.fits for s in rows])
     results = []
     for system in dict.fromkeys(s.system for s in rows):
         mine = np.array([s.system == system for s in rows])

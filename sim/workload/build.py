@@ -15,7 +15,7 @@ WIDTHS: Final = ("hidden", "width", "parameters", "depth", "ops", "preset")  # a
 def build_model(
     family: str, sizes: Mapping[str, object], parameters: float | None = None, projected: float | None = None
 ) -> Model:
-    """The model of `family` (or the published model of that name) with `sizes`; what is left open is solved for `parameters`.
+    """The model of `family` (or published model) with `sizes`; what is left open is solved for `parameters`.
 
     Without `parameters`, and without a width among the sizes, it is solved for the `projected` count.
     """

@@ -52,3 +52,20 @@ def colour() -> bool:
 def write_json(payload: object) -> None:
     """One JSON object on stdout; NaN and infinity are refused, keys keep their order."""
     click.echo(json.dumps(payload, allow_nan=False, indent=2, ensure_ascii=False))
+
+
+class Ticker:
+    """`name: 12/365` on one line of stderr while work goes on; silent with `--quiet` or where stderr is no terminal."""
+
+    def __init__(self, name: str, quiet: bool) -> None:
+        self.name = name
+        self.shown = not quiet and sys.stderr.isatty()
+
+    def __call__(self, done: int, total: int) -> None:
+        if self.shown:
+            click.echo(f"\r{self.name}: {done}/{total}", nl=False, err=True)
+
+    def done(self) -> None:
+        """Clear the line."""
+        if self.shown:
+            click.echo("\r\x1b[K", nl=False, err=True)

@@ -48,6 +48,7 @@ def load_validation_set(path: Path, rows: Path | None = None) -> ValidationSet:
         printed={k: str(v) for k, v in _mapping(node, "printed").items()},
         excluded={k: str(v) for k, v in _mapping(node, "excluded").items()},
         source=_text(node, "source", problems, ""),
+        description=_text(node, "description", problems, ""),
     )
 
 

@@ -67,6 +67,7 @@ class ValidationSet:
     printed: Mapping[str, str] | None = None  # cells a row must show for "every field printed"
     excluded: Mapping[str, str] | None = None  # group → why it is left out of the averages
     source: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,93 @@
+"""Projections as a table: recomputed beside printed, with the known mismatches named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sim.report.text import percent, si, table, three
+from sim.study.projection import Projected
+
+
+def render(rows: Sequence[Projected]) -> str:
+    """Table 1 and the data and model columns of table 3, ours beside printed."""
+    laws = [_law(row) for row in rows]
+    sizes = [_size(row) for row in rows]
+    size_header = ["domain", "unit", "data", "printed", "diff", "samples", "parameters", "printed", "diff", "region"]
+    parts = [
+        table(["domain", "error now", "target", "alpha", "beta", "sigma", "beta_p", "data x", "printed", "diff",
+               "model x", "printed", "diff"], laws),
+        table(size_header, sizes),
+    ]  # fmt: skip
+    notes = [f"{row.domain.name}: {text}" for row in rows for text in row.domain.printed.mismatches]
+    notes += [
+        f"{row.domain.name}: units per sample {row.domain.units_per_sample:g}: {row.domain.units_per_sample_source}"
+        for row in rows
+    ]
+    if any(row.projection.extrapolated for row in rows):
+        notes.append("every target lies beyond the data the laws were fitted on: these are extrapolations")
+    return "\n\n".join(parts) + "\n\n" + "\n".join(notes)
+
+
+def _law(row: Projected) -> list[str]:
+    d, p = row.domain, row.projection
+    data = d.printed.data_scale if _own(row) else None
+    model = d.printed.model_scale if _own(row) else None
+    return [
+        d.name,
+        f"{d.current_error:g} {d.error_unit}",
+        f"{p.target_error:g}",
+        f"{d.curve.alpha:g}",
+        f"{d.curve.beta:g}",
+        f"{d.size.sigma:g}",
+        f"{d.size.beta:g}",
+        three(p.data_scale),
+        *_beside(p.data_scale, data),
+        three(p.model_scale),
+        *_beside(p.model_scale, model),
+    ]
+
+
+def _size(row: Projected) -> list[str]:
+    d, p = row.domain, row.projection
+    units = d.printed.dataset_units if _own(row) else None
+    size = d.printed.parameters if _own(row) else None
+    return [
+        d.name,
+        d.unit,
+        si(p.dataset_units),
+        *_beside(p.dataset_units, units, prefix=True),
+        si(p.samples),
+        si(p.parameters),
+        *_beside(p.parameters, size, prefix=True),
+        p.region,
+    ]
+
+
+def _own(row: Projected) -> bool:
+    """Whether the target is the domain's own, so that printed figures apply."""
+    return row.projection.target_error == row.domain.target_error
+
+
+def _beside(ours: float, printed: float | None, prefix: bool = False) -> tuple[str, str]:
+    if printed is None:
+        return "-", "-"
+    return (si(printed) if prefix else three(printed)), percent(ours / printed - 1.0, signed=True)
+
+
+def to_json(rows: Sequence[Projected]) -> dict[str, Any]:
+    """`domains`: the projection of each, and `printed` beside it."""
+    return {
+        "schema_version": 1,
+        "domains": [
+            {
+                "name": row.domain.name,
+                "unit": row.domain.unit,
+                "units_per_sample": row.domain.units_per_sample,
+                **asdict(row.projection),
+                "printed": asdict(row.domain.printed),
+            }
+            for row in rows
+        ],
+    }

@@ -1,0 +1,136 @@
+"""Run validation sets: find them, simulate every row, sum up per published set and over all."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from statistics import mean
+from typing import cast
+
+from sim.errors import InputError, Problem
+from sim.spec.library import folder
+from sim.study.published import load_validation_set, read_rows
+from sim.study.validation import (
+    Comparison,
+    Outcome,
+    Request,
+    Skipped,
+    Summary,
+    ValidationSet,
+    compare,
+    leave_one_set_out,
+    requests,
+    summarise,
+)
+
+Simulate = Callable[[Request], Outcome | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Overall:
+    """Errors of many sets together: over all rows, and the mean over sets of each set's mean."""
+
+    name: str
+    rows: Summary
+    mean_over_sets: float
+    left_out_over_sets: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One validation set, run: its published groups, and all of them together (every field printed; all rows)."""
+
+    name: str
+    quantity: str
+    description: str
+    summaries: tuple[Summary, ...]
+    overall: tuple[Overall, ...]
+    left_out: dict[str, float]
+    excluded: dict[str, str]
+
+
+def set_files() -> dict[str, Path]:
+    """The sets of the library by name."""
+    return {path.stem: path for path in sorted((folder("scenarios") / "published").glob("*.yaml"))}
+
+
+def find_set(name: str) -> Path:
+    """A set by library name or file."""
+    known = set_files()
+    path = known.get(name) or Path(name)
+    if not path.is_file():
+        raise InputError(
+            Problem("unknown validation set", value=repr(name), hint=f"one of paper, trends, {', '.join(known)}")
+        )
+    return path
+
+
+def validate(
+    path: Path, rows: Path | None = None, progress: Callable[[int, int], None] = lambda done, all_: None
+) -> Report:
+    """Simulate every row of a set (or of another CSV through its rules) and sum up."""
+    spec = load_validation_set(path)
+    asked = requests(spec, read_rows(rows) if rows else None)
+    simulate = _simulator(spec)
+    compared: dict[str, list[Comparison]] = defaultdict(list)
+    skipped: dict[str, list[Skipped]] = defaultdict(list)
+    for number, request in enumerate(asked):
+        progress(number, len(asked))
+        found = compare(request, simulate)
+        if isinstance(found, Comparison):
+            compared[request.group].append(found)
+        else:
+            skipped[request.group].append(found)
+    names = dict.fromkeys([*compared, *skipped])
+    summaries = tuple(summarise(name, compared[name], skipped[name]) for name in names)
+    excluded = {name: why for name, why in (spec.excluded or {}).items() if name in names}
+    counted = [row for name in names if name not in excluded for row in compared[name]]
+    left_out = leave_one_set_out(counted) if spec.quantity == "run" else {}
+    overall = [
+        _overall("every field printed", [row for row in counted if row.printed], left_out),
+        _overall("all rows", counted, left_out),
+    ]
+    return Report(
+        spec.name,
+        spec.quantity,
+        spec.description,
+        summaries,
+        tuple(part for part in overall if part is not None),
+        left_out,
+        excluded,
+    )
+
+
+def _simulator(spec: ValidationSet) -> Simulate:
+    """How a row of this quantity is simulated; each room is loaded only for its own quantity."""
+    if spec.quantity == "run":
+        run = import_module("sim.study.runs").simulate_request
+        return lambda request: cast(Outcome | str, run(spec, request))
+    if spec.quantity == "collective":
+        collective = import_module("sim.study.collectives").simulate_row
+        return lambda request: cast(Outcome | str, collective(request, spec.template))
+    if spec.quantity == "ops":
+        ops = import_module("sim.study.single_device").simulate_row
+        return lambda request: cast(Outcome | str, ops(spec, request))
+    raise InputError(Problem(f"no simulation of the quantity {spec.quantity!r}", "quantity"))
+
+
+def _overall(name: str, rows: Sequence[Comparison], left_out: dict[str, float]) -> Overall | None:
+    timed = [row for row in rows if math.isfinite(row.error) and row.status == "ok"]
+    if not timed:
+        return None
+    groups = _groups(timed)
+    held_out = [left_out[name] for name in groups if name in left_out]
+    means = [mean(abs(row.error) for row in members) for members in groups.values()]
+    return Overall(name, summarise(name, rows), mean(means), mean(held_out) if held_out else None)
+
+
+def _groups(rows: Iterable[Comparison]) -> dict[str, list[Comparison]]:
+    groups: dict[str, list[Comparison]] = defaultdict(list)
+    for row in rows:
+        groups[row.group].append(row)
+    return groups

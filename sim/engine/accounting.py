@@ -7,8 +7,9 @@ a collective or a message in flight is exposed communication, waiting for anothe
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
-from sim.engine.program import Program, Times, TrackKind
+from sim.engine.program import Program, Times
 from sim.engine.records import Slice, Step
 from sim.plan.costs import Prepared, Stage, Work
 
@@ -66,39 +67,52 @@ def _communication(program: Program, stage: int, works: list[tuple[Work, int]]) 
 
 
 def _bubble(program: Program, times: Times, stage: int, total: float) -> float:
-    """Gaps of the stage's compute stream spent waiting for other stages, less the messages in flight."""
+    """Gaps of the stage's compute stream spent waiting for other stages, less collectives and messages in flight."""
     bubble = 0.0
     free = 0.0
+    before = _predecessors(program)
     for task in program.queues[stage]:
         start = times.start[task]
         if start > free:
-            bubble += _waited(program, times, task, stage, free, start)
+            bubble += _waited(program, times, before, task, free)
         free = times.end[task]
     return bubble + (_tail(program, times, stage, free, total) if free < total else 0.0)
 
 
-def _waited(program: Program, times: Times, task: int, stage: int, free: float, start: float) -> float:
-    """The part of a gap in which nothing of this stage's own communication ran: follow what it waited for, back."""
+def _predecessors(program: Program) -> list[int]:
+    """The task before each on its track, −1 for the first."""
+    before = [-1] * len(program)
+    for queue in program.queues:
+        for left, right in pairwise(queue):
+            before[right] = left
+    return before
+
+
+def _waited(program: Program, times: Times, before: list[int], task: int, free: float) -> float:
+    """The part of the gap before `task` that is neither collective nor message: follow back what each waited for."""
     gap = 0.0
-    at = start
-    cause = task
+    at, cause = times.start[task], task
     while at > free:
-        before = [j for j in program.after[cause] if times.end[j] >= at - 1e-15 * at]
-        if not before:
+        candidates = [*program.after[cause], *([before[cause]] if before[cause] >= 0 else [])]
+        cause = max(candidates, key=lambda j: times.end[j], default=-1)
+        if cause < 0 or program.tracks[program.track[cause]].kind == "compute":
             return gap + (at - free)
-        cause = before[0]
-        track = program.tracks[program.track[cause]]
-        kind: TrackKind = track.kind
-        if kind == "compute":
-            return gap + (at - free)
-        at = max(free, min(at, times.start[cause]))
+        begin = max(free, times.start[cause])
+        gap += max(0.0, at - max(times.end[cause], free))  # nothing known ran: it waited
+        at = begin
     return gap
 
 
 def _tail(program: Program, times: Times, stage: int, free: float, total: float) -> float:
     """After its last kernel a stage waits for its own gathers (communication) or for other stages (bubble)."""
-    own = max((times.end[q[-1]] for t, q in zip(program.tracks, program.queues, strict=True)
-               if q and t.domain == stage and t.kind == "stream"), default=free)
+    own = max(
+        (
+            times.end[queue[-1]]
+            for track, queue in zip(program.tracks, program.queues, strict=True)
+            if queue and track.domain == stage and track.kind == "stream"
+        ),
+        default=free,
+    )
     return max(0.0, total - max(free, own))
 
 

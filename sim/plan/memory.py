@@ -17,6 +17,8 @@ from sim.plan.groups import Groups, groups_of
 from sim.plan.layout import Part, assign
 from sim.plan.pricing import shard_of
 from sim.plan.records import DeviceMemory, Plan
+from sim.workload.graph import Graph
+from sim.workload.liveness import peak
 from sim.workload.records import Layer, Model, Numerics, Parameter, Recompute
 from sim.workload.update import MOMENTS
 
@@ -26,7 +28,28 @@ FRAGMENTATION: Final = 0.03  # of activations, workspace and buffers: blocks a c
 def device_memory(model: Model, plan: Plan, numerics: Numerics, accelerator: Accelerator) -> tuple[DeviceMemory, ...]:
     """One entry per pipeline stage."""
     layers = model.layers(plan.sub_batch, numerics, shard_of(plan))
+    if plan.devices == plan.data and plan.sharding == "none" and _released(plan, numerics) and hasattr(model, "graph"):
+        return (_live(model.graph(plan.sub_batch, numerics), plan, numerics, accelerator),)
     return layer_memory(layers, plan, numerics, accelerator)
+
+
+def _released(plan: Plan, numerics: Numerics) -> bool:
+    """Whether every gradient is applied as soon as it is complete: asked for, or plain SGD on a single pass."""
+    return plan.release_gradients or (numerics.optimizer == "sgd" and plan.micro_batches <= 1)
+
+
+def _live(graph: Graph, plan: Plan, numerics: Numerics, accelerator: Accelerator) -> DeviceMemory:
+    """Of an op graph: what must be alive at its fullest moment; one layer's gradient more while it is being reduced."""
+    top = peak(graph, numerics, reuse=True, held=1 if plan.data > 1 else 0)
+    kinds = {
+        "weights": top.weights,
+        "gradients": top.gradients,
+        "optimizer": top.optimizer,
+        "activations": top.activations,
+        "workspace": top.workspace,
+        "reserve": accelerator.memory.reserve_bytes,
+    }
+    return DeviceMemory("all devices", plan.devices, kinds, accelerator.memory.capacity_bytes)
 
 
 def layer_memory(
@@ -115,15 +138,15 @@ def _state(
 def _gradients(chunks: Sequence[Sequence[Part]], elements: float, plan: Plan, numerics: Numerics) -> float:
     """All gradients, or only the fullest moment where each is applied as soon as it is complete.
 
-    Then the largest block has its sum and the contribution just computed alive, with data parallelism also the
-    gradient of the block before, still on its way.
+    Then the largest block has its sum alive (the contribution just computed is workspace), with data parallelism also
+    the gradient of the block before, still on its way.
     """
     size = BYTES_PER_ELEMENT[numerics.gradients]
-    if not plan.release_gradients:
+    if not _released(plan, numerics):
         rows = sum((p.elements - p.sparse_rows * p.row_elements) * n for p, n in _parameters(chunks) if p.sparse_rows)
         return (elements - (rows if plan.sparse_embeddings else 0.0)) * size
     dense = [sum(p.elements for p in part.layer.parameters if not p.sparse_rows) for chunk in chunks for part in chunk]
-    return max(dense, default=0.0) * size * (3 if plan.data > 1 else 2)
+    return sum(sorted(dense, reverse=True)[: 2 if plan.data > 1 else 1]) * size
 
 
 def _dynamic(stage: int, chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics) -> dict[str, float]:

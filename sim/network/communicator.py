@@ -19,7 +19,7 @@ from sim.network.layout import layout
 from sim.network.levels import Floats, Ints
 from sim.network.load import Loads
 from sim.network.pricing import Case
-from sim.network.protocols import low_latency
+from sim.network.protocols import SUFFIX, low_latency
 from sim.network.records import Cluster, CollectiveCost, Group
 from sim.network.schedule import Schedule
 from sim.network.schedules import schedule
@@ -39,6 +39,7 @@ class Communicator:
         self.topology: Topology = topology(cluster)
         self._cases: dict[tuple[str, Group], Case] = {}
         self._costs: dict[tuple[str, Group, str], CollectiveCost] = {}
+        self._lines: dict[tuple[str, Group, str], tuple[CollectiveCost, ...]] = {}
         self._candidates: dict[tuple[str, Group], tuple[CollectiveCost, ...]] = {}
         self._hops: dict[tuple[int, int], CollectiveCost] = {}
 
@@ -46,19 +47,28 @@ class Communicator:
         """Seconds of one collective; `nbytes` is the full buffer of one rank (see ops.Collective)."""
         if group_size(group) == 1:
             return 0.0
-        cost = self.cost(kind, group, algorithm) if algorithm else self.choose(kind, nbytes, group)
-        return cost.seconds(nbytes)
+        return min(cost.seconds(nbytes) for cost in self.lines(kind, group, algorithm))
 
     def times(self, kind: CollectiveKind, nbytes: ArrayLike, group: Group, algorithm: str | None = None) -> Floats:
         """Seconds for an array of sizes."""
         sizes = np.asarray(nbytes, dtype=float)
         if group_size(group) == 1:
             return np.zeros_like(sizes)
-        costs = (self.cost(kind, group, algorithm),) if algorithm else self.costs(kind, group)
+        costs = self.lines(kind, group, algorithm)
         out = costs[0].fixed_s + sizes * costs[0].per_byte_s
         for cost in costs[1:]:
             np.minimum(out, cost.fixed_s + sizes * cost.per_byte_s, out=out)
         return np.asarray(out)
+
+    def lines(self, kind: CollectiveKind, group: Group, algorithm: str | None = None) -> tuple[CollectiveCost, ...]:
+        """The affine costs to take the least of: the candidates, or one named algorithm under each protocol."""
+        if algorithm is None or kind == "send":
+            return self.costs(kind, group)
+        key = (kind, group, algorithm)
+        if key not in self._lines:
+            cost = self.cost(kind, group, algorithm)
+            self._lines[key] = (cost, *low_latency(self.case(kind, group), (cost,)))
+        return self._lines[key]
 
     def choose(self, kind: CollectiveKind, nbytes: float, group: Group) -> CollectiveCost:
         """The cheapest algorithm for this size."""
@@ -110,7 +120,7 @@ class Communicator:
     ) -> Schedule:
         """The phases of the collective on the first group of the axis (its devices, in device order)."""
         case = self.case(kind, group)
-        name = algorithm or self.choose(kind, nbytes, group).algorithm
+        name = (algorithm or self.choose(kind, nbytes, group).algorithm).removesuffix(SUFFIX)
         self.check(name, case)
         shape = tuple(d.count for d in case.layout.digits) if name in ("hierarchical", "torus") else ()
         return schedule(name, kind, case.layout.devices[0].tolist(), nbytes, shape, chunks)
@@ -118,7 +128,7 @@ class Communicator:
     def link_loads(self, kind: CollectiveKind, nbytes: float, group: Group, algorithm: str | None = None) -> Floats:
         """Bytes over every link (index as in `topology.cap`) if all groups of the axis run the collective once."""
         case = self.case(kind, group)
-        name = algorithm or self.choose(kind, nbytes, group).algorithm
+        name = (algorithm or self.choose(kind, nbytes, group).algorithm).removesuffix(SUFFIX)
         self.check(name, case)
         return nbytes * link_shares(name, case)
 

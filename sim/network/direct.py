@@ -141,7 +141,7 @@ class CubeMesh(Router):
 
     def arrays(self) -> tuple[Floats, Floats]:
         cap, lat = super().arrays()
-        return (cap.reshape(-1, 64) * self.links.ravel()).ravel(), lat
+        return (cap.reshape(-1, 64) * np.maximum(self.links, 1).ravel()).ravel(), lat
 
     def route(self, src: Ints, dst: Ints, key: Ints | None) -> Ints:
         s = self.shape

@@ -144,14 +144,20 @@ def hierarchical(w: Writer, kind: CollectiveKind, shape: Shape) -> None:
 
 
 def _ring_stage(
-    w: Writer, shape: Shape, order: tuple[int, ...], stage: int, offset: int, way: int, cut: tuple[int, int] = (0, 1)
+    w: Writer,
+    shape: Shape,
+    order: tuple[int, ...],
+    stage: int,
+    offset: int,
+    way: int,
+    fine: int = 1,
+    cut: tuple[int, int] = (0, 1),
 ) -> tuple[Phase, Phase, int]:
     """(reduce-scatter messages, all-gather messages, steps) of one stage of a multi-dimensional ring.
 
     `order` lists dimensions from the first stage on; digits before `stage` fix the range, this stage walks `way` round
-    with part u of v (`cut`) of every block.
+    with part u of v (`cut`) of every block; a block of the last stage has `fine` pieces.
     """
-    fine = fineness(shape) if len(order) * 2 * w.n * fineness(shape) == w.pieces else 1
     n, i = w.n, np.arange(w.n)
     place = [int(np.prod(shape[:k], dtype=np.int64)) for k in range(len(shape))]
     digit = [i // place[k] % shape[k] for k in range(len(shape))]
@@ -215,7 +221,8 @@ def _sub_stages(
 ) -> list[tuple[Phase, Phase, int]]:
     """The rings of one stage of one part, to be run one after the other."""
     rings = sub_rings(shape[order[stage]], max(shape))
-    return [_ring_stage(w, shape, order, stage, offset, way, cut=(u, rings)) for u in range(rings)]
+    fine = fineness(shape)
+    return [_ring_stage(w, shape, order, stage, offset, way, fine, cut=(u, rings)) for u in range(rings)]
 
 
 def _lock_step(w: Writer, parts: list[list[tuple[Phase, int]]]) -> None:

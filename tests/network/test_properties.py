@@ -1,0 +1,169 @@
+"""What must hold on any cluster."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from clusters import flat, two_level
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sim.network import Cluster, Communicator, Group, LinkType, pricing, schedule, solve, topology
+from sim.ops import CollectiveKind
+
+KINDS: tuple[CollectiveKind, ...] = ("all_reduce", "reduce_scatter", "all_gather", "all_to_all", "broadcast", "reduce")
+CLUSTERS = [
+    flat("switch", 8),
+    flat("ring", 6),
+    flat("torus", 4, 4),
+    flat("torus", 2, 3),
+    flat("mesh", 3, 4),
+    flat("fully_connected", 6),
+    flat("hybrid_cube_mesh", 8),
+    flat("fat_tree", 16, options={"leaf": 4}, oversubscription=2.0),
+    flat("dragonfly", 2, 2, 4),
+    two_level(4, "rail"),
+    two_level(3, "fat_tree", nics=4),
+    two_level(4, "ring", g=4),
+]
+CLUSTER = st.sampled_from(CLUSTERS)
+KIND = st.sampled_from(KINDS)
+BYTES = st.floats(1.0, 1e12)
+FACTOR = st.floats(1.0, 100.0)
+
+
+def with_links(cluster: Cluster, change: Callable[[LinkType], LinkType]) -> Cluster:
+    return replace(cluster, levels=tuple(replace(level, link=change(level.link)) for level in cluster.levels))
+
+
+def seconds(cluster: Cluster, kind: CollectiveKind, nbytes: float) -> dict[str, float]:
+    costs = Communicator(cluster).costs(kind, Group(cluster.devices), every=True)
+    return {c.algorithm: c.seconds(nbytes) for c in costs}
+
+
+@settings(max_examples=40, deadline=None)
+@given(CLUSTER, KIND, BYTES, FACTOR)
+def test_time_never_falls_with_bytes_latency_or_slower_links(
+    cluster: Cluster, kind: CollectiveKind, nbytes: float, factor: float
+) -> None:
+    """More bytes, all latencies longer, all bandwidths lower: no algorithm gets faster."""
+    before = seconds(cluster, kind, nbytes)
+    later = with_links(cluster, lambda x: replace(x, latency_s=x.latency_s * factor))
+    slower = with_links(cluster, lambda x: replace(x, bandwidth=x.bandwidth / factor))
+    for after in (seconds(cluster, kind, nbytes * factor), seconds(later, kind, nbytes), seconds(slower, kind, nbytes)):
+        assert after.keys() == before.keys()
+        assert all(after[a] >= before[a] * (1 - 1e-12) for a in before)
+
+
+@settings(max_examples=40, deadline=None)
+@given(CLUSTER, BYTES)
+def test_the_chosen_algorithm_is_the_cheapest_of_the_candidates(cluster: Cluster, nbytes: float) -> None:
+    """Lower envelope, for one size and for an array of sizes."""
+    communicator, group = Communicator(cluster), Group(cluster.devices)
+    best = min(c.seconds(nbytes) for c in communicator.costs("all_reduce", group))
+    assert communicator.time("all_reduce", nbytes, group) == best
+    assert communicator.choose("all_reduce", nbytes, group).seconds(nbytes) == best
+    assert communicator.times("all_reduce", [nbytes, nbytes], group) == pytest.approx([best, best])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 7), st.integers(0, 7), st.booleans(), st.sampled_from(["ring", "direct", "halving_doubling"]))
+def test_an_automorphism_changes_nothing(dx: int, dy: int, mirror: bool, algorithm: str) -> None:
+    """Turning and mirroring a torus: the schedule on the images of the ranks takes the same time."""
+    cluster = flat("torus", 8, 8) if algorithm != "direct" else flat("torus", 5, 5)
+    net, size = topology(cluster), cluster.levels[0].sizes[0]
+    rank = np.arange(net.N)
+    x, y = rank % size, rank // size
+    image = ((-x if mirror and algorithm == "ring" else x) + dx) % size + ((y + dy) % size) * size
+    if algorithm == "halving_doubling":  # ties of even sizes go by parity: keep it
+        image = (x + 2 * dx) % size + ((y + 2 * dy) % size) * size
+    one = solve(schedule(algorithm, "all_reduce", range(net.N), 1e9), net)
+    two = solve(schedule(algorithm, "all_reduce", image.tolist(), 1e9), net)
+    assert two == pytest.approx(one, rel=1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(CLUSTER, st.sampled_from(["ring", "bidirectional_ring", "direct", "hierarchical", "torus"]))
+def test_bytes_on_links_are_what_the_algorithm_moves(cluster: Cluster, algorithm: str) -> None:
+    """Bytes leaving devices' own ports add up to at least 2(N-1)·S, and exactly on a switch."""
+    communicator, group = Communicator(cluster), Group(cluster.devices)
+    able = {c.algorithm for c in communicator.costs("all_reduce", group, every=True)}
+    if algorithm not in able:
+        return
+    total = communicator.link_loads("all_reduce", 1e9, group, algorithm).sum()
+    least = 2 * (cluster.devices - 1) * 1e9
+    assert total >= least * (1 - 1e-9)
+    if cluster.levels[0].topology == "switch" and len(cluster.levels) == 1:
+        assert total == pytest.approx(2 * least)  # one link up, one link down
+
+
+@settings(max_examples=40, deadline=None)
+@given(CLUSTER, st.sampled_from(["ring", "bidirectional_ring", "double_binary_tree", "direct"]))
+def test_price_is_never_below_the_fullest_link(cluster: Cluster, algorithm: str) -> None:
+    """Transfer time ≥ bytes on any link over its capacity."""
+    communicator, group = Communicator(cluster), Group(cluster.devices)
+    load = communicator.link_loads("all_reduce", 1e9, group, algorithm)
+    cost = communicator.cost("all_reduce", group, algorithm)
+    assert cost.per_byte_s * 1e9 >= (load / communicator.topology.cap).max() * (1 - 1e-9)
+
+
+@pytest.mark.parametrize(("size", "stride"), [(8, 1), (4, 1), (4, 8), (2, 4), (8, 4), (16, 2), (32, 1)])
+def test_groups_together_never_beat_one_alone(size: int, stride: int) -> None:
+    """All groups of an axis share links; the first group alone is at least as fast."""
+    communicator = Communicator(two_level(4, "fat_tree", nics=4))
+    place, rest = stride, 32 // (size * stride)
+    first = tuple(range(0, size * stride, stride))
+    together = communicator.cost("all_reduce", Group(size, stride), "ring")
+    alone = communicator.cost("all_reduce", Group(size, ranks=first), "ring")
+    assert together.per_byte_s >= alone.per_byte_s * (1 - 1e-12)
+    assert place * rest >= 1
+    assert together.fixed_s == pytest.approx(alone.fixed_s)
+
+
+def test_a_collective_of_one_costs_nothing() -> None:
+    """No ranks to talk to."""
+    communicator = Communicator(flat("switch", 8))
+    assert communicator.time("all_reduce", 1e9, Group(1)) == 0.0
+    assert communicator.times("all_reduce", [1.0, 2.0], Group(1)).tolist() == [0.0, 0.0]
+
+
+def test_irregular_groups_still_run() -> None:
+    """Any list of ranks: uneven over the nodes."""
+    communicator = Communicator(two_level(4, "rail"))
+    group = Group(5, ranks=(0, 1, 2, 9, 31))
+    costs = {c.algorithm: c for c in communicator.costs("all_reduce", group, every=True)}
+    assert {"ring", "double_binary_tree", "direct", "halving_doubling"} <= costs.keys()
+    assert all(math.isfinite(c.seconds(1e9)) for c in costs.values())
+
+
+def test_a_barrier_costs_latency_only() -> None:
+    """log₂N exchanges of nothing."""
+    communicator = Communicator(flat("switch", 16))
+    assert communicator.time("barrier", 1e9, Group(16)) == pytest.approx(4 * 2e-6)
+
+
+def test_a_named_algorithm_takes_its_better_protocol() -> None:
+    """Small messages use the low-latency protocol (2/5 of the latency, 1/4 of the rate), large ones do not."""
+    cluster = with_links(flat("switch", 8), lambda x: replace(x, fast_latency=0.4, fast_bandwidth=0.25))
+    communicator, group = Communicator(cluster), Group(8)
+    plain = communicator.cost("all_reduce", group, "ring")
+    assert communicator.time("all_reduce", 1.0, group, "ring") == pytest.approx(0.4 * plain.fixed_s, rel=1e-3)
+    assert communicator.time("all_reduce", 1e9, group, "ring") == plain.seconds(1e9)
+    assert communicator.choose("all_reduce", 1.0, group).algorithm.endswith("/low-latency")
+    assert communicator.link_loads("all_reduce", 1.0, group).sum() > 0
+    assert communicator.schedule("all_reduce", 1.0, group).phases
+
+
+def test_sampled_exchange_is_close_to_the_whole() -> None:
+    """All-to-all on more ranks than are routed one by one: within 5 % of the exact load."""
+    cluster = flat("fat_tree", 256, options={"leaf": 16}, oversubscription=2.0)
+    exact = Communicator(cluster).cost("all_to_all", Group(256), "direct")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pricing, "FLOWS", 256 * 48)
+        sampled = Communicator(cluster).cost("all_to_all", Group(256), "direct")
+    assert sampled.per_byte_s == pytest.approx(exact.per_byte_s, rel=0.05)
+    assert sampled.fixed_s == exact.fixed_s

@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from sim.cli import options
+from sim.spec.checking import kind_of
 from sim.spec.library import find, names, shown
-from sim.spec.loader import Node, load
+from sim.spec.loader import load
 
 
 @click.command()
@@ -14,7 +15,7 @@ from sim.spec.loader import Node, load
 @options.debug_option
 def command(as_json: bool) -> None:
     """List the scenarios that come with foretrain."""
-    rows = [(name, _description(name), shown(find("scenarios", name))) for name in names("scenarios")]
+    rows = [row for name in names("scenarios") if (row := _row(name)) is not None]
     if as_json:
         options.write_json(
             {"scenarios": [dict(zip(("name", "description", "file"), row, strict=True)) for row in rows]}
@@ -25,7 +26,11 @@ def command(as_json: bool) -> None:
         click.echo(f"{name:{width}}  {description}".rstrip())
 
 
-def _description(name: str) -> str:
-    """The description in the file itself."""
-    node: Node | None = load(find("scenarios", name)).at("description")
-    return str(node.value) if node is not None else ""
+def _row(name: str) -> tuple[str, str, str] | None:
+    """Name, the file's own description, file; None for a file that is no scenario (published figures)."""
+    path = find("scenarios", name)
+    node = load(path)
+    if kind_of(path, node) != "scenario":
+        return None
+    description = node.at("description")
+    return name, str(description.value) if description is not None else "", shown(path)

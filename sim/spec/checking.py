@@ -15,7 +15,7 @@ from sim.spec.clusters import load_cluster, read_links
 from sim.spec.fields import read
 from sim.spec.hardware import load_accelerator
 from sim.spec.loader import Node, load
-from sim.spec.scenario import load_scenario
+from sim.spec.scenario import KEYS, load_scenario
 from sim.workload.records import Numerics
 
 Reader: TypeAlias = Callable[[Path, Node], Any]
@@ -40,10 +40,12 @@ def files_of(path: str) -> list[Path]:
 
 def kind_of(path: Path, node: Node) -> str:
     """What a file is: by its place in the library, else by its keys."""
+    keys = set(node.value) if isinstance(node.value, dict) else set()
     for kind, part in _FOLDERS.items():
         if path.resolve().is_relative_to(library.folder(part)):
             return kind
-    keys = set(node.value) if isinstance(node.value, dict) else set()
+    if path.resolve().is_relative_to(library.folder("scenarios")) and not keys & set(KEYS):
+        return "validation set" if keys & _TELLING["validation set"] else "published figures"
     told = next((kind for kind, telling in _TELLING.items() if keys & telling), None)
     if told is None and keys and path.name == "links.yaml":
         return "links"
@@ -71,7 +73,6 @@ _FOLDERS: Final[dict[str, library.Kind]] = {
     "cluster": "clusters",
     "scaling domain": "scaling",
     "numerics": "numerics",
-    "validation set": "validation",
 }
 _TELLING: Final[dict[str, frozenset[str]]] = {
     "scaling domain": frozenset({"curve"}),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from sim.errors import InputError, Problem
 from sim.ops import BYTES_PER_ELEMENT, Collective, Gather, Gemm, Op
@@ -18,13 +18,21 @@ from sim.workload.records import Layer, Numerics, Parameter, Shard
 from sim.workload.rules import check_positive
 from sim.workload.vocabulary import by_policy
 
+CRITEO_40M: Final[tuple[int, ...]] = (
+    39884406, 39043, 17289, 7420, 20263, 3, 7120, 1543, 63, 38532951, 2953546, 403346, 10,
+    2208, 11938, 155, 4, 976, 14, 39979771, 25641295, 39664984, 585935, 12972, 108, 36,
+)  # fmt: skip
+"""Rows per table of MLPerf Training v0.7 to v2.1: Criteo 1TB with indices below 40M."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dlrm:
     """A DLRM with its sizes."""
 
     name: str = field(metadata=about("name of the model"), default="dlrm")
-    tables: tuple[int, ...] = field(metadata=about("rows of each embedding table", "rows"))
+    tables: tuple[int, ...] = field(
+        metadata=about("rows of each embedding table; by default MLPerf's", "rows"), default=CRITEO_40M
+    )
     width: int = field(metadata=about("elements of an embedding row", "elements"), default=128)
     pooling: tuple[int, ...] = field(metadata=about("rows summed per table; empty: one each", "rows"), default=())
     dense_features: int = field(metadata=about("continuous inputs", "elements"), default=13)
@@ -128,8 +136,8 @@ class Dlrm:
 
     @classmethod
     def sized(cls, parameters: float, **fixed: Any) -> Dlrm:
-        """The DLRM of about `parameters`: all tables grow or shrink together (26 equal ones when none are given)."""
-        shape = fixed.pop("tables", (1 << 20,) * 26)
+        """The DLRM of about `parameters`: all tables grow or shrink together (MLPerf's when none are given)."""
+        shape = fixed.pop("tables", CRITEO_40M)
         given = cls(**{**fixed, "tables": shape})
         factor = max(0.0, parameters - given.parameters + given.table_elements) / given.table_elements
         return cls(**{**fixed, "tables": tuple(max(1, round(rows * factor)) for rows in shape)})

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from typing import Any, Final, Literal, TypeAlias
 
 from sim.errors import InputError, Problem
-from sim.workload.dlrm import Dlrm
+from sim.workload.dlrm import CRITEO_40M, Dlrm
 from sim.workload.transformer import Transformer
 from sim.workload.vit import VisionTransformer
 
@@ -82,10 +82,6 @@ def _sizes(base: Mapping[str, Any], hidden: int, depth: int, heads: int, **more:
     return {**base, "hidden": hidden, "depth": depth, "heads": heads, **more}
 
 
-CRITEO_40M: Final = (
-    39884406, 39043, 17289, 7420, 20263, 3, 7120, 1543, 63, 38532951, 2953546, 403346, 10,
-    2208, 11938, 155, 4, 976, 14, 39979771, 25641295, 39664984, 585935, 12972, 108, 36,
-)  # fmt: skip
 CRITEO_MULTIHOT: Final = (
     40000000, 39060, 17295, 7424, 20265, 3, 7122, 1543, 63, 40000000, 3067956, 405282, 10,
     2209, 11938, 155, 4, 976, 14, 40000000, 40000000, 40000000, 590152, 12973, 108, 36,

@@ -1,0 +1,106 @@
+"""`foretrain model`: parameters, FLOPs, bytes and activations of a model by name, configuration file or family."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from sim.cli import options
+from sim.errors import InputError, Problem
+from sim.ops import BYTES_PER_ELEMENT, Format
+from sim.report.model import describe, render, render_list
+from sim.spec.fields import read_partial
+from sim.spec.huggingface import load_config
+from sim.spec.loader import parse
+from sim.spec.merge import override
+from sim.workload.build import build_model
+from sim.workload.presets import PRESETS, canonical, preset
+from sim.workload.records import Model, Numerics
+from sim.workload.registry import FAMILIES, family_of
+from sim.workload.transformer import Transformer
+
+
+@click.command()
+@click.argument("name", required=False)
+@options.sets_option
+@click.option("--parameters", type=float, default=None, help="Solve the sizes left open for this parameter count.")
+@click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Samples of a pass.")
+@click.option(
+    "--format",
+    "number",
+    type=click.Choice(list(BYTES_PER_ELEMENT)),
+    default="bf16",
+    show_default=True,
+    help="Number format of products, activations and weights.",
+)
+@click.option("--attention", type=click.Choice(["plain", "flash"]), default="flash", show_default=True)
+@click.option("--fused/--unfused", default=True, show_default=True, help="Pointwise chains in one pass.")
+@options.json_option
+@options.quiet_option
+@options.debug_option
+def command(
+    name: str | None,
+    sets: tuple[str, ...],
+    parameters: float | None,
+    batch: int,
+    number: Any,
+    attention: Any,
+    fused: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Print what a model asks for: NAME is a published model, a config.json (or its folder), or a family.
+
+    Sizes are set with --set, e.g. `foretrain model llama3-8b --set sequence=4096`,
+    `foretrain model transformer --parameters 7e9 --set depth=32`. Without NAME, lists families and models.
+    """
+    if name is None:
+        _list(as_json)
+        return
+    model, source = load_model(name, sets, parameters)
+    numerics = numerics_of(number, attention, fused)
+    found = describe(model, batch, numerics, source)
+    if as_json:
+        options.write_json(found)
+    else:
+        click.echo(render(found))
+
+
+def _list(as_json: bool) -> None:
+    rows = [(name, preset(name).parameters, found.source) for name, found in PRESETS.items()]
+    if as_json:
+        models = [{"name": name, "parameters": count, "source": source} for name, count, source in rows]
+        options.write_json({"families": sorted(FAMILIES), "models": models})
+    else:
+        click.echo(render_list(sorted(FAMILIES), rows))
+
+
+def load_model(name: str, sets: tuple[str, ...] = (), parameters: float | None = None) -> tuple[Model, str]:
+    """The model that `name` means, with sizes set, and the source of its sizes."""
+    path = Path(name)
+    if path.is_dir() or path.suffix == ".json":
+        return load_config(path, **_sizes(Transformer, sets)), str(path)
+    known = family_of(name)
+    if known is None:
+        preset(name)  # raises, with the nearest names
+        raise InputError(Problem("no such model", "model", repr(name)))
+    key = None if name in FAMILIES else canonical(name)
+    source = PRESETS[key].source if key else ""
+    return build_model(name, _sizes(known[0], sets), parameters), source
+
+
+def _sizes(family: Any, sets: tuple[str, ...]) -> dict[str, Any]:
+    node = override(parse("{}", "--set"), sets)
+    given = read_partial(family, node, "model")
+    return {key: value for key, value in given.items() if node.at(key) is not None and value is not None}
+
+
+def numerics_of(number: Format, attention: Literal["plain", "flash"], fused: bool) -> Numerics:
+    """Numerics of one format: 8-bit products keep 16-bit activations; 32-bit weights have no master copy."""
+    wide = BYTES_PER_ELEMENT[number] >= BYTES_PER_ELEMENT["fp32"]
+    stored: Format = "fp32" if number == "tf32" else number
+    if BYTES_PER_ELEMENT[number] < BYTES_PER_ELEMENT["bf16"]:
+        stored = "bf16"
+    return Numerics(number, stored, stored, stored, None if wide else "fp32", fused=fused, attention=attention)

@@ -10,7 +10,6 @@ from sim.errors import InputError, Problem
 from sim.spec.hardware import AcceleratorFile, ComputeGroup, MemoryGroup, PowerGroup
 from sim.units import Dimension, format_quantity
 
-_BINARY: Final = 2.0**10
 _SPECIAL: Final = re.compile(r"[:#\[\]{}&*!|>'\"%@`]|^[-?\s]|\s$")
 
 
@@ -46,8 +45,8 @@ def _quantity(value: float, dimension: Dimension) -> str:
 
 
 def _bytes(value: float) -> str:
-    """GiB where that is a round number, else GB."""
-    return format_quantity(value, "bytes", binary=value % _BINARY == 0.0, digits=6)
+    """GiB or GB, whichever says it in fewer digits."""
+    return min((format_quantity(value, "bytes", binary, 6) for binary in (False, True)), key=len)
 
 
 def _source(group: object) -> Iterator[str]:

@@ -298,3 +298,8 @@ def draw(projection: ChipProjection, count: int, seed: int = 0) -> dict[str, NDA
     ratio = 10.0 ** (math.sqrt(max(0.0, own)) * to_sd * rng.standard_normal(count))
     found["memory capacity"] = found["memory bandwidth"] * (capacity.value / bandwidth.value) * ratio
     return found
+
+
+def renamed(file: AcceleratorFile, name: str) -> AcceleratorFile:
+    """The chip under another name, that of the file it is written to."""
+    return replace(file, name=name)

@@ -1,0 +1,152 @@
+"""`foretrain hardware`: the catalogue, one chip or cluster, a chip some years ahead, and a new file."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import click
+
+from sim.cli import options
+from sim.errors import InputError, Problem
+from sim.ops import Format
+from sim.spec.clusters import list_clusters, load_cluster, resize
+from sim.spec.hardware import accelerator_files, list_accelerators, load_accelerator_file
+from sim.spec.hardware_text import dump_accelerator, new_accelerator
+from sim.spec.messages import did_you_mean
+from sim.units import Dimension, parse_quantity
+
+
+@click.group()
+def command() -> None:
+    """Accelerators and clusters: list, show, project some years ahead, or start a file."""
+
+
+def _report() -> Any:
+    """The report room, imported when a command prints."""
+    return import_module("sim.report.hardware")
+
+
+@command.command("list")
+@click.option("--status", type=click.Choice(["shipped", "announced", "hypothetical"]), help="Only these accelerators.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@options.debug_option
+def list_command(status: str | None, as_json: bool) -> None:
+    """Every accelerator and cluster of the library."""
+    report = _report()
+    chips = [report.accelerator_row(file) for file in accelerator_files().values() if status in (None, file.status)]
+    clusters = [report.cluster_row(load_cluster(name)) for name in list_clusters()]
+    if as_json:
+        options.write_json({"accelerators": chips, "clusters": clusters})
+    else:
+        click.echo(report.catalogue_text(chips, clusters))
+
+
+@command.command("show")
+@click.argument("name")
+@click.option("--devices", type=click.IntRange(min=1), help="Resize a cluster: nodes stay whole.")
+@click.option(
+    "--draw", type=click.Path(path_type=Path, dir_okay=False), help="Draw a cluster's graph into FILE (HTML)."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@options.debug_option
+def show_command(name: str, devices: int | None, draw: Path | None, as_json: bool) -> None:
+    """One accelerator or cluster, by NAME or file, with the source of every figure."""
+    report = _report()
+    if _is_cluster(name):
+        cluster = load_cluster(name)
+        cluster = cluster if devices is None else resize(cluster, devices)
+        if draw is not None:
+            import_module("sim.report.topology_drawing").draw_cluster(cluster, draw)
+        if as_json:
+            options.write_json({"cluster": report.cluster_row(cluster)})
+        else:
+            click.echo(report.cluster_text(cluster))
+        return
+    if devices is not None or draw is not None:
+        raise click.UsageError("--devices and --draw are for clusters")
+    file = load_accelerator_file(name)
+    if as_json:
+        options.write_json({"accelerator": report.accelerator_json(file)})
+    else:
+        click.echo(report.accelerator_text(file))
+
+
+def _is_cluster(name: str) -> bool:
+    """Whether NAME is a cluster; an unknown name is an error that knows both kinds."""
+    if Path(name).suffix in (".yaml", ".yml"):
+        checking = import_module("sim.spec.checking")
+        loader = import_module("sim.spec.loader")
+        return bool(checking.kind_of(Path(name), loader.load(Path(name))) == "cluster")
+    if name in list_accelerators():
+        return False
+    if name in list_clusters():
+        return True
+    hint = did_you_mean(name, [*list_accelerators(), *list_clusters()])
+    raise InputError(Problem("no such accelerator or cluster in the library", value=name, hint=hint))
+
+
+@command.command("project")
+@click.argument("chip")
+@click.option("--year", type=float, required=True, help="When it should ship, e.g. 2031.")
+@click.option("--format", "new_format", type=click.Choice(get_args(Format)), help="Add a format the chip lacks.")
+@click.option("--power", metavar="QUANTITY", help="Board power allowed, e.g. 1000W.")
+@click.option("--price", metavar="QUANTITY", help='Price allowed, e.g. "40000 USD".')
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it as accelerator file.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@options.quiet_option
+@options.debug_option
+def project_command(
+    chip: str,
+    year: float,
+    new_format: str | None,
+    power: str | None,
+    price: str | None,
+    output: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """CHIP extrapolated to a year along trends within one number format, with bands from back-tests."""
+    power_w, price_usd = _quantity(power, "watts", "--power"), _quantity(price, "usd", "--price")
+    study = import_module("sim.study.chip_projection")
+    wanted = cast(Format | None, new_format)
+    projection = study.project_chip(load_accelerator_file(chip), year, wanted, power_w, price_usd)
+    report = _report()
+    if output is not None:
+        file = study.renamed(projection.file, output.stem)
+        output.write_text(dump_accelerator(file, (f"{projection.chip} projected to {year:g}.",)), encoding="utf-8")
+        options.progress(f"wrote {output}", quiet)
+    if as_json:
+        options.write_json(report.projection_json(projection))
+    else:
+        click.echo(report.projection_text(projection))
+
+
+def _quantity(text: str | None, dimension: Dimension, option: str) -> float | None:
+    """A quantity given as an option; errors name the option."""
+    if text is None:
+        return None
+    try:
+        value = parse_quantity(text, dimension)
+    except InputError as error:
+        raise InputError(*(Problem(p.rule, option, p.value, hint=p.hint) for p in error.problems)) from None
+    if value <= 0.0:
+        raise InputError(Problem("must be positive", option, text))
+    return value
+
+
+@command.command("new")
+@click.argument("name")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File; default NAME.yaml here.")
+@click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
+@options.quiet_option
+@options.debug_option
+def new_command(name: str, output: Path | None, force: bool, quiet: bool) -> None:
+    """Write a commented accelerator file NAME.yaml that already passes check."""
+    path = output or Path(f"{name}.yaml")
+    text = new_accelerator(name)
+    if path.exists() and not force:
+        raise InputError(Problem("exists already", file=str(path), hint="--force overwrites it"))
+    path.write_text(text, encoding="utf-8")
+    options.progress(f"wrote {path}; next: foretrain check {path}", quiet)

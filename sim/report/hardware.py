@@ -1,0 +1,254 @@
+"""Accelerators and clusters in the terminal and as JSON: the catalogue, one of them, and a projected chip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any, Final
+
+from sim.device.records import Accelerator
+from sim.network.records import Cluster, Level
+from sim.report.text import duration, percent, si, table, three
+from sim.spec.hardware import AcceleratorFile, build_accelerator
+from sim.study.chip_projection import ChipProjection, Projected
+
+_UNITS: Final[Mapping[str, str]] = {"capacity": "B", "bandwidth": "B/s", "cache": "B", "power": "W", "price": "USD"}
+SIXTEEN: Final = ("bf16", "fp16")
+
+
+def accelerator_row(file: AcceleratorFile) -> dict[str, Any]:
+    """One line of the catalogue; SI numbers with the unit in the key."""
+    formats = file.compute.formats
+    return {
+        "name": file.name,
+        "vendor": file.vendor,
+        "status": file.status,
+        "date": file.date,
+        "formats": list(formats),
+        "peak_fp32_flops": formats["fp32"].peak if "fp32" in formats else None,
+        "peak_16bit_flops": max((formats[f].peak for f in SIXTEEN if f in formats), default=None),
+        "memory_type": file.memory.type,
+        "memory_capacity_bytes": file.memory.capacity,
+        "memory_bandwidth_bytes_per_s": file.memory.bandwidth,
+        "power_w": file.power.peak if file.power else None,
+        "price_usd": file.price.purchase if file.price else None,
+        "confidence": file.compute.confidence,
+    }
+
+
+def cluster_row(cluster: Cluster) -> dict[str, Any]:
+    """One line of the list of clusters."""
+    return {
+        "name": cluster.name,
+        "accelerator": cluster.accelerator,
+        "devices": cluster.devices,
+        "levels": [_level(level) for level in cluster.levels],
+        "edges": len(cluster.edges),
+        "source": cluster.source,
+    }
+
+
+def _level(level: Level) -> dict[str, Any]:
+    return {
+        "name": level.name,
+        "topology": level.topology,
+        "sizes": list(level.sizes),
+        "link": level.link.name,
+        "bandwidth_bytes_per_s": level.link.bandwidth,
+        "nics": level.nics,
+        "oversubscription": level.oversubscription,
+    }
+
+
+def catalogue_text(accelerators: Sequence[Mapping[str, Any]], clusters: Sequence[Mapping[str, Any]]) -> str:
+    """Both lists as tables."""
+    chips = [
+        [
+            str(row["name"]),
+            str(row["status"]),
+            str(row["date"])[:7],
+            _or_dash(row["peak_fp32_flops"], "FLOP/s"),
+            _or_dash(row["peak_16bit_flops"], "FLOP/s"),
+            _gib(row["memory_capacity_bytes"]),
+            _or_dash(row["memory_bandwidth_bytes_per_s"], "B/s"),
+            _or_dash(row["power_w"], "W"),
+        ]
+        for row in accelerators
+    ]
+    head = ["accelerator", "status", "date", "fp32", "16-bit", "memory", "bandwidth", "power"]
+    sections = [table(head, chips, left=3)] if chips else []
+    systems = [[str(r["name"]), str(r["accelerator"]), _shape(r), f"{r['devices']:,}"] for r in clusters]
+    if systems:
+        sections.append(table(["cluster", "accelerator", "levels, innermost first", "devices"], systems, left=3))
+    return "\n\n".join(sections)
+
+
+def _shape(row: Mapping[str, Any]) -> str:
+    if not row["levels"]:
+        return f"graph of {row['edges']} directed links"
+    return ", ".join(f"{'x'.join(map(str, v['sizes']))} {v['topology']} {v['link']}" for v in row["levels"])
+
+
+def _or_dash(value: float | None, unit: str) -> str:
+    return "-" if value is None else si(value, unit)
+
+
+def _gib(value: float) -> str:
+    return f"{three(value / 2**30)} GiB"
+
+
+def accelerator_json(file: AcceleratorFile) -> dict[str, Any]:
+    """One chip with every figure and its sources."""
+    chip = build_accelerator(file)
+    return accelerator_row(file) | {
+        "generation": file.generation,
+        "compute": {
+            name: {"peak_flops": c.peak_flops, "achievable": c.achievable, "matrix": c.matrix}
+            for name, c in chip.compute.items()
+        },
+        "matrix_units": chip.matrix_unit.units if chip.matrix_unit else None,
+        "kernel_overhead_s": chip.kernel_overhead_s,
+        "memory_achievable": chip.memory.achievable,
+        "memory_reserve_bytes": chip.memory.reserve_bytes,
+        "cache_capacity_bytes": chip.cache.capacity_bytes,
+        "cache_bandwidth_bytes_per_s": chip.cache.bandwidth,
+        "links": list(chip.links),
+        "sparsity": chip.sparsity,
+        "mtbf_s": chip.mtbf_s,
+        "energy_j_per_flop": dict(chip.power.flop_j) if chip.power else None,
+        "energy_j_per_memory_byte": chip.power.dram_byte_j if chip.power else None,
+        "sources": {name: {"text": s.text, "confidence": s.confidence} for name, s in chip.sources.items()},
+    }
+
+
+def accelerator_text(file: AcceleratorFile) -> str:
+    """One chip: peaks with what is reached and the ridge, memory, links, power, sources."""
+    chip = build_accelerator(file)
+    memory = chip.memory
+    lines = [
+        f"{file.name}: {file.vendor or 'own design'}, {file.status} {file.date}, generation {file.generation}",
+        "",
+        _formats_table(chip),
+        "",
+        f"memory   {_gib(memory.capacity_bytes)} {file.memory.type}, {si(memory.bandwidth, 'B/s')} "
+        f"({percent(memory.achievable)} reached), {memory.capacity_bytes / memory.bandwidth * 1e3:.3g} ms to read all",
+        f"cache    {three(chip.cache.capacity_bytes / 2**20)} MiB"
+        + (f", {si(chip.cache.bandwidth, 'B/s')}" if chip.cache.bandwidth else ""),
+        f"kernel   {duration(chip.kernel_overhead_s)} to start and drain",
+    ]
+    if chip.links:
+        lines.append(f"links    {', '.join(chip.links)}")
+    if chip.power:
+        lines.append(f"power    {chip.power.peak_w:g} W, idle {chip.power.idle_w:.0f} W")
+    if chip.price_usd:
+        lines.append(f"price    {chip.price_usd:,.0f} USD")
+    if chip.mtbf_s:
+        lines.append(f"failure  every {chip.mtbf_s / 3600:,.0f} device hours")
+    lines += ["", "sources (A vendor or measured, B secondary, C derived, D recalled or assumed)"]
+    lines += [f"  {name:11} {s.confidence}  {s.text}" for name, s in chip.sources.items()]
+    return "\n".join(lines)
+
+
+def _formats_table(chip: Accelerator) -> str:
+    bandwidth = chip.memory.bandwidth * chip.memory.achievable
+    rows = []
+    for name, entry in chip.compute.items():
+        reached = entry.peak_flops * entry.achievable
+        energy = f"{chip.power.flop_j[name] * 1e12:.3g} pJ" if chip.power and name in chip.power.flop_j else "-"
+        unit = "matrix" if entry.matrix else "vector"
+        peak = si(entry.peak_flops, "FLOP/s")
+        rows.append([name, unit, peak, percent(entry.achievable), f"{reached / bandwidth:.0f} FLOP/B", energy])
+    return table(["format", "unit", "dense peak", "reached", "ridge", "per FLOP"], rows, left=2)
+
+
+def cluster_text(cluster: Cluster) -> str:
+    """One cluster, level by level."""
+    lines = [f"{cluster.name}: {cluster.devices:,} x {cluster.accelerator}", ""]
+    rows = []
+    block = 1
+    for level in cluster.levels:
+        nics = level.nics if level.nics is not None else block
+        per_device = level.link.bandwidth * nics / block
+        block *= prod(level.sizes)
+        rows.append(
+            [
+                level.name,
+                f"{'x'.join(map(str, level.sizes))} {level.topology}",
+                level.link.name,
+                f"{nics:g}",
+                si(per_device, "B/s"),
+                percent(level.link.efficiency),
+                duration(level.link.latency_s) if level.link.latency_s else "0",
+                f"{level.oversubscription:g}:1",
+            ]
+        )
+    if rows:
+        head = ["level", "members", "link", "links/member", "per device", "reached", "latency", "oversub."]
+        lines.append(table(head, rows, left=3))
+    else:
+        lines.append(f"graph of {len(cluster.edges)} directed links")
+    if cluster.source:
+        lines += ["", f"source: {cluster.source}"]
+    return "\n".join(lines)
+
+
+def projection_json(projection: ChipProjection) -> dict[str, Any]:
+    """A projected chip; `extrapolated` says whether the year lies beyond the data."""
+    return {
+        "chip": projection.chip,
+        "year": projection.year,
+        "years_from_chip": projection.years,
+        "years_beyond_data": projection.beyond_data_years,
+        "data_span_years": projection.span_years,
+        "extrapolated": projection.beyond_data_years > 0,
+        "band": 0.90,
+        "band_widening": projection.widening,
+        "metrics": {row.metric: _metric(row) for row in projection.rows},
+        "format_steps": [
+            {"format": s.format, "from": s.like, "factor": s.factor, "chips": s.chips} for s in projection.steps
+        ],
+        "constraints": list(projection.constraints),
+    }
+
+
+def _metric(row: Projected) -> dict[str, Any]:
+    return {
+        "unit": _unit(row.metric),
+        "now": row.now,
+        "value": row.value,
+        "p05": row.low,
+        "p95": row.high,
+        "growth_per_year": row.growth,
+        "points": row.points,
+        "note": row.note,
+    }
+
+
+def _unit(metric: str) -> str:
+    return "FLOP/s" if metric.endswith(" peak") else _UNITS[metric.split()[-1]]
+
+
+def projection_text(projection: ChipProjection) -> str:
+    """The projected chip, its bands, and how far out it lies."""
+    p = projection
+    rows = [
+        [r.metric, si(r.now, u), si(r.value, u), f"{si(r.low, u)} .. {si(r.high, u)}", f"x{r.growth:.3g}", r.note]
+        for r in p.rows
+        for u in [_unit(r.metric)]
+    ]
+    lines = [
+        f"{p.chip} projected to {p.year:g}: {p.years:.1f} years after the chip, "
+        f"{p.beyond_data_years:.1f} beyond the last chip of the fits, which span {p.span_years:.1f}",
+        "",
+        table(["metric", "now", f"{p.year:g}", "90 % band", "a year", ""], rows, left=1),
+        "",
+        f"bands are {p.widening:.2f} times the nominal ones: what the back-tests demand (foretrain validate trends)",
+    ]
+    for step in p.steps:
+        lines.append(
+            f"format step: {step.format} = {step.factor:g} x {step.like}, the median of {step.chips} shipped chips"
+        )
+    lines += [f"constraint: {text}" for text in p.constraints]
+    if p.beyond_data_years > p.span_years / 2:
+        lines.append("far out: beyond half of the span the fits have seen")
+    return "\n".join(lines)

@@ -23,6 +23,7 @@ from sim.study.validation import (
     ValidationSet,
     compare,
     leave_one_set_out,
+    null_levels,
     requests,
     summarise,
 )
@@ -86,13 +87,14 @@ def validate(
         else:
             skipped[request.group].append(found)
     names = dict.fromkeys([*compared, *skipped])
-    summaries = tuple(summarise(name, compared[name], skipped[name]) for name in names)
     excluded = {name: why for name, why in (spec.excluded or {}).items() if name in names}
     counted = [row for name in names if name not in excluded for row in compared[name]]
+    levels = null_levels(row for name in names for row in compared[name]) | null_levels(counted)
+    summaries = tuple(summarise(name, compared[name], skipped[name], levels) for name in names)
     left_out = leave_one_set_out(counted) if spec.quantity == "run" else {}
     overall = [
-        _overall("every field printed", [row for row in counted if row.printed], left_out),
-        _overall("all rows", counted, left_out),
+        _overall("every field printed", [row for row in counted if row.printed], left_out, levels),
+        _overall("all rows", counted, left_out, levels),
     ]
     return Report(
         spec.name,
@@ -119,14 +121,16 @@ def _simulator(spec: ValidationSet) -> Simulate:
     raise InputError(Problem(f"no simulation of the quantity {spec.quantity!r}", "quantity"))
 
 
-def _overall(name: str, rows: Sequence[Comparison], left_out: dict[str, float]) -> Overall | None:
+def _overall(
+    name: str, rows: Sequence[Comparison], left_out: dict[str, float], levels: dict[str, float]
+) -> Overall | None:
     timed = [row for row in rows if math.isfinite(row.error) and row.status == "ok"]
     if not timed:
         return None
     groups = _groups(timed)
     held_out = [left_out[name] for name in groups if name in left_out]
     means = [mean(abs(row.error) for row in members) for members in groups.values()]
-    return Overall(name, summarise(name, rows), mean(means), mean(held_out) if held_out else None)
+    return Overall(name, summarise(name, rows, (), levels), mean(means), mean(held_out) if held_out else None)
 
 
 def _groups(rows: Iterable[Comparison]) -> dict[str, list[Comparison]]:

@@ -131,7 +131,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Errors of one set, beside the null model (one utilisation per accelerator, fitted on these very rows)."""
+    """Errors of one set, beside the null model (one utilisation per accelerator, fitted on the rows measured)."""
 
     name: str
     rows: tuple[Comparison, ...]
@@ -238,24 +238,32 @@ def compare(request: Request, simulate: Callable[[Request], Outcome | str]) -> C
     )
 
 
-def null_errors(rows: Sequence[Comparison]) -> list[float]:
-    """Relative errors in time of one utilisation per accelerator (the median, fitted on these very rows)."""
+def null_levels(rows: Iterable[Comparison]) -> dict[str, float]:
+    """The null model: one utilisation per accelerator, the median over `rows` (as time over ideal time)."""
     by_chip: dict[str, list[float]] = defaultdict(list)
-    for row in rows:
-        by_chip[row.accelerator].append(row.time_over_ideal)
-    level = {chip: median(values) for chip, values in by_chip.items()}
-    return [level[row.accelerator] / row.time_over_ideal - 1.0 for row in rows]
+    for row in _timed(rows):
+        if math.isfinite(row.time_over_ideal):
+            by_chip[row.accelerator].append(row.time_over_ideal)
+    return {chip: median(values) for chip, values in by_chip.items()}
 
 
-def summarise(name: str, rows: Sequence[Comparison], skipped: Sequence[Skipped] = ()) -> Summary:
-    """Errors over the rows that have a measured time."""
-    timed = [row for row in rows if math.isfinite(row.error) and row.status == "ok"]
+def _timed(rows: Iterable[Comparison]) -> list[Comparison]:
+    """Rows that ran and have a measured time."""
+    return [row for row in rows if math.isfinite(row.error) and row.status == "ok"]
+
+
+def summarise(
+    name: str, rows: Sequence[Comparison], skipped: Sequence[Skipped] = (), levels: Mapping[str, float] | None = None
+) -> Summary:
+    """Errors over the rows that have a measured time; `levels` of the null model (fitted on `rows` when not given)."""
+    timed = _timed(rows)
+    nan = math.nan
     if not timed:
-        nan = math.nan
         return Summary(name, tuple(rows), tuple(skipped), nan, nan, nan, nan, nan, None, "")
+    known = null_levels(timed) if levels is None else levels
+    nulls = [abs(known[row.accelerator] / row.time_over_ideal - 1.0) for row in timed if row.accelerator in known]
+    null = mean(nulls) if nulls else nan
     sizes = sorted(abs(row.error) for row in timed)
-    null = mean(map(abs, null_errors(timed))) if all(math.isfinite(r.time_over_ideal) for r in timed) else math.nan
-    worst = max(timed, key=lambda row: abs(row.error))
     return Summary(
         name=name,
         rows=tuple(rows),
@@ -265,8 +273,8 @@ def summarise(name: str, rows: Sequence[Comparison], skipped: Sequence[Skipped] 
         p90_abs_error=percentile(sizes, 0.9),
         bias=mean(row.error for row in timed),
         null_mean_abs_error=null,
-        skill=1.0 - mean(sizes) / null if null and math.isfinite(null) else None,
-        worst=worst.id,
+        skill=1.0 - mean(sizes) / null if nulls and null > 0 else None,
+        worst=max(timed, key=lambda row: abs(row.error)).id,
     )
 
 
@@ -284,7 +292,7 @@ def leave_one_set_out(rows: Sequence[Comparison]) -> dict[str, float]:
     One factor per chip stretches the compute share of every step; its value is the median over the other groups' rows
     of what each row asks for.  A chip seen in one group only keeps its catalogue value.
     """
-    timed = [row for row in rows if math.isfinite(row.error) and row.status == "ok"]
+    timed = _timed(rows)
     result: dict[str, float] = {}
     for group in sorted({row.group for row in timed}):
         errors = []

@@ -159,10 +159,8 @@ class Communicator:
             src, dst = order[src], order[dst]
         loads = Loads(self.topology)
         latency = loads.add(src, dst, 1.0)
-        base = 0.0
-        if self.cluster.levels and len(src):
-            top = int(self.topology.level_of(src, dst).max())
-            base = max(level.link.base_s for level in self.cluster.levels[: top + 1])
+        used = set(self.topology.level_of(src, dst).tolist()) if self.cluster.levels else set()
+        base = max((level.link.base_s for i, level in enumerate(self.cluster.levels) if i in used), default=0.0)
         return CollectiveCost("send", latency + base, loads.per_byte)
 
 

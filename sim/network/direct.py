@@ -113,7 +113,7 @@ class Torus(Router):
             yield link, self.plane_node(plane, at), self.plane_node(plane, to)
 
 
-#: NVLinks between the GPUs of a DGX-1 (V100: 6 per GPU), NVIDIA DGX-1 with Tesla V100 white paper WP-08437, figure 4.
+#: NVLinks between the GPUs of a DGX-1 (V100: 6 per GPU), as in the topology dump of github.com/NVIDIA/nccl issue #671.
 #: P100 has the same pairs with one link each (4 per GPU).
 CUBE_MESH = {
     (0, 1): 1, (0, 2): 1, (0, 3): 2, (0, 4): 2, (1, 2): 2, (1, 3): 1, (1, 5): 2, (2, 3): 2,

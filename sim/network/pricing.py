@@ -20,8 +20,8 @@ from sim.network.direct import CUBE_MESH
 from sim.network.layout import Layout
 from sim.network.levels import Floats, Ints
 from sim.network.load import Loads
+from sim.network.multidimensional import sub_rings
 from sim.network.records import Cluster, CollectiveCost
-from sim.network.schedules import sub_rings
 from sim.network.topology import Topology
 from sim.network.trees import depth, double_tree
 from sim.ops import CollectiveKind
@@ -65,12 +65,9 @@ class Case:
 
     @property
     def base_s(self) -> float:
-        """Launch cost: the largest over the levels the group spans."""
-        used = {d.level for d in self.layout.digits}
-        if not self.cluster.levels:
-            return 0.0
-        top = max(used) if -1 not in used else len(self.cluster.levels) - 1
-        return max(level.link.base_s for level in self.cluster.levels[: top + 1])
+        """Launch cost: the largest over the levels the group uses (irregular groups: all)."""
+        levels, used = self.cluster.levels, {d.level for d in self.layout.digits}
+        return max((x.link.base_s for i, x in enumerate(levels) if i in used or -1 in used), default=0.0)
 
     @property
     def node(self) -> int:

@@ -112,3 +112,8 @@ def joined(*parts: Phase, repeat: int = 1) -> Phase:
 
     return Phase(cat("src"), cat("dst"), np.concatenate([p.bytes for p in parts]), cat("first"), cat("count"),
                  cat("step"), cat("window"), cat("reduce"), repeat)  # fmt: skip
+
+
+def halves(kind: CollectiveKind) -> tuple[bool, bool]:
+    """(reduce-scatter half, all-gather half) of a collective."""
+    return kind != "all_gather", kind != "reduce_scatter"

@@ -1,6 +1,6 @@
 """Scale of the network room: ratios to a calibration loop, memory and growth; no seconds are asserted.
 
-A job is compared with a plain Python loop over a million numbers on the same machine (about 50 ms on the 2-core machine
+A job is compared with a plain Python loop over a million numbers on the same machine (20 to 35 ms on the 2-core machine
 the goals, 50 and 80 ms, were set on).
 """
 
@@ -18,7 +18,7 @@ from sim.network import Cluster, Communicator, Group, Level, LinkType, schedule,
 
 NVLINK = LinkType("nvlink", 450e9, 1e-6)
 NDR = LinkType("ndr", 50e9, 2e-6)
-TORI = {8192: (16, 16, 32), 65536: (32, 32, 64)}
+TORI = {4096: (16, 16, 16), 65536: (32, 32, 64)}
 
 
 def fat_tree(n: int) -> Cluster:
@@ -49,7 +49,7 @@ def price(cluster: Cluster, algorithm: str) -> Callable[[], object]:
 
 
 #: CPU goals of the design as multiples of the calibration loop.
-JOBS = [(fat_tree, "ring", 1.0), (torus, "torus", 1.5), (fat_tree, "hierarchical", 1.5)]
+JOBS = [(fat_tree, "ring", 2.0), (torus, "torus", 3.0), (fat_tree, "hierarchical", 3.0)]
 
 
 @pytest.mark.parametrize(("cluster", "algorithm", "most"), JOBS)
@@ -57,8 +57,8 @@ def test_all_reduce_on_65536_devices(cluster: Callable[[int], Cluster], algorith
     """Topology and price, cold: within the goal, at most 64 MB, growing no faster than N^1.1 (and timer noise)."""
     large = cpu(price(cluster(65536), algorithm))
     assert large < most * calibration()
-    small = cpu(price(cluster(8192), algorithm))
-    assert math.log(large / small, 8) < 1.3
+    small = cpu(price(cluster(4096), algorithm))
+    assert math.log(large / small, 16) < 1.25
     tracemalloc.start()
     price(cluster(65536), algorithm)()
     peak = tracemalloc.get_traced_memory()[1]

@@ -38,6 +38,10 @@ OTHERS = [
     flat("dragonfly", 2, 3, 4),
     flat("dragonfly", 2, 2, 7),
     two_level(4, "switch", g=4, nics=2),
+    two_level(4, "rail", g=4, nics=2),
+    two_level(4, "ring", g=4, nics=2),
+    two_level(4, "fully_connected", g=4, nics=1),
+    two_level(4, "fat_tree", g=4, nics=8, options={"leaf": 2}),
 ]
 
 

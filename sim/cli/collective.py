@@ -1,0 +1,125 @@
+"""`foretrain collective`: what nccl-tests would print on a cluster, real or not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+import click
+
+from sim.cli import options
+from sim.errors import InputError, Problem
+from sim.network import Cluster, Group
+from sim.ops import CollectiveKind
+from sim.report.collective import render, to_json, write_plot
+from sim.spec.astra import from_cluster as astra_dimensions
+from sim.spec.astra import is_network, network_yaml, read_network, read_system, to_cluster
+from sim.spec.clusters import load_cluster
+from sim.study.collective_sweep import Sweep, astra_sweep, sizes_between, sweep
+from sim.units import parse_quantity
+
+KINDS: Final[dict[str, CollectiveKind]] = {
+    "all-reduce": "all_reduce",
+    "reduce-scatter": "reduce_scatter",
+    "all-gather": "all_gather",
+    "all-to-all": "all_to_all",
+    "broadcast": "broadcast",
+    "reduce": "reduce",
+    "send": "send",
+    "barrier": "barrier",
+}
+
+
+@click.command()
+@click.argument("cluster")
+@click.option("--op", type=click.Choice(tuple(KINDS)), default="all-reduce", show_default=True, help="The collective.")
+@click.option("--from", "smallest", default="1KiB", show_default=True, metavar="SIZE", help="Smallest buffer.")
+@click.option("--to", "largest", default="8GiB", show_default=True, metavar="SIZE", help="Largest buffer.")
+@click.option("--factor", type=click.FloatRange(min=1.0, min_open=True), default=2.0, show_default=True, help="Step.")
+@click.option("--bytes", "only", metavar="SIZE", help="One size instead (a bare number is bytes).")
+@click.option("--algorithm", default="auto", show_default=True, metavar="NAME", help="auto, all, ring, switch …")
+@click.option("--group", metavar="GROUP", help="SIZExSTRIDE (64x8) or ranks (0-7,16); default: all devices.")
+@click.option("--astra-system", type=click.Path(path_type=Path, dir_okay=False), help="system.json of ASTRA-sim.")
+@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw busbw against size (.svg, .html).")
+@click.option(
+    "--write-astra", type=click.Path(path_type=Path, dir_okay=False), help="Write the cluster as network.yml."
+)
+@options.json_option
+@options.quiet_option
+@options.debug_option
+def command(
+    cluster: str,
+    op: str,
+    smallest: str,
+    largest: str,
+    factor: float,
+    only: str | None,
+    algorithm: str,
+    group: str | None,
+    astra_system: Path | None,
+    plot: Path | None,
+    write_astra: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Time, algorithm bandwidth and bus bandwidth of a collective on CLUSTER: a name from `foretrain hardware list`,
+    a cluster file, or an ASTRA-sim network.yml.
+
+    SIZE is the full buffer of one rank, as nccl-tests counts it.
+    """
+    sizes = [_size(only, "bytes")] if only else sizes_between(_size(smallest, "from"), _size(largest, "to"), factor)
+    path = Path(cluster)
+    if is_network(path):
+        found = _astra(path, astra_system, KINDS[op], sizes, group, algorithm)
+    elif astra_system is not None:
+        raise InputError(Problem("goes with an ASTRA-sim network.yml", "astra-system", cluster))
+    else:
+        known = load_cluster(cluster)
+        if write_astra is not None:
+            write_astra.write_text(network_yaml(astra_dimensions(known)), encoding="utf-8")
+            options.progress(f"wrote {write_astra}", quiet)
+        found = sweep(known, KINDS[op], sizes, parse_group(group, known), algorithm)
+    if plot is not None:
+        write_plot(found, plot)
+        options.progress(f"wrote {plot}", quiet)
+    if as_json:
+        options.write_json(to_json(found))
+    else:
+        click.echo(render(found))
+
+
+def _astra(
+    path: Path, system: Path | None, kind: CollectiveKind, sizes: list[float], group: str | None, algorithm: str
+) -> Sweep:
+    dims = read_network(path)
+    if system is not None:
+        return astra_sweep(path.name, dims, read_system(system), kind, sizes)
+    cluster = to_cluster(dims, path.stem)
+    return sweep(cluster, kind, sizes, parse_group(group, cluster), algorithm)
+
+
+def _size(text: str, option: str) -> float:
+    """ "8 MiB" or a bare number of bytes."""
+    try:
+        value = float(text) if re.fullmatch(r"\d+(\.\d*)?([eE]\d+)?", text.strip()) else parse_quantity(text, "bytes")
+    except InputError as error:
+        raise InputError(*(Problem(p.rule, f"--{option}", p.value, hint=p.hint) for p in error.problems)) from None
+    if value < 1:
+        raise InputError(Problem("must be at least one byte", f"--{option}", text))
+    return value
+
+
+def parse_group(text: str | None, cluster: Cluster) -> Group:
+    """64x8 = 64 ranks 8 apart (every such group at once); 0-7,16 = those ranks; nothing = all devices."""
+    if text is None:
+        return Group(cluster.devices)
+    if match := re.fullmatch(r"(\d+)(?:x(\d+))?", text.strip()):
+        return Group(int(match[1]), int(match[2] or 1))
+    if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", text.strip()):
+        raise InputError(Problem("must be SIZExSTRIDE such as 64x8, or ranks such as 0-7,16", "--group", text))
+    ranks: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        ranks += range(int(first), int(last or first) + 1)
+    return Group(len(ranks), ranks=tuple(ranks))

@@ -1,0 +1,278 @@
+"""A cluster as a picture: devices, switches and links, links coloured by their load in a collective.
+
+Direct levels are drawn as what they are (rings and full meshes as circles, tori as grids); switches stand above what
+they join, tier by tier.  A cluster too large to see is cut down level by level, and the picture says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from typing import Final, TypeAlias
+
+from sim.errors import InputError, Problem
+from sim.network import Cluster, Communicator, Group, Topology
+from sim.ops import CollectiveKind
+from sim.report.text import si
+
+Name: TypeAlias = int | str
+Point: TypeAlias = tuple[float, float]
+
+MOST_DEVICES: Final = 96
+WIDTH, HEIGHT, MARGIN, TOP = 1100, 720, 50, 70
+_DIRECT: Final = ("ring", "torus", "mesh", "fully_connected", "hybrid_cube_mesh")
+_TIERS: Final = {"nic": 0.4, "switch": 1.0, "leaf": 1.0, "router": 1.0, "agg": 2.0, "spine": 2.0, "core": 3.0}
+_COLD, _WARM, _HOT = (214, 221, 229), (240, 173, 78), (176, 24, 32)
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnCollective:
+    """The collective whose load colours the links; the group is all drawn devices."""
+
+    kind: CollectiveKind = "all_reduce"
+    nbytes: float = 2.0**30
+    algorithm: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    a: Name
+    b: Name
+    capacity: float
+    nbytes: float
+    busy: float
+
+
+def draw_topology(cluster: Cluster, collective: DrawnCollective | None = None) -> str:
+    """An SVG of the cluster (or of a part that can be seen), ready for a browser."""
+    drawn = shrink(cluster)
+    communicator = Communicator(drawn)
+    lines = _lines(communicator, collective)
+    places = _places(drawn, communicator.topology)
+    title = f"{cluster.name}: {cluster.devices:,} devices"
+    notes = [] if drawn.devices == cluster.devices else [f"drawn: a part of {drawn.devices} devices, same structure"]
+    if collective is not None:
+        what = f"all drawn devices {collective.kind.replace('_', '-')} {si(collective.nbytes, 'B')}"
+        notes.append(f"{what}; colour: how long a link is busy, share of the busiest")
+    return _svg(title, notes, lines, places, collective is not None)
+
+
+def as_html(svg: str, title: str) -> str:
+    """The picture as a page of its own."""
+    style = "body{margin:0;display:flex;justify-content:center}svg{width:100%;max-width:1400px}"
+    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{style}</style>'
+    return f"<!doctype html><html><head>{head}</head><body>\n{svg}\n</body></html>\n"
+
+
+def shrink(cluster: Cluster) -> Cluster:
+    """A cluster of the same levels with fewer members, outermost first, until at most `MOST_DEVICES` are left."""
+    if cluster.devices <= MOST_DEVICES:
+        return cluster
+    if not cluster.levels:
+        raise InputError(Problem(f"a graph of more than {MOST_DEVICES} devices cannot be drawn", "cluster"))
+    levels = list(cluster.levels)
+    for least in (8, 4, 3, 2, 1):
+        for i in range(len(levels) - 1, -1, -1):
+            if math.prod(level.size for level in levels) <= MOST_DEVICES:
+                break
+            kept = 1 if least == 1 and i == 0 else min(least, 2) if levels[i].topology == "dragonfly" else least
+            sizes = tuple(min(n, kept) for n in levels[i].sizes)
+            options = dict(levels[i].options)
+            if "leaf" in options:
+                options["leaf"] = min(int(options["leaf"]), max(1, math.prod(sizes) // 2))
+            if "pod" in options:
+                options["pod"] = min(int(options["pod"]), max(1, math.prod(sizes)))
+            levels[i] = replace(levels[i], sizes=sizes, options=options)
+    levels = [level for level in levels if level.size > 1] or levels[:1]
+    devices = math.prod(level.size for level in levels)
+    return replace(cluster, devices=devices, levels=tuple(levels), rank_order=(), dead_links=(), degraded_links=())
+
+
+def _lines(communicator: Communicator, collective: DrawnCollective | None) -> list[_Line]:
+    """One line for both directions of a link, with the fuller of the two."""
+    topology = communicator.topology
+    loads = [0.0] * topology.L
+    if collective is not None and communicator.cluster.devices > 1:
+        group = Group(communicator.cluster.devices)
+        found = communicator.choose(collective.kind, collective.nbytes, group).algorithm.partition("/")[0]
+        name = collective.algorithm or found
+        loads = communicator.link_loads(collective.kind, collective.nbytes, group, name).tolist()
+    merged: dict[frozenset[Name], _Line] = {}
+    for a, b, data in topology.graph().edges(data=True):
+        link, capacity = int(data["link"]), float(data["capacity"])
+        nbytes = loads[link] if link >= 0 else 0.0
+        busy = nbytes / capacity if capacity else 0.0
+        key = frozenset((a, b))
+        old = merged.get(key)
+        if old is None or busy > old.busy:
+            merged[key] = _Line(a, b, capacity, nbytes, busy)
+    return list(merged.values())
+
+
+def _places(cluster: Cluster, topology: Topology) -> dict[Name, Point]:
+    """Where every node of the graph stands: devices by the innermost level, switches above what they join."""
+    graph = topology.graph()
+    nodes: list[Name] = list(graph.nodes)
+    places: dict[Name, Point] = dict(_device_places(cluster, [n for n in nodes if isinstance(n, int)]))
+    names = [level.name for level in cluster.levels]
+    tiers: dict[float, list[Name]] = {}
+    for node in nodes:
+        if isinstance(node, str):
+            tiers.setdefault(_tier(node, names), []).append(node)
+    floor = min((y for _, y in places.values()), default=HEIGHT - 110.0)
+    rows = sorted(tiers)
+    for k, tier in enumerate(rows):
+        y = floor - (floor - TOP - 40) * (k + 1) / len(rows) if rows else floor
+        known = {n: [places[m][0] for m in graph.neighbors(n) if m in places] for n in tiers[tier]}
+        wanted = {n: sum(xs) / len(xs) if xs else WIDTH / 2 for n, xs in known.items()}
+        for node, x in zip(
+            sorted(wanted, key=lambda n: (wanted[n], str(n))), _spread(sorted(wanted.values())), strict=True
+        ):
+            places[node] = (x, y)
+    return places
+
+
+def _tier(node: str, names: Sequence[str]) -> float:
+    """Height of a switch: its level, then its kind inside the level."""
+    level, _, rest = node.partition("/")
+    kind = rest.rstrip("0123456789.") or rest
+    height = _TIERS.get(kind, 1.0)
+    return (names.index(level) if level in names else 0) * 10.0 + height
+
+
+def _spread(wanted: Sequence[float]) -> list[float]:
+    """Keep an order of x positions, but no two nearer than fits the page."""
+    if len(wanted) < 2:
+        return list(wanted)
+    gap = min(70.0, (WIDTH - 2 * MARGIN) / (len(wanted) - 1))
+    if all(b - a >= gap - 1e-9 for a, b in zip(wanted, wanted[1:], strict=False)):
+        return list(wanted)
+    width = max(gap * (len(wanted) - 1), min(wanted[-1] - wanted[0], WIDTH - 2.0 * MARGIN))
+    middle = (wanted[0] + wanted[-1]) / 2
+    start = min(max(middle - width / 2, MARGIN), WIDTH - MARGIN - width)
+    return [start + width * i / (len(wanted) - 1) for i in range(len(wanted))]
+
+
+def _device_places(cluster: Cluster, devices: Sequence[int]) -> dict[int, Point]:
+    first = cluster.levels[0] if cluster.levels else None
+    flat = len(cluster.levels) <= 1
+    if first is None or (flat and first.topology in ("ring", "fully_connected", "hybrid_cube_mesh", "dragonfly")):
+        return _circle(devices, (WIDTH / 2, (HEIGHT + TOP) / 2), min(WIDTH, HEIGHT - TOP) / 2 - 60)
+    if flat and first.topology in ("torus", "mesh"):
+        return _grid(devices, first.sizes, (MARGIN + 40, TOP + 60), (WIDTH - 2 * MARGIN - 80, HEIGHT - TOP - 150))
+    block = first.size
+    groups = [devices[i : i + block] for i in range(0, len(devices), block)]
+    cell = (WIDTH - 2 * MARGIN) / len(groups)
+    places: dict[int, Point] = {}
+    for g, members in enumerate(groups):
+        middle = MARGIN + cell * (g + 0.5)
+        if first.topology in _DIRECT and block > 2:
+            size = min(cell * 0.8, 190.0)
+            if first.topology in ("torus", "mesh"):
+                corner = (middle - size / 2, HEIGHT - 60 - size)
+                places |= _grid(members, first.sizes, corner, (size, size))
+            else:
+                places |= _circle(members, (middle, HEIGHT - 60 - size / 2), size / 2)
+        else:
+            step = cell * 0.86 / max(1, len(members))
+            for i, device in enumerate(members):
+                places[device] = (middle + (i - (len(members) - 1) / 2) * step, HEIGHT - 70.0)
+    return places
+
+
+def _circle(devices: Sequence[int], centre: Point, radius: float) -> dict[int, Point]:
+    n = len(devices)
+    return {
+        d: (centre[0] + radius * math.sin(2 * math.pi * i / n), centre[1] - radius * math.cos(2 * math.pi * i / n))
+        for i, d in enumerate(devices)
+    }
+
+
+def _grid(devices: Sequence[int], sizes: Sequence[int], corner: Point, room: Point) -> dict[int, Point]:
+    """First dimension to the right, second down, third drawn obliquely behind."""
+    nx, ny = sizes[0], sizes[1] if len(sizes) > 1 else 1
+    nz = math.prod(sizes[2:])
+    depth = 0.6 if nz > 1 else 0.0
+    dx = room[0] / max(1.0, (nx - 1) + depth * (nz - 1) * 0.8 / max(1, nz - 1) * (nx > 1))
+    dy = room[1] / max(1.0, (ny - 1) + depth)
+    oblique = (dx * depth * 0.8 / max(1, nz - 1), dy * depth / max(1, nz - 1))
+    places = {}
+    for i, device in enumerate(devices):
+        x, y, z = i % nx, i // nx % ny, i // (nx * ny)
+        places[device] = (
+            corner[0] + dx * x + oblique[0] * z,
+            corner[1] + dy * (y + depth) - oblique[1] * z,
+        )
+    return places
+
+
+def colour(share: float) -> str:
+    """Grey, amber, red for 0 … 1."""
+    low, high, t = (_COLD, _WARM, share * 2) if share < 0.5 else (_WARM, _HOT, share * 2 - 1)
+    return "#" + "".join(f"{round(a + (b - a) * t):02x}" for a, b in zip(low, high, strict=True))
+
+
+def _svg(title: str, notes: Sequence[str], lines: Sequence[_Line], places: dict[Name, Point], loaded: bool) -> str:
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif">',
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
+        f'<text x="{MARGIN}" y="30" font-size="18">{escape(title)}</text>',
+    ]
+    for i, note in enumerate(notes):
+        parts.append(f'<text x="{MARGIN}" y="{49 + 16 * i}" font-size="12" fill="#555">{escape(note)}</text>')
+    busiest = max((line.busy for line in lines), default=0.0)
+    widest = max((line.capacity for line in lines), default=1.0)
+    for line in sorted(lines, key=lambda x: x.busy):
+        parts.append(_link(line, places, busiest, widest, loaded))
+    small = sum(isinstance(n, int) for n in places) > 40
+    for node, (x, y) in sorted(places.items(), key=lambda item: str(item[0])):
+        parts.append(_node(node, x, y, small))
+    if loaded and busiest > 0:
+        parts += _legend(busiest)
+    return "\n".join([*parts, "</svg>"])
+
+
+def _link(line: _Line, places: dict[Name, Point], busiest: float, widest: float, loaded: bool) -> str:
+    (x1, y1), (x2, y2) = places[line.a], places[line.b]
+    share = line.busy / busiest if busiest else 0.0
+    stroke = colour(share) if loaded else "#9fb1c4"
+    width = 1.0 + 2.2 * math.sqrt(line.capacity / widest)
+    tip = f"{line.a} — {line.b}: {si(line.capacity, 'B/s')}" + (f", {si(line.nbytes, 'B')}" if loaded else "")
+    far = math.hypot(x2 - x1, y2 - y1)
+    straight = far < 1.0 or abs(y2 - y1) > 2.0 and abs(x2 - x1) > 2.0
+    bend = 0.0 if straight else min(0.16 * far, 46.0) if far > 160 else 0.0  # links that wrap go round the others
+    mx, my = (x1 + x2) / 2 - bend * (y2 - y1) / max(far, 1.0), (y1 + y2) / 2 + bend * (x2 - x1) / max(far, 1.0)
+    path = f"M{x1:.1f} {y1:.1f}Q{mx:.1f} {my:.1f} {x2:.1f} {y2:.1f}"
+    return (
+        f'<path d="{path}" fill="none" stroke="{stroke}" stroke-width="{width:.1f}"><title>{escape(tip)}</title></path>'
+    )
+
+
+def _node(node: Name, x: float, y: float, small: bool) -> str:
+    if isinstance(node, int):
+        radius, size = (7, 7) if small else (12, 10)
+        label = f'<text x="{x:.1f}" y="{y + size * 0.35:.1f}" text-anchor="middle" font-size="{size}" fill="white">{node}</text>'
+        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="#1b4f8a"/>{label}'
+    short = node.partition("/")[2] or node
+    width = max(22, 6 * len(short) + 8) if not short.startswith("nic") else 12
+    text = (
+        ""
+        if short.startswith("nic")
+        else (
+            f'<text x="{x:.1f}" y="{y + 3.5:.1f}" text-anchor="middle" font-size="10" fill="white">{escape(short)}</text>'
+        )
+    )
+    box = f'<rect x="{x - width / 2:.1f}" y="{y - 8:.1f}" width="{width}" height="16" rx="3" fill="#2d3b4a"/>'
+    return f"<g>{box}{text}<title>{escape(node)}</title></g>"
+
+
+def _legend(busiest: float) -> list[str]:
+    x, y, step = WIDTH - 270, 22, 4
+    bars = [f'<rect x="{x + i * step}" y="{y}" width="{step}" height="10" fill="{colour(i / 49)}"/>' for i in range(50)]
+    return [
+        *bars,
+        f'<text x="{x}" y="{y + 24}" font-size="11" fill="#555">idle</text>',
+        f'<text x="{x + 200}" y="{y + 24}" font-size="11" text-anchor="end" fill="#555">busy {busiest * 1e3:.4g} ms</text>',
+    ]

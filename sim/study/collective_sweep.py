@@ -1,0 +1,139 @@
+"""One collective over sizes, as nccl-tests prints it: time, algorithm and bus bandwidth, winner, busiest links."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from sim.engine.astra import AstraDimension, AstraSystem, Kind, unaware_ns
+from sim.errors import InputError, Problem
+from sim.network import Cluster, Communicator, Group
+from sim.ops import CollectiveKind
+from sim.study.collectives import bus_bytes
+
+_NS: Final = 1e-9
+_NAMED_LINKS: Final = 200_000  # beyond, links are told by number
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRow:
+    """One size: the winner, its protocol, and the times of every algorithm that was asked for."""
+
+    nbytes: float
+    time_s: float
+    algorithm: str
+    protocol: str
+    algbw_bytes_per_s: float
+    busbw_bytes_per_s: float
+    times_s: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BusyLink:
+    """`count` links that carry the same load, one of them by its ends."""
+
+    source: str
+    target: str
+    count: int
+    nbytes: float
+    busy: float  # of the collective's time
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A collective on one group of a cluster."""
+
+    cluster: str
+    devices: int
+    kind: CollectiveKind
+    group: Group
+    ranks: int
+    rows: tuple[SweepRow, ...]
+    busiest: tuple[BusyLink, ...] = ()
+
+
+def sizes_between(smallest: float, largest: float, factor: float = 2.0) -> list[float]:
+    """smallest, smallest·factor … up to largest."""
+    if smallest <= 0 or largest < smallest or factor <= 1:
+        raise InputError(
+            Problem("sizes run from a positive size to one not below it", "from", f"{smallest:g} … {largest:g}")
+        )
+    sizes = [float(smallest)]
+    while sizes[-1] * factor <= largest * (1 + 1e-9):
+        sizes.append(sizes[-1] * factor)
+    return sizes
+
+
+def sweep(
+    cluster: Cluster, kind: CollectiveKind, sizes: Sequence[float], group: Group, algorithm: str | None = None
+) -> Sweep:
+    """Times of `kind` for every size. `algorithm`: a name, "all" (every one that can run, cheapest wins), or None
+    (what a library would choose)."""
+    communicator = Communicator(cluster)
+    ranks = len(group.ranks) or group.size
+    if algorithm in (None, "auto"):
+        costs = communicator.costs(kind, group)
+    elif algorithm == "all":
+        costs = (*communicator.costs(kind, group, every=True), *communicator.costs(kind, group))
+    else:
+        costs = (communicator.cost(kind, group, str(algorithm)),)
+    rows = []
+    for nbytes in sizes:
+        times = {cost.algorithm: cost.seconds(nbytes) for cost in costs}
+        rows.append(_row(kind, nbytes, ranks, times))
+    busiest = (
+        busiest_links(communicator, kind, rows[-1], group) if ranks > 1 and kind not in ("send", "barrier") else ()
+    )
+    return Sweep(cluster.name, cluster.devices, kind, group, ranks, tuple(rows), busiest)
+
+
+def _row(kind: CollectiveKind, nbytes: float, ranks: int, times: dict[str, float]) -> SweepRow:
+    winner = min(times, key=lambda name: times[name])
+    seconds = times[winner]
+    name, _, protocol = winner.partition("/")
+    algbw = nbytes / seconds if seconds > 0 else 0.0
+    busbw = bus_bytes(kind, nbytes, ranks) / seconds if seconds > 0 else 0.0
+    return SweepRow(nbytes, seconds, name, protocol or "normal", algbw, busbw, times)
+
+
+def busiest_links(
+    communicator: Communicator, kind: CollectiveKind, row: SweepRow, group: Group, most: int = 5
+) -> tuple[BusyLink, ...]:
+    """Links by the time they are busy, equal loads together, the busiest first."""
+    loads = communicator.link_loads(kind, row.nbytes, group, row.algorithm)
+    topology = communicator.topology
+    busy = np.where(topology.cap > 0, loads / np.where(topology.cap > 0, topology.cap, 1.0), 0.0) / row.time_s
+    names = topology.names() if topology.L <= _NAMED_LINKS else {}
+    found: list[BusyLink] = []
+    classes, first, counts = np.unique(np.round(busy, 9), return_index=True, return_counts=True)
+    for i in np.argsort(-classes)[:most]:
+        if classes[i] <= 0:
+            break
+        link = int(first[i])
+        source, target = names.get(link, (f"link {link}", ""))
+        found.append(BusyLink(str(source), str(target), int(counts[i]), float(loads[link]), float(busy[link])))
+    return tuple(found)
+
+
+def astra_sweep(
+    name: str, dims: tuple[AstraDimension, ...], system: AstraSystem, kind: CollectiveKind, sizes: Sequence[float]
+) -> Sweep:
+    """The same under ASTRA-sim's congestion-unaware semantics (whole nanoseconds, chunks, endpoint delay)."""
+    kinds: dict[CollectiveKind, Kind] = {
+        "all_reduce": "all_reduce", "reduce_scatter": "reduce_scatter", "all_gather": "all_gather"
+    }  # fmt: skip
+    if kind not in kinds:
+        raise InputError(Problem(f"ASTRA-sim semantics are known for {', '.join(kinds)}", "op", kind))
+    ranks = 1
+    for dim in dims:
+        ranks *= dim.npus
+    algorithms = system.algorithms.get(kind) or system.algorithms.get("all_reduce") or ("ring",) * len(dims)
+    label = "+".join(algorithms)
+    rows = []
+    for nbytes in sizes:
+        asked = int(nbytes) // ranks if kind == "all_gather" else int(nbytes)
+        rows.append(_row(kind, nbytes, ranks, {label: unaware_ns(dims, system, kinds[kind], asked) * _NS}))
+    return Sweep(name, ranks, kind, Group(ranks), ranks, tuple(rows))

@@ -11,9 +11,8 @@ from typing import Any, Final, TypeAlias
 from sim.errors import InputError, Problem
 from sim.scaling import Domain
 from sim.spec import library
-from sim.spec.clusters import load_cluster, read_links
 from sim.spec.fields import read
-from sim.spec.hardware import load_accelerator
+from sim.spec.lint import lint_file
 from sim.spec.loader import Node, load
 from sim.spec.scenario import KEYS, load_scenario
 from sim.workload.records import Numerics
@@ -68,6 +67,12 @@ def check_file(path: Path, sets: Sequence[str] = (), readers: Mapping[str, Reade
     return Finding(shown, kind)
 
 
+def _lint(path: Path) -> None:
+    """Hardware files answer to more than their schema."""
+    if problems := lint_file(path):
+        raise InputError(*problems)
+
+
 _FOLDERS: Final[dict[str, library.Kind]] = {
     "accelerator": "accelerators",
     "cluster": "clusters",
@@ -84,7 +89,7 @@ _TELLING: Final[dict[str, frozenset[str]]] = {
 _READERS: Final[dict[str, Reader]] = {
     "scaling domain": lambda path, node: read(Domain, node),
     "numerics": lambda path, node: read(Numerics, node),
-    "cluster": lambda path, node: load_cluster(path),
-    "accelerator": lambda path, node: load_accelerator(path),
-    "links": lambda path, node: read_links(node),
+    "cluster": lambda path, node: _lint(path),
+    "accelerator": lambda path, node: _lint(path),
+    "links": lambda path, node: _lint(path),
 }

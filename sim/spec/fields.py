@@ -32,7 +32,7 @@ from pydantic_core import PydanticCustomError
 from sim.errors import InputError, Problem
 from sim.spec.loader import Node
 from sim.spec.messages import SUFFIXES, problems_of, short_name
-from sim.units import Dimension, parse_quantity, spelling
+from sim.units import DIMENSIONS, Dimension, format_quantity, parse_quantity, spelling
 
 T = TypeVar("T")
 
@@ -86,8 +86,9 @@ def _model_of(cls: Any, partial: bool, dimension: Dimension | None) -> type[Base
             meta.setdefault("dimension", dimension)
         annotation = _annotation(hints[field.name], field.name, meta)
         fields[field.name] = (annotation, _field_info(field, meta, partial))
-    names = tuple(fields)
-    validators = {"rename": model_validator(mode="before")(cast(Any, classmethod(_renamer(names))))}
+    optional = {f.name for f in dataclasses.fields(cls) if _has_default(f) and not _takes_null(hints[f.name])}
+    rename = classmethod(_renamer(tuple(fields), optional))
+    validators = {"rename": model_validator(mode="before")(cast(Any, rename))}
     config = ConfigDict(extra="forbid", protected_namespaces=(), json_schema_extra=_add_short_names)
     summary = (cls.__doc__ or "").strip().split("\n\n")[0]
     # the keyword arguments of create_model are typed as a field's definition: dynamic by nature
@@ -99,14 +100,30 @@ def _field_info(field: dataclasses.Field[Any], meta: Mapping[str, Any], partial:
     """Description and default of a model field; a default factory is run once, its value only feeds the schema."""
     doc = str(meta.get("doc", "")) or None
     if field.default is not dataclasses.MISSING:
-        return Field(default=field.default, description=doc)
+        return Field(default=field.default, description=doc, json_schema_extra=_written(field.default, meta))
     if field.default_factory is not dataclasses.MISSING:
         return Field(default_factory=field.default_factory, description=doc)
     return Field(default=None, description=doc) if partial else Field(description=doc)
 
 
-def _renamer(names: Sequence[str]) -> Callable[[Any, Any], Any]:
-    """A before-validator that turns short keys into field names."""
+def _written(default: object, meta: Mapping[str, Any]) -> dict[str, Any] | None:
+    """JSON Schema: a default with a dimension as a file would write it."""
+    dimension = meta.get("dimension")
+    if isinstance(default, int | float) and dimension in DIMENSIONS:
+        return {"default": format_quantity(default, cast(Dimension, dimension))}
+    return None
+
+
+def _has_default(field: dataclasses.Field[Any]) -> bool:
+    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+
+
+def _takes_null(hint: Any) -> bool:
+    return hint is object or type(None) in get_args(hint)
+
+
+def _renamer(names: Sequence[str], optional: set[str]) -> Callable[[Any, Any], Any]:
+    """A before-validator that turns short keys into field names, and null into the default where null is no value."""
     shorts: dict[str, str] = {short: name for name in names if (short := short_name(name)) and short not in names}
 
     def rename(cls: Any, data: Any) -> Any:
@@ -117,6 +134,8 @@ def _renamer(names: Sequence[str]) -> Callable[[Any, Any], Any]:
             name = str(shorts.get(key, key))
             if name != key and name in data:
                 raise PydanticCustomError("twice", "{key} and {name} are one field", {"key": key, "name": name})
+            if value is None and name in optional:
+                continue
             bare = name != key and isinstance(value, int | float) and not isinstance(value, bool)
             renamed[name] = _Bare(value) if bare else value
         return renamed
@@ -163,7 +182,7 @@ def _scalar(hint: Any, name: str, meta: Mapping[str, Any]) -> Any:
     if hint is float:
         return _number(name, meta, bounds)
     if hint is int:
-        return Annotated[int, BeforeValidator(_whole), Strict(), Field(**bounds)]
+        return Annotated[int, Strict(), Field(**bounds), BeforeValidator(_whole)]
     if hint is str and "choices" in meta:
         return Literal.__getitem__(tuple(meta["choices"]))
     if hint in (str, bool):
@@ -180,9 +199,12 @@ def _dimension(name: str, meta: Mapping[str, Any]) -> Dimension | None:
 def _number(name: str, meta: Mapping[str, Any], bounds: dict[str, Any]) -> Any:
     dimension = _dimension(name, meta)
     if dimension is None:
-        return Annotated[float, BeforeValidator(_real), Strict(), Field(allow_inf_nan=False, **bounds)]
+        return Annotated[float, Strict(), Field(allow_inf_nan=False, **bounds), BeforeValidator(_real)]
     bare = "dimension" not in meta and name not in _NAMES
-    schema: dict[str, Any] = {"type": "string", "examples": [spelling(dimension)]}
+    schema: dict[str, Any] = {
+        "type": "string",
+        "examples": [text.strip('"') for text in spelling(dimension).split(" or ")],
+    }
     if bare:
         schema = {"anyOf": [schema, {"type": "number"}]}
     validator = BeforeValidator(partial(_quantity, dimension, bare))

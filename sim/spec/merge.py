@@ -14,6 +14,7 @@ from sim.errors import InputError, Problem
 from sim.spec import library
 from sim.spec.library import Kind
 from sim.spec.loader import Mark, Node, load, parse
+from sim.workload.registry import family_of
 
 Steps: TypeAlias = tuple[str, ...]
 
@@ -86,6 +87,8 @@ class Resolver:
     def _named(self, name: Node, at: Steps, stack: tuple[Path, ...]) -> Node:
         if not isinstance(name.value, str):
             raise InputError(name.problem("must be the name of a file", ".".join((*at, "extends"))))
+        if at == ("workload",) and family_of(name.value) is not None:
+            return Node({"family": name}, name.mark, name.key_mark)  # a published model is a workload of its own
         try:
             path = library.find(self.parts[at], name.value, self.folders.get(name.mark.file))
             if path.resolve() in stack:

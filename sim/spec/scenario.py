@@ -19,7 +19,8 @@ from sim.spec.hardware import read_accelerator
 from sim.spec.loader import Mark, Node, parse
 from sim.spec.merge import ACCELERATOR, Resolver, hoisted, override, through_list
 from sim.spec.messages import did_you_mean, short_name, shown
-from sim.workload.registry import FAMILIES
+from sim.workload.presets import PRESETS
+from sim.workload.registry import FAMILIES, family_of
 
 T = TypeVar("T")
 
@@ -134,15 +135,17 @@ def _required(root: Node) -> list[Problem]:
 def read_workload(node: Node, path: str) -> Workload:
     """The workload, its sizes checked against the family's own fields."""
     workload = read(Workload, node, path)
-    family = FAMILIES.get(workload.family)
+    found = family_of(workload.family)
     there = node.at("sizes") or node
-    if family is None:
-        hint = did_you_mean(workload.family, FAMILIES) or f"one of {', '.join(sorted(FAMILIES))}"
+    if found is None:
+        known = (*FAMILIES, *PRESETS)
+        hint = did_you_mean(workload.family, known) or f"a published model or one of {', '.join(sorted(FAMILIES))}"
         named = node.at("family") or node
         raise InputError(named.problem("unknown model family", f"{path}.family", shown(workload.family), hint))
+    family, given = found
     sizes = read_partial(family, there, f"{path}.sizes") if there is not node else {}
     sizes = {key: value for key, value in sizes.items() if value is not None}
-    _check_rules(family, sizes, there, f"{path}.sizes")
+    _check_rules(family, given | sizes, there, f"{path}.sizes")
     return dataclasses.replace(workload, sizes=sizes)
 
 

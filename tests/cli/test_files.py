@@ -23,13 +23,13 @@ def small(tmp_path):
 def test_check_says_what_each_file_is(run, small, tmp_path):
     """Kinds are told by their keys."""
     (tmp_path / "b.yaml").write_text((ROOT / "scenarios/scaling/word-lm.yaml").read_text())
-    (tmp_path / "c.yaml").write_text((ROOT / "hardware/accelerators/paper-2019.yaml").read_text())
+    (tmp_path / "paper-2019.yaml").write_text((ROOT / "hardware/accelerators/paper-2019.yaml").read_text())
     outcome = run("check", tmp_path)
     assert outcome.code == 0
     assert [line.rpartition("/")[2] for line in outcome.out.splitlines()] == [
         "a.yaml: scenario: ok",
         "b.yaml: scaling domain: ok",
-        "c.yaml: accelerator: ok",
+        "paper-2019.yaml: accelerator: ok",
     ]
 
 

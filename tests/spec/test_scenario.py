@@ -46,6 +46,12 @@ def test_a_null_empties_an_optional_field(small):
     assert load_scenario(small, ["plan.sub_batch=null"]).plan.sub_batch is None
 
 
+def test_a_published_model_is_a_workload_by_its_name(small):
+    """A mapping over it keeps it."""
+    workload = load_scenario(small, ["workload=gpt3-175b", "workload.numerics.compute=fp16"]).workload
+    assert (workload.family, workload.sizes, workload.numerics.compute) == ("gpt3-175b", {}, "fp16")
+
+
 def test_extends_lays_a_file_over_others(small, write):
     """The upper file wins leaf by leaf; the accelerator beside the cluster is the cluster's."""
     upper = write("extends: a.yaml\naccelerator: {memory: {capacity: 1 TB}}\nplan: {data: 4}\n", "b.yaml")

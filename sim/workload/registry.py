@@ -9,10 +9,12 @@ from sim.workload.first_order import FirstOrder
 from sim.workload.presets import PRESETS, canonical
 from sim.workload.records import Model
 from sim.workload.recurrent import LstmLM
+from sim.workload.traces import TraceModel
 from sim.workload.transformer import Transformer
 from sim.workload.vit import VisionTransformer
 
 FAMILIES: Final[dict[str, type[Model]]] = {
+    "chakra": TraceModel,
     "dlrm": Dlrm,
     "first_order": FirstOrder,
     "lstm_lm": LstmLM,

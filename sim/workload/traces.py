@@ -1,0 +1,162 @@
+"""Between Chakra traces and ops: a trace as a workload, and a model's step as a trace.
+
+A trace does not know its shapes, so computation becomes a `Lump` (or a replayed duration).  `comm_size` counts as
+Chakra does: an all-gather's input shard, where `Collective.bytes` is its output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, cast
+
+from sim.errors import InputError, Problem
+from sim.ops import Collective, CollectiveKind, Lump, Op, total_bytes, total_flops
+from sim.workload.chakra import Node, Trace, in_order, read_trace
+from sim.workload.fields import about
+from sim.workload.records import Layer, Numerics, Parameter, Shard
+from sim.workload.vocabulary import by_policy
+
+Axis = Literal["data", "tensor", "pipeline", "context", "expert"]
+AXES: Final = ("data", "tensor", "pipeline", "context", "expert")
+COMM_TYPES: Final[tuple[CollectiveKind, ...]] = (
+    "all_reduce", "reduce", "all_gather", "all_gather", "broadcast", "broadcast", "all_to_all", "reduce_scatter",
+    "reduce_scatter", "barrier",
+)  # fmt: skip
+"""Chakra's CollectiveCommType by number; gather and scatter are priced as all-gather and broadcast."""
+NUMBERS: Final[Mapping[CollectiveKind, int]] = {
+    "all_reduce": 0, "reduce": 1, "all_gather": 2, "broadcast": 5, "all_to_all": 6, "reduce_scatter": 7, "barrier": 9,
+}  # fmt: skip
+
+
+def ops_of(trace: Trace, ranks: int = 1, file: str = "") -> tuple[Op, ...]:
+    """The ops of a trace in dependency order; `ranks` turn an all-gather's shard into its result."""
+    found = [_op(node, ranks, file) for node in in_order(trace, file)]
+    return tuple(op for op in found if op is not None)
+
+
+def _op(node: Node, ranks: int, file: str) -> Op | None:
+    label = node.name or f"node {node.id}"
+    if node.kind == "comm_coll":
+        number = int(_figure(node, "comm_type"))
+        if not 0 <= number < len(COMM_TYPES):
+            rule = f"has comm_type {number}, which the schema does not know (byte {node.offset})"
+            raise InputError(Problem(rule, f"node {node.id}", file=file))
+        kind = COMM_TYPES[number]
+        size = _figure(node, "comm_size") * (ranks if kind == "all_gather" else 1)
+        return Collective(label, kind, size, _axis(node, "data"))
+    if node.kind == "comm_send":
+        return Collective(label, "send", _figure(node, "comm_size"), _axis(node, "pipeline"))
+    if node.kind in ("comp", "mem_load", "mem_store"):
+        moved = _figure(node, "tensor_size")
+        written = node.kind == "mem_store"
+        duration = node.duration_us * 1e-6 if node.duration_us else None
+        return Lump(label, _figure(node, "num_ops"), 0.0 if written else moved, moved if written else 0.0, duration)
+    return None  # metadata; a receive waits for its send
+
+
+def _figure(node: Node, name: str) -> float:
+    value = node.attributes.get(name, 0)
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _axis(node: Node, otherwise: Axis) -> Axis:
+    value = node.attributes.get("axis", otherwise)
+    return cast(Axis, value) if value in AXES else otherwise
+
+
+def trace_of(layers: Iterable[Layer], ranks: Mapping[str, int] | None = None) -> Trace:
+    """One step of `layers` as a trace: forward, then backward, each op after the one before it.
+
+    An overlapped collective hangs off the op before it and is awaited by the op after next.
+    """
+    layers = tuple(layers)
+    ahead = [(layer.name, op) for layer in layers for _ in range(layer.count) for op in layer.forward]
+    back = [(layer.name, op) for layer in reversed(layers) for _ in range(layer.count) for op in layer.backward]
+    nodes: list[Node] = []
+    last: int | None = None  # the op that the next one waits for
+    beside: list[int] = []  # overlapped collectives still awaited
+    for number, (layer, op) in enumerate((*ahead, *back), start=1):
+        before = () if last is None else (last,)
+        aside = isinstance(op, Collective) and op.overlap
+        waits = before if aside or len(beside) == 0 or beside[-1] == number - 1 else (*before, *beside)
+        if waits is not before:
+            beside = []
+        nodes.append(
+            Node(number, f"{layer}: {op.name}", _kind(op), data=waits, attributes=_attributes(op, ranks or {}))
+        )
+        if aside:
+            beside.append(number)
+        else:
+            last = number
+    return Trace(tuple(nodes))
+
+
+def _kind(op: Op) -> str:
+    if isinstance(op, Collective):
+        return "comm_send" if op.kind == "send" else "comm_coll"
+    return "comp"
+
+
+def _attributes(op: Op, ranks: Mapping[str, int]) -> dict[str, bool | int | str]:
+    if not isinstance(op, Collective):
+        flops, moved = round(total_flops((op,))), round(total_bytes((op,)))
+        return {"is_cpu_op": False, "num_ops": flops, "tensor_size": moved}
+    share = ranks.get(op.axis, 1) if op.kind == "all_gather" else 1
+    size = round(op.bytes * op.count / share)
+    group: dict[str, bool | int | str] = {"is_cpu_op": False, "comm_size": size, "axis": op.axis}
+    group["pg_name"] = str(AXES.index(op.axis))
+    if op.kind != "send":
+        group["comm_type"] = NUMBERS[op.kind]
+    return group
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceModel:
+    """A recorded trace as a model: one pass of the trace is one sub-batch, whatever it held."""
+
+    path: str = field(metadata=about("Chakra trace (.et) of one rank"))
+    name: str = field(metadata=about("name of the model"), default="trace")
+    samples: int = field(metadata=about("samples one pass of the trace processes", "samples"), default=1)
+    units: float = field(metadata=about("units in a sample", "units"), default=1.0)
+    weights: float = field(metadata=about("trainable parameters, which a trace does not tell"), default=0.0)
+    ranks: int = field(metadata=about("ranks in an all-gather, which a trace does not tell"), default=1)
+
+    def __post_init__(self) -> None:
+        if self.samples < 1 or self.ranks < 1:
+            raise InputError(Problem("must be at least 1", "samples" if self.samples < 1 else "ranks"))
+
+    @classmethod
+    def sized(cls, parameters: float, **fixed: Any) -> TraceModel:
+        """A trace has the size it was recorded with; `parameters` is only noted."""
+        return cls(**{**fixed, "weights": parameters})
+
+    @property
+    def parameters(self) -> float:
+        return self.weights
+
+    @property
+    def active_parameters(self) -> float:
+        return self.weights
+
+    @property
+    def units_per_sample(self) -> float:
+        return self.units
+
+    def ops(self) -> tuple[Op, ...]:
+        """The recorded ops, in dependency order."""
+        return ops_of(read_trace(Path(self.path)), self.ranks, self.path)
+
+    def flops_per_sample(self) -> tuple[float, float]:
+        """The trace does not tell forward from backward: a third is taken as forward."""
+        flops = total_flops(self.ops()) / self.samples
+        return flops / 3.0, flops
+
+    def layers(self, sub_batch: int, numerics: Numerics, shard: Shard = Shard()) -> tuple[Layer, ...]:
+        """One block with all ops; the sub-batch is that of the recording."""
+        if sub_batch != self.samples:
+            hint = f"use {self.samples}, or set samples"
+            raise InputError(Problem("must be that of the trace", "sub_batch", str(sub_batch), hint=hint))
+        held = (Parameter("weights", self.weights),) if self.weights else ()
+        return (Layer("trace", 1, "block", self.ops(), (), held, by_policy(0.0)),)

@@ -49,7 +49,10 @@ def _given(blocks: int, places: int, plan: Plan) -> tuple[int, ...]:
     raise InputError(Problem(rule, "plan.stage_layers", str(counts)))
 
 
-def assign(layers: tuple[Layer, ...], plan: Plan) -> tuple[tuple[tuple[Part, ...], ...], ...]:
+Assigned = tuple[tuple[tuple[Part, ...], ...], ...]  # [stage][chunk][part]
+
+
+def assign(layers: tuple[Layer, ...], plan: Plan) -> Assigned:
     """parts[stage][chunk]: what every chunk of every stage holds, in forward order."""
     blocks = sum(layer.count for layer in layers if layer.kind == "block")
     places = plan.pipeline * plan.virtual_stages

@@ -14,7 +14,7 @@ from typing import Final
 from sim.device.records import Accelerator
 from sim.ops import BYTES_PER_ELEMENT
 from sim.plan.groups import Groups, groups_of
-from sim.plan.layout import Part, assign
+from sim.plan.layout import Assigned, Part, assign
 from sim.plan.pricing import shard_of
 from sim.plan.records import DeviceMemory, Plan
 from sim.workload.graph import Graph
@@ -53,14 +53,20 @@ def _live(graph: Graph, plan: Plan, numerics: Numerics, accelerator: Accelerator
 
 
 def layer_memory(
-    layers: tuple[Layer, ...], plan: Plan, numerics: Numerics, accelerator: Accelerator
+    layers: tuple[Layer, ...],
+    plan: Plan,
+    numerics: Numerics,
+    accelerator: Accelerator,
+    parts: Assigned | None = None,
+    stages: Sequence[int] = (),
 ) -> tuple[DeviceMemory, ...]:
-    """As `device_memory`, from the model's blocks."""
+    """As `device_memory`, from the model's blocks; only `stages` where given, `parts` where already assigned."""
     groups = groups_of(plan)
-    parts = assign(layers, plan)
+    parts = parts or assign(layers, plan)
     spread = _embedding_shares(parts, plan)
     result = []
-    for stage, chunks in enumerate(parts):
+    for stage in stages or range(len(parts)):
+        chunks = parts[stage]
         kinds = _state(chunks, plan, numerics, groups, spread[stage])
         kinds |= _dynamic(stage, chunks, plan, numerics)
         moving = kinds["activations"] + kinds["workspace"] + kinds["communication"]

@@ -54,7 +54,7 @@ class Preparation:
         plan, pricer = self.plan, self.pricer
         groups = groups_of(plan)
         cluster = pricer.communicator.cluster
-        around = self._contention(groups)
+        around = self.contention(groups)
         layers = pricer.layers(plan)
         exchange = Exchange(plan, pricer.numerics, groups, pricer.communicator)
         parts = assign(layers, plan)
@@ -66,12 +66,12 @@ class Preparation:
             replicas=plan.data,
             ranks_per_stage_and_replica=plan.tensor * plan.context,
             schedule=plan.schedule,
-            send_s=self._send_s(sends, groups) if plan.pipeline > 1 else 0.0,
+            send_s=self.send_s(groups, sends) if plan.pipeline > 1 else 0.0,
             send_bytes=sends if plan.pipeline > 1 else 0.0,
             overlap_gradients=plan.overlap_gradients,
             overlap_gathers=plan.overlap_gathers,
             reduce_every_pass=plan.sharding in ("gradients", "full"),
-            tied=self._tied(layers, exchange),
+            tied=self.tied(layers, exchange),
             norm=self._norm(groups),
             layer_schedule=plan.layer_schedule,
             time_steps=max(1, round(pricer.model.units_per_sample)),
@@ -81,7 +81,7 @@ class Preparation:
             model_flops=plan.global_batch * pricer.model.flops_per_sample()[1],
         )
 
-    def _contention(self, groups: Groups) -> Contention:
+    def contention(self, groups: Groups) -> Contention:
         plan = self.plan
         beside = plan.overlap_gradients or (plan.overlap_gathers and plan.sharding != "none")
         if groups.data.size == 1 or not beside:
@@ -158,7 +158,7 @@ class Preparation:
         moved = BYTES_PER_ELEMENT[numerics.gradients] + BYTES_PER_ELEMENT[numerics.weights]
         return elements * moved / self.host_bandwidth
 
-    def _send_s(self, nbytes: float, groups: Groups) -> float:
+    def send_s(self, groups: Groups, nbytes: float) -> float:
         """One message to the next stage.
 
         Tensor ranks that hold the same activations send 1/t each and gather inside the node
@@ -171,7 +171,7 @@ class Preparation:
         scattered = communicator.send(nbytes / t, stride) + communicator.time("all_gather", nbytes, groups.tensor)
         return min(whole, scattered)
 
-    def _tied(self, layers: tuple[Layer, ...], exchange: Exchange) -> Message | None:
+    def tied(self, layers: tuple[Layer, ...], exchange: Exchange) -> Message | None:
         """The embedding used by the first and the last stage: its gradient is summed over the two."""
         plan = self.plan
         copied = sum(p.copy_elements for layer in layers for p in layer.parameters)

@@ -1,1 +1,19 @@
+"""Searches that need the engine: the fastest plan, and where to place the ops of a graph."""
 
+from sim.search.placement import Device, Graph, Node, Placement, evaluate, greedy, layer_wise, learn
+from sim.search.plans import Found, Ranked, search, search_plans
+
+__all__ = [
+    "Device",
+    "Found",
+    "Graph",
+    "Node",
+    "Placement",
+    "Ranked",
+    "evaluate",
+    "greedy",
+    "layer_wise",
+    "learn",
+    "search",
+    "search_plans",
+]

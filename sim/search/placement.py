@@ -1,0 +1,179 @@
+"""Placing the ops of a graph on a few unequal devices, the simulator being the reward.
+
+The learning-to-learn line of Dean, Patterson and Young 2018 (device placement by reinforcement learning, Mirhoseini et
+al. 2017), here by the cross-entropy method (Rubinstein 1999): every group of ops has a distribution over devices;
+placements are drawn, simulated, and the distribution moves towards the fastest of them. Two baselines beside it:
+layer by layer as an expert cuts a model, and greedy earliest finish (list scheduling).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from sim.engine import Program, Track, recursion, streams
+from sim.errors import InputError, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A group of ops that stay together: seconds on each device, bytes it sends to each follower, bytes it holds."""
+
+    name: str
+    layer: str
+    seconds: tuple[float, ...]
+    after: tuple[str, ...] = ()
+    output_bytes: float = 0.0
+    memory_bytes: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A place to run ops: capacity [B], and what a message to another device costs (latency s, B/s)."""
+
+    name: str
+    capacity_bytes: float = float("inf")
+    latency_s: float = 0.0
+    bandwidth: float = float("inf")
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Nodes in topological order."""
+
+    nodes: tuple[Node, ...]
+
+    @cached_property
+    def place(self) -> Mapping[str, int]:
+        return {node.name: k for k, node in enumerate(self.nodes)}
+
+    def __post_init__(self) -> None:
+        for k, node in enumerate(self.nodes):
+            for before in node.after:
+                if self.place.get(before, k) >= k:
+                    raise InputError(Problem("must come after a node that stands before it", node.name, before))
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Device of every node, and the time of a step with it; `fits` tells whether every device holds its share."""
+
+    devices: tuple[int, ...]
+    time_s: float
+    fits: bool
+    how: str
+
+
+def evaluate(graph: Graph, devices: Sequence[Device], where: Sequence[int], how: str, *, simpy: bool = True) -> Placement:
+    """Simulate one placement: a stream per device, a link out of each device; a value is sent once per receiver."""
+    program = Program()
+    compute = [program.add_track(Track(d.name, "compute", k)) for k, d in enumerate(devices)]
+    links = [program.add_track(Track(f"{d.name} out", "link", k)) for k, d in enumerate(devices)]
+    done: list[int] = []
+    sent: dict[tuple[int, int], int] = {}
+    for k, node in enumerate(graph.nodes):
+        needs = []
+        for name in node.after:
+            source = graph.place[name]
+            if where[source] == where[k]:
+                needs.append(done[source])
+                continue
+            key = (source, where[k])
+            if key not in sent:
+                device = devices[where[source]]
+                seconds = device.latency_s + graph.nodes[source].output_bytes / device.bandwidth
+                sent[key] = program.add(links[where[source]], name, seconds, (done[source],))
+            needs.append(sent[key])
+        done.append(program.add(compute[where[k]], node.name, node.seconds[where[k]], tuple(needs)))
+    times = streams.run(program) if simpy else recursion.run(program)
+    held = [0.0] * len(devices)
+    for node, device in zip(graph.nodes, where, strict=True):
+        held[device] += node.memory_bytes
+    fits = all(h <= d.capacity_bytes for h, d in zip(held, devices, strict=True))
+    return Placement(tuple(where), max(times.end, default=0.0), fits, how)
+
+
+def layer_wise(graph: Graph, devices: Sequence[Device]) -> Placement:
+    """The expert's way: whole layers in order, each device as much work as its speed deserves."""
+    layers: dict[str, list[int]] = {}
+    for k, node in enumerate(graph.nodes):
+        layers.setdefault(node.layer, []).append(k)
+    speed = [1.0 / sum(node.seconds[d] for node in graph.nodes) for d in range(len(devices))]
+    where = [0] * len(graph.nodes)
+    work = {layer: sum(min(graph.nodes[k].seconds) for k in ks) for layer, ks in layers.items()}
+    total, filled, device = sum(work.values()), 0.0, 0
+    for layer, ks in layers.items():
+        while device < len(devices) - 1 and filled + work[layer] / 2 > total * sum(speed[: device + 1]) / sum(speed):
+            device += 1
+        for k in ks:
+            where[k] = device
+        filled += work[layer]
+    return evaluate(graph, devices, where, "layer by layer")
+
+
+def greedy(graph: Graph, devices: Sequence[Device]) -> Placement:
+    """Every node in order goes where it would finish first, as far as memory lasts."""
+    free = [0.0] * len(devices)
+    left = [d.capacity_bytes for d in devices]
+    where: list[int] = []
+    end: list[float] = []
+    for node in graph.nodes:
+        best: tuple[float, int] | None = None
+        for d in range(len(devices)):
+            arrivals = (end[graph.place[n]] + _message(graph, devices, where, n, d) for n in node.after)
+            finish = max(free[d], *arrivals, 0.0) + node.seconds[d]
+            if (best is None or finish < best[0]) and left[d] >= node.memory_bytes:
+                best = (finish, d)
+        finish, device = best or (max(free), int(np.argmax(left)))
+        where.append(device)
+        end.append(finish)
+        free[device] = finish
+        left[device] -= node.memory_bytes
+    return evaluate(graph, devices, where, "greedy")
+
+
+def _message(graph: Graph, devices: Sequence[Device], where: Sequence[int], source: str, target: int) -> float:
+    place = graph.place[source]
+    device = devices[where[place]]
+    if where[place] == target:
+        return 0.0
+    return device.latency_s + graph.nodes[place].output_bytes / device.bandwidth
+
+
+def learn(
+    graph: Graph,
+    devices: Sequence[Device],
+    *,
+    rounds: int = 30,
+    draws: int = 64,
+    elite: float = 0.125,
+    smoothing: float = 0.5,
+    seed: int = 0,
+) -> Placement:
+    """Cross-entropy search; starts from the better baseline, which it can only improve on."""
+    draw = np.random.default_rng(np.random.SeedSequence(seed))
+    starts = [layer_wise(graph, devices), greedy(graph, devices)]
+    best = min(starts, key=_reward)
+    chances = np.full((len(graph.nodes), len(devices)), 0.5 / len(devices))
+    for start in starts:
+        chances[np.arange(len(graph.nodes)), start.devices] += 0.5 / len(starts)
+    keep = max(1, int(draws * elite))
+    for _ in range(rounds):
+        steps = chances.cumsum(axis=1)
+        drawn = (draw.random((draws, len(graph.nodes), 1)) > steps[None, :, :-1]).sum(axis=2)
+        tried = [evaluate(graph, devices, row.tolist(), "learned", simpy=False) for row in drawn]
+        order = sorted(range(draws), key=lambda i: (*_reward(tried[i]), i))
+        counts = np.zeros_like(chances)
+        for i in order[:keep]:
+            counts[np.arange(len(graph.nodes)), drawn[i]] += 1.0 / keep
+        chances = (1.0 - smoothing) * chances + smoothing * counts
+        best = min(best, tried[order[0]], key=_reward)
+    return evaluate(graph, devices, best.devices, "learned")
+
+
+def _reward(placement: Placement) -> tuple[bool, float]:
+    """Placements that fit first, then the faster."""
+    return not placement.fits, placement.time_s

@@ -39,6 +39,11 @@ def on_torus(case: Case) -> str:
     return "" if inside else "needs a group that fills dimensions of a torus"
 
 
+def several_slices(case: Case) -> str:
+    inside = pricing.slice_digits(case)
+    return "" if 0 < inside < len(case.layout.digits) else "needs a group that fills tori joined by another level"
+
+
 def reducing(case: Case, first: int | None = None) -> str:
     for digit in case.layout.digits[:first]:
         if digit.level < 0:
@@ -65,20 +70,19 @@ ALGORITHMS: dict[str, Algorithm] = {
     "pairwise": Algorithm(pricing.pairwise, ("all_to_all",)),
     "hierarchical": Algorithm(pricing.hierarchical, SCATTERS, several_digits),
     "torus": Algorithm(pricing.torus, SCATTERS, on_torus),
+    "multislice": Algorithm(pricing.multislice, SCATTERS, several_slices),
     "switch": Algorithm(pricing.switch, ("all_reduce",), reducing),
     "switch_tree": Algorithm(pricing.switch_tree, ("all_reduce",), reducing_node),
 }
 
-#: What vendor libraries choose from (NCCL documents Ring, Tree, CollNet, NVLS, NVLSTree; XLA runs multi-dimensional
-#: rings on a torus).  Any other algorithm runs when it is named.
-LIBRARY = (
-    "ring", "double_binary_tree", "switch", "switch_tree", "torus", "hierarchical", "direct", "recursive_doubling",
-)  # fmt: skip
+#: Vendor libraries choose from the others (NCCL documents Ring, Tree, CollNet, NVLS, NVLSTree; XLA runs
+#: multi-dimensional rings on a torus); these run when they are named.
+UNASKED = ("bidirectional_ring", "halving_doubling", "pairwise")
 
 
 def in_library(name: str, case: Case) -> bool:
     """Whether a library would consider this algorithm unasked."""
-    if name not in LIBRARY:
+    if name in UNASKED:
         return False
     if name == "direct":
         return case.kind == "all_to_all"

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,11 +19,12 @@ from sim.network.build import topology
 from sim.network.layout import layout
 from sim.network.levels import Floats, Ints
 from sim.network.load import Loads
+from sim.network.phases import solve
 from sim.network.pricing import Case
 from sim.network.protocols import SUFFIX, low_latency
 from sim.network.records import Cluster, CollectiveCost, Group
 from sim.network.schedule import Schedule
-from sim.network.schedules import schedule
+from sim.network.schedules import all_to_all_unequal, schedule
 from sim.network.shares import link_shares
 from sim.network.topology import Topology
 from sim.ops import CollectiveKind
@@ -143,6 +145,12 @@ class Communicator:
     def send(self, nbytes: float, stride: int) -> float:
         """Seconds of all pipeline hops r → r + stride at once."""
         return self.hop(stride).seconds(nbytes)
+
+    def exchange(self, nbytes: Floats, ranks: Sequence[int]) -> float:
+        """Seconds of an unequal all-to-all alone: nbytes[i, j] from ranks[i] to ranks[j], all at once."""
+        order = self.cluster.rank_order
+        devices = [order[r] for r in ranks] if order else ranks
+        return solve(all_to_all_unequal(nbytes, devices), self.topology)
 
     def p2p(self, nbytes: float, src: int, dst: int) -> float:
         """Seconds of one message alone on the network."""

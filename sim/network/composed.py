@@ -52,7 +52,8 @@ class Composed(Topology):
             start += len(cap)
             self.blocks.append(self.blocks[-1] * level.size)
         self.L = start
-        self.cap, self.lat = np.concatenate(caps), np.concatenate(lats)
+        none = np.zeros(0)
+        self.cap, self.lat = np.concatenate([none, *caps]), np.concatenate([none, *lats])
 
     def level_of(self, src: Ints, dst: Ints) -> Ints:
         level = np.zeros(len(src), dtype=np.int64)

@@ -218,8 +218,13 @@ def torus(case: Case) -> CollectiveCost:
 
     Unequal sizes: in lock-step, a shorter dimension sending smaller messages (`sub_rings`), as the schedule does.
     """
-    dims = [d.count for d in case.layout.digits]
-    k, beta, alpha = len(dims), [], []
+    fixed, per_byte = rotated(case, len(case.layout.digits))
+    return case.cost("torus", case.passes * fixed, case.passes * per_byte)
+
+
+def rotated(case: Case, k: int) -> tuple[float, float]:
+    """(fixed, per byte) of a reduce-scatter or all-gather over the k innermost digits, rotated parts in parallel."""
+    dims, beta, alpha = [d.count for d in case.layout.digits[:k]], [], []
     for i in range(k):
         there, back = case.layout.pairs(case.layout.moved(i))
         seconds, latency = case.load([(there, back, 0.5), (back, there, 0.5)])
@@ -235,10 +240,31 @@ def torus(case: Case) -> CollectiveCost:
             parts.append((rings * (dims[i] - 1), beta[i] / (k * before * rings)))
         at = 0
         for until in sorted({steps for steps, _ in parts}):
-            fixed += case.passes * (until - at) * max(alpha)
-            per_byte += case.passes * (until - at) * max(b for steps, b in parts if steps >= until)
+            fixed += (until - at) * max(alpha)
+            per_byte += (until - at) * max(b for steps, b in parts if steps >= until)
             at = until
-    return case.cost("torus", fixed, per_byte)
+    return fixed, per_byte
+
+
+def slice_digits(case: Case) -> int:
+    """How many innermost digits are dimensions of a torus."""
+    digits = case.layout.digits
+    wraps = [d.level >= 0 and case.cluster.levels[d.level].topology in ("torus", "ring") for d in digits]
+    return wraps.index(False) if False in wraps else len(wraps)
+
+
+def multislice(case: Case) -> CollectiveCost:
+    """Several tori joined by a network: reduce-scatter inside every torus on all its dimensions, rings between the
+    tori with 1/n of the buffer for each device, all-gather inside (XLA's hierarchical collectives over slices)."""
+    k = slice_digits(case)
+    fixed, per_byte = rotated(case, k)
+    size = 1.0 / math.prod(d.count for d in case.layout.digits[:k])
+    for i in range(k, len(case.layout.digits)):
+        count = case.layout.digits[i].count
+        size /= count
+        beta, (alpha,) = case.load([(*case.layout.pairs(case.layout.moved(i)), 1.0)])
+        fixed, per_byte = fixed + (count - 1) * alpha, per_byte + (count - 1) * size * beta
+    return case.cost("multislice", case.passes * fixed, case.passes * per_byte)
 
 
 def shifts(case: Case) -> tuple[Ints, float]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from sim.errors import InputError, Problem
-from sim.network.levels import Ints
+from sim.network.levels import Floats, Ints
 from sim.network.multidimensional import Shape, fineness, hierarchical, torus
 from sim.network.schedule import Phase, Schedule, Writer, halves, joined
 from sim.network.trees import double_tree
@@ -216,7 +216,9 @@ def schedule(
     """
     devices = tuple(range(ranks)) if isinstance(ranks, int) else tuple(ranks)
     if algorithm not in SCHEDULES:
-        raise InputError(Problem(f"no such algorithm; known: {', '.join(SCHEDULES)}", "algorithm", algorithm))
+        raise InputError(
+            Problem(f"no schedule for this algorithm; known: {', '.join(SCHEDULES)}", "algorithm", algorithm)
+        )
     dims = shape or (len(devices),)
     if int(np.prod(dims)) != len(devices):
         raise InputError(Problem(f"sizes must multiply to the {len(devices)} ranks", "shape", str(dims)))
@@ -272,7 +274,7 @@ def piece_count(algorithm: str, kind: CollectiveKind, n: int, shape: Shape, chun
     return pieces.get(algorithm, n)
 
 
-def all_to_all_unequal(nbytes: Ints, ranks: int | Sequence[int]) -> Schedule:
+def all_to_all_unequal(nbytes: Floats, ranks: int | Sequence[int]) -> Schedule:
     """One phase in which rank i sends nbytes[i, j] to rank j, all at once (a mixture of experts' tokens)."""
     n = len(nbytes)
     devices = tuple(range(ranks)) if isinstance(ranks, int) else tuple(ranks)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from sim.network.levels import Floats
 from sim.network.load import Loads
 from sim.network.phases import link_bytes
-from sim.network.pricing import Case, ring_flows, tree_flows
+from sim.network.pricing import Case, ring_flows, slice_digits, tree_flows
 from sim.network.schedules import schedule
 
 
@@ -22,6 +24,8 @@ def link_shares(algorithm: str, case: Case) -> Floats:
         return loads.load[1:]
     if algorithm in ("switch", "switch_tree"):
         return reduction_shares(algorithm, case)
+    if algorithm == "multislice":
+        return multislice_shares(case)
     shape = tuple(d.count for d in case.layout.digits) if algorithm in ("hierarchical", "torus") else ()
     total = np.zeros(case.topology.L)
     for devices in case.layout.devices:
@@ -58,3 +62,22 @@ def reduction_shares(algorithm: str, case: Case) -> Floats:
             loads.add(*flow)
         total += loads.load[1:]
     return total
+
+
+def multislice_shares(case: Case) -> Floats:
+    """Inside a torus part j carries 1/k through the dimensions from j on; between tori rings of what is left."""
+    k, loads = slice_digits(case), Loads(case.topology)
+    dims = [d.count for d in case.layout.digits]
+    for stage in range(k):
+        for part in range(k):
+            i = (part + stage) % k
+            before = math.prod(dims[(part + j) % k] for j in range(stage + 1))
+            share = case.passes * (dims[i] - 1) / (2.0 * k * before)
+            there, back = case.layout.pairs(case.layout.moved(i))
+            loads.add(there, back, share)
+            loads.add(back, there, share)
+    size = 1.0 / math.prod(dims[:k])
+    for i in range(k, len(dims)):
+        size /= dims[i]
+        loads.add(*case.layout.pairs(case.layout.moved(i)), case.passes * (dims[i] - 1) * size)
+    return loads.load[1:]

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
-from clusters import ALPHA, BANDWIDTH, flat, two_level
+from clusters import ALPHA, BANDWIDTH, flat, link, two_level
 
-from sim.network import Cluster, Communicator, Group, schedule, solve
+from sim.network import Cluster, Communicator, Group, Level, schedule, solve
 from sim.network.pricing import TREE_EFFICIENCY
 
 S = 1e9
@@ -180,3 +181,28 @@ def test_point_to_point_and_pipeline_hops() -> None:
     assert communicator.p2p(S, 0, 9) == pytest.approx(8e-6 + S / 8e9)
     assert communicator.send(S, 8) == pytest.approx(8e-6 + S / 8e9)
     assert communicator.p2p(S, 3, 3) == 0.0
+
+
+def test_slices_joined_by_a_network() -> None:
+    """4×4 tori on a switch: 2·Σᵢ(D-1)(α + S/(4·D^i)·4β) inside, 2(M-1)(α + S/(16M)·β) between."""
+    slices = Level("slice", "torus", (4, 4), link())
+    net = Level("net", "switch", (4,), link(bandwidth=8e9, latency_s=4e-6))
+    communicator = Communicator(Cluster("multislice", "test", 64, (slices, net)))
+    inside = 2 * sum(3 * (ALPHA + S / (4 * 4**i) * 4 * B) for i in (1, 2))
+    between = 2 * 3 * (8e-6 + S / 64 / 8e9)
+    assert communicator.time("all_reduce", S, Group(64), "multislice") == pytest.approx(inside + between, rel=1e-9)
+    assert communicator.choose("all_reduce", S, Group(64)).algorithm == "multislice"
+    load = communicator.link_loads("all_reduce", S, Group(64), "multislice")
+    assert load.max() == pytest.approx(2 * 15 / 16 * S / 4)  # every torus port alike
+
+
+def test_unequal_all_to_all_shares_fairly() -> None:
+    """0 sends 3 GB to 2, 1 sends 1 GB to 2: both at half the rate of 2's port until 1 is done, ends after 4 GB."""
+    communicator = Communicator(flat("switch", 3))
+    matrix = np.array([[0, 0, 3e9], [0, 0, 1e9], [0, 0, 0]])
+    assert communicator.exchange(matrix, range(3)) == pytest.approx(A + 4e9 * B)
+
+
+def test_one_device_needs_no_network() -> None:
+    """A cluster of one."""
+    assert Communicator(Cluster("one", "test", 1)).time("all_reduce", S, Group(1)) == 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sim.engine.records import Step
 from sim.errors import Lever
@@ -12,6 +12,9 @@ from sim.plan.energy import Energy
 from sim.plan.records import DeviceMemory, Plan
 from sim.plan.sub_batch import SubBatch
 from sim.scaling import CriticalBatch, Projection
+
+if TYPE_CHECKING:
+    from sim.search.plans import Found
 
 SCHEMA_VERSION: Final = 1
 
@@ -88,6 +91,7 @@ class Result:
     bottleneck: Bottleneck
     extrapolated: tuple[str, ...]
     provenance: Provenance
+    search: Found | None = None  # the plans it was chosen from
     missing: Mapping[str, str] = field(default_factory=dict)
 
     @property

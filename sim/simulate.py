@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sim.device import time_ops
 from sim.engine import Step, simulate_step
@@ -22,6 +22,9 @@ from sim.scaling import CriticalBatch, Projection, effort, project
 from sim.scenario import Scenario
 from sim.workload.build import build_model
 from sim.workload.records import Model, Shard
+
+if TYPE_CHECKING:
+    from sim.search.plans import Found
 
 DAY: Final = 86400.0
 MICRO_BATCHES_PER_STAGE: Final = 4  # default accumulation of a pipeline: bubble below a fifth
@@ -43,7 +46,8 @@ def simulate(
     """
     projection = project_target(scenario)
     model = model_of(scenario, projection)
-    plan, choice = choose_plan(scenario, model, must_fit)
+    found = search_plan(scenario, model) if scenario.plan.search else None
+    plan, choice = (found.best, None) if found else choose_plan(scenario, model, must_fit)
     memory = device_memory(model, plan, scenario.workload.numerics, scenario.accelerator)
     if must_fit and not all(device.fits for device in memory):
         raise InfeasibleError(infeasible(model, plan, scenario.workload.numerics, scenario.accelerator))
@@ -75,6 +79,7 @@ def simulate(
         bottleneck=_bottleneck(scenario, model, plan, step, levers),
         extrapolated=_extrapolated(scenario, projection),
         provenance=_provenance(scenario),
+        search=found,
         missing={key: why for key, why in (("energy", no_energy), ("cost", no_cost)) if why}
         | ({} if projection else {"projection": "the scenario names no scaling domain"})
         | ({} if goal else {"time_to_target": "the scenario names no target: only the step was simulated"}),
@@ -135,10 +140,6 @@ def _communicator(cluster: Cluster) -> Communicator:
 def choose_plan(scenario: Scenario, model: Model, must_fit: bool = True) -> tuple[Plan, SubBatch | None]:
     """The plan the scenario asks for, with what it leaves open filled in, checked against the cluster."""
     request, devices = scenario.plan, scenario.cluster.devices
-    if request.search:
-        from sim.search import search_plans  # noqa: PLC0415  (only when asked for)
-
-        return search_plans(scenario, model).best, None
     inner = request.tensor * request.pipeline * request.context
     data = request.data or max(1, devices // inner)
     shared = {f.name: getattr(request, f.name) for f in fields(Plan) if hasattr(request, f.name)}
@@ -158,6 +159,21 @@ def choose_plan(scenario: Scenario, model: Model, must_fit: bool = True) -> tupl
         experts=getattr(model, "experts", None),
     )
     return plan, choice
+
+
+def search_plan(scenario: Scenario, model: Model) -> Found:
+    """All plans for the scenario's global batch, best first."""
+    if scenario.plan.global_batch is None:
+        raise InputError(Problem("is required when the plan is searched", "plan.global_batch", hint="samples per step"))
+    from sim.search.plans import search  # noqa: PLC0415  (only when asked for)
+
+    return search(
+        model,
+        scenario.workload.numerics,
+        scenario.accelerator,
+        _communicator(scenario.cluster),
+        scenario.plan.global_batch,
+    )
 
 
 def _blocks(model: Model) -> int | None:

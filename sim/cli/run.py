@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 
 from sim.cli import options
+from sim.engine.step import Engine
+from sim.engine.trace import write_trace
 from sim.report.run import render, to_json
 from sim.simulate import simulate
 from sim.spec import load_scenario
@@ -27,16 +29,14 @@ def command(
     quiet: bool,
     output: Path | None,
     trace: Path | None,
-    engine: str,
+    engine: Engine,
 ) -> None:
     """How long SCENARIO takes to reach its target, and what limits it."""
     result = simulate(load_scenario(scenario, sets), engine=engine, trace=trace is not None)
     body = to_json(result)
     text = render(result)
     if trace is not None:
-        from sim.report.trace import write_trace  # noqa: PLC0415  (start-up time: only with --trace)
-
-        write_trace(trace, result.step.slices)
+        write_trace(result.step, trace, result.memory)
         options.progress(f"wrote {trace}", quiet)
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ import click
 
 from sim.cli import options
 from sim.report import validation as report
-from sim.study.validate import find_set, set_files, validate
+from sim.study.validate import Report, find_set, set_files, validate
 
 
 @click.command()
@@ -30,7 +30,9 @@ def command(sets: tuple[str, ...], rows: Path | None, plot: Path | None, as_json
     names = sets or ("paper", *set_files())
     if rows is not None and (len(names) != 1 or names[0] in ("paper", "trends")):
         raise click.UsageError("--rows needs exactly one set that has a CSV")
-    body, texts, reports = {}, [], []
+    body: dict[str, object] = {}
+    texts: list[str] = []
+    reports: list[Report] = []
     for name in names:
         if name in ("paper", "trends"):
             text, found = _special(name)

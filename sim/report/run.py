@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sim.plan.records import DeviceMemory
-from sim.report.text import DAY, bar, duration, gib, percent, si, three
+from sim.plan.records import DeviceMemory, Plan
+from sim.report.text import DAY, bar, duration, gib, percent, si, table, three
 from sim.result import SCHEMA_VERSION, Result, TimeToTarget
+
+DEFAULT_ORDER = ("tensor", "context", "data", "pipeline")
 
 
 def render(result: Result) -> str:
     """The answer first, then the time budget, memory, the bottleneck and the levers."""
-    parts = [_answer(result), _budget(result), _memory(result), _bottleneck(result), _notes(result)]
+    parts = [_answer(result), _budget(result), _memory(result), _bottleneck(result), _search(result), _notes(result)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -124,6 +126,30 @@ def _bottleneck(result: Result) -> str:
         lines.append("What would help most:")
         lines += [f"  {lever.change:<34} {lever.effect}" for lever in bottleneck.levers]
     return "\n".join(lines)
+
+
+def _search(result: Result) -> str:
+    """Where the plan was searched: the best ones and why each loses."""
+    if result.search is None:
+        return ""
+    header = ["plan", "step", "memory", "why"]
+    rows = [
+        [_degrees(ranked.plan), duration(ranked.step.time_s), gib(ranked.memory.total_bytes), ranked.why]
+        for ranked in result.search.ranked
+    ]
+    head = f"Plans: {result.search.fitting:,} of {result.search.considered:,} fit; the fastest, simulated:"
+    return head + "\n" + table(header, rows, indent="  ")
+
+
+def _degrees(plan: Plan) -> str:
+    """A plan in short: degrees, sub-batch, what is sharded, recomputed, interleaved, and a rank order off the usual."""
+    parts = [f"tp{plan.tensor} pp{plan.pipeline} dp{plan.data}", f"b{plan.sub_batch}"]
+    parts += [f"cp{plan.context}"] * (plan.context > 1) + [f"ep{plan.expert}"] * (plan.expert > 1)
+    parts += [f"v{plan.virtual_stages}"] * (plan.virtual_stages > 1)
+    parts += [f"{plan.sharding} sharded"] * (plan.sharding != "none")
+    parts += [f"{plan.recompute} recompute"] * (plan.recompute != "none")
+    parts += [f"order {'-'.join(axis[0] for axis in plan.order)}"] * (plan.order != DEFAULT_ORDER)
+    return " ".join(parts)
 
 
 def _notes(result: Result) -> str:

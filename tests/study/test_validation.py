@@ -97,7 +97,7 @@ def test_summary_by_hand():
 
 
 def test_null_model_is_one_utilisation_per_chip():
-    """Rows whose true utilisations are 0.4, 0.5, 0.6 (1 s each): the median row is exact, the others 20 and 25 % off."""
+    """Utilisations of 0.4, 0.5 and 0.6: the median row is exact, the others are 20 % off."""
     spec = make(*[row(t="1") for _ in range(3)])
     found = [
         compare(r, lambda _, u=u: Outcome({"step_time_s": 1.0}, "chip", u, 1.0, True))

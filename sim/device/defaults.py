@@ -43,6 +43,9 @@ GPU_SHAPES: Final = (
     TileShape(128, 64, 0.82),
     TileShape(64, 128, 0.82),
     TileShape(64, 64, 0.65),
+    TileShape(64, 32, 0.50),
+    TileShape(32, 64, 0.50),
+    TileShape(32, 32, 0.40),
 )
 """Tiles cuBLAS offers, largest first; the relative efficiencies are read off the guide's tile-size figure."""
 
@@ -110,7 +113,7 @@ GENERATIONS: Final[Mapping[str, Generation]] = MappingProxyType(
             "no matrix unit; cuBLAS SGEMM reaches about 0.9 of peak; BabelStream P100 0.78", host_s=65e-6,
         ),
         "volta": Generation(
-            _gpu(80, 32, VOLTA_ALIGNMENT, 0.75), _formats(0.80), 0.87, 0.78, 5e-6, None, 1.0, 32, 32,
+            _gpu(80, 32, VOLTA_ALIGNMENT, 0.75), _formats(0.80, 0.95), 0.87, 0.70, 5e-6, None, 1.0, 32, 32,
             "no MAMF row: cuBLAS fp16 tops out near 100 of 125 TFLOP/s; BabelStream V100 0.87-0.92", host_s=65e-6,
         ),
         "turing": Generation(

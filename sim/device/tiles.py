@@ -50,11 +50,15 @@ def tile_time(product: Product, unit: MatrixUnit, rate: float, cache_bandwidth: 
 
 
 def alignment(product: Product, unit: MatrixUnit) -> float:
-    """Efficiency of the worse-aligned of the two row lengths k and n (bytes), 1 where the unit states no loss."""
+    """Efficiency of the worse-aligned of the two row lengths k and n (bytes), 1 where the unit states no loss.
+
+    An output narrower than a transaction (many small products, such as feature interactions) is packed: only k counts.
+    """
     if not unit.alignment:
         return 1.0
-    rows = (product.k * product.size, product.n * product.size)
-    return min(_aligned(row, unit) for row in rows)
+    efficiency = _aligned(product.k * product.size, unit)
+    narrow = product.n * product.size < unit.alignment[0][0]
+    return efficiency if narrow else min(efficiency, _aligned(product.n * product.size, unit))
 
 
 def _aligned(row_bytes: float, unit: MatrixUnit) -> float:

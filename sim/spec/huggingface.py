@@ -308,6 +308,11 @@ READERS: Final[dict[str, Callable[[Config], Sizes]]] = {
 def load_config(path: Path, **changes: Any) -> Model:
     """The model of a `config.json` (or of the folder that holds one), with `changes` to its sizes."""
     file = path / "config.json" if path.is_dir() else path
+    return from_config(read_json(file), str(file), **changes)
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """The mapping a JSON file holds; a syntax error is reported with line and column."""
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -315,16 +320,15 @@ def load_config(path: Path, **changes: Any) -> Model:
     except UnicodeDecodeError:
         raise InputError(Problem("is not UTF-8 text", file=str(file))) from None
     except json.JSONDecodeError as error:
-        raise InputError(
-            Problem(f"is not JSON: {error.msg}", file=str(file), line=error.lineno, column=error.colno)
-        ) from None
+        problem = Problem(f"is not JSON: {error.msg}", file=str(file), line=error.lineno, column=error.colno)
+        raise InputError(problem) from None
     if not isinstance(values, dict):
         raise InputError(Problem("must be a JSON object", file=str(file)))
-    return from_config(values, str(file), **changes)
+    return values
 
 
-def from_config(values: Mapping[str, Any], file: str = "", **changes: Any) -> Model:
-    """The model a configuration mapping describes; every missing or wrong entry is reported."""
+def family_sizes(values: Mapping[str, Any], file: str = "") -> tuple[str, Sizes]:
+    """Family and sizes a configuration names; every missing or wrong entry is reported."""
     kind = values.get("model_type")
     reader = READERS.get(str(kind))
     if reader is None:
@@ -337,9 +341,15 @@ def from_config(values: Mapping[str, Any], file: str = "", **changes: Any) -> Mo
     if config.problems:
         raise InputError(*config.problems)
     name = str(values.get("_name_or_path") or kind)
+    return "vit" if kind == "vit" else "transformer", {"name": name, **sizes}
+
+
+def from_config(values: Mapping[str, Any], file: str = "", **changes: Any) -> Model:
+    """The model a configuration mapping describes, with `changes` to its sizes."""
+    family, sizes = family_sizes(values, file)
+    make: Any = VisionTransformer if family == "vit" else Transformer
     try:
-        family: Any = VisionTransformer if kind == "vit" else Transformer
-        model: Model = family(**{"name": name, **sizes, **changes})
+        model: Model = make(**{**sizes, **changes})
     except InputError as error:
         raise InputError(*(Problem(p.rule, p.path, p.value, file, hint=p.hint) for p in error.problems)) from None
     return model

@@ -135,6 +135,10 @@ def _required(root: Node) -> list[Problem]:
 def read_workload(node: Node, path: str) -> Workload:
     """The workload, its sizes checked against the family's own fields."""
     workload = read(Workload, node, path)
+    base: Mapping[str, object] = {}
+    if workload.family.endswith(".json"):
+        workload = _imported(workload, node.at("family") or node)
+        base = workload.sizes
     found = family_of(workload.family)
     there = node.at("sizes") or node
     if found is None:
@@ -144,9 +148,18 @@ def read_workload(node: Node, path: str) -> Workload:
         raise InputError(named.problem("unknown model family", f"{path}.family", shown(workload.family), hint))
     family, given = found
     sizes = read_partial(family, there, f"{path}.sizes") if there is not node else {}
-    sizes = {key: value for key, value in sizes.items() if value is not None}
+    sizes = {**base, **{key: value for key, value in sizes.items() if value is not None}}
     _check_rules(family, given | sizes, there, f"{path}.sizes")
     return dataclasses.replace(workload, sizes=sizes)
+
+
+def _imported(workload: Workload, node: Node) -> Workload:
+    """The workload of a Hugging Face `config.json`, found beside the file that names it."""
+    from sim.spec.huggingface import family_sizes, read_json  # noqa: PLC0415  (start-up time: only for such a file)
+
+    file = Path(node.mark.file).parent / workload.family
+    family, sizes = family_sizes(read_json(file), str(file))
+    return dataclasses.replace(workload, family=family, sizes=sizes)
 
 
 def _check_rules(family: Any, sizes: dict[str, Any], node: Node, path: str) -> None:

@@ -10,6 +10,9 @@ import pytest
 
 from sim.errors import InputError
 from sim.spec.huggingface import READERS, from_config, load_config
+from sim.spec.loader import load
+from sim.spec.scenario import read_workload
+from sim.workload.build import build_model
 
 LLAMA_3_8B = {
     "model_type": "llama",
@@ -134,3 +137,11 @@ def test_broken_json_is_located(tmp_path: Path) -> None:
         load_config(path)
     with pytest.raises(InputError, match="cannot be read"):
         load_config(tmp_path / "none.json")
+
+
+def test_a_scenario_may_name_a_configuration(tmp_path: Path) -> None:
+    """`family: config.json` beside the scenario is the model it describes, sizes still to be overridden."""
+    (tmp_path / "config.json").write_text(json.dumps(GPT2), encoding="utf-8")
+    (tmp_path / "workload.yaml").write_text("family: config.json\nsizes: {max_positions: 512}\n", encoding="utf-8")
+    workload = read_workload(load(tmp_path / "workload.yaml"), "workload")
+    assert build_model(workload.family, workload.sizes).parameters == 124_439_808 - 512 * 768

@@ -9,7 +9,7 @@ from typing import Any
 from sim.report.run import to_json as result_json
 from sim.report.text import duration, gib, percent, table, three
 from sim.result import Result
-from sim.study.compare import Case, causes
+from sim.study.compare import Case, causes, device_seconds
 
 
 def render(cases: Sequence[Case]) -> str:
@@ -51,13 +51,21 @@ def _row(case: Case, base: Result | None) -> list[str]:
 
 
 def _why(base: Result, other: Result) -> str:
-    change = other.step.time_s / other.plan.global_batch - base.step.time_s / base.plan.global_batch
-    if abs(change) < 1e-12 * base.step.time_s:
-        return "the same time per sample"
-    shares = [f"{c.part} {percent(c.seconds_per_sample / change)}" for c in causes(base, other) if c.seconds_per_sample]
-    word = "slower" if change > 0 else "faster"
-    factor = max(rate(base) / rate(other), rate(other) / rate(base))
-    return f"{three(factor)}x {word} per sample, of which {', '.join(shares)}"
+    """The ratio of rates as devices times rate of one device, and which parts of the step make the latter."""
+    ratio = rate(other) / rate(base)
+    parts = [f"{three(ratio if ratio >= 1 else 1 / ratio)}x {'the' if ratio >= 1 else 'slower than the'} rate"]
+    if other.devices != base.devices:
+        parts.append(f"{three(other.devices / base.devices)}x the devices")
+    change = device_seconds(other) - device_seconds(base)
+    if abs(change) > 1e-9 * device_seconds(base):
+        each = device_seconds(base) / device_seconds(other)
+        shares = [
+            f"{cause.part} {percent(cause.device_seconds / device_seconds(base), signed=True)}"
+            for cause in causes(base, other)
+            if abs(cause.device_seconds) > 1e-4 * device_seconds(base)
+        ]
+        parts.append(f"each device at {three(each)}x (time per sample: {', '.join(shares)})")
+    return "; ".join(parts)
 
 
 def to_json(cases: Sequence[Case]) -> dict[str, Any]:
@@ -76,6 +84,8 @@ def _case_json(case: Case, base: Result | None) -> dict[str, Any]:
     return {
         "label": case.label,
         "ratio": rate(case.result) / rate(base),
-        "causes": {c.part.replace(" ", "_") + "_s_per_sample": c.seconds_per_sample for c in causes(base, case.result)},
+        "causes": {
+            f"{c.part.replace(' ', '_')}_device_s_per_sample": c.device_seconds for c in causes(base, case.result)
+        },
         "result": result_json(case.result),
     }

@@ -39,14 +39,16 @@ def _answer(result: Result) -> str:
             f"  {goal.steps:,.0f} steps of {duration(result.step.time_s)} at a global batch of {plan.global_batch:,}; "
             f"one pass over the data takes {duration(goal.days_per_epoch * DAY)}"
         )
-        lines += _batch_lines(goal, plan.global_batch)
+        lines += _batch_lines(goal, plan.global_batch, projection is not None)
     return "\n".join(lines)
 
 
-def _batch_lines(goal: TimeToTarget, batch: int) -> list[str]:
+def _batch_lines(goal: TimeToTarget, batch: int, projected: bool) -> list[str]:
     lines = []
     if goal.days_per_epoch_full is not None:
         lines.append(f"  one pass with full sequences: {duration(goal.days_per_epoch_full * DAY)}")
+    if goal.critical_batch is None and not projected:
+        return lines
     if goal.critical_batch is None:
         lines.append("  no critical batch is known for this domain: time to the target is one pass, a lower bound")
         return lines

@@ -7,9 +7,11 @@ they join, tier by tier.  A cluster too large to see is cut down level by level,
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
+from itertools import pairwise
 from typing import Final, TypeAlias
 
 from sim.errors import InputError, Problem
@@ -56,7 +58,8 @@ def draw_topology(cluster: Cluster, collective: DrawnCollective | None = None) -
     if collective is not None:
         what = f"all drawn devices {collective.kind.replace('_', '-')} {si(collective.nbytes, 'B')}"
         notes.append(f"{what}; colour: how long a link is busy, share of the busiest")
-    return _svg(title, notes, lines, places, collective is not None)
+    grid = any(level.topology in ("torus", "mesh") for level in drawn.levels)
+    return _svg(title, notes, lines, places, collective is not None, grid)
 
 
 def as_html(svg: str, title: str) -> str:
@@ -115,7 +118,9 @@ def _places(cluster: Cluster, topology: Topology) -> dict[Name, Point]:
     """Where every node of the graph stands: devices by the innermost level, switches above what they join."""
     graph = topology.graph()
     nodes: list[Name] = list(graph.nodes)
-    places: dict[Name, Point] = dict(_device_places(cluster, [n for n in nodes if isinstance(n, int)]))
+    places: dict[Name, Point] = {}
+    for device, place in _device_places(cluster, [n for n in nodes if isinstance(n, int)]).items():
+        places[device] = place
     names = [level.name for level in cluster.levels]
     tiers: dict[float, list[Name]] = {}
     for node in nodes:
@@ -128,10 +133,15 @@ def _places(cluster: Cluster, topology: Topology) -> dict[Name, Point]:
         known = {n: [places[m][0] for m in graph.neighbors(n) if m in places] for n in tiers[tier]}
         wanted = {n: sum(xs) / len(xs) if xs else WIDTH / 2 for n, xs in known.items()}
         for node, x in zip(
-            sorted(wanted, key=lambda n: (wanted[n], str(n))), _spread(sorted(wanted.values())), strict=True
+            sorted(wanted, key=lambda n: (wanted[n], _natural(str(n)))), _spread(sorted(wanted.values())), strict=True
         ):
             places[node] = (x, y)
     return places
+
+
+def _natural(name: str) -> tuple[int, ...]:
+    """Numbers in a name, so that spine10 comes after spine9."""
+    return tuple(int(part) for part in re.findall(r"\d+", name))
 
 
 def _tier(node: str, names: Sequence[str]) -> float:
@@ -147,7 +157,7 @@ def _spread(wanted: Sequence[float]) -> list[float]:
     if len(wanted) < 2:
         return list(wanted)
     gap = min(70.0, (WIDTH - 2 * MARGIN) / (len(wanted) - 1))
-    if all(b - a >= gap - 1e-9 for a, b in zip(wanted, wanted[1:], strict=False)):
+    if all(b - a >= gap - 1e-9 for a, b in pairwise(wanted)):
         return list(wanted)
     width = max(gap * (len(wanted) - 1), min(wanted[-1] - wanted[0], WIDTH - 2.0 * MARGIN))
     middle = (wanted[0] + wanted[-1]) / 2
@@ -214,7 +224,9 @@ def colour(share: float) -> str:
     return "#" + "".join(f"{round(a + (b - a) * t):02x}" for a, b in zip(low, high, strict=True))
 
 
-def _svg(title: str, notes: Sequence[str], lines: Sequence[_Line], places: dict[Name, Point], loaded: bool) -> str:
+def _svg(
+    title: str, notes: Sequence[str], lines: Sequence[_Line], places: dict[Name, Point], loaded: bool, grid: bool
+) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
@@ -224,25 +236,53 @@ def _svg(title: str, notes: Sequence[str], lines: Sequence[_Line], places: dict[
         parts.append(f'<text x="{MARGIN}" y="{49 + 16 * i}" font-size="12" fill="#555">{escape(note)}</text>')
     busiest = max((line.busy for line in lines), default=0.0)
     widest = max((line.capacity for line in lines), default=1.0)
+    shortest = _shortest(lines, places) if grid else {}
     for line in sorted(lines, key=lambda x: x.busy):
-        parts.append(_link(line, places, busiest, widest, loaded))
+        parts.append(_link(line, places, busiest, widest, loaded, shortest))
     small = sum(isinstance(n, int) for n in places) > 40
     for node, (x, y) in sorted(places.items(), key=lambda item: str(item[0])):
-        parts.append(_node(node, x, y, small))
+        crowded = isinstance(node, str) and sum(abs(other[1] - y) < 1 for other in places.values()) > 17
+        parts.append(_node(node, x, y, small, crowded))
     if loaded and busiest > 0:
         parts += _legend(busiest)
     return "\n".join([*parts, "</svg>"])
 
 
-def _link(line: _Line, places: dict[Name, Point], busiest: float, widest: float, loaded: bool) -> str:
+def _direction(line: _Line, places: dict[Name, Point]) -> int | None:
+    """Angle of a link between two devices, in steps of about two degrees; None for links to switches."""
+    if isinstance(line.a, str) or isinstance(line.b, str):
+        return None
+    (x1, y1), (x2, y2) = places[line.a], places[line.b]
+    return round(math.atan2(y2 - y1, x2 - x1) % math.pi * 29) % 91
+
+
+def _shortest(lines: Sequence[_Line], places: dict[Name, Point]) -> dict[int | None, float]:
+    """Shortest link between devices in every direction."""
+    found: dict[int | None, float] = {}
+    for line in lines:
+        direction = _direction(line, places)
+        if direction is not None:
+            far = math.dist(places[line.a], places[line.b])
+            found[direction] = min(found.get(direction, far), far)
+    return found
+
+
+def _link(
+    line: _Line,
+    places: dict[Name, Point],
+    busiest: float,
+    widest: float,
+    loaded: bool,
+    shortest: dict[int | None, float],
+) -> str:
     (x1, y1), (x2, y2) = places[line.a], places[line.b]
     share = line.busy / busiest if busiest else 0.0
     stroke = colour(share) if loaded else "#9fb1c4"
     width = 1.0 + 2.2 * math.sqrt(line.capacity / widest)
     tip = f"{line.a} — {line.b}: {si(line.capacity, 'B/s')}" + (f", {si(line.nbytes, 'B')}" if loaded else "")
     far = math.hypot(x2 - x1, y2 - y1)
-    straight = far < 1.0 or abs(y2 - y1) > 2.0 and abs(x2 - x1) > 2.0
-    bend = 0.0 if straight else min(0.16 * far, 46.0) if far > 160 else 0.0  # links that wrap go round the others
+    near = shortest.get(_direction(line, places), far)
+    bend = min(0.16 * far, 46.0) if far > 1.5 * near else 0.0  # links that wrap go round the others
     mx, my = (x1 + x2) / 2 - bend * (y2 - y1) / max(far, 1.0), (y1 + y2) / 2 + bend * (x2 - x1) / max(far, 1.0)
     path = f"M{x1:.1f} {y1:.1f}Q{mx:.1f} {my:.1f} {x2:.1f} {y2:.1f}"
     return (
@@ -250,20 +290,22 @@ def _link(line: _Line, places: dict[Name, Point], busiest: float, widest: float,
     )
 
 
-def _node(node: Name, x: float, y: float, small: bool) -> str:
+def _text(x: float, y: float, size: float, text: str, style: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" {style}>{escape(text)}</text>'
+
+
+_INSIDE: Final = 'text-anchor="middle" fill="white"'
+
+
+def _node(node: Name, x: float, y: float, small: bool, crowded: bool) -> str:
     if isinstance(node, int):
         radius, size = (7, 7) if small else (12, 10)
-        label = f'<text x="{x:.1f}" y="{y + size * 0.35:.1f}" text-anchor="middle" font-size="{size}" fill="white">{node}</text>'
+        label = _text(x, y + size * 0.35, size, str(node), _INSIDE)
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="#1b4f8a"/>{label}'
     short = node.partition("/")[2] or node
-    width = max(22, 6 * len(short) + 8) if not short.startswith("nic") else 12
-    text = (
-        ""
-        if short.startswith("nic")
-        else (
-            f'<text x="{x:.1f}" y="{y + 3.5:.1f}" text-anchor="middle" font-size="10" fill="white">{escape(short)}</text>'
-        )
-    )
+    quiet = crowded or short.startswith("nic")
+    width = 12 if quiet else max(22, 6 * len(short) + 8)
+    text = "" if quiet else _text(x, y + 3.5, 10, short, _INSIDE)
     box = f'<rect x="{x - width / 2:.1f}" y="{y - 8:.1f}" width="{width}" height="16" rx="3" fill="#2d3b4a"/>'
     return f"<g>{box}{text}<title>{escape(node)}</title></g>"
 
@@ -271,8 +313,6 @@ def _node(node: Name, x: float, y: float, small: bool) -> str:
 def _legend(busiest: float) -> list[str]:
     x, y, step = WIDTH - 270, 22, 4
     bars = [f'<rect x="{x + i * step}" y="{y}" width="{step}" height="10" fill="{colour(i / 49)}"/>' for i in range(50)]
-    return [
-        *bars,
-        f'<text x="{x}" y="{y + 24}" font-size="11" fill="#555">idle</text>',
-        f'<text x="{x + 200}" y="{y + 24}" font-size="11" text-anchor="end" fill="#555">busy {busiest * 1e3:.4g} ms</text>',
-    ]
+    idle = _text(x, y + 24, 11, "idle", 'fill="#555"')
+    busy = _text(x + 200, y + 24, 11, f"busy {busiest * 1e3:.4g} ms", 'text-anchor="end" fill="#555"')
+    return [*bars, idle, busy]

@@ -22,10 +22,10 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """How much of the difference in time per sample one part of the step makes (s per sample)."""
+    """How much of the difference in device time per sample one part of the step makes (device-seconds per sample)."""
 
     part: str
-    seconds_per_sample: float
+    device_seconds: float
 
 
 def run_all(scenarios: Sequence[tuple[str, Scenario]]) -> list[Case]:
@@ -39,14 +39,17 @@ def run_all(scenarios: Sequence[tuple[str, Scenario]]) -> list[Case]:
     return cases
 
 
+def device_seconds(result: Result) -> float:
+    """Device-seconds per sample: what one device would need for a sample at the rate it works here."""
+    return result.step.time_s * result.devices / result.plan.global_batch
+
+
 def causes(base: Result, other: Result) -> tuple[Cause, ...]:
-    """Where the difference in step time per sample comes from, largest first; the parts add up to the whole."""
+    """Where the difference in device-seconds per sample comes from, largest first; the parts add up to the whole."""
     parts = ("compute_s", "exposed_communication_s", "bubble_s", "input_stall_s")
-    found = [
-        Cause(
-            part.removesuffix("_s").replace("_", " "),
-            getattr(other.step, part) / other.plan.global_batch - getattr(base.step, part) / base.plan.global_batch,
-        )
-        for part in parts
-    ]
-    return tuple(sorted(found, key=lambda cause: -abs(cause.seconds_per_sample)))
+
+    def each(result: Result, part: str) -> float:
+        return float(getattr(result.step, part)) * result.devices / result.plan.global_batch
+
+    found = [Cause(part.removesuffix("_s").replace("_", " "), each(other, part) - each(base, part)) for part in parts]
+    return tuple(sorted(found, key=lambda cause: -abs(cause.device_seconds)))

@@ -22,7 +22,7 @@ from sim.study.trends import (
 )
 
 
-def trends_json() -> dict[str, Any]:
+def backtest_json() -> dict[str, Any]:
     """Fits, every back-test row, and the coverage of the 90 % bands."""
     rows = backtest()
     return {
@@ -82,7 +82,7 @@ def _row(row: Backtest) -> dict[str, Any]:
     }
 
 
-def trends_text() -> str:
+def backtest_text() -> str:
     """Growth by metric, then how five-years-ahead predictions came out."""
     rows = backtest()
     held = coverage(rows)

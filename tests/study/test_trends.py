@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sim.errors import InputError
 from sim.report.hardware import projection_json, projection_text
-from sim.report.trends import trends_json, trends_text
+from sim.report.trends import backtest_json, backtest_text
 from sim.spec.hardware import accelerator_files, load_accelerator_file
 from sim.spec.hardware_text import dump_accelerator
 from sim.spec.lint import lint_file
@@ -221,6 +221,6 @@ def test_impossible_projections_are_refused(year: float, kwargs: dict[str, objec
 
 def test_report_prints_coverage() -> None:
     """`validate trends`: the text has the coverage, the JSON every row."""
-    assert "in 90 % band" in trends_text()
-    payload = trends_json()
+    assert "in 90 % band" in backtest_text()
+    payload = backtest_json()
     assert len(payload["rows"]) == payload["coverage"][-1]["n"]

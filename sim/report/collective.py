@@ -120,7 +120,7 @@ def plot_html(found: Sweep) -> str:
             x=[p[0] for p in points], y=[p[1] for p in points], name=name, mode="lines+markers",
             line={"width": width, "color": _COLOURS[i % len(_COLOURS)]},
         )  # fmt: skip
-    figure.update_xaxes(type="log", title="bytes")
+    figure.update_xaxes(type="log", title="bytes", exponentformat="SI")
     figure.update_yaxes(title="bus bandwidth, GB/s", rangemode="tozero")
     figure.update_layout(title=_title(found), template="plotly_white")
     return str(figure.to_html(include_plotlyjs=True, full_html=True))

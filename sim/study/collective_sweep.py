@@ -12,7 +12,6 @@ from sim.engine.astra import AstraDimension, AstraSystem, Kind, unaware_ns
 from sim.errors import InputError, Problem
 from sim.network import Cluster, Communicator, Group
 from sim.ops import CollectiveKind
-from sim.study.collectives import bus_bytes
 
 _NS: Final = 1e-9
 _NAMED_LINKS: Final = 200_000  # beyond, links are told by number
@@ -53,6 +52,13 @@ class Sweep:
     ranks: int
     rows: tuple[SweepRow, ...]
     busiest: tuple[BusyLink, ...] = ()
+
+
+def bus_bytes(kind: CollectiveKind, nbytes: float, ranks: int) -> float:
+    """Bytes that "bus bandwidth" counts (nccl-tests PERFORMANCE.md): 2(N-1)/N·S for an all-reduce, (N-1)/N·S for
+    reduce-scatter, all-gather and all-to-all, S otherwise."""
+    factor = {"all_reduce": 2.0, "reduce_scatter": 1.0, "all_gather": 1.0, "all_to_all": 1.0}.get(kind)
+    return nbytes if factor is None else nbytes * factor * (ranks - 1) / ranks
 
 
 def sizes_between(smallest: float, largest: float, factor: float = 2.0) -> list[float]:

@@ -23,6 +23,7 @@ from sim.errors import InputError
 from sim.network import Cluster, Communicator, Group, Level, LinkType
 from sim.ops import CollectiveKind
 from sim.spec.clusters import load_links
+from sim.study.collective_sweep import bus_bytes
 from sim.study.validation import Outcome, Request, percentile
 
 Floats = NDArray[np.float64]
@@ -174,13 +175,6 @@ def sample(request: Request, template: Mapping[str, object]) -> Sample | str:
         seconds = bus_bytes(cast(CollectiveKind, kind), float(nbytes), cluster.devices) / request.measured
     suspect = bool(fields.get("suspect"))
     return Sample(request.group, cluster, cast(CollectiveKind, kind), float(nbytes), seconds, suspect)
-
-
-def bus_bytes(kind: CollectiveKind, nbytes: float, ranks: int) -> float:
-    """Bytes that "bus bandwidth" counts (nccl-tests PERFORMANCE.md): 2(N-1)/N·S for an all-reduce, (N-1)/N·S for
-    reduce-scatter, all-gather and all-to-all, S otherwise."""
-    factor = {"all_reduce": 2.0, "reduce_scatter": 1.0, "all_gather": 1.0, "all_to_all": 1.0}.get(kind)
-    return nbytes if factor is None else nbytes * factor * (ranks - 1) / ranks
 
 
 def simulate_row(request: Request, template: Mapping[str, object]) -> Outcome | str:

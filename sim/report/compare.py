@@ -53,7 +53,7 @@ def _row(case: Case, base: Result | None) -> list[str]:
 def _why(base: Result, other: Result) -> str:
     """The ratio of rates as devices times rate of one device, and which parts of the step make the latter."""
     ratio = rate(other) / rate(base)
-    parts = [f"{three(ratio if ratio >= 1 else 1 / ratio)}x {'the' if ratio >= 1 else 'slower than the'} rate"]
+    parts = [f"{three(ratio)}x the rate of the first"]
     if other.devices != base.devices:
         parts.append(f"{three(other.devices / base.devices)}x the devices")
     change = device_seconds(other) - device_seconds(base)

@@ -98,7 +98,8 @@ class FatTree(Switch):
         name, instance = self.shape.level.name, leaf_id // self.leaf_count()
         if self.pods == 1:
             return f"{name}/spine{instance}.{spine}"
-        pod = instance * self.pods + leaf_id % self.leaf_count() * self.leaf // self.pod
+        block = leaf_id % self.leaf_count() // (self.leaf_count() // self.leaves)
+        pod = instance * self.pods + block * self.leaf // self.pod
         return f"{name}/agg{pod}.{spine}"
 
 

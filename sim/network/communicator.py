@@ -63,18 +63,21 @@ class Communicator:
         return np.asarray(out)
 
     def lines(self, kind: CollectiveKind, group: Group, algorithm: str | None = None) -> tuple[CollectiveCost, ...]:
-        """The affine costs to take the least of: the candidates, or one named algorithm under each protocol."""
-        if algorithm is None or kind == "send":
-            return self.costs(kind, group)
-        key = (kind, group, algorithm)
+        """The affine costs to take the least of, by falling slope: of the candidates, or of one named algorithm under
+        each protocol, those that are cheapest for some size."""
+        key = (kind, group, algorithm or "")
         if key not in self._lines:
-            cost = self.cost(kind, group, algorithm)
-            self._lines[key] = (cost, *low_latency(self.case(kind, group), (cost,)))
+            costs = self.costs(kind, group) if algorithm is None or kind == "send" else self._protocols(*key)
+            self._lines[key] = envelope(costs)
         return self._lines[key]
+
+    def _protocols(self, kind: CollectiveKind, group: Group, algorithm: str) -> tuple[CollectiveCost, ...]:
+        cost = self.cost(kind, group, algorithm)
+        return (cost, *low_latency(self.case(kind, group), (cost,)))
 
     def choose(self, kind: CollectiveKind, nbytes: float, group: Group) -> CollectiveCost:
         """The cheapest algorithm for this size."""
-        return min(self.costs(kind, group), key=lambda cost: cost.seconds(nbytes))
+        return min(self.lines(kind, group), key=lambda cost: cost.seconds(nbytes))
 
     def costs(self, kind: CollectiveKind, group: Group, every: bool = False) -> tuple[CollectiveCost, ...]:
         """Candidates a library would choose from; `every`: all algorithms that can run."""
@@ -174,3 +177,20 @@ class Communicator:
 
 def group_size(group: Group) -> int:
     return len(group.ranks) or group.size
+
+
+def envelope(costs: Sequence[CollectiveCost]) -> tuple[CollectiveCost, ...]:
+    """Lower envelope of lines for bytes ≥ 0: steepest first, each cheapest on some stretch."""
+    hull: list[CollectiveCost] = []
+    for line in sorted(costs, key=lambda c: (c.fixed_s, c.per_byte_s)):
+        if hull and line.per_byte_s >= hull[-1].per_byte_s:
+            continue
+        while len(hull) > 1 and crossing(hull[-2], line) <= crossing(hull[-2], hull[-1]):
+            hull.pop()
+        hull.append(line)
+    return tuple(hull)
+
+
+def crossing(steep: CollectiveCost, flat: CollectiveCost) -> float:
+    """Bytes from which the flatter line is the cheaper one."""
+    return (flat.fixed_s - steep.fixed_s) / (steep.per_byte_s - flat.per_byte_s)

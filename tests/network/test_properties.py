@@ -12,7 +12,8 @@ from clusters import flat, two_level
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.network import Cluster, Communicator, Group, LinkType, pricing, schedule, solve, topology
+from sim.network import Cluster, CollectiveCost, Communicator, Group, LinkType, pricing, schedule, solve, topology
+from sim.network.communicator import envelope
 from sim.ops import CollectiveKind
 
 KINDS: tuple[CollectiveKind, ...] = ("all_reduce", "reduce_scatter", "all_gather", "all_to_all", "broadcast", "reduce")
@@ -167,3 +168,14 @@ def test_sampled_exchange_is_close_to_the_whole() -> None:
         sampled = Communicator(cluster).cost("all_to_all", Group(256), "direct")
     assert sampled.per_byte_s == pytest.approx(exact.per_byte_s, rel=0.05)
     assert sampled.fixed_s == exact.fixed_s
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1e-3), st.floats(0, 1e-9)), min_size=1, max_size=8), BYTES)
+def test_lower_envelope_keeps_the_cheapest_line_of_every_size(lines: list[tuple[float, float]], nbytes: float) -> None:
+    """Pruned lines never matter."""
+    costs = [CollectiveCost(str(i), a, b) for i, (a, b) in enumerate(lines)]
+    kept = envelope(costs)
+    assert min(c.seconds(nbytes) for c in kept) == pytest.approx(min(c.seconds(nbytes) for c in costs), rel=1e-9)
+    assert min(c.fixed_s for c in kept) == min(c.fixed_s for c in costs)
+    assert [c.per_byte_s for c in kept] == sorted({c.per_byte_s for c in kept}, reverse=True)

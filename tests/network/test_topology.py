@@ -37,6 +37,8 @@ OTHERS = [
     two_level(4, "fully_connected", g=2),
     flat("dragonfly", 2, 3, 4),
     flat("dragonfly", 2, 2, 7),
+    replace(flat("dragonfly", 2, 3, 4), routing="valiant"),
+    two_level(8, "rail", g=4, options={"leaf": 2, "pod": 4, "tiers": 3, "pxn": 0}),
     two_level(4, "switch", g=4, nics=2),
     two_level(4, "rail", g=4, nics=2),
     two_level(4, "ring", g=4, nics=2),

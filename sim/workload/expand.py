@@ -8,16 +8,16 @@ from typing import Protocol
 
 from sim.ops import Op, total_flops
 from sim.workload.graph import Graph, Section, Weight
-from sim.workload.liveness import Footprint, peak, saved_tensors, workspace
+from sim.workload.liveness import Footprint, peak, saved_tensors, workspaces
 from sim.workload.records import Layer, Numerics, Parameter, Shard
 from sim.workload.sizing import unsharded
-from sim.workload.update import parameter_update
+from sim.workload.update import clip_ops, parameter_update
 
 PLAIN_FP32 = Numerics(
     compute="fp32", activations="fp32", weights="fp32", gradients="fp32", master=None,
-    optimizer="sgd", optimizer_format="fp32", fused=False, attention="plain",
+    optimizer="sgd", optimizer_format="fp32", fused=False, attention="plain", shape_ops=True,
 )  # fmt: skip
-"""Training as the paper counts it: single precision, plain SGD, every op on its own."""
+"""Training as the paper counts it: single precision, plain SGD, every op of the TensorFlow 1 graph on its own."""
 
 
 class Graphed(Protocol):
@@ -32,9 +32,9 @@ def layers_of(graph: Graph, shard: Shard, family: str) -> tuple[Layer, ...]:
     """One `Layer` per named layer of the graph; these families cannot be cut inside a layer."""
     unsharded(family, shard)
     made: list[Layer] = []
-    names = graph.layers
+    names, kept, transient = graph.layers, saved_tensors(graph), workspaces(graph)
     for position, (name, kind) in enumerate(names):
-        saved = saved_tensors(graph, name)
+        saved = sum(t.total_bytes for t in kept[name])
         forward = _ops(graph.forward, name)
         following = names[position + 1][0] if position + 1 < len(names) else None
         inputs = _received(graph, name)
@@ -47,13 +47,13 @@ def layers_of(graph: Graph, shard: Shard, family: str) -> tuple[Layer, ...]:
                 backward=_ops(graph.backward, name),
                 parameters=tuple(map(_parameter, graph.weights.get(name, ()))),
                 saved_bytes={
-                    "none": sum(t.total_bytes for t in saved),
-                    "selective": sum(t.total_bytes for t in saved),
-                    "full": min(inputs, sum(t.total_bytes for t in saved)),
+                    "none": saved,
+                    "selective": saved,
+                    "full": min(inputs, saved),
                 },
                 recompute={"none": (), "selective": (), "full": forward},
                 output_bytes=_received(graph, following) if following else 0.0,
-                workspace_bytes=workspace(graph, name),
+                workspace_bytes=transient[name],
             )
         )
     return tuple(made)
@@ -66,8 +66,8 @@ def minimal_footprint(
     return peak(model.graph(sub_batch, numerics), numerics, reuse=reuse, held=held)
 
 
-def step_ops(layers: Iterable[Layer], numerics: Numerics) -> tuple[Op, ...]:
-    """Every op of a training step on one device: forward, backward, update."""
+def step_ops(layers: Iterable[Layer], numerics: Numerics, *, clipped: bool = False) -> tuple[Op, ...]:
+    """Every op of a training step on one device: forward, backward, update; gradients scaled to a norm if `clipped`."""
     layers = tuple(layers)
     ahead = [op for layer in layers for _ in range(layer.count) for op in layer.forward]
     back = [op for layer in reversed(layers) for _ in range(layer.count) for op in layer.backward]
@@ -77,7 +77,7 @@ def step_ops(layers: Iterable[Layer], numerics: Numerics) -> tuple[Op, ...]:
         if not layer.updated
         for _ in range(layer.count)
         for parameter in layer.parameters
-        for op in parameter_update(parameter, numerics)
+        for op in (*clip_ops(parameter, numerics if clipped else None), *parameter_update(parameter, numerics))
     ]
     return (*ahead, *back, *update)
 

@@ -73,8 +73,8 @@ def optimizer_bytes(elements: float, numerics: Numerics) -> float:
     return elements * (state + master)
 
 
-def saved_tensors(graph: Graph, layer: str) -> tuple[Tensor, ...]:
-    """Activations made in the forward pass that the backward pass of `layer`, and of no earlier one, reads."""
+def saved_tensors(graph: Graph) -> dict[str, list[Tensor]]:
+    """By layer: activations of the forward pass that its backward pass, and that of no earlier layer, reads."""
     order = [name for name, _ in graph.layers]
     made = {t for s in graph.forward for n in s.nodes for t in n.outputs}
     first: dict[Tensor, int] = {}
@@ -84,18 +84,22 @@ def saved_tensors(graph: Graph, layer: str) -> tuple[Tensor, ...]:
             for tensor in node.inputs:
                 if tensor in made and tensor.kind == "activation":
                     first[tensor] = min(rank, first.get(tensor, rank))
-    return tuple(t for t, rank in first.items() if order[rank] == layer)
+    saved: dict[str, list[Tensor]] = {name: [] for name in order}
+    for tensor, rank in first.items():
+        saved[order[rank]].append(tensor)
+    return saved
 
 
-def workspace(graph: Graph, layer: str) -> float:
-    """Peak of what comes and goes within one section of `layer`: gradients of a step, products, sums."""
-    top = 0.0
-    spans = [s for s in _spans(graph, None) if s.first[0] == s.last[0] and s.tensor.kind != "weight"]
+def workspaces(graph: Graph) -> dict[str, float]:
+    """By layer: peak of what comes and goes within one of its sections: gradients of a step, products, sums."""
+    top = {name: 0.0 for name, _ in graph.layers}
+    inside: dict[int, list[_Span]] = {}
+    for span in _spans(graph, None):
+        if span.first[0] == span.last[0]:
+            inside.setdefault(span.first[0], []).append(span)
     for index, section in enumerate(graph.sections):
-        if section.layer == layer:
-            here = [s for s in spans if s.first[0] == index]
-            live = (g + a + w for g, a, w, _ in _live(section, index, 1, here, True))
-            top = max(top, max(live, default=0.0))
+        live = (g + a + w for g, a, w, _ in _live(section, index, 1, inside.get(index, []), True))
+        top[section.layer] = max(top[section.layer], max(live, default=0.0))
     return top
 
 

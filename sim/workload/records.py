@@ -25,6 +25,7 @@ class Numerics:
     optimizer_format: Format = "fp32"
     fused: bool = True  # pointwise chains fused into one pass
     attention: Literal["plain", "flash1", "flash"] = "flash"  # flash1: the kernels of 2022
+    shape_ops: bool = False  # reshapes, concatenations, reductions to an operand's shape are passes (TensorFlow 1)
     loss: Literal["passes", "fused"] = "passes"  # cross-entropy in fp32 passes (Megatron-LM) or in one kernel
 
 

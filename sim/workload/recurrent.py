@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Self
 
-from sim.workload.cells import lstm_cell
+from sim.workload.cells import highway_cell, lstm_cell
 from sim.workload.expand import layers_of, sample_flops
 from sim.workload.fields import about
 from sim.workload.graph import Graph, Tensor
@@ -27,18 +27,18 @@ class LstmLM:
     hidden: int = field(default=2004, metadata=about("width h of embedding and LSTM layers"))
     recurrent_layers: int = field(default=2, metadata=about("LSTM layers"))
     vocabulary: int = field(default=10004, metadata=about("words v"))
-    steps: int = field(default=80, metadata=about("unrolled time steps q of one sample", "words"))
+    unroll: int = field(default=80, metadata=about("unrolled time steps q of one sample", "words"))
     projection: int = field(default=0, metadata=about("width of the projection before the softmax; 0: none"))
     sampled: int = field(default=0, metadata=about("words in the sampled softmax; 0: full softmax"))
 
     def __post_init__(self) -> None:
         positive(hidden=self.hidden, recurrent_layers=self.recurrent_layers, vocabulary=self.vocabulary,
-                 steps=self.steps)  # fmt: skip
+                 unroll=self.unroll)  # fmt: skip
 
     @property
     def name(self) -> str:
         """Family and size."""
-        return f"lstm_lm h={self.hidden} v={self.vocabulary} q={self.steps}"
+        return f"lstm_lm h={self.hidden} v={self.vocabulary} q={self.unroll}"
 
     @property
     def parameters(self) -> float:
@@ -55,7 +55,7 @@ class LstmLM:
     @property
     def units_per_sample(self) -> float:
         """Words the computation of one sample processes."""
-        return float(self.steps)
+        return float(self.unroll)
 
     @classmethod
     def sized(cls, parameters: float, **fixed: int) -> Self:
@@ -71,19 +71,81 @@ class LstmLM:
         return layers_of(self.graph(sub_batch, numerics), shard, "lstm_lm")
 
     def flops_per_sample(self) -> tuple[float, float]:
-        """Forward and training FLOPs of `steps` words."""
+        """Forward and training FLOPs of `unroll` words."""
         return sample_flops(self)
 
 
 @lru_cache(maxsize=16)
 def _lstm_graph(model: LstmLM, batch: int, numerics: Numerics) -> Graph:
-    tape, h, q = Tape(numerics), model.hidden, model.steps
+    tape, h, q = Tape(numerics), model.hidden, model.unroll
     tape.section("embedding", "embedding", q)
     state = tape.embedding("embedding lookup", tape.weight("embedding", model.vocabulary, h, batch * q), batch)
     for layer in range(1, model.recurrent_layers + 1):
         tape.section(f"lstm {layer}", "block", q)
-        state = lstm_cell(tape, f"lstm {layer}", (state,), h, batch)
+        state, _ = lstm_cell(tape, f"lstm {layer}", (state,), h, batch)
     softmax_head(tape, state, batch * q, h, model.vocabulary, model.projection, model.sampled)
+    return tape.graph()
+
+
+@dataclass(frozen=True, slots=True)
+class HighwayLM:
+    """Character model: a recurrent highway layer. Parameters: (2 + 2·depth)h² + 2·depth·h + 2hv + v."""
+
+    hidden: int = field(default=2004, metadata=about("width h of embedding and state"))
+    transitions: int = field(default=10, metadata=about("highway transitions within a time step"))
+    vocabulary: int = field(default=98, metadata=about("characters v"))
+    unroll: int = field(default=150, metadata=about("unrolled time steps q of one sample", "characters"))
+
+    def __post_init__(self) -> None:
+        positive(hidden=self.hidden, transitions=self.transitions, vocabulary=self.vocabulary, unroll=self.unroll)
+
+    @property
+    def name(self) -> str:
+        """Family and size."""
+        return f"highway_lm h={self.hidden} v={self.vocabulary} q={self.unroll}"
+
+    @property
+    def parameters(self) -> float:
+        """Embedding, transition kernels and biases, softmax."""
+        h, v, depth = self.hidden, self.vocabulary, self.transitions
+        return float((2 + 2 * depth) * h * h + 2 * depth * h + 2 * h * v + v)
+
+    @property
+    def active_parameters(self) -> float:
+        """All."""
+        return self.parameters
+
+    @property
+    def units_per_sample(self) -> float:
+        """Characters the computation of one sample processes."""
+        return float(self.unroll)
+
+    @classmethod
+    def sized(cls, parameters: float, **fixed: int) -> Self:
+        """The width h that gives this many parameters."""
+        return solve_width(lambda width: cls(hidden=width, **fixed), parameters)
+
+    def graph(self, sub_batch: int, numerics: Numerics) -> Graph:
+        """Embedding, one loop over the time steps, softmax over all steps at once."""
+        return _highway_graph(self, sub_batch, numerics)
+
+    def layers(self, sub_batch: int, numerics: Numerics, shard: Shard = Shard()) -> tuple[Layer, ...]:
+        """Embedding, highway layer, softmax."""
+        return layers_of(self.graph(sub_batch, numerics), shard, "highway_lm")
+
+    def flops_per_sample(self) -> tuple[float, float]:
+        """Forward and training FLOPs of `unroll` characters."""
+        return sample_flops(self)
+
+
+@lru_cache(maxsize=16)
+def _highway_graph(model: HighwayLM, batch: int, numerics: Numerics) -> Graph:
+    tape, h, q = Tape(numerics), model.hidden, model.unroll
+    tape.section("embedding", "embedding", q)
+    x = tape.embedding("embedding lookup", tape.weight("embedding", model.vocabulary, h, batch * q), batch)
+    tape.section("highway", "block", q)
+    state = highway_cell(tape, x, h, model.transitions, batch)
+    softmax_head(tape, state, batch * q, h, model.vocabulary)
     return tape.graph()
 
 
@@ -100,5 +162,5 @@ def softmax_head(
         logits = tape.sampled_logits("logits", state, words, rows, sampled)
     else:
         logits = tape.matmul("logits", (state,), tape.weight("softmax", width, vocabulary), rows)
-        logits = tape.scale_shift("softmax bias", logits, (tape.weight("softmax bias", vocabulary),))
+        logits = tape.scale_shift("softmax bias", logits, (tape.weight("softmax bias", vocabulary),), broadcast=True)
     tape.cross_entropy("softmax", logits)

@@ -7,7 +7,7 @@ from typing import Any, Final
 from sim.workload.dlrm import Dlrm
 from sim.workload.first_order import FirstOrder
 from sim.workload.oplist import OpList
-from sim.workload.presets import PRESETS, canonical
+from sim.workload.presets import PRESETS, canonical, preset_sizes
 from sim.workload.records import Model
 from sim.workload.recurrent import HighwayLM, LstmLM
 from sim.workload.resnet import PlainConvNet, ResNet
@@ -40,5 +40,4 @@ def family_of(name: str) -> tuple[type[Model], dict[str, Any]] | None:
     key = canonical(name)
     if key is None:
         return None
-    found = PRESETS[key]
-    return FAMILIES[found.family], {**found.sizes, "name": key}
+    return FAMILIES[PRESETS[key].family], preset_sizes(key)

@@ -12,79 +12,53 @@ With `Numerics.fused` the product is accumulated inside the matrix multiplicatio
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from sim.ops import BYTES_PER_ELEMENT, Convolution, Gather, Gemm, Op, Pointwise
-from sim.workload.graph import Graph, LayerKind, Node, Section, Tensor, Weight, fuse
-from sim.workload.records import Numerics
-
-Backward = Callable[[Tensor], None]
+from sim.ops import BYTES_PER_ELEMENT, Convolution, Gather
+from sim.workload.graph import Tensor, Weight
+from sim.workload.recorder import Note, Recorder
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Note:
-    """What to do with the gradient of `output` once it is known."""
+class Tape(Recorder):
+    """Forward ops go in through these primitives; `graph()` gives forward and backward."""
 
-    section: Section
-    output: Tensor
-    backward: Backward
+    def matmul(
+        self,
+        name: str,
+        inputs: Sequence[Tensor],
+        weight: Weight,
+        rows: int,
+        out: Tensor | None = None,
+        *,
+        sequence: bool = False,
+    ) -> Tensor:
+        """[rows, k]·W[k, n]; several inputs stand side by side along k.
 
-
-class Tape:
-    """Forward ops go in through the primitives; `graph()` gives forward and backward."""
-
-    def __init__(self, numerics: Numerics) -> None:
-        self.numerics = numerics
-        self._forward: list[Section] = []
-        self._backward: list[Section] = []
-        self._notes: list[_Note] = []
-        self._uses: Counter[Tensor] = Counter()
-        self._parts: dict[Tensor, list[Tensor]] = {}
-        self._carried: dict[Tensor, list[Tensor]] = {}
-        self._weights: dict[str, list[Weight]] = {}
-        self._gradients: dict[str, list[Tensor]] = {}
-        self._owner: dict[Weight, str] = {}
-        self._now: Section = Section("", "block")
-
-    # ---- structure -------------------------------------------------------------------------------------------
-
-    def section(self, layer: str, kind: LayerKind = "block", steps: int = 1) -> None:
-        """Open a section: what follows runs `steps` times."""
-        self._now = Section(layer, kind, steps)
-        self._forward.append(self._now)
-
-    def weight(self, name: str, rows: int, columns: int = 1, sparse_rows: int = 0) -> Weight:
-        """A parameter tensor of the open section's layer."""
-        size = BYTES_PER_ELEMENT[self.numerics.weights]
-        tensor = Tensor(name, rows * columns, rows * columns * size, kind="weight")
-        weight = Weight(name, tensor, rows, columns, sparse_rows)
-        self._weights.setdefault(self._now.layer, []).append(weight)
-        self._owner[weight] = self._now.layer
-        return weight
-
-    def tensor(self, name: str, elements: float, *, differentiable: bool = True, steps: int | None = None) -> Tensor:
-        """An activation, one slice per step of the open section; may be read before it is made (recurrence)."""
-        size = BYTES_PER_ELEMENT[self.numerics.activations]
-        return Tensor(name, elements, elements * size, steps or self._now.steps, differentiable=differentiable)
-
-    # ---- primitives ------------------------------------------------------------------------------------------
-
-    def matmul(self, name: str, inputs: Sequence[Tensor], weight: Weight, rows: int) -> Tensor:
-        """[rows, k]·W[k, n]; several inputs stand side by side along k."""
-        m, n, k = rows, weight.columns, weight.rows
-        out = self.tensor(name, m * n)
-        self._emit(self._gemm(name, m, n, k), (*inputs, weight.tensor), (out,))
+        `sequence`: a dense layer on [time, batch, k], for which TensorFlow 1 transposes and reshapes W and its
+        gradient.
+        """
+        m, n, k, stored = rows, weight.columns, weight.rows, weight.tensor
+        result = out or self.tensor(name, m * n)
+        beside = self._literal and len(inputs) > 1
+        operands = (self.tensor(f"{name} input", m * k),) if beside else tuple(inputs)
+        if beside:
+            self._stream(f"{name} concatenation", inputs, operands, 0.0)
+        if sequence and self._literal:
+            weight = self._rearranged(weight)
+        self._emit(self._gemm(name, m, n, k), (*operands, weight.tensor), (result,))
 
         def backward(dy: Tensor) -> None:
             wanted = [t for t in inputs if t.differentiable]
-            if wanted:
+            if wanted and beside:
+                whole = self._alike(operands[0], "gradient")
+                self._emit(self._gemm(f"{name} data gradient", m, k, n), (dy, stored), (whole,))
+                self._stream(f"{name} slices", (whole,), tuple(self._part(t) for t in wanted), 0.0)
+            elif wanted:
                 parts = tuple(self._part(t) for t in wanted)
-                self._emit(self._gemm(f"{name} data gradient", m, k, n), (dy, weight.tensor), parts)
+                self._emit(self._gemm(f"{name} data gradient", m, k, n), (dy, stored), parts)
             self._weight_gradient(weight, f"{name} weight gradient", (*inputs, dy), k, n, m)
 
-        return self._note(inputs, out, backward)
+        return self._note(inputs, result, backward)
 
     def product(
         self, name: str, a: Tensor, b: Tensor, *, batch: int, m: int, n: int, k: int, out: Tensor | None = None
@@ -95,11 +69,22 @@ class Tape:
 
         def backward(dy: Tensor) -> None:
             if a.differentiable:
-                self._invariant(a, self._gemm(f"{name} gradient", m, k, n, batch), (dy, b))
+                self._emit(self._gemm(f"{name} gradient", m, k, n, batch), (dy, b), (self._part(a),))
             if b.differentiable:
-                self._invariant(b, self._gemm(f"{name} gradient", k, n, m, batch), (a, dy))
+                self._emit(self._gemm(f"{name} gradient", k, n, m, batch), (a, dy), (self._part(b),))
 
         return self._note((a, b), result, backward)
+
+    def weighted_sum(self, name: str, weights: Tensor, values: Tensor, out: Tensor, terms: int) -> None:
+        """Σ weights·values over `terms` positions; a product and a reduction where shape ops are passes."""
+        batch = round(weights.elements / terms)
+        width = round(values.elements / weights.elements)
+        if self._literal:
+            saves = (weights, values)
+            wide = self.pointwise(f"{name} product", saves, values.elements, 1.0, gradient_flops=1.0, saves=saves)
+            self.pointwise(name, (wide,), out, terms, gradient_flops=0.0)
+        else:
+            self.product(name, weights, values, batch=batch, m=1, n=width, k=terms, out=out)
 
     def pointwise(
         self,
@@ -126,6 +111,18 @@ class Tape:
 
         return self._note(inputs, out, backward)
 
+    def multiply(self, name: str, a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
+        """Elementwise product; backward is one more product for each factor."""
+        result = out or self.tensor(name, a.elements)
+        self._stream(name, (a, b), (result,), result.elements)
+
+        def backward(dy: Tensor) -> None:
+            for factor, other in ((a, b), (b, a)):
+                if factor.differentiable:
+                    self._operand(f"{name} gradient", factor, result.elements, dy, other)
+
+        return self._note((a, b), result, backward)
+
     def add(self, name: str, inputs: Sequence[Tensor], out: Tensor | None = None) -> Tensor:
         """Sum; its gradient goes to every input unchanged."""
         result = out or self.tensor(name, inputs[0].elements)
@@ -138,6 +135,40 @@ class Tape:
 
         return self._note(inputs, result, backward)
 
+    def shift(self, name: str, x: Tensor) -> Tensor:
+        """Adds a constant; an op of its own only where shape ops are."""
+        if not self._literal:
+            return x
+        out = self.tensor(name, x.elements)
+        self._stream(name, (x,), (out,), x.elements)
+        return self._note((x,), out, lambda dy: self._pass(x, dy))
+
+    def hold(self, name: str, new: Tensor, old: Tensor) -> Tensor:
+        """`old` takes the value of `new` until a sample's own length, after which it keeps its value."""
+        self._stream(name, (new,), (old,), 0.0)
+
+        def backward(dy: Tensor) -> None:
+            for tensor in (new, old):
+                self._stream(f"{name} gradient", (dy,), (self._part(tensor),), 0.0)
+
+        return self._note((new, old), old, backward)
+
+    def reshape(self, name: str, x: Tensor) -> Tensor:
+        """A copy in another shape where shape ops are passes, nothing elsewhere."""
+        if not self._literal:
+            return x
+        out = self._alike(x, name)
+        self._stream(name, (x,), (out,), 0.0)
+        return self._note((x,), out, lambda dy: self._stream(f"{name} back", (dy,), (self._part(x),), 0.0))
+
+    def mask(self, name: str, x: Tensor) -> Tensor:
+        """Zeroes what lies past a sample's end by a product with 0 or 1; an op only where shape ops are."""
+        if not self._literal:
+            return x
+        out = self._alike(x, name)
+        self._stream(name, (x,), (out,), self._inside(x))
+        return self._note((x,), out, lambda dy: self._operand(f"{name} gradient", x, self._inside(x), dy))
+
     def split(self, name: str, x: Tensor, pieces: int) -> tuple[Tensor, ...]:
         """Equal parts of `x`, copied out; backward copies the gradients together."""
         parts = tuple(self.tensor(f"{name} {i}", x.elements / pieces) for i in range(pieces))
@@ -149,17 +180,44 @@ class Tape:
         self._note((x,), parts[0], backward)
         return parts
 
-    def scale_shift(self, name: str, x: Tensor, weights: Sequence[Weight], flops: float = 1.0) -> Tensor:
-        """Bias (one weight) or scale and shift: adds a row vector; its gradient is the sum over the rows."""
+    def scale_shift(self, name: str, x: Tensor, weights: Sequence[Weight], *, broadcast: bool = False) -> Tensor:
+        """Bias: adds a row vector, whose gradient is the sum over the rows; `broadcast`: by a general addition."""
         out = self.tensor(name, x.elements)
-        self._stream(name, (x, *(w.tensor for w in weights)), (out,), flops * x.elements)
+        self._stream(name, (x, *(w.tensor for w in weights)), (out,), x.elements)
 
         def backward(dy: Tensor) -> None:
-            self._pass(x, dy)
             for weight in weights:
                 made = self._gradient(weight, dy)
                 self._stream(f"{name} gradient", (dy,), (made,), self._inside(dy))
                 self._accumulate(weight, made)
+            self._pass(x, dy, shaped=broadcast)
+
+        return self._note((x,), out, backward)
+
+    def noisy(self, name: str, weight: Weight) -> Weight:
+        """The weight with fresh Gaussian noise added at every step (Graves 2011): drawn, scaled, added."""
+        size = weight.tensor.elements
+        drawn, scaled, added = (self.tensor(f"{name} {what}", size) for what in ("drawn", "scaled", "added"))
+        self._stream(f"{name} draw", (), (drawn,), size)
+        self._stream(f"{name} scale", (drawn,), (scaled,), size)
+        self._stream(f"{name} add", (scaled, weight.tensor), (added,), size)
+        noised = Weight(weight.name, added, weight.rows, weight.columns)
+        self._owner[noised] = self._now.layer
+        self._noised.add(noised)
+        return noised
+
+    def normalise(self, name: str, x: Tensor, channels: int) -> Tensor:
+        """Batch normalisation (Ioffe & Szegedy 2015) in one op. Per element: mean 1, variance 3, normalise 2, scale and
+        shift 2; backward: gradients of scale 2 and shift 1, and of x (their Eq. for ∂l/∂x with the sums at hand) 5."""
+        scale, shift = self.weight(f"{name} scale", channels), self.weight(f"{name} shift", channels)
+        out = self.tensor(name, x.elements)
+        self._stream(name, (x, scale.tensor, shift.tensor), (out,), 8 * x.elements)
+
+        def backward(dy: Tensor) -> None:
+            made = [self._gradient(w, dy) for w in (scale, shift)]
+            self._stream(f"{name} gradient", (dy, x, scale.tensor), (self._part(x), *made), 8 * x.elements)
+            for weight, gradient in zip((scale, shift), made, strict=True):
+                self._accumulate(weight, gradient)
 
         return self._note((x,), out, backward)
 
@@ -212,138 +270,20 @@ class Tape:
         return self._note((x,), out, backward)
 
     def cross_entropy(self, name: str, logits: Tensor, flops: float = 5.0) -> None:
-        """Softmax and its loss in one op that also leaves softmax − target; backward scales that."""
-        ready = self.tensor(f"{name} gradient", logits.elements, steps=logits.steps)
-        self._stream(name, (logits,), (ready,), flops * logits.elements)
+        """Softmax and its loss in one op that also leaves softmax − target; backward scales that.
+
+        The row is read once for its sum and once for the result, unless fused.
+        """
+        ready = self._alike(logits, "ready")
+        reads = (logits,) if self.numerics.fused else (logits, logits)
+        self._stream(name, reads, (ready,), flops * logits.elements)
 
         def backward(dy: Tensor) -> None:
-            self._stream(f"{name} scaled gradient", (ready,), (self._part(logits),), logits.elements)
+            source = ready
+            if self._literal:
+                source = self._alike(ready, "barrier")
+                self._stream(f"{name} second-derivative barrier", (ready,), (source,), 0.0)
+            self._stream(f"{name} scaled gradient", (source,), (self._part(logits),), logits.elements)
 
         self._uses[logits] += 1
-        self._notes.append(_Note(self._now, Tensor("loss", 1, 0.0), backward))
-
-    # ---- result ----------------------------------------------------------------------------------------------
-
-    def graph(self) -> Graph:
-        """Forward and backward, fused if the numerics say so."""
-        source: Section | None = None
-        for note in reversed(self._notes):
-            if note.section is not source:
-                source = note.section
-                self._now = Section(source.layer, source.kind, source.steps)
-                self._backward.append(self._now)
-            note.backward(self._sum(note.output))
-        graph = Graph(
-            tuple(self._forward),
-            tuple(s for s in self._backward if s.nodes),
-            {layer: tuple(ws) for layer, ws in self._weights.items()},
-            {layer: tuple(gs) for layer, gs in self._gradients.items()},
-        )
-        return fuse(graph) if self.numerics.fused else graph
-
-    # ---- gradients -------------------------------------------------------------------------------------------
-
-    def _note(self, inputs: Sequence[Tensor], out: Tensor, backward: Backward) -> Tensor:
-        self._uses.update(t for t in inputs if t.differentiable)
-        self._notes.append(_Note(self._now, out, backward))
-        return out
-
-    def _part(self, tensor: Tensor) -> Tensor:
-        """A new contribution to the gradient of `tensor`."""
-        carried = self._carried.get(tensor)
-        if carried:
-            return carried.pop()
-        part = Tensor(f"{tensor.name} gradient", tensor.elements, tensor.bytes, tensor.steps)
-        self._parts.setdefault(tensor, []).append(part)
-        return part
-
-    def _pass(self, tensor: Tensor, dy: Tensor) -> None:
-        """The gradient goes through unchanged, without an op."""
-        carried = self._carried.get(tensor)
-        if carried:
-            self._stream(f"{tensor.name} gradient", (dy,), (carried.pop(),), 0.0)
-        else:
-            self._parts.setdefault(tensor, []).append(dy)
-
-    def _sum(self, tensor: Tensor) -> Tensor:
-        """The gradient of `tensor`: contributions so far, and those that come from the step after."""
-        parts = self._parts.pop(tensor, [])
-        missing = self._uses[tensor] - len(parts)
-        if missing > 0:
-            carried = [self._slice(tensor, f"{tensor.name} carried gradient") for _ in range(missing)]
-            self._carried[tensor] = list(carried)
-            parts = [*parts, *carried]
-        if len(parts) <= 1:
-            return parts[0] if parts else tensor
-        total = self._slice(tensor, f"{tensor.name} gradient sum")
-        self._stream(total.name, parts, (total,), (len(parts) - 1) * self._inside(total))
-        return total
-
-    def _slice(self, tensor: Tensor, name: str) -> Tensor:
-        return Tensor(name, tensor.elements, tensor.bytes, tensor.steps)
-
-    def _invariant(self, tensor: Tensor, op: Op, inputs: tuple[Tensor, ...]) -> None:
-        """A contribution; summed over the steps when `tensor` is the same in all of them."""
-        if tensor.steps >= self._now.steps:
-            self._emit(op, inputs, (self._part(tensor),))
-            return
-        total = self._part(tensor)
-        step = self._slice(tensor, f"{tensor.name} gradient of a step")
-        self._emit(op, inputs, (step,))
-        self._stream(f"{tensor.name} gradient accumulation", (total, step), (total,), step.elements)
-
-    def _gradient(self, weight: Weight, dy: Tensor) -> Tensor:
-        size = BYTES_PER_ELEMENT[self.numerics.gradients]
-        return Tensor(f"{weight.name} gradient", weight.tensor.elements, weight.tensor.elements * size, kind="gradient")
-
-    def _weight_gradient(self, weight: Weight, name: str, inputs: tuple[Tensor, ...], m: int, n: int, k: int) -> None:
-        made = self._gradient(weight, inputs[-1])
-        looped = self._now.steps > 1
-        if looped and self.numerics.fused:
-            op = Gemm(name, m, n, k, 1, self.numerics.compute, self.numerics.gradients, True, self._now.steps)
-            self._emit(op, (*inputs, made), (made,))
-            self._finish(weight, made)
-            return
-        self._emit(Gemm(name, m, n, k, 1, self.numerics.compute, self.numerics.gradients, False, self._now.steps),
-                   inputs, (made,))  # fmt: skip
-        self._accumulate(weight, made)
-
-    def _accumulate(self, weight: Weight, made: Tensor) -> None:
-        """Add the step's gradient to the sum over steps (nothing to do outside a loop)."""
-        if self._now.steps == 1:
-            self._finish(weight, made)
-            return
-        before = Tensor(f"{weight.name} gradient sum", made.elements, made.bytes, kind="gradient")
-        self._stream(f"{weight.name} gradient accumulation", (before, made), (before,), made.elements)
-        self._finish(weight, before)
-
-    def _finish(self, weight: Weight, gradient: Tensor) -> None:
-        self._gradients.setdefault(self._owner[weight], []).append(gradient)
-
-    # ---- emission --------------------------------------------------------------------------------------------
-
-    def _gemm(self, name: str, m: int, n: int, k: int, batch: int = 1) -> Gemm:
-        formats = self.numerics
-        return Gemm(name, m, n, k, batch, formats.compute, formats.activations, False, self._now.steps)
-
-    def _inside(self, tensor: Tensor) -> float:
-        """Elements one iteration of the open section touches."""
-        return tensor.elements * max(1.0, tensor.steps / self._now.steps)
-
-    def _stream(self, name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor], flops: float) -> None:
-        """An elementwise op or reduction of `flops` in all per iteration: every tensor once."""
-        elements = max(self._inside(t) for t in (*outputs, *inputs))
-        steps = self._now.steps
-        op = Pointwise(
-            name,
-            elements,
-            reads=sum(t.bytes * max(1.0, t.steps / steps) for t in inputs),
-            writes=sum(t.bytes * max(1.0, t.steps / steps) for t in outputs),
-            flops_per_element=flops / elements,
-            format=self.numerics.activations,
-            count=steps,
-        )
-        self._emit(op, tuple(inputs), tuple(outputs))
-
-    def _emit(self, op: Op, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> None:
-        self._now.nodes.append(Node(op, inputs, outputs))
+        self._notes.append(Note(self._now, Tensor("loss", 1, 0.0), backward))

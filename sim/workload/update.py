@@ -42,3 +42,13 @@ def parameter_update(parameter: Parameter, numerics: Numerics) -> tuple[Op, ...]
     if parameter.sparse_rows and numerics.optimizer == "sgd":
         return sparse_update_ops(parameter.sparse_rows, parameter.row_elements, parameter.elements, numerics)
     return update_ops(parameter.elements, numerics)
+
+
+def clip_ops(parameter: Parameter, numerics: Numerics | None) -> tuple[Op, ...]:
+    """Clipping by the global norm: one pass squares and sums the gradient, one scales it. None: no clipping."""
+    if numerics is None:
+        return ()
+    elements = float(parameter.sparse_rows * parameter.row_elements) or parameter.elements
+    moved = elements * BYTES_PER_ELEMENT[numerics.gradients]
+    norm = Pointwise("gradient norm", elements, moved, 0.0, 2.0, numerics.gradients)
+    return (norm, Pointwise("clip gradient", elements, moved, moved, 1.0, numerics.gradients))

@@ -1,0 +1,132 @@
+"""Attention encoder–decoder for translation, as in the paper (Hestness et al. 2019) and TensorFlow's NMT of 2017.
+
+Bidirectional LSTM encoder, LSTM decoder that is fed its last attention vector, multiplicative attention
+(Luong et al. 2015) over the encoder's states, softmax over the target vocabulary without bias.
+One bidirectional layer and one decoder layer: 33h² + 3hv + 12h parameters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Self
+
+from sim.workload.cells import lstm_cell
+from sim.workload.expand import layers_of, sample_flops
+from sim.workload.fields import about
+from sim.workload.graph import Graph, Tensor
+from sim.workload.records import Layer, Numerics, Shard
+from sim.workload.sizing import positive, solve_width
+from sim.workload.tape import Tape
+
+SOFTMAX, SOFTMAX_GRADIENT = 5.0, 4.0  # max, subtract, exp, sum, divide; y·(dy − Σ y·dy)
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionNmt:
+    """LSTM encoder–decoder with attention."""
+
+    hidden: int = field(default=1024, metadata=about("width h of embeddings, LSTM layers and attention"))
+    encoder_layers: int = field(default=1, metadata=about("bidirectional LSTM layers of the encoder"))
+    decoder_layers: int = field(default=1, metadata=about("LSTM layers of the decoder"))
+    vocabulary: int = field(default=36548, metadata=about("word pieces v, of source and target each"))
+    unroll: int = field(default=26, metadata=about("length q of source and of target", "word pieces"))
+
+    def __post_init__(self) -> None:
+        positive(
+            hidden=self.hidden,
+            encoder_layers=self.encoder_layers,
+            decoder_layers=self.decoder_layers,
+            vocabulary=self.vocabulary,
+            unroll=self.unroll,
+        )
+
+    @property
+    def name(self) -> str:
+        """Family and size."""
+        return f"attention_nmt h={self.hidden} v={self.vocabulary} q={self.unroll}"
+
+    @property
+    def parameters(self) -> float:
+        """Embeddings, encoder, decoder, attention (keys 2h², output 3h²), softmax."""
+        h, deeper = self.hidden, self.encoder_layers - 1
+        encoder = 2 * (8 * h * h + 4 * h) + deeper * 2 * (12 * h * h + 4 * h)
+        decoder = 12 * h * h + 4 * h + (self.decoder_layers - 1) * (8 * h * h + 4 * h)
+        return float(3 * h * self.vocabulary + encoder + decoder + 5 * h * h)
+
+    @property
+    def active_parameters(self) -> float:
+        """All."""
+        return self.parameters
+
+    @property
+    def units_per_sample(self) -> float:
+        """Word pieces of the target that the computation of one sample processes."""
+        return float(self.unroll)
+
+    @classmethod
+    def sized(cls, parameters: float, **fixed: int) -> Self:
+        """The width h that gives this many parameters."""
+        return solve_width(lambda width: cls(hidden=width, **fixed), parameters)
+
+    def graph(self, sub_batch: int, numerics: Numerics) -> Graph:
+        """Embeddings, a loop per direction of the encoder, keys, a loop over the decoder, softmax."""
+        return _graph(self, sub_batch, numerics)
+
+    def layers(self, sub_batch: int, numerics: Numerics, shard: Shard = Shard()) -> tuple[Layer, ...]:
+        """Embeddings, encoder, memory, decoder, softmax."""
+        return layers_of(self.graph(sub_batch, numerics), shard, "attention_nmt")
+
+    def flops_per_sample(self) -> tuple[float, float]:
+        """Forward and training FLOPs of one sentence pair."""
+        return sample_flops(self)
+
+
+def bidirectional(
+    tape: Tape, layer: str, inputs: tuple[Tensor, ...], width: int, batch: int, steps: int
+) -> tuple[Tensor, ...]:
+    """An LSTM over the sequence in either direction: two loops, two state sequences."""
+    states: list[Tensor] = []
+    for direction in ("forward", "backward"):
+        tape.section(layer, "block", steps)
+        flipped = direction == "backward"
+        taken = tuple(tape.reshape("reversed", t) for t in inputs) if flipped else inputs
+        state, _ = lstm_cell(tape, f"{layer} {direction}", taken, width, batch, ragged=True)
+        states.append(tape.reshape("reversed back", state) if flipped else state)
+    return tuple(states)
+
+
+@lru_cache(maxsize=16)
+def _graph(model: AttentionNmt, b: int, numerics: Numerics) -> Graph:
+    tape, h, q, v = Tape(numerics), model.hidden, model.unroll, model.vocabulary
+    tape.section("source embedding", "embedding", q)
+    states: tuple[Tensor, ...] = (tape.embedding("source lookup", tape.weight("source embedding", v, h, b * q), b),)
+    for layer in range(1, model.encoder_layers + 1):
+        states = bidirectional(tape, f"encoder {layer}", states, h, b, q)
+    tape.section("memory", "block")
+    memory = tape.mask("memory mask", tape.reshape("batch major", tape.pointwise("memory", states, b * q * 2 * h, 0.0)))
+    rows = tape.reshape("memory rows", memory)
+    keys = tape.reshape(
+        "key rows", tape.matmul("keys", (rows,), tape.weight("keys kernel", 2 * h, h), b * q, sequence=True)
+    )
+    tape.section("target embedding", "embedding", q)
+    target = tape.embedding("target lookup", tape.weight("target embedding", v, h, b * q), b)
+    tape.section("decoder", "block", q)
+    attended = _decoder_step(tape, model, b, target, memory, keys)
+    tape.section("softmax", "head")
+    logits = tape.matmul("logits", (attended,), tape.weight("softmax", h, v), b * q, sequence=True)
+    tape.cross_entropy("softmax", tape.reshape("rows", tape.reshape("sequence", logits)))
+    return tape.graph()
+
+
+def _decoder_step(tape: Tape, model: AttentionNmt, b: int, target: Tensor, memory: Tensor, keys: Tensor) -> Tensor:
+    h, q = model.hidden, model.unroll
+    attended = tape.tensor("attention vector", b * h)
+    inputs: tuple[Tensor, ...] = (target, attended)
+    for layer in range(1, model.decoder_layers + 1):
+        state, _ = lstm_cell(tape, f"decoder {layer}", inputs, h, b)
+        inputs = (state,)
+    scores = tape.product("scores", state, keys, batch=b, m=1, n=q, k=h)
+    weights = tape.pointwise("alignment", (scores,), b * q, SOFTMAX, gradient_flops=SOFTMAX_GRADIENT, saves_output=True)
+    context = tape.product("context", weights, memory, batch=b, m=1, n=2 * h, k=q)
+    return tape.matmul("attention", (state, context), tape.weight("attention kernel", 3 * h, h), b, attended)

@@ -7,16 +7,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import Any, Final, Literal, TypeAlias
 
 from sim.errors import InputError, Problem
 from sim.workload.dlrm import CRITEO_40M, Dlrm
+from sim.workload.resnet import ResNet
 from sim.workload.transformer import Transformer
 from sim.workload.vit import VisionTransformer
 
-Published: TypeAlias = Transformer | VisionTransformer | Dlrm
+Published: TypeAlias = Transformer | VisionTransformer | Dlrm | ResNet
+CLASSES: Final[Mapping[str, type[Published]]] = {
+    "transformer": Transformer,
+    "vit": VisionTransformer,
+    "dlrm": Dlrm,
+    "resnet": ResNet,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +33,7 @@ class Preset:
     sizes: Mapping[str, Any]
     source: str
     published: float = 0.0
-    family: Literal["transformer", "vit", "dlrm"] = "transformer"
+    family: Literal["transformer", "vit", "dlrm", "resnet"] = "transformer"
 
 
 GPT: Final = {"vocabulary": 50257, "dropout": True}
@@ -75,6 +82,7 @@ LLAMA3_SOURCE: Final = "Grattafiori et al. 2024, table 3; released weights (conf
 QWEN_SOURCE: Final = "Qwen2.5 technical report 2024, table 1; released weights (config.json)"
 T5_SOURCE: Final = "Raffel et al. 2020; released weights (config.json)"
 VIT_SOURCE: Final = "Dosovitskiy et al. 2021, table 1; ImageNet-1k classifier at 224×224"
+RESNET_SOURCE: Final = "He et al. 2016, table 1; released weights (torchvision)"
 NEOX_SOURCE: Final = "Black et al. 2022; Biderman et al. 2023; released weights"
 
 
@@ -205,6 +213,11 @@ PRESETS: Final[dict[str, Preset]] = {
     "vit-b16": Preset(_sizes({}, 768, 12, 12, patch=16), VIT_SOURCE, 86_567_656, "vit"),
     "vit-l16": Preset(_sizes({}, 1024, 24, 16, patch=16), VIT_SOURCE, 304_326_632, "vit"),
     "vit-h14": Preset(_sizes({}, 1280, 32, 16, patch=14), VIT_SOURCE, 632_045_800, "vit"),
+    "resnet18": Preset({"depth": 18}, RESNET_SOURCE, 11_689_512, "resnet"),
+    "resnet34": Preset({"depth": 34}, RESNET_SOURCE, 21_797_672, "resnet"),
+    "resnet50": Preset({"depth": 50}, RESNET_SOURCE, 25_557_032, "resnet"),
+    "resnet101": Preset({"depth": 101}, RESNET_SOURCE, 44_549_160, "resnet"),
+    "resnet152": Preset({"depth": 152}, RESNET_SOURCE, 60_192_808, "resnet"),
     "dlrm": Preset(
         {"tables": CRITEO_40M},
         "MLPerf Training v0.7–v2.1: Criteo 1TB, indices below 40M, rows of 128 (reference configuration)",
@@ -256,7 +269,11 @@ def preset(name: str, **changes: Any) -> Published:
         hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(PRESETS)}"
         raise InputError(Problem("no such model", "model", repr(name), hint=hint))
     found = PRESETS[key]
-    sizes = {**found.sizes, "name": key, **changes}
-    if found.family == "vit":
-        return VisionTransformer(**sizes)
-    return Dlrm(**sizes) if found.family == "dlrm" else Transformer(**sizes)
+    return CLASSES[found.family](**{**preset_sizes(key), **changes})
+
+
+def preset_sizes(key: str) -> dict[str, Any]:
+    """Sizes of a published model, with its name where the family has one to give."""
+    found = PRESETS[key]
+    named = any(f.name == "name" for f in fields(CLASSES[found.family]))
+    return {**found.sizes, **({"name": key} if named else {})}

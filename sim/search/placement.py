@@ -67,31 +67,30 @@ class Placement:
     how: str
 
 
-def evaluate(graph: Graph, devices: Sequence[Device], where: Sequence[int], how: str, *, simpy: bool = True) -> Placement:
+def evaluate(
+    graph: Graph, devices: Sequence[Device], where: Sequence[int], how: str, *, simpy: bool = True
+) -> Placement:
     """Simulate one placement: a stream per device, a link out of each device; a value is sent once per receiver."""
     program = Program()
     compute = [program.add_track(Track(d.name, "compute", k)) for k, d in enumerate(devices)]
     links = [program.add_track(Track(f"{d.name} out", "link", k)) for k, d in enumerate(devices)]
-    done: list[int] = []
-    sent: dict[tuple[int, int], int] = {}
+    receivers: list[dict[int, None]] = [{} for _ in graph.nodes]
     for k, node in enumerate(graph.nodes):
-        needs = []
         for name in node.after:
-            source = graph.place[name]
-            if where[source] == where[k]:
-                needs.append(done[source])
-                continue
-            key = (source, where[k])
-            if key not in sent:
-                device = devices[where[source]]
-                seconds = device.latency_s + graph.nodes[source].output_bytes / device.bandwidth
-                sent[key] = program.add(links[where[source]], name, seconds, (done[source],))
-            needs.append(sent[key])
-        done.append(program.add(compute[where[k]], node.name, node.seconds[where[k]], tuple(needs)))
+            receivers[graph.place[name]][where[k]] = None
+    at: dict[tuple[int, int], int] = {}  # (node, device) → task that brings its value there
+    for k, node in enumerate(graph.nodes):
+        needs = tuple(at[graph.place[name], where[k]] for name in node.after)
+        done = at[k, where[k]] = program.add(compute[where[k]], node.name, node.seconds[where[k]], needs)
+        device = devices[where[k]]
+        for target in receivers[k]:
+            if target != where[k]:
+                seconds = device.latency_s + node.output_bytes / device.bandwidth
+                at[k, target] = program.add(links[where[k]], node.name, seconds, (done,))
     times = streams.run(program) if simpy else recursion.run(program)
     held = [0.0] * len(devices)
-    for node, device in zip(graph.nodes, where, strict=True):
-        held[device] += node.memory_bytes
+    for node, number in zip(graph.nodes, where, strict=True):
+        held[number] += node.memory_bytes
     fits = all(h <= d.capacity_bytes for h, d in zip(held, devices, strict=True))
     return Placement(tuple(where), max(times.end, default=0.0), fits, how)
 

@@ -1,0 +1,81 @@
+"""Plans that cannot be: every mistake at once, each with the nearest choices that would do."""
+
+from __future__ import annotations
+
+import pytest
+
+from sim.errors import InputError
+from sim.plan import Plan, check_plan
+
+
+def _message(plan: Plan, devices: int, **model: int) -> str:
+    with pytest.raises(InputError) as caught:
+        check_plan(plan, devices, **model)
+    return str(caught.value)
+
+
+def test_a_good_plan_passes() -> None:
+    """Nothing to say."""
+    check_plan(Plan(2, 64, data=4, tensor=2, pipeline=2), 16, blocks=8, heads=16)
+
+
+def test_degrees_must_multiply_to_the_devices() -> None:
+    """With the other degrees kept, the data degree that fits is named."""
+    text = _message(Plan(1, 64, data=4, tensor=2, pipeline=2), 32)
+    assert "4·2·2·1 = 16" in text
+    assert "data must be 8" in text
+
+
+def test_degrees_that_do_not_divide_name_the_nearest_product() -> None:
+    """3·2 = 6 does not divide 32: 4 or 8 does."""
+    assert "nearest 4 or 8" in _message(Plan(1, 64, data=5, tensor=3, pipeline=2), 32)
+
+
+def test_the_batch_must_divide() -> None:
+    """Nearest global batches, and sub-batches that divide this one."""
+    text = _message(Plan(3, 64, data=4), 4)
+    assert "multiple of sub_batch·data = 3·4 = 12" in text
+    assert "nearest 60 or 72" in text
+    assert "sub_batch 2 or 4" in text
+
+
+def test_more_stages_than_layers() -> None:
+    """The deepest pipeline that fits is offered."""
+    text = _message(Plan(1, 64, pipeline=16), 16, blocks=8)
+    assert "more stages than layers" in text
+    assert "7 or 8" in text
+
+
+def test_interleaving_needs_a_pipeline() -> None:
+    """One stage cannot interleave."""
+    assert "needs a pipeline" in _message(Plan(1, 8, data=8, virtual_stages=2), 8)
+
+
+def test_interleaving_needs_whole_groups_of_micro_batches() -> None:
+    """6 micro-batches over 4 stages: batches with 4 or 8 of them are named."""
+    assert "nearest 4 or 8" in _message(Plan(1, 6, pipeline=4, virtual_stages=2), 4)
+
+
+def test_fewer_experts_than_the_expert_degree() -> None:
+    """The degrees that divide the experts."""
+    text = _message(Plan(1, 64, data=16, expert=16), 16, experts=8)
+    assert "8 experts" in text
+    assert "4 or 8" in text
+
+
+def test_tensor_degree_must_divide_the_heads() -> None:
+    """Heads are what is cut."""
+    assert "nearest 2 or 4" in _message(Plan(1, 3, tensor=3), 3, heads=16)
+
+
+def test_everything_wrong_is_told_at_once() -> None:
+    """Three mistakes, three problems."""
+    with pytest.raises(InputError) as caught:
+        check_plan(Plan(3, 64, data=4, virtual_stages=2, shard_group=3), 8)
+    paths = [p.path for p in caught.value.problems]
+    assert paths == ["plan.data", "plan.global_batch", "plan.virtual_stages", "plan.shard_group"]
+
+
+def test_degrees_must_be_positive() -> None:
+    """Zero devices along an axis."""
+    assert "at least 1" in _message(Plan(1, 64, data=0), 8)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from itertools import pairwise
+from pathlib import Path
 from typing import Final, TypeAlias
 
 from sim.errors import InputError, Problem
@@ -60,6 +61,13 @@ def draw_topology(cluster: Cluster, collective: DrawnCollective | None = None) -
         notes.append(f"{what}; colour: how long a link is busy, share of the busiest")
     grid = any(level.topology in ("torus", "mesh") for level in drawn.levels)
     return _svg(title, notes, lines, places, collective is not None, grid)
+
+
+def draw_cluster(cluster: Cluster, path: Path, collective: DrawnCollective | None = None) -> None:
+    """Write the picture to `path` (.svg, else a page); links coloured by a 1 GiB all-reduce unless told otherwise."""
+    svg = draw_topology(cluster, collective or DrawnCollective())
+    text = svg + "\n" if path.suffix == ".svg" else as_html(svg, cluster.name)
+    path.write_text(text, encoding="utf-8")
 
 
 def as_html(svg: str, title: str) -> str:

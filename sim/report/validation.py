@@ -21,7 +21,7 @@ def render(report: Report) -> str:
     parts += [_overall(part) for part in report.overall]
     parts += [_memory(report), _out_of_memory(report)]
     parts += [f"{name} is not in the averages: {why}" for name, why in report.excluded.items()]
-    parts += [_skipped(report)]
+    parts += [*report.notes, _skipped(report)]
     return "\n".join(part for part in parts if part)
 
 
@@ -95,6 +95,7 @@ def to_json(reports: Sequence[Report]) -> dict[str, Any]:
         "sets": [_set_json(summary, report) for report in reports for summary in report.summaries],
         "overall": [_overall_json(part, report) for report in reports for part in report.overall],
         "excluded": {name: why for report in reports for name, why in report.excluded.items()},
+        "notes": {report.name: list(report.notes) for report in reports if report.notes},
     }
 
 

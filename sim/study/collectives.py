@@ -24,7 +24,7 @@ from sim.network import Cluster, Communicator, Group, Level, LinkType
 from sim.ops import CollectiveKind
 from sim.spec.clusters import load_links
 from sim.study.collective_sweep import bus_bytes
-from sim.study.validation import Outcome, Request, percentile
+from sim.study.validation import Outcome, Request, ValidationSet, percentile, requests
 
 Floats = NDArray[np.float64]
 
@@ -326,28 +326,57 @@ def _constants(x: Floats) -> Constants:
     return Constants(table, float(value[-2]), float(value[-1]))
 
 
-def leave_one_system_out(samples: Sequence[Sample]) -> LeaveOneOut:
-    """Fit on all systems but one, predict that one; beside it the null model: bus bytes over raw bandwidth times one
-    constant inside and one between nodes, the median of the other systems' rows."""
+def leave_one_system_out(samples: Sequence[Sample], training: Sequence[Sample] | None = None) -> LeaveOneOut:
+    """Fit on all systems of `training` (default: the samples) but one, predict that one; beside it the null model: bus
+    bytes over raw bandwidth times one constant inside and one between nodes, the median of the other systems' rows."""
     rows = [s for s in samples if s.kind == "all_reduce"]
-    prices = Prices(rows)
-    enough = np.array([s.fits for s in rows])
+    known = rows if training is None else [s for s in training if s.kind == "all_reduce"]
+    prices, fitted = Prices(rows), Prices([s for s in known if s.fits])
     results = []
     for system in dict.fromkeys(s.system for s in rows):
-        mine = np.array([s.system == system for s in rows])
-        part = prices.pick(mine)
-        predicted = part.seconds(_fit(prices.pick(~mine & enough)))
-        errors = np.abs(predicted / np.exp(part.log_seconds) - 1.0)
-        null = np.abs(_null(part.samples, [s for s in rows if s.system != system]) / np.exp(part.log_seconds) - 1.0)
+        part = prices.pick(np.array([s.system == system for s in rows]))
+        measured = np.exp(part.log_seconds)
+        others = fitted.pick(np.array([s.system != system for s in fitted.samples]))
+        errors = np.abs(part.seconds(_fit(others)) / measured - 1.0)
+        null = np.abs(_null(part.samples, [s for s in known if s.system != system]) / measured - 1.0)
+        large, above = part.bytes >= LARGE_BYTES, part.bytes >= SMALL_BYTES
         results.append(
             HeldOut(
                 system,
                 len(errors),
-                *(_mean(values[part.bytes >= least]) for values in (errors,) for least in (LARGE_BYTES, SMALL_BYTES)),
-                *(_mean(values[part.bytes >= least]) for values in (null,) for least in (LARGE_BYTES, SMALL_BYTES)),
+                large=_mean(errors[large]),
+                above_mib=_mean(errors[above]),
+                null_large=_mean(null[large]),
+                null_above_mib=_mean(null[above]),
             )
         )
     return LeaveOneOut(tuple(results))
+
+
+def samples_of(spec: ValidationSet, asked: Sequence[Request]) -> list[Sample]:
+    """The measured rows that can be expressed."""
+    found = (sample(request, spec.template) for request in asked if request.measured and not request.skip)
+    return [s for s in found if isinstance(s, Sample)]
+
+
+def left_out(spec: ValidationSet, asked: Sequence[Request]) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Mean absolute error per system (all-reduce from 1 MiB on) with constants fitted on the other systems of the
+    library's rows, and sentences with the figures over systems."""
+    found = leave_one_system_out(samples_of(spec, asked), samples_of(spec, requests(spec)))
+    notes = []
+    for size, what, null in (
+        ("256 MiB", "large", "null_large"),
+        ("1 MiB", "above_mib", "null_above_mib"),
+    ):
+        (middle, tail), (null_middle, null_tail) = found.over_systems(what), found.over_systems(null)
+        count = sum(getattr(system, what) is not None for system in found.systems)
+        if count:
+            notes.append(
+                f"all-reduce from {size}, each system left out in turn: median {middle:.1%}, 90th percentile {tail:.1%} "
+                f"over {count} systems; two-constant null model {null_middle:.1%}, {null_tail:.1%}"
+            )
+    errors = {s.system: s.above_mib for s in found.systems if s.above_mib is not None}
+    return errors, tuple(notes)
 
 
 def _mean(values: Floats) -> float | None:

@@ -52,6 +52,7 @@ class Report:
     overall: tuple[Overall, ...]
     left_out: dict[str, float]
     excluded: dict[str, str]
+    notes: tuple[str, ...] = ()  # sentences below the table
 
 
 def set_files() -> dict[str, Path]:
@@ -92,6 +93,9 @@ def validate(
     levels = null_levels(row for name in names for row in compared[name]) | null_levels(counted)
     summaries = tuple(summarise(name, compared[name], skipped[name], levels) for name in names)
     left_out = leave_one_set_out(counted) if spec.quantity == "run" else {}
+    notes: tuple[str, ...] = ()
+    if spec.quantity == "collective":
+        left_out, notes = import_module("sim.study.collectives").left_out(spec, asked)
     overall = [
         _overall("every field printed", [row for row in counted if row.printed], left_out, levels),
         _overall("all rows", counted, left_out, levels),
@@ -104,6 +108,7 @@ def validate(
         tuple(part for part in overall if part is not None),
         left_out,
         excluded,
+        notes,
     )
 
 

@@ -73,6 +73,8 @@ class Communicator:
 
     def _protocols(self, kind: CollectiveKind, group: Group, algorithm: str) -> tuple[CollectiveCost, ...]:
         cost = self.cost(kind, group, algorithm)
+        if algorithm.endswith(SUFFIX):
+            return (cost,)
         return (cost, *low_latency(self.case(kind, group), (cost,)))
 
     def choose(self, kind: CollectiveKind, nbytes: float, group: Group) -> CollectiveCost:
@@ -96,13 +98,22 @@ class Communicator:
         return self._candidates[key]
 
     def cost(self, kind: CollectiveKind, group: Group, algorithm: str) -> CollectiveCost:
-        """The affine cost of one named algorithm; InputError if the group cannot use it."""
+        """The affine cost of one named algorithm (…/low-latency: under that protocol); InputError if it cannot run."""
         key = (kind, group, algorithm)
         if key not in self._costs:
             case = self.case(kind, group)
-            self.check(algorithm, case)
-            self._costs[key] = ALGORITHMS[algorithm].price(case)
+            name = algorithm.removesuffix(SUFFIX)
+            self.check(name, case)
+            cost = ALGORITHMS[name].price(case)
+            self._costs[key] = cost if name == algorithm else self._low_latency(case, cost)
         return self._costs[key]
+
+    def _low_latency(self, case: Case, cost: CollectiveCost) -> CollectiveCost:
+        lines = low_latency(case, (cost,))
+        if not lines:
+            rule = f"the links of this group have no low-latency protocol; {cost.algorithm} runs without"
+            raise InputError(Problem(rule, path="algorithm", value=cost.algorithm + SUFFIX))
+        return lines[0]
 
     def check(self, algorithm: str, case: Case) -> None:
         """Raise InputError saying why the algorithm cannot run here and which can."""

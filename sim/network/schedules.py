@@ -77,22 +77,32 @@ def recursive_doubling(w: Writer, kind: CollectiveKind, shape: Shape) -> None:
 
 
 def halving_doubling(w: Writer, kind: CollectiveKind, shape: Shape) -> None:
-    """Recursive halving: exchange the half the partner keeps, at distance p/2, p/4, …; then doubling back."""
+    """Exchange the half the partner keeps with i xor 1, then a quarter with i xor 2, …; then back.
+
+    The largest messages go to the nearest ranks (Rabenseifner 2004: vector halving, distance doubling), so rank i
+    keeps the piece whose number is i with its bits reversed.
+    """
     p = 1 << (w.n.bit_length() - 1)
     extra, i = np.arange(p, w.n), np.arange(p)
     zero = np.zeros(w.n - p, dtype=np.int64)
+    place = reversed_bits(p)
     w.phase(extra, extra - p, zero, w.pieces, reduce=True)
-    distance = p // 2
-    while distance >= 1:
+    steps = [(1 << k, p >> (k + 1)) for k in range(p.bit_length() - 1)]
+    for distance, size in steps:
         partner = i ^ distance
-        w.phase(i, partner, partner // distance * distance, distance, reduce=True)
-        distance //= 2
-    distance = 1
-    while distance < p and kind == "all_reduce":
-        w.phase(i, i ^ distance, i // distance * distance, distance)
-        distance *= 2
+        w.phase(i, partner, place[partner] // size * size, size, reduce=True)
+    for distance, size in reversed(steps if kind == "all_reduce" else []):
+        w.phase(i, i ^ distance, place // size * size, size)
     if kind == "all_reduce":
         w.phase(extra - p, extra, zero, w.pieces)
+
+
+def reversed_bits(p: int) -> Ints:
+    """0 … p-1 with their log₂p bits in reverse."""
+    out, bits = np.zeros(p, dtype=np.int64), p.bit_length() - 1
+    for k in range(bits):
+        out |= (np.arange(p) >> k & 1) << (bits - 1 - k)
+    return out
 
 
 def direct(w: Writer, kind: CollectiveKind, shape: Shape) -> None:
@@ -244,6 +254,8 @@ def owner(algorithm: str, n: int, shape: Shape = ()) -> Ints:
     place = [int(np.prod(dims[:k], dtype=np.int64)) for k in range(len(dims))]
     if algorithm == "bidirectional_ring":
         return np.repeat(i, 2)
+    if algorithm == "halving_doubling":
+        return reversed_bits(n)
     if algorithm not in ("hierarchical", "torus"):
         return i
     k = len(dims)

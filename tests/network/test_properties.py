@@ -12,8 +12,10 @@ from clusters import flat, two_level
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sim.errors import InputError
 from sim.network import Cluster, CollectiveCost, Communicator, Group, LinkType, pricing, schedule, solve, topology
 from sim.network.communicator import envelope
+from sim.network.schedule import joined
 from sim.ops import CollectiveKind
 
 KINDS: tuple[CollectiveKind, ...] = ("all_reduce", "reduce_scatter", "all_gather", "all_to_all", "broadcast", "reduce")
@@ -155,6 +157,11 @@ def test_a_named_algorithm_takes_its_better_protocol() -> None:
     assert communicator.time("all_reduce", 1.0, group, "ring") == pytest.approx(0.4 * plain.fixed_s, rel=1e-3)
     assert communicator.time("all_reduce", 1e9, group, "ring") == plain.seconds(1e9)
     assert communicator.choose("all_reduce", 1.0, group).algorithm.endswith("/low-latency")
+    assert communicator.time("all_reduce", 1e9, group, "ring/low-latency") == pytest.approx(
+        0.4 * plain.fixed_s + 4e9 * plain.per_byte_s
+    )
+    with pytest.raises(InputError, match="no low-latency protocol"):
+        Communicator(flat("switch", 8)).time("all_reduce", 1.0, group, "ring/low-latency")
     assert communicator.link_loads("all_reduce", 1.0, group).sum() > 0
     assert communicator.schedule("all_reduce", 1.0, group).phases
 
@@ -179,3 +186,21 @@ def test_lower_envelope_keeps_the_cheapest_line_of_every_size(lines: list[tuple[
     assert min(c.seconds(nbytes) for c in kept) == pytest.approx(min(c.seconds(nbytes) for c in costs), rel=1e-9)
     assert min(c.fixed_s for c in kept) == min(c.fixed_s for c in costs)
     assert [c.per_byte_s for c in kept] == sorted({c.per_byte_s for c in kept}, reverse=True)
+
+
+@pytest.mark.parametrize(("size", "stride"), [(8, 1), (4, 1), (2, 4), (4, 8), (16, 2)])
+@pytest.mark.parametrize("algorithm", ["halving_doubling", "recursive_doubling", "direct", "hierarchical"])
+def test_sub_groups_in_any_layout_cost_what_their_schedules_take(size: int, stride: int, algorithm: str) -> None:
+    """Contiguous and strided groups: the price of all groups at once is the phase solver's on the union of the
+    groups' messages."""
+    communicator, group = Communicator(two_level(4, "switch", nics=4)), Group(size, stride)
+    if algorithm not in {c.algorithm for c in communicator.costs("all_reduce", group, every=True)}:
+        return
+    case = communicator.case("all_reduce", group)
+    shape = tuple(d.count for d in case.layout.digits) if algorithm == "hierarchical" else ()
+    plans = [schedule(algorithm, "all_reduce", row.tolist(), 1e8, shape) for row in case.layout.devices]
+    union = tuple(joined(*phases, repeat=phases[0].repeat) for phases in zip(*(p.phases for p in plans), strict=True))
+    together = replace(plans[0], phases=union)
+    assert communicator.time("all_reduce", 1e8, group, algorithm) == pytest.approx(
+        solve(together, communicator.topology), rel=1e-9
+    )

@@ -1,0 +1,48 @@
+"""`foretrain footprint`: what a trained model costs to keep and to ask, beside what it cost to train."""
+
+from __future__ import annotations
+
+import click
+
+from sim.cli import options
+from sim.cli.model import load_model
+from sim.report.footprint import footprint_json, footprint_text
+from sim.spec.hardware import load_accelerator
+from sim.study.footprint import footprint
+
+
+@click.command()
+@click.argument("name")
+@click.option("--accelerator", default="a100-sxm4-80gb", show_default=True, help="Name or file of the chip.")
+@click.option(
+    "--batch", type=click.IntRange(min=1), default=32, show_default=True, help="Queries at once (throughput)."
+)
+@click.option(
+    "--samples", type=click.FloatRange(min=0, min_open=True), help="Training samples; default 20 units per parameter."
+)
+@click.option("--parameters", type=float, default=None, help="Solve the sizes left open for this parameter count.")
+@options.sets_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@options.quiet_option
+@options.debug_option
+def command(
+    name: str,
+    accelerator: str,
+    batch: int,
+    samples: float | None,
+    parameters: float | None,
+    sets: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Footprint of a trained model: NAME is a published model, a config.json, or a family (see `foretrain model`).
+
+    Parameters, size on disk, memory, latency, throughput and energy of a query, with weights in fp32, 16 bits, fp8 and
+    int8, pruned 2:4, and distilled to half of the blocks.
+    """
+    model, _ = load_model(name, sets, parameters)
+    found = footprint(model, load_accelerator(accelerator), batch, samples)
+    if as_json:
+        options.write_json(footprint_json(found))
+    else:
+        click.echo(footprint_text(found))

@@ -1,0 +1,220 @@
+"""The footprint of a trained model on one chip (Menghani, "Efficient Deep Learning", ACM Computing Surveys 2023):
+parameters, size on disk, memory, latency, throughput and energy of a query, by weight format and for a pruned and a
+distilled variant, beside what training it takes.
+
+A query is one forward pass over one sample (a sequence, an image, a sentence pair).  Accuracy of the variants is not
+predicted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from sim.device import Accelerator, ops_energy, sparse, time_ops
+from sim.errors import InputError
+from sim.ops import BYTES_PER_ELEMENT, Convolution, Format, Gemm, Op
+from sim.workload.expand import step_ops
+from sim.workload.records import Layer, Model, Numerics
+
+FORMATS: Final[tuple[Format, ...]] = ("fp32", "bf16", "fp8", "int8")
+UNITS_PER_PARAMETER: Final = 20.0
+"""Training data per parameter where nothing else is said: Hoffmann et al. 2022, about 20 tokens."""
+LIFE_S: Final = 4 * 365.25 * 86400.0
+"""Years over which a device is written off (four, as in data-centre cost models)."""
+PRUNED_KEEPS: Final = 0.5
+PRUNED_INDEX_BYTES: Final = 0.25
+"""2:4 sparsity keeps two of four values and a two-bit index for each (Mishra et al., arXiv:2104.08378)."""
+_PRODUCTS: Final = (Gemm, Convolution)
+DISTILLED_DEPTH: Final = 0.5
+"""A distilled model keeps half of the blocks, as DistilBERT does (Sanh et al., arXiv:1910.01108)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to deploy the model. What the chip cannot run has a `note` and no times."""
+
+    name: str
+    format: Format
+    parameters: float
+    disk_bytes: float
+    memory_bytes: float
+    latency_s: float | None
+    throughput_per_s: float | None
+    energy_j: float | None
+    fits: bool
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What training takes on this chip alone: no communication, no failures."""
+
+    samples: float
+    flops: float
+    device_s: float
+    energy_j: float | None
+    written_off_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFootprint:
+    """Every variant beside the training cost; queries whose energy equals that of training, by the 16-bit variant."""
+
+    model: str
+    accelerator: str
+    batch: int
+    variants: tuple[Variant, ...]
+    training: Training
+
+    @property
+    def queries_to_equal_training(self) -> float | None:
+        """Training energy / energy of a query."""
+        query = next((v.energy_j for v in self.variants if v.name == "16-bit"), None)
+        return self.training.energy_j / query if query and self.training.energy_j else None
+
+
+def footprint(model: Model, accelerator: Accelerator, batch: int = 32, samples: float | None = None) -> ModelFootprint:
+    """The model on the chip: latency for one query, throughput and energy for `batch` at once."""
+    narrow = sixteen(accelerator)
+    formats = [narrow if name == "bf16" else name for name in FORMATS]
+    variants = [_variant(_name(name), name, model, accelerator, batch) for name in formats]
+    variants.append(_pruned(narrow, model, accelerator, batch))
+    variants.append(_variant("distilled", narrow, model, accelerator, batch, _halved))
+    amount = samples or UNITS_PER_PARAMETER * model.parameters / model.units_per_sample
+    training = _training(model, accelerator, narrow, batch, amount)
+    return ModelFootprint(model.name, accelerator.name, batch, tuple(variants), training)
+
+
+def sixteen(accelerator: Accelerator) -> Format:
+    """bf16 where the chip has it, else fp16, else fp32."""
+    known: tuple[Format, ...] = ("bf16", "fp16")
+    return next((name for name in known if name in accelerator.compute), "fp32")
+
+
+def _name(number: Format) -> str:
+    return "16-bit" if number in ("bf16", "fp16") else number
+
+
+def _numerics(number: Format, accelerator: Accelerator) -> Numerics:
+    """Weights and products in `number`; what flows between ops in 16 bits, or 32 for fp32."""
+    between = "fp32" if number == "fp32" else sixteen(accelerator)
+    return Numerics(compute=number, activations=between, weights=number, gradients=between)
+
+
+Change = Callable[[Sequence[Layer]], list[Layer]]
+
+
+def _same(layers: Sequence[Layer]) -> list[Layer]:
+    return list(layers)
+
+
+def _halved(layers: Sequence[Layer]) -> list[Layer]:
+    """Half of the blocks, at least one of each kind; embedding and head stay."""
+    return [
+        replace(layer, count=max(1, round(layer.count * DISTILLED_DEPTH))) if layer.kind == "block" else layer
+        for layer in layers
+    ]
+
+
+def _variant(name: str, number: Format, model: Model, chip: Accelerator, batch: int, change: Change = _same) -> Variant:
+    numerics = _numerics(number, chip)
+    single = change(model.layers(1, numerics))
+    parameters = _parameters(single) if change is not _same else model.parameters
+    disk = parameters * BYTES_PER_ELEMENT[number]
+    memory = disk + _activations(change(model.layers(batch, numerics)))
+    return _priced(name, number, model, chip, batch, change, parameters, disk, memory)
+
+
+def _priced(
+    name: str,
+    number: Format,
+    model: Model,
+    chip: Accelerator,
+    batch: int,
+    change: Change,
+    parameters: float,
+    disk: float,
+    memory: float,
+) -> Variant:
+    """Times and energy, or the reason there are none."""
+    numerics = _numerics(number, chip)
+    fits = memory <= chip.memory.capacity_bytes - chip.memory.reserve_bytes
+    if number not in chip.compute:
+        note = f"{chip.name} has no {number}"
+        return Variant(name, number, parameters, disk, memory, None, None, None, fits, note)
+    try:
+        alone = time_ops(_forward(change(model.layers(1, numerics))), chip).seconds
+        ops = _forward(change(model.layers(batch, numerics)))
+        rate = batch / time_ops(ops, chip).seconds
+        energy = ops_energy(ops, chip).total_j / batch if chip.power else None
+    except InputError as error:
+        return Variant(name, number, parameters, disk, memory, None, None, None, fits, error.problems[0].rule)
+    return Variant(name, number, parameters, disk, memory, alone, rate, energy, fits)
+
+
+def _pruned(number: Format, model: Model, chip: Accelerator, batch: int) -> Variant:
+    """Blocks pruned 2:4, embedding and head dense; faster only where the chip multiplies sparse operands."""
+    dense = _variant("pruned 2:4", number, model, chip, batch)
+    numerics = _numerics(number, chip)
+    layers = model.layers(1, numerics)
+    blocks = sum(layer.count * layer.parameter_elements for layer in layers if layer.kind == "block")
+    size = BYTES_PER_ELEMENT[number]
+    saved = blocks * (size - PRUNED_KEEPS * (size + PRUNED_INDEX_BYTES))
+    smaller = replace(
+        dense,
+        parameters=model.parameters - blocks * (1.0 - PRUNED_KEEPS),
+        disk_bytes=dense.disk_bytes - saved,
+        memory_bytes=dense.memory_bytes - saved,
+        fits=dense.memory_bytes - saved <= chip.memory.capacity_bytes - chip.memory.reserve_bytes,
+    )
+    if chip.sparsity <= 1.0 or dense.latency_s is None or dense.throughput_per_s is None:
+        return replace(smaller, note=smaller.note or f"{chip.name} has no structured sparsity")
+    alone, _ = _split(layers, chip)
+    together, energy = _split(model.layers(batch, numerics), chip)
+    return replace(
+        smaller,
+        latency_s=min(dense.latency_s, alone),
+        throughput_per_s=max(dense.throughput_per_s, batch / together),
+        energy_j=energy / batch if chip.power else None,
+        note="weight traffic counted dense",
+    )
+
+
+def _split(layers: Sequence[Layer], chip: Accelerator) -> tuple[float, float]:
+    """Seconds and joules with the products of the blocks on sparse operands and everything else dense."""
+    pruned = [op for op in _forward(layer for layer in layers if layer.kind == "block") if isinstance(op, _PRODUCTS)]
+    whole: list[Op] = [op for op in _forward(layers) if not isinstance(op, _PRODUCTS)]
+    whole += [op for op in _forward(v for v in layers if v.kind != "block") if isinstance(op, _PRODUCTS)]
+    fast = sparse(chip)
+    seconds = time_ops(whole, chip).seconds + time_ops(pruned, fast).seconds
+    rest, skipped = ops_energy(whole, chip), ops_energy(pruned, fast)
+    return seconds, rest.total_j + skipped.total_j - skipped.arithmetic_j * (1.0 - 1.0 / chip.sparsity)
+
+
+def _parameters(layers: Iterable[Layer]) -> float:
+    return sum(layer.count * layer.parameter_elements for layer in layers)
+
+
+def _activations(layers: Sequence[Layer]) -> float:
+    """What is live in a forward pass: the stream between blocks twice, and the widest result of an op."""
+    stream = max((layer.output_bytes for layer in layers), default=0.0)
+    widest = max((op.bytes_written for layer in layers for op in layer.forward), default=0.0)
+    return 2.0 * stream + widest
+
+
+def _forward(layers: Iterable[Layer]) -> list[Op]:
+    """Every op as often as its block runs: the host issues each of them."""
+    return [op for layer in layers for op in layer.forward * layer.count]
+
+
+def _training(model: Model, chip: Accelerator, number: Format, batch: int, samples: float) -> Training:
+    """Steps of `batch` samples on one device, one after the other."""
+    numerics = Numerics(compute=number, activations=number, weights=number, gradients=number)
+    ops = step_ops(model.layers(batch, numerics), numerics)
+    steps = samples / batch
+    device_s = steps * time_ops(ops, chip).seconds
+    energy = steps * ops_energy(ops, chip).total_j if chip.power else None
+    price = chip.price_usd * device_s / LIFE_S if chip.price_usd is not None else None
+    return Training(samples, samples * model.flops_per_sample()[1], device_s, energy, price)

@@ -1,0 +1,90 @@
+"""`foretrain hardware` and `foretrain footprint` as a user types them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from sim.cli.footprint import command as footprint_command
+from sim.cli.hardware import command as hardware_command
+from sim.errors import InputError
+from sim.spec.lint import lint_file
+
+
+def said(*args: str) -> str:
+    """stdout of a command that succeeds."""
+    found = CliRunner().invoke(hardware_command, list(args), catch_exceptions=False)
+    assert found.exit_code == 0, found.output
+    return found.stdout
+
+
+def test_list_json_has_both_kinds() -> None:
+    """`hardware list --json` has `accelerators` and `clusters`, SI numbers with the unit in the key."""
+    payload = json.loads(said("list", "--json"))
+    chips = {row["name"]: row for row in payload["accelerators"]}
+    assert chips["a100-sxm4-80gb"]["memory_capacity_bytes"] == 80 * 2**30
+    assert {row["name"] for row in payload["clusters"]} >= {"dgx-a100-superpod", "paper-2019-ring"}
+
+
+def test_list_filters_by_status() -> None:
+    """Announced parts alone."""
+    rows = json.loads(said("list", "--status", "announced", "--json"))["accelerators"]
+    assert {row["status"] for row in rows} == {"announced"}
+
+
+def test_show_tells_sources_and_ridge() -> None:
+    """A chip with its formats, what is reached, and where the figures come from."""
+    text = said("show", "h100-sxm5-80gb")
+    assert "FLOP/B" in text
+    assert "Llama 3 report" in text
+
+
+def test_show_resizes_a_cluster() -> None:
+    """`--devices 64` keeps nodes of eight."""
+    rows = json.loads(said("show", "dgx-h100-superpod", "--devices", "64", "--json"))["cluster"]
+    assert rows["devices"] == 64
+    assert [level["sizes"] for level in rows["levels"]] == [[8], [8]]
+
+
+def test_show_of_an_unknown_name_suggests() -> None:
+    """Names of both kinds are near misses."""
+    with pytest.raises(InputError, match="dgx-a100-superpod"):
+        said("show", "dgx-a100-superpodd")
+
+
+def test_new_writes_a_file_that_passes_and_keeps_what_is_there(tmp_path: Path) -> None:
+    """A second time without --force is refused."""
+    path = tmp_path / "my-chip.yaml"
+    said("new", "my-chip", "-o", str(path), "--quiet")
+    assert lint_file(path) == []
+    assert path.read_text().count("#") > 10
+    with pytest.raises(InputError, match="exists already"):
+        said("new", "my-chip", "-o", str(path))
+
+
+def test_project_writes_and_prints(tmp_path: Path) -> None:
+    """The JSON has the distance of the extrapolation, the file is a chip."""
+    path = tmp_path / "next.yaml"
+    args = ("project", "h100-sxm5-80gb", "--year", "2031", "--power", "1000W", "-o", str(path), "--json", "--quiet")
+    payload = json.loads(said(*args))
+    assert payload["extrapolated"] is True
+    assert payload["metrics"]["power"]["value"] == 1000.0
+    assert lint_file(path) == []
+
+
+@pytest.mark.parametrize("option", [("--power", "1000"), ("--price", "5 W"), ("--power", "0 W")])
+def test_project_refuses_bare_numbers(option: tuple[str, str]) -> None:
+    """Power and price are quantities."""
+    with pytest.raises(InputError, match=option[0]):
+        said("project", "h100-sxm5-80gb", "--year", "2031", *option)
+
+
+def test_footprint_json() -> None:
+    """Six variants and the training beside them."""
+    found = CliRunner().invoke(footprint_command, ["gpt2", "--json", "--batch", "4"], catch_exceptions=False)
+    payload = json.loads(found.stdout)
+    assert [v["name"] for v in payload["variants"]] == ["fp32", "16-bit", "fp8", "int8", "pruned 2:4", "distilled"]
+    assert payload["training"]["device_s"] > 0

@@ -69,14 +69,17 @@ def _aligned(row_bytes: float, unit: MatrixUnit) -> float:
 
 
 def _splits(product: Product, unit: MatrixUnit, shape: TileShape) -> Iterator[int]:
-    """1, 2, 4 … parts of k while units stay idle."""
+    """One part of k, and where tiles leave units idle 2, 4 … parts and the number that just fills them."""
+    yield 1
     tiles = math.ceil(product.m / shape.m) * math.ceil(product.n / shape.n) * product.batch
-    split = 1
-    while True:
+    most = min(unit.max_split_k, product.k // unit.tile_k, 2 * unit.units // tiles)
+    split = 2
+    while split <= most:
         yield split
         split *= 2
-        if split > unit.max_split_k or tiles * split > 2 * unit.units or product.k < split * unit.tile_k:
-            return
+    filling = unit.units // tiles
+    if 2 < filling <= most:
+        yield filling
 
 
 def _tiled(product: Product, unit: MatrixUnit, rate: float, shape: TileShape, split: int) -> TileTime:

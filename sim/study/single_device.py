@@ -2,7 +2,7 @@
 
 The rows are those of NVIDIA's DeepLearningExamples (scenarios/published/single_device.yaml).  Nothing is fitted on a
 row: every constant belongs to the chip (sim/device/defaults.py).  `left_out` reports, for each model, the error after
-one factor per chip generation is fitted on the *other* models only; the null model is one utilisation of the format's
+one factor per chip generation and unit (matrix, vector) is fitted on the *other* models only; the null model is one utilisation of the format's
 peak, likewise fitted on the others.
 """
 
@@ -35,6 +35,9 @@ CRITEO_SEEN_15: Final = (
 """Rows of each Criteo 1TB table kept at a frequency threshold of 15 (DeepLearningExamples, DLRM "small")."""
 
 
+PRIOR_ROWS: Final = 5  # weight of the catalogue's constants against rows, in rows
+
+
 @dataclass(frozen=True, slots=True)
 class LeftOut:
     """One model left out: errors of its rows with a factor fitted on the others, and of the null model."""
@@ -65,12 +68,17 @@ def left_out(rows: Sequence[Comparison]) -> list[LeftOut]:
         ours, null = [], []
         for row in (r for r in rows if r.group == model):
             others = [r for r in rows if r.group != model and _kind(r) == _kind(row)]
-            factor = median(1.0 / (1.0 + r.error) for r in others) if others else 1.0
+            factor = shrunk_factor(others)
             level = median(r.time_over_ideal for r in others) if others else row.time_over_ideal
             ours.append((1.0 + row.error) * factor - 1.0)
             null.append(level / row.time_over_ideal - 1.0)
         found.append(LeftOut(model, tuple(ours), tuple(null)))
     return found
+
+
+def shrunk_factor(rows: Sequence[Comparison]) -> float:
+    """Factor in time the rows ask for: mean of −log(1 + error), shrunk towards 1 as if by five exact rows."""
+    return math.exp(sum(-math.log1p(row.error) for row in rows) / (len(rows) + PRIOR_ROWS))
 
 
 def median_error(parts: Sequence[LeftOut], null: bool = False) -> float:
@@ -79,8 +87,9 @@ def median_error(parts: Sequence[LeftOut], null: bool = False) -> float:
 
 
 def _kind(row: Comparison) -> str:
-    """Chip generation: `a100-sxm4-40gb` → a100."""
-    return row.accelerator.split("-")[0]
+    """Chip generation and unit: `a100-sxm4-40gb tf32` → a100 matrix; fp32 runs on the vector unit."""
+    chip, _, compute = row.accelerator.partition(" ")
+    return f"{chip.split('-')[0]} {'vector' if compute == 'fp32' else 'matrix'}"
 
 
 def _in_samples(request: Request) -> Request:
@@ -109,7 +118,7 @@ def predict(request: Request) -> RowOutcome | str:
     ideal = model.flops_per_sample()[1] * batch / chip.compute[numerics.compute].peak_flops
     return RowOutcome(
         fields={"samples_per_s": batch / seconds, "step_time_s": seconds},
-        accelerator=chip.name,
+        accelerator=f"{chip.name} {numerics.compute}",
         ideal_s=ideal,
         compute_share=compute_s / seconds,
         fits=True,
@@ -133,13 +142,16 @@ def step_time(
 
 
 def numerics_of(given: Mapping[str, Any], chip: Accelerator) -> Numerics:
-    """fp32 and TF32 keep everything in fp32; mixed multiplies, stores and streams fp16 with fp32 master weights."""
+    """fp32 and TF32 keep everything in fp32; mixed multiplies in fp16 with fp32 master weights, and stores
+    activations in fp16 unless the framework keeps them wide.
+    """
     precision = given["precision"]
     optimizer: Literal["sgd", "momentum", "adam"] = given.get("optimizer", "adam")
     fused = bool(given.get("fused", True))
     if precision == "mixed":
         half: Format = "fp16" if "fp16" in chip.compute else "bf16"
-        return Numerics(half, half, half, half, "fp32", optimizer, fused=fused, attention="plain")
+        stored: Format = given.get("activations", half)
+        return Numerics(half, stored, half, half, "fp32", optimizer, fused=fused, attention="plain")
     compute: Format = "tf32" if precision == "tf32" else "fp32"
     return Numerics(compute, "fp32", "fp32", "fp32", None, optimizer, fused=fused, attention="plain")
 

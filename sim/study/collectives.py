@@ -371,10 +371,9 @@ def left_out(spec: ValidationSet, asked: Sequence[Request]) -> tuple[dict[str, f
         (middle, tail), (null_middle, null_tail) = found.over_systems(what), found.over_systems(null)
         count = sum(getattr(system, what) is not None for system in found.systems)
         if count:
-            notes.append(
-                f"all-reduce from {size}, each system left out in turn: median {middle:.1%}, "
-                f"90th percentile {tail:.1%} over {count} systems; two-constant null model {null_middle:.1%}, {null_tail:.1%}"
-            )
+            model = f"median {middle:.1%}, 90th percentile {tail:.1%} over {count} systems"
+            two = f"two-constant null model {null_middle:.1%}, {null_tail:.1%}"
+            notes.append(f"all-reduce from {size}, each system left out in turn: {model}; {two}")
     errors = {s.system: s.above_mib for s in found.systems if s.above_mib is not None}
     return errors, tuple(notes)
 

@@ -1,8 +1,8 @@
 """Plans by the thousand: every possible layout enumerated, weighed and priced in closed form.
 
 Step time (s), per candidate, from the passes of one block and the collectives of one device:
-T = m·t + Σ(other stages)/v + messages + exposed gradients and parameters + update
-with t the slowest stage's forward and backward of one micro-batch. Equal to the engine where nothing overlaps.
+T = pipeline (see `_pipeline`) + exposed gradients and parameters + tied embedding + update.
+Equal to the engine where nothing overlaps.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ class Screen:
                 continue
 
     def time(self, plan: Plan) -> float:
-        """Seconds of a step: fill, the slowest stage's passes, messages, what collectives leave exposed, the update."""
+        """Seconds of a step in closed form."""
         parts, kinds = self._stages(plan)
         preparation = Preparation(self.pricer, plan)
         groups = groups_of(plan)
@@ -163,15 +163,14 @@ class Screen:
         around = preparation.contention(groups)
         costs = {k: self._cost(plan, exchange, around, k, parts[stage]) for k, (stage, _) in kinds.items()}
         passes = {k: cost.forward_s + cost.backward_s for k, cost in costs.items()}
-        slowest = max(passes.values())
-        m, v, deep = plan.micro_batches, plan.virtual_stages, plan.pipeline > 1
-        fill = (sum(passes[k] * count for k, (_, count) in kinds.items()) - slowest) / v
+        deep = plan.pipeline > 1
+        whole = sum(passes[k] * count for k, (_, count) in kinds.items())
         send = preparation.send_s(groups, self._sent(parts)) if deep else 0.0
-        messages = 2.0 * send * (plan.pipeline - 1 + (m if v == 1 else 0))
+        pipeline = _pipeline(plan, max(passes.values()), whole, send)
         exposed = max(_exposed(cost, plan) for cost in costs.values())
         tied = preparation.tied(self.pricer.layers(plan), exchange) if deep else None
         update = max(cost.update_s for cost in costs.values())
-        return m * slowest + fill + messages + exposed + (tied.seconds if tied else 0.0) + update
+        return pipeline + exposed + (tied.seconds if tied else 0.0) + update
 
     def _stages(self, plan: Plan) -> tuple[Assigned, dict[Signature, tuple[int, int]]]:
         """What every stage holds, and its kinds of stages: (first of the kind, how many)."""
@@ -236,6 +235,23 @@ class Screen:
         if plan.sharding != "none":
             gather_s, first = _bucketed(held, exchange.weight_bytes, plan.bucket_bytes, exchange.gather_s)
         return _Passes(forward, backward, reduce_s, last, gather_s, first, 0.0, update)
+
+
+def _pipeline(plan: Plan, slowest: float, whole: float, send: float) -> float:
+    """Seconds from the first forward to the last backward pass.
+
+    period = max( slowest stage,
+                  round trip of a micro-batch through all stages / micro-batches under way,
+                  messages of one micro-batch over a link )
+    T = (m − 1)·period + the first round trip; interleaved chunks shorten filling to 1/v.
+    1F1B has P micro-batches under way, the interleaved schedule (2(P−1) + (v−1)P + 1)/v.
+    """
+    m, v, stages = plan.micro_batches, plan.virtual_stages, plan.pipeline
+    hops = 2.0 * send * (v * stages - 1)
+    under_way = stages if v == 1 else (2 * (stages - 1) + (v - 1) * stages + 1) / v
+    period = max(slowest, (whole + hops) / under_way if plan.schedule == "1f1b" else 0.0, v * send)
+    fill = (whole - slowest) / v + 2.0 * send * (stages - 1)
+    return (m - 1) * period + slowest + fill
 
 
 def _bucketed(

@@ -30,10 +30,10 @@ def model(depth: int = 8, **sizes: object) -> Transformer:
 
 
 def cluster(devices: int, node: int = 8, **link: float) -> Cluster:
-    """Nodes of `node` devices at 100 GB/s, joined at 10 GB/s per device."""
+    """Nodes of `node` devices at 100 GB/s, joined by one card of 10 GB/s each."""
     inner = LinkType("inner", 100e9, 0.0, **link)  # type: ignore[arg-type]
     outer = LinkType("outer", 10e9, 0.0, **link)  # type: ignore[arg-type]
     levels = [Level("node", "switch", (min(node, devices),), inner)]
     if devices > node:
-        levels.append(Level("fabric", "switch", (devices // node,), outer, nics=float(node)))
+        levels.append(Level("fabric", "switch", (devices // node,), outer, nics=1.0))
     return Cluster("test", "chip", devices, tuple(levels))

@@ -1,0 +1,110 @@
+"""Bytes per device: sharding identities, in-flight activations, levers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tiny import CHIP, GIB, NUMERICS, model
+
+from sim.device.records import Memory
+from sim.plan import Plan, device_memory, fullest, infeasible
+from sim.plan.memory import in_flight
+from sim.workload.records import Numerics
+
+BASE = Plan(1, 64, data=8, overlap_gradients=False)
+
+
+def _kinds(plan: Plan, numerics: Numerics = NUMERICS, depth: int = 8) -> dict[str, float]:
+    return dict(device_memory(model(depth), plan, numerics, CHIP)[0].bytes_by_kind)
+
+
+def test_mixed_precision_adam_takes_18_bytes_per_parameter() -> None:
+    """bf16 weights 2, fp32 gradients 4, master 4, two moments 8 (Rajbhandari et al. 2020, §3.1, with fp32 gradients)."""
+    kinds = _kinds(BASE)
+    n = model().parameters
+    assert kinds["weights"] == pytest.approx(2 * n, rel=1e-3)
+    assert kinds["gradients"] == pytest.approx(4 * n, rel=1e-3)
+    assert kinds["master"] == pytest.approx(4 * n, rel=1e-3)
+    assert kinds["optimizer"] == pytest.approx(8 * n, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("sharding", "divided"),
+    [
+        ("optimizer", {"master", "optimizer"}),
+        ("gradients", {"master", "optimizer", "gradients"}),
+        ("full", {"master", "optimizer", "gradients", "weights"}),
+    ],
+)
+def test_each_sharding_stage_divides_one_kind_more(sharding: str, divided: set[str]) -> None:
+    """ZeRO-1, 2, 3: exactly 1/N of what is sharded (same, §5)."""
+    whole, cut = _kinds(BASE), _kinds(replace(BASE, sharding=sharding))  # type: ignore[arg-type]
+    for kind in ("weights", "gradients", "master", "optimizer"):
+        assert cut[kind] == pytest.approx(whole[kind] / (8 if kind in divided else 1), rel=1e-12)
+
+
+def test_a_sharding_group_divides_by_its_size() -> None:
+    """Shards over 4 of 8 ranks."""
+    whole, cut = _kinds(BASE), _kinds(replace(BASE, sharding="full", shard_group=4))
+    assert cut["weights"] == pytest.approx(whole["weights"] / 4)
+
+
+def test_fully_sharded_devices_hold_the_two_largest_blocks_whole() -> None:
+    """The running block and the one gathered ahead, and the gradient of one (embedding and a block here)."""
+    blocks = [layer.parameter_elements for layer in model().layers(1, NUMERICS) for _ in range(layer.count)]
+    blocks.sort(reverse=True)
+    kinds = _kinds(replace(BASE, sharding="full"))
+    assert kinds["communication"] == pytest.approx(sum(blocks[:2]) * 2 + blocks[0] * 4)
+
+
+def test_the_first_stage_holds_most_micro_batches() -> None:
+    """1F1B: stage p holds min(P − p, m)."""
+    plan = Plan(1, 16, pipeline=4)
+    assert [in_flight(p, plan) for p in range(4)] == [(4,), (3,), (2,), (1,)]
+    assert in_flight(0, replace(plan, global_batch=2)) == (2,)
+    assert in_flight(3, replace(plan, schedule="gpipe")) == (16,)
+    stages = device_memory(model(), plan, NUMERICS, CHIP)
+    middle = [stage.bytes_by_kind["activations"] for stage in stages[1:3]]
+    assert middle[0] / middle[1] == pytest.approx(3 / 2)
+
+
+def test_recomputation_keeps_less_and_works_with_more() -> None:
+    """full < selective < none in kept activations; the block being recomputed is workspace."""
+    kept = {r: _kinds(replace(BASE, recompute=r)) for r in ("none", "selective", "full")}  # type: ignore[arg-type]
+    assert kept["full"]["activations"] < kept["selective"]["activations"] <= kept["none"]["activations"]
+    assert kept["full"]["workspace"] > kept["none"]["workspace"]
+
+
+def test_recomputing_some_layers_lies_between() -> None:
+    """Half of the blocks recomputed: half of the saving."""
+    full, none = (_kinds(replace(BASE, recompute=r))["activations"] for r in ("full", "none"))  # type: ignore[arg-type]
+    half = _kinds(replace(BASE, recompute="full", recompute_layers=4))["activations"]
+    assert full < half < none
+    assert none - half == pytest.approx((none - full) / 2, rel=0.1)
+
+
+def test_offloading_the_optimizer_frees_its_state() -> None:
+    """Moments and master copy live on the host."""
+    kinds = _kinds(replace(BASE, offload="optimizer"))
+    assert kinds["optimizer"] == kinds["master"] == 0.0
+
+
+def test_a_copy_of_the_tied_embedding_sits_on_the_last_stage() -> None:
+    """Two stages of a tied model: the last holds the table too."""
+    first, last = device_memory(model(), Plan(1, 2, pipeline=2), NUMERICS, CHIP)
+    untied = device_memory(model(tied=False), Plan(1, 2, pipeline=2), NUMERICS, CHIP)[1]
+    assert last.bytes_by_kind["weights"] == pytest.approx(untied.bytes_by_kind["weights"], rel=1e-3)
+    assert first.bytes_by_kind["weights"] == pytest.approx(last.bytes_by_kind["weights"], rel=0.05)
+
+
+def test_what_does_not_fit_comes_with_levers_and_their_effect() -> None:
+    """The verdict names the device, need and capacity; levers that make it fit come first."""
+    small = replace(CHIP, memory=Memory(2 * GIB, 1e12, 1.0))
+    reason = infeasible(model(), BASE, NUMERICS, small)
+    worst = fullest(device_memory(model(), BASE, NUMERICS, small))
+    assert reason.need_bytes == worst.total_bytes > reason.have_bytes == 2 * GIB
+    assert "fits" in reason.levers[0].effect
+    changes = {lever.change for lever in reason.levers}
+    assert {"sharding: full", "recompute: full"} <= changes
+    assert any(change.startswith("devices with") for change in changes)

@@ -231,9 +231,11 @@ def resize(cluster: Cluster, devices: int) -> Cluster:
     """The same cluster with other many devices: inner levels stay whole, the outermost one scales.
 
     At most one node's worth shrinks the node; a torus keeps its number of dimensions, as equal as they come.
+    Where whole nodes do not add up, as few nodes as possible are used in part, each equally (128 of NVL72: 2 x 64).
     """
     if not cluster.levels:
         raise InputError(Problem("a graph cannot be resized", "devices", str(devices), hint="its edges are its size"))
+    cluster = _part_used(cluster, devices)
     inner = 1
     for number, level in enumerate(cluster.levels):
         if devices <= inner * level.size or number == len(cluster.levels) - 1:
@@ -245,7 +247,7 @@ def resize(cluster: Cluster, devices: int) -> Cluster:
         raise InputError(
             Problem(f"must be a multiple of {inner}", "devices", str(devices), hint=f"{below} or {below + inner}")
         )
-    outer = replace(level, sizes=_sizes(level, members))
+    outer = _part_of_mesh(replace(level, sizes=_sizes(level, members)))
     keep = tuple(link for link in cluster.dead_links) if devices >= cluster.devices else ()
     worn = cluster.degraded_links if devices >= cluster.devices else ()
     return replace(
@@ -256,6 +258,27 @@ def resize(cluster: Cluster, devices: int) -> Cluster:
         degraded_links=worn,
         rank_order=cluster.rank_order if devices == cluster.devices else (),
     )
+
+
+def _part_used(cluster: Cluster, devices: int) -> Cluster:
+    """Nodes behind a switch cut to an equal part where that makes `devices` come out, links out in proportion."""
+    node, *outer = cluster.levels
+    nodes = -(-devices // node.size)
+    if node.topology != "switch" or not outer or nodes < 2 or devices % node.size == 0 or devices % nodes:
+        return cluster
+    share = devices / (nodes * node.size)
+    fewer = [level if level.nics is None else replace(level, nics=level.nics * share) for level in outer]
+    return replace(cluster, levels=(replace(node, sizes=(devices // nodes,)), *fewer))
+
+
+def _part_of_mesh(level: Level) -> Level:
+    """Four devices or fewer of a hybrid cube mesh are a fully connected quad: 3 of 4 links of a P100 stay in it, 4 of
+    6 of a V100 (NVIDIA DGX-1 white paper); fewer devices leave the links to the others idle."""
+    if level.topology != "hybrid_cube_mesh" or level.size > 4:
+        return level
+    links = level.link.links_per_device
+    inside = (links - links // 3) / links * max(1, level.size - 1) / 3.0
+    return replace(level, topology="fully_connected", link=replace(level.link, bandwidth=level.link.bandwidth * inside))
 
 
 def _sizes(level: Level, members: int) -> tuple[int, ...]:

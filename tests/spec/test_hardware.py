@@ -199,11 +199,24 @@ def test_devices_scale_the_outermost_level(devices: int) -> None:
     assert cluster.levels[0].size == min(8, devices)
 
 
-def test_half_a_node_more_is_refused_with_what_would_do() -> None:
-    """12 devices are no whole number of nodes of eight."""
+def test_a_number_no_nodes_add_up_to_is_refused_with_what_would_do() -> None:
+    """13 devices are no equal part of any two nodes of eight."""
     with pytest.raises(InputError, match="multiple of 8") as caught:
-        resize(load_cluster("dgx-h100-superpod"), 12)
+        resize(load_cluster("dgx-h100-superpod"), 13)
     assert "8 or 16" in str(caught.value)
+
+
+def test_racks_may_be_used_in_part() -> None:
+    """128 GPUs of NVL72 are two racks of 64, with 64 of their 72 ports."""
+    rack, fabric = resize(load_cluster("gb200-nvl72"), 128).levels
+    assert (rack.sizes, fabric.sizes, fabric.nics) == ((64,), (2,), 64)
+
+
+def test_a_quad_of_dgx1_is_fully_connected() -> None:
+    """Four V100 keep four of their six links among themselves: 100 of 150 GB/s per direction."""
+    (quad,) = resize(load_cluster("dgx-1v"), 4).levels
+    assert (quad.topology, quad.sizes) == ("fully_connected", (4,))
+    assert quad.link.bandwidth == pytest.approx(100e9)
 
 
 @given(exponent=st.integers(0, 13))

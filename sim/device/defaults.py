@@ -16,6 +16,8 @@ They belong to the chip, never to a model or a measured row.  What they mean:
   Physical bound: an A100 sustains 1305 of 1410 MHz in HPL (0.93).  Set with `FusedAttention.first` and the
   `pointwise` of A100 and H100 on the one-node rows up to 7 B of the llm-foundry set (llm_steps.csv): gemm, attention
   and pointwise seconds against measured steps; every other published set is out of sample for them.
+* Set with the one-device rows of DeepLearningExamples in sight (scenarios/published/single_device.csv): V100's
+  `pointwise` and vector ceiling, A100's `convolution`; the set's own figure leaves each model out.
 * Tile shapes, their relative efficiency and alignment: NVIDIA, "Matrix Multiplication Background User's Guide".
 * Flash attention: FlashAttention-2 (arXiv:2307.08691) on A100, FlashAttention-3 (arXiv:2407.08608) on H100.
 """

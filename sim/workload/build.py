@@ -9,7 +9,7 @@ from sim.errors import InputError, Problem
 from sim.workload.records import Model
 from sim.workload.registry import FAMILIES, family_of
 
-WIDTHS: Final = ("hidden", "width", "parameters", "depth", "ops", "preset")  # a family given one of these has its size
+WIDTHS: Final = ("hidden", "width", "parameters", "ops", "stages")  # a family given one of these has its size
 
 
 def build_model(

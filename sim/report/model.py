@@ -101,11 +101,16 @@ def render(found: dict[str, Any]) -> str:
     return "\n".join([*lines, "", table(LAYER_HEADER, [_row(row) for row in found["layers"]])])
 
 
+MOST_PARTS = 12  # lines of the table of parts
+
 LAYER_HEADER = ("layer", "count", "parameters", "training FLOP", "training bytes", "activations")
 
 
 def _parts(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     parts = sorted(found["parameters_by_part"].items(), key=lambda item: -item[1])
+    if len(parts) > MOST_PARTS:
+        rest = parts[MOST_PARTS - 1 :]
+        parts = [*parts[: MOST_PARTS - 1], (f"{len(rest)} others", sum(n for _, n in rest))]
     return [(name, f"{n:,.0f}", f"{100 * n / found['parameters']:.2f} %") for name, n in parts]
 
 
@@ -122,5 +127,5 @@ def _row(row: dict[str, Any]) -> tuple[str, ...]:
 
 def render_list(families: Iterable[str], published: Iterable[tuple[str, float, str]]) -> str:
     """Families and published models that can be named."""
-    rows = [(name, si(count), source) for name, count, source in published]
-    return "\n".join([f"families: {', '.join(families)}", "", table(("model", "parameters", "source"), rows)])
+    rows = [(name, source, si(count)) for name, count, source in published]
+    return "\n".join([f"families: {', '.join(families)}", "", table(("model", "source", "parameters"), rows, left=2)])

@@ -224,3 +224,48 @@ def test_sized_keeps_what_is_fixed() -> None:
     """Only the free size moves."""
     assert Transformer.sized(175e9, hidden=12288, heads=96).depth == 96
     assert Transformer.sized(175e9, depth=96).hidden == 12288
+
+
+@given(
+    kind=st.sampled_from(["decoder", "encoder", "encoder_decoder"]),
+    extra=st.sampled_from(
+        [
+            {},
+            {"positions": "rotary", "qk_norm": True, "sandwich_norm": True},
+            {"positions": "relative", "relative_buckets": 32},
+            {"kv_rank": 32, "q_rank": 48, "head_dim": 48, "v_head_dim": 32, "rotary_dim": 16, "positions": "rotary"},
+            {"transform": True, "embedding_norm": True, "final_norm": False, "predictions": 16},
+            {"classes": 2},
+            {"window": 32},
+        ]
+    ),
+    activation=st.sampled_from(["gelu", "relu", "swiglu", "geglu"]),
+    shard=st.sampled_from([Shard(), Shard(2, True), Shard(4, True, 2), Shard(1, False, 4)]),
+    compute=st.sampled_from(["fp32", "bf16", "fp8"]),
+    fused=st.booleans(),
+    attention=st.sampled_from(["plain", "flash"]),
+)
+@settings(max_examples=50, deadline=None)
+def test_every_variant_adds_up(
+    kind: Any, extra: Any, activation: Any, shard: Shard, compute: Any, fused: bool, attention: Any
+) -> None:
+    """Any variant on any shard: products of all ranks sum to the closed form, ops move bytes, weights are all held."""
+    sizes: dict[str, Any] = {
+        "kind": kind,
+        "activation": activation,
+        "sequence": 64,
+        "encoder_sequence": 128,
+        "depth": 2,
+    }
+    model = gpt(**(sizes | {"hidden": 256, "heads": 8, "vocabulary": 1024} | extra))
+    numerics = Numerics(compute=compute, fused=fused, attention=attention)
+    layers = model.layers(2, numerics, shard)
+    ranks = shard.tensor * shard.context
+    if not model.classes:  # a classifier is replicated over the tensor ranks
+        assert sum(model_flops(layers)) * ranks == pytest.approx(2 * model.flops_per_sample()[1], rel=1e-12)
+    for layer in layers:
+        moved = [op.bytes_read + op.bytes_written for op in (*layer.forward, *layer.backward)]
+        assert sum(moved) > 0
+        assert layer.saved_bytes["none"] >= layer.saved_bytes["selective"] >= layer.saved_bytes["full"] >= 0
+    held = sum(layer.count * layer.parameter_elements for layer in layers)
+    assert model.parameters / shard.tensor <= held * (1 + 1e-12)

@@ -49,16 +49,17 @@ class Weight:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """One op with what it reads and writes; `overwrites`: the result may take the place of a dying input."""
+    """One op with what it reads and writes."""
 
     op: Op
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
+    reduction: bool = False  # needs all of its input before the next op can start
 
     @property
     def elementwise(self) -> bool:
         """Whether the op may be fused with its neighbours and may write over an input that dies."""
-        return isinstance(self.op, Pointwise)
+        return isinstance(self.op, Pointwise) and not self.reduction
 
 
 @dataclass(slots=True, eq=False)

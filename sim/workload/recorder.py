@@ -202,7 +202,9 @@ class Recorder:
         """Elements one iteration of the open section touches."""
         return tensor.elements * max(1.0, tensor.steps / self._now.steps)
 
-    def _stream(self, name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor], flops: float) -> None:
+    def _stream(
+        self, name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor], flops: float, *, reduction: bool = False
+    ) -> None:
         """An elementwise op or reduction of `flops` in all per iteration: every tensor once."""
         elements = max(self._inside(t) for t in (*outputs, *inputs))
         steps = self._now.steps
@@ -215,10 +217,12 @@ class Recorder:
             format=self.numerics.activations,
             count=steps,
         )
-        self._emit(op, tuple(inputs), tuple(outputs))
+        self._emit(op, tuple(inputs), tuple(outputs), reduction=reduction)
 
-    def _emit(self, op: Op, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> None:
-        self._now.nodes.append(Node(op, inputs, outputs))
+    def _emit(
+        self, op: Op, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...], *, reduction: bool = False
+    ) -> None:
+        self._now.nodes.append(Node(op, inputs, outputs, reduction))
         pending, self._pending = self._pending, []
         for total, step in pending:
             self._stream(f"{total.name} accumulation", (total, step), (total,), step.elements)

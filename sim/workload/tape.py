@@ -207,15 +207,30 @@ class Tape(Recorder):
         return noised
 
     def normalise(self, name: str, x: Tensor, channels: int) -> Tensor:
-        """Batch normalisation (Ioffe & Szegedy 2015) in one op. Per element: mean 1, variance 3, normalise 2, scale and
-        shift 2; backward: gradients of scale 2 and shift 1, and of x (their Eq. for ∂l/∂x with the sums at hand) 5."""
+        """Batch normalisation (Ioffe & Szegedy 2015).
+
+        FLOPs per element: mean 1, variance 3, normalise 2, scale and shift 2; backward: gradients of scale and shift 3,
+        of x with their sums at hand 5.  The statistics need the whole batch first, so x is read a second time to be
+        normalised, and x and dy a second time backward; TensorFlow 1's graph has one op that counts them once.
+        """
         scale, shift = self.weight(f"{name} scale", channels), self.weight(f"{name} shift", channels)
-        out = self.tensor(name, x.elements)
-        self._stream(name, (x, scale.tensor, shift.tensor), (out,), 8 * x.elements)
+        out, n = self.tensor(name, x.elements), x.elements
+        affine = (scale.tensor, shift.tensor)
+        statistics = self.tensor(f"{name} statistics", 2 * channels)
+        if self._literal:
+            self._stream(name, (x, *affine), (out, statistics), 8 * n)
+        else:
+            self._stream(f"{name} statistics", (x,), (statistics,), 4 * n, reduction=True)
+            self._stream(name, (x, statistics, *affine), (out,), 4 * n)
 
         def backward(dy: Tensor) -> None:
-            made = [self._gradient(w, dy) for w in (scale, shift)]
-            self._stream(f"{name} gradient", (dy, x, scale.tensor), (self._part(x), *made), 8 * x.elements)
+            made = tuple(self._gradient(w, dy) for w in (scale, shift))
+            inputs = (dy, x, statistics, scale.tensor)
+            if self._literal:
+                self._stream(f"{name} gradient", inputs, (self._part(x), *made), 8 * n)
+            else:
+                self._stream(f"{name} sums", (dy, x, statistics), made, 3 * n, reduction=True)
+                self._stream(f"{name} gradient", (*inputs, *made), (self._part(x),), 5 * n)
             for weight, gradient in zip((scale, shift), made, strict=True):
                 self._accumulate(weight, gradient)
 

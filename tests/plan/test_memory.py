@@ -20,7 +20,7 @@ def _kinds(plan: Plan, numerics: Numerics = NUMERICS, depth: int = 8) -> dict[st
 
 
 def test_mixed_precision_adam_takes_18_bytes_per_parameter() -> None:
-    """bf16 weights 2, fp32 gradients 4, master 4, two moments 8 (Rajbhandari et al. 2020, §3.1, with fp32 gradients)."""
+    """bf16 weights 2, fp32 gradients 4, master 4, two moments 8 (Rajbhandari et al. 2020, §3.1)."""
     kinds = _kinds(BASE)
     n = model().parameters
     assert kinds["weights"] == pytest.approx(2 * n, rel=1e-3)

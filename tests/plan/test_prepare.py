@@ -36,7 +36,8 @@ def test_sharding_moves_what_the_papers_say(overlap: bool) -> None:
     """All-reduce of the gradients; sharded: reduce-scatter of them and gather of the weights; fully sharded: the
     weights of blocks gathered once more for backward (Rajbhandari et al. 2020, §7)."""
     n = model().parameters
-    block = sum(layer.parameter_elements * layer.count for layer in model().layers(1, NUMERICS) if layer.kind == "block")
+    layers = model().layers(1, NUMERICS)
+    block = sum(layer.parameter_elements * layer.count for layer in layers if layer.kind == "block")
     plan = Plan(1, 64, data=8, overlap_gradients=overlap, overlap_gathers=overlap)
     for sharding, gathers in (("none", 0.0), ("optimizer", n), ("gradients", n), ("full", n + block)):
         gathered, reduced = _moved(_prepared(replace(plan, sharding=sharding)))  # type: ignore[arg-type]

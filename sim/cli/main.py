@@ -27,7 +27,7 @@ COMMANDS: Final[dict[str, str]] = {
     "compare": "Several scenarios, or several accelerators, side by side.",
     "model": "Parameters, FLOPs and layers of a model.",
     "ops": "Time of every op of a step on one accelerator.",
-    "footprint": "Memory of one device by kind, over sub-batches.",
+    "footprint": "A trained model on a chip: size, memory, latency, energy of a query, training.",
     "collective": "Time and bandwidth of one collective on a cluster.",
     "sweep": "Run a scenario over a grid of values.",
     "sensitivity": "What the answer reacts to most.",

@@ -88,3 +88,12 @@ def test_footprint_json() -> None:
     payload = json.loads(found.stdout)
     assert [v["name"] for v in payload["variants"]] == ["fp32", "16-bit", "fp8", "int8", "pruned 2:4", "distilled"]
     assert payload["training"]["device_s"] > 0
+
+
+def test_show_draws_a_cluster(tmp_path: Path) -> None:
+    """`--draw FILE.svg` writes the picture; a chip has none."""
+    path = tmp_path / "node.svg"
+    said("show", "dgx-h100", "--draw", str(path))
+    assert path.read_text().startswith("<svg")
+    refused = CliRunner().invoke(hardware_command, ["show", "t4", "--draw", str(path)])
+    assert refused.exit_code == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Protocol
 
 from sim.ops import Op, total_flops
@@ -66,6 +67,24 @@ def minimal_footprint(
     return peak(model.graph(sub_batch, numerics), numerics, reuse=reuse, held=held)
 
 
+def layer_footprints(
+    model: Graphed, sub_batch: int, numerics: Numerics = PLAIN_FP32, *, reuse: bool = True
+) -> dict[str, Footprint]:
+    """Bytes at the fullest moment of every layer when each has a device of its own (layer parallelism)."""
+    graph = model.graph(sub_batch, numerics)
+    alone: dict[str, Footprint] = {}
+    for name, _ in graph.layers:
+        part = replace(
+            graph,
+            forward=tuple(s for s in graph.forward if s.layer == name),
+            backward=tuple(s for s in graph.backward if s.layer == name),
+            weights={name: graph.weights.get(name, ())},
+            gradients={name: graph.gradients.get(name, ())},
+        )
+        alone[name] = peak(part, numerics, reuse=reuse)
+    return alone
+
+
 def step_ops(layers: Iterable[Layer], numerics: Numerics, *, clipped: bool = False) -> tuple[Op, ...]:
     """Every op of a training step on one device: forward, backward, update; gradients scaled to a norm if `clipped`."""
     layers = tuple(layers)
@@ -125,6 +144,7 @@ __all__ = [
     "PLAIN_FP32",
     "Graphed",
     "by_type",
+    "layer_footprints",
     "layers_of",
     "minimal_footprint",
     "sample_flops",

@@ -13,6 +13,7 @@ from sim.workload.expand import PLAIN_FP32, minimal_footprint, step_ops
 from sim.workload.liveness import peak
 from sim.workload.records import Numerics
 from sim.workload.recurrent import HighwayLM, LstmLM
+from sim.workload.registry import FAMILIES
 from sim.workload.resnet import ResNet
 from sim.workload.tape import Tape
 from sim.workload.update import update_ops
@@ -122,3 +123,28 @@ def test_half_precision_halves_activations() -> None:
     half = Numerics(compute="fp16", activations="fp16", weights="fp16", gradients="fp16")
     full = [sum(layer.saved_bytes["none"] for layer in ResNet(depth=18).layers(2, n)) for n in (FUSED, half)]
     assert full[1] == pytest.approx(full[0] / 2)
+
+
+@pytest.mark.parametrize("family", ["lstm_lm", "highway_lm", "attention_nmt", "attention_speech", "resnet", "conv_net"])
+def test_every_family_in_mixed_precision_and_in_fp32(family: str) -> None:
+    """All parameters are in layers; fusing moves less; training costs about three forward passes; formats follow."""
+    model = FAMILIES[family]()
+    for numerics in (Numerics(), PLAIN_FP32):
+        layers = model.layers(2, numerics)
+        assert sum(layer.count * layer.parameter_elements for layer in layers) == model.parameters
+        assert all(layer.saved_bytes["full"] <= layer.saved_bytes["none"] for layer in layers)
+        formats = {op.format for layer in layers for op in (*layer.forward, *layer.backward) if isinstance(op, Gemm)}
+        assert formats == {numerics.compute}
+    eager = replace(Numerics(), fused=False)
+    moved = [total_bytes(step_ops(model.layers(2, n), n)) for n in (Numerics(), eager)]
+    assert moved[0] < moved[1]
+    forward, training = model.flops_per_sample()
+    assert training == pytest.approx(3 * forward, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("family", "parameters"), [("lstm_lm", 1e9), ("highway_lm", 3e8), ("attention_nmt", 2e8), ("resnet", 61e6)]
+)
+def test_the_width_is_solved_for_a_projected_size(family: str, parameters: float) -> None:
+    """The nearest integer width: within 2 % at these sizes."""
+    assert FAMILIES[family].sized(parameters).parameters == pytest.approx(parameters, rel=0.02)

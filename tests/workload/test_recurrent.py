@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sim.errors import InputError
 from sim.ops import total_bytes, total_flops
-from sim.workload.expand import PLAIN_FP32, by_type, minimal_footprint, step_ops
+from sim.workload.expand import PLAIN_FP32, by_type, layer_footprints, minimal_footprint, step_ops
 from sim.workload.records import Numerics, Shard
 from sim.workload.recurrent import HighwayLM, LstmLM
 
@@ -167,6 +168,20 @@ def test_a_layer_and_its_gradient_need_more_than_table_5_prints() -> None:
     """Weights and dense gradient of one LSTM layer are 23.8 GiB; the layer-parallel row says 17."""
     layer = CASE_STUDY.layers(128, PLAIN_FP32)[1]
     assert 2 * 4 * layer.parameter_elements / GIB == pytest.approx(23.77, rel=0.01)
+
+
+def test_case_study_memory_of_layers_on_devices_of_their_own() -> None:
+    """Table 5 prints {60, 17, 17, 32} GiB. The embedding's 59.5 is reached; an LSTM layer needs 37.2 with its summed
+    gradient and that of a step, 25.3 with sums made inside the product; the softmax layer needs 20.2, not 32."""
+    apart = layer_footprints(CASE_STUDY, 128)
+    found = {name: footprint.total / GIB for name, footprint in apart.items()}
+    assert found["embedding"] == pytest.approx(60, rel=0.03)
+    weights = CASE_STUDY.layers(128, PLAIN_FP32)[1].parameter_elements * 4 / GIB
+    assert found["lstm 1"] == pytest.approx(3 * weights + 8 * 19968 * 128 * 20 * 4 / GIB, rel=0.01)
+    assert found["lstm 1"] == found["lstm 2"] > 2 * weights > 17
+    assert found["softmax"] < 32
+    fused = layer_footprints(CASE_STUDY, 128, replace(PLAIN_FP32, fused=True))
+    assert fused["lstm 1"].total / GIB == pytest.approx(2 * weights + 8 * 19968 * 128 * 20 * 4 / GIB, rel=0.01)
 
 
 def test_sampled_softmax_is_cheaper_and_keeps_the_parameters() -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 ASPECT = 128  # hidden / depth of GPT-3 175B (Brown et al. 2020, table 2.1: 12288 / 96)
 HEAD_DIM = 128
+SMALL = 5e8  # parameters
 DEFAULTS: Mapping[str, int] = {"vocabulary": 50_257, "sequence": 2048}
 WIDTH_LIMIT = 1 << 24
 
@@ -20,44 +21,45 @@ def solve_sizes(family: Callable[..., Transformer], parameters: float, fixed: Ma
     """Width or depth, whichever is not in `fixed`, that comes closest to `parameters`.
 
     With neither given, width/depth follows GPT-3 within a quarter, and the pair that comes closest is taken.
-    Heads are of `head_dim` (128 unless fixed, 64 below a width of 1024), and width is a multiple of it.
+    Width is a multiple of the head size.
     """
     sizes = {**DEFAULTS, **fixed}
     if parameters <= 0:
         raise InputError(Problem("must be positive", "parameters", str(parameters)))
 
+    head = head_of(sizes, parameters)
+
     def build(hidden: int, depth: int) -> Transformer:
-        return family(**{**sizes, "hidden": hidden, "depth": depth, "heads": heads_of(sizes, hidden)})
+        return family(**{"heads": max(1, hidden // head), **sizes, "hidden": hidden, "depth": depth})
 
     if "hidden" in fixed and "depth" in fixed:
-        return build(fixed["hidden"], fixed["depth"])
+        rule = "nothing is left to solve: hidden and depth are both given"
+        raise InputError(Problem(rule, "parameters", f"{parameters:g}", hint="leave one of them open"))
     if "hidden" in fixed:
         depth = best(lambda n: build(fixed["hidden"], n), parameters, 1 << 16)
         return build(fixed["hidden"], depth)
-    unit = step_of(sizes, parameters)
+    unit = step_of(sizes, head)
 
     def at_depth(depth: int) -> Transformer:
         return build(unit * best(lambda n: build(unit * n, depth), parameters, WIDTH_LIMIT // unit), depth)
 
     if "depth" in fixed:
         return at_depth(fixed["depth"])
-    middle = best(lambda n: build(ASPECT * n, n), parameters, WIDTH_LIMIT // ASPECT)
+    middle = best(lambda n: build(unit * max(1, ASPECT * n // unit), n), parameters, WIDTH_LIMIT // ASPECT)
     depths = range(max(1, middle * 3 // 4), middle * 5 // 4 + 2)
     return min((at_depth(depth) for depth in depths), key=lambda m: abs(m.parameters - parameters))
 
 
-def step_of(sizes: Mapping[str, Any], parameters: float) -> int:
-    """Width grows in steps of one head (of all `heads` when they are fixed)."""
-    if "heads" in sizes:
-        return int(sizes["heads"])
-    return int(sizes.get("head_dim") or (HEAD_DIM if parameters > 5e8 else HEAD_DIM // 2))
+def head_of(sizes: Mapping[str, Any], parameters: float) -> int:
+    """Size of a head: as fixed, else 128, or 64 in models below half a billion parameters (as in GPT-2 and GPT-3)."""
+    return int(sizes.get("head_dim") or (HEAD_DIM if parameters > SMALL else HEAD_DIM // 2))
 
 
-def heads_of(sizes: Mapping[str, Any], hidden: int) -> int:
+def step_of(sizes: Mapping[str, Any], head: int) -> int:
+    """Width grows by whole heads (one per key-value head when those are fixed), by `heads` when they are fixed."""
     if "heads" in sizes:
-        return int(sizes["heads"])
-    width = int(sizes.get("head_dim") or (HEAD_DIM if hidden % HEAD_DIM == 0 and hidden > 1024 else HEAD_DIM // 2))
-    return max(1, hidden // width)
+        return head if sizes.get("head_dim") else int(sizes["heads"])
+    return head * int(sizes.get("kv_heads") or 1)
 
 
 def best(build: Callable[[int], Transformer], parameters: float, limit: int) -> int:

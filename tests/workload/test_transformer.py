@@ -269,3 +269,12 @@ def test_every_variant_adds_up(
         assert layer.saved_bytes["none"] >= layer.saved_bytes["selective"] >= layer.saved_bytes["full"] >= 0
     held = sum(layer.count * layer.parameter_elements for layer in layers)
     assert model.parameters / shard.tensor <= held * (1 + 1e-12)
+
+
+def test_sized_respects_grouped_heads_and_refuses_what_is_fixed() -> None:
+    """Width grows by a head per key-value head; with width and depth given there is nothing to solve."""
+    model = Transformer.sized(8e9, kv_heads=8, activation="swiglu", norm="rms", bias=False, tied=False)
+    assert model.heads % 8 == 0
+    assert model.parameters == pytest.approx(8e9, rel=0.05)
+    with pytest.raises(InputError, match="nothing is left to solve"):
+        Transformer.sized(8e9, hidden=4096, depth=32)

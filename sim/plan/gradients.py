@@ -53,8 +53,15 @@ class Exchange:
         return time("reduce_scatter", nbytes, shard) + across
 
     def gather_s(self, nbytes: float, axis: str = "data") -> float:
-        """Seconds to collect `nbytes` of parameters from the ranks that hold their shards."""
-        return self.communicator.time("all_gather", nbytes, self.group(axis)[0])
+        """Seconds to collect `nbytes` of parameters from the ranks that updated them.
+
+        Where every rank owns whole tensors they are broadcast one owner after the other: N broadcasts of 1/N, each
+        once around the ring (libraries have no other broadcast), so that latency grows with N².
+        """
+        group = self.group(axis)[0]
+        if self.plan.gather == "broadcast":
+            return group.size * self.communicator.time("broadcast", nbytes / group.size, group, "ring")
+        return self.communicator.time("all_gather", nbytes, group)
 
     def rows(self, parameter: Parameter) -> float:
         """Bytes of all ranks' embedding gradient rows of one step: what every rank holds after the all-gather."""
@@ -131,7 +138,8 @@ def gathers(exchange: Exchange, parts: Iterable[Part], copies: float = 0.0) -> t
     plan = exchange.plan
     if plan.sharding not in ("optimizer", "gradients"):
         return ()
-    limit = plan.bucket_bytes if plan.overlap_gathers else float("inf")
+    whole = not plan.overlap_gathers or plan.gather == "broadcast"
+    limit = float("inf") if whole else plan.bucket_bytes
     out: list[Message] = []
     held, first, place = {"data": 0.0, "expert": 0.0}, 0, 0
     for part in parts:

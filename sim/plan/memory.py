@@ -149,6 +149,7 @@ def _gradients(chunks: Sequence[Sequence[Part]], elements: float, plan: Plan, nu
     """
     size = BYTES_PER_ELEMENT[numerics.gradients]
     if not _released(plan, numerics):
+        size += BYTES_PER_ELEMENT[plan.gradient_buffer] if plan.gradient_buffer else 0.0
         rows = sum((p.elements - p.sparse_rows * p.row_elements) * n for p, n in _parameters(chunks) if p.sparse_rows)
         return (elements - (rows if plan.sparse_embeddings else 0.0)) * size
     dense = [sum(p.elements for p in part.layer.parameters if not p.sparse_rows) for chunk in chunks for part in chunk]

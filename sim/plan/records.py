@@ -41,6 +41,8 @@ class Plan:
     layer_schedule: Literal["none", "wavefront", "pipelined"] = "none"  # layer parallelism of recurrent models
     embedding_shards: int = 1
     order: tuple[str, ...] = ("tensor", "context", "data", "pipeline")
+    gather: Literal["all_gather", "broadcast"] = "all_gather"  # updated parameters: shards, or whole tensors by owner
+    gradient_buffer: Format | None = None  # second copy of gradients kept for accumulation (DeepSpeed: fp32)
     release_gradients: bool = False  # every gradient is applied, and its memory freed, as soon as it is complete
 
     @property

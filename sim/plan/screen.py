@@ -233,7 +233,8 @@ class Screen:
         reduce_s, last = _bucketed(held, exchange.gradient_bytes, plan.bucket_bytes, exchange.reduce_s)
         gather_s, first = 0.0, 0.0
         if plan.sharding != "none":
-            gather_s, first = _bucketed(held, exchange.weight_bytes, plan.bucket_bytes, exchange.gather_s)
+            bucket = float("inf") if plan.gather == "broadcast" else plan.bucket_bytes
+            gather_s, first = _bucketed(held, exchange.weight_bytes, bucket, exchange.gather_s)
         return _Passes(forward, backward, reduce_s, last, gather_s, first, 0.0, update)
 
 

@@ -23,7 +23,7 @@ class Algorithm:
 
 
 def power_of_two(case: Case) -> str:
-    if case.kind == "all_reduce" or case.n & (case.n - 1) == 0:
+    if case.kind in ("all_reduce", "barrier") or case.n & (case.n - 1) == 0:
         return ""
     return f"needs a power of two of ranks for {case.kind}, the group has {case.n}"
 

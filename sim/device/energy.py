@@ -39,12 +39,19 @@ def default_power(
     memory: Memory,
     dram_pj_per_bit: float = DRAM_PJ_PER_BIT["HBM3"],
     idle_w: float | None = None,
+    sustained: float = 1.0,
 ) -> Power:
-    """e_flop = (P_peak − P_idle − bandwidth·e_dram) / (peak·achievable), by format (J)."""
+    """e_flop = (P_peak − P_idle − bandwidth·e_dram) / (peak·achievable·sustained), by format (J).
+
+    It is the power limit that keeps a device from its burst rate, so the sustained rate is the one at peak power.
+    """
     idle = IDLE_SHARE * peak_w if idle_w is None else idle_w
     dram_byte_j = dram_pj_per_bit * BITS_PER_BYTE * PICO
     dynamic_w = max(0.2 * peak_w, peak_w - idle - memory.bandwidth * memory.achievable * dram_byte_j)
-    flop_j = {name: dynamic_w / (entry.peak_flops * entry.achievable) for name, entry in compute.items()}
+    flop_j = {
+        name: dynamic_w / (entry.peak_flops * entry.achievable * (sustained if entry.matrix else 1.0))
+        for name, entry in compute.items()
+    }
     return Power(peak_w, idle, flop_j, dram_byte_j, CACHE_PJ_PER_BIT * BITS_PER_BYTE * PICO)
 
 

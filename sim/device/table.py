@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 from sim.device.energy import executed_flops, op_energy
 from sim.device.records import Accelerator, Executed
@@ -45,9 +45,23 @@ class OpRow:
 
 
 def op_table(executed: Iterable[Executed], accelerator: Accelerator) -> tuple[OpRow, ...]:
-    """Rows by time, the longest first; collectives take no device time and are left out."""
-    rows = [_row(item, accelerator) for item in executed if not isinstance(item.op, Collective)]
-    return tuple(sorted(rows, key=lambda row: -row.seconds))
+    """Rows by time, the longest first; ops of one part and name share a row; collectives take no device time."""
+    rows: dict[tuple[str, str, str, str], OpRow] = {}
+    for item in executed:
+        if isinstance(item.op, Collective):
+            continue
+        row = _row(item, accelerator)
+        key = (row.part, row.name, row.kind, row.format)
+        known = rows.get(key)
+        rows[key] = row if known is None else _joined(known, row)
+    return tuple(sorted(rows.values(), key=lambda row: -row.seconds))
+
+
+def _joined(one: OpRow, other: OpRow) -> OpRow:
+    """The two together, with the limit of the longer."""
+    longer = one if one.seconds >= other.seconds else other
+    summed = {f.name: getattr(one, f.name) + getattr(other, f.name) for f in fields(OpRow) if f.type == "float"}
+    return replace(longer, **summed)
 
 
 def _row(item: Executed, accelerator: Accelerator) -> OpRow:

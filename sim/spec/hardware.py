@@ -288,7 +288,8 @@ def _power(file: AcceleratorFile, compute: Mapping[Format, Compute], memory: Mem
         return None
     default = DRAM_PJ_PER_BIT.get(file.memory.type.upper(), DRAM_PJ_PER_BIT["HBM3"])
     per_bit = default if group.dram is None else group.dram / (BITS_PER_BYTE * PICO)
-    power = default_power(group.peak, compute, memory, per_bit, group.idle)
+    sustained = _given(file.compute.sustained, generation(file.generation).sustained)
+    power = default_power(group.peak, compute, memory, per_bit, group.idle, sustained)
     cache_j = _given(group.cache, CACHE_PJ_PER_BIT * BITS_PER_BYTE * PICO)
     return replace(power, cache_byte_j=cache_j, link_byte_j=group.link, cap_w=group.cap)
 

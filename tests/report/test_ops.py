@@ -77,3 +77,11 @@ def test_word_lm_on_a_6_mb_cache_is_slower_than_the_roofline_but_less_than_the_p
     assert plain.slowdown == pytest.approx(1.26, abs=0.03)
     assert fused.slowdown == pytest.approx(1.01, abs=0.01)
     assert plain.slowdown < 4671 / 2707
+
+
+def test_ops_of_one_part_and_name_share_a_row(a100: Accelerator) -> None:
+    """Two updates of one block are one row with the time of both."""
+    update = Pointwise("adam update", 1e7, 4e7, 4e7)
+    rows = op_table((Executed("block.update", op) for op in (update, update, *OPS)), a100)
+    assert len(rows) == 3
+    assert sum(row.seconds for row in rows) == pytest.approx(time_ops((update, update, *OPS), a100).seconds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sim.ops import total_bytes, total_flops
@@ -26,6 +26,7 @@ def catamount(rows: Sequence[Mapping[str, Any]]) -> Iterator[Count]:
     """Each row names a family, its sizes and batch, and what Catamount counts; single precision, nothing fused."""
     for row in rows:
         model = build_model(row["family"], row["sizes"])
-        ops = step_ops(model.layers(row["batch"], PLAIN_FP32), PLAIN_FP32, clipped=bool(row.get("clipped", False)))
+        numerics = replace(PLAIN_FP32, optimizer=row.get("optimizer", "sgd"))
+        ops = step_ops(model.layers(row["batch"], numerics), numerics, clipped=bool(row.get("clipped", False)))
         name = f"{model.name} b={row['batch']}"
         yield Count(name, total_flops(ops), total_bytes(ops), row["flops"], row["bytes"])

@@ -56,6 +56,7 @@ PRIOR: Final[Mapping[str, tuple[float, float, float]]] = {
 }
 #: Low-latency protocol: latency and launch, payload rate, relative to the normal one.
 PRIOR_FAST: Final = (0.40, 0.45)
+_NODE: Final = 8  # devices of a node where a row does not say
 _HUGE: Final = 1e9  # stands for a rate without limit
 _PRIOR_WEIGHT: Final = 0.3  # residual of one natural logarithm off the prior, against rows
 
@@ -158,11 +159,14 @@ def sample(request: Request, template: Mapping[str, object]) -> Sample | str:
     nbytes = fields.get("bytes")
     if not isinstance(nbytes, int | float):
         return f"size {row.get('size_bytes', '')!r} is not a number"
+    if "node.link" not in fields:
+        return f"accelerator {row.get('accelerator', '')!r} is not known"
     try:
-        fields.setdefault("nodes", row.get("nodes") or 1)
-        fields["nodes"] = int(cast(int, fields["nodes"]))
         devices = int(row.get("n_gpus") or 0)
-        fields.setdefault("node.size", devices // int(cast(int, fields["nodes"])) if devices else 8)
+        several = devices > _NODE and devices % _NODE == 0 and "node.size" not in fields
+        fields.setdefault("nodes", row.get("nodes") or (devices // _NODE if several else 1))
+        fields["nodes"] = int(cast(int, fields["nodes"]))
+        fields.setdefault("node.size", devices // int(cast(int, fields["nodes"])) if devices else _NODE)
         if devices and fields["node.size"] == devices:
             fields["nodes"] = 1
         cluster = cluster_of(fields)
@@ -187,7 +191,7 @@ def simulate_row(request: Request, template: Mapping[str, object]) -> Outcome | 
     except InputError as error:
         return str(error)
     bus = bus_bytes(found.kind, found.nbytes, found.cluster.devices)
-    fields = {"seconds": seconds, "busbw_bytes_per_s": bus / seconds}
+    fields = {"seconds": seconds, "step_time_s": seconds, "busbw_bytes_per_s": bus / seconds}
     return Outcome(fields, _null_class(found), _null_seconds(found), 1.0, True)
 
 

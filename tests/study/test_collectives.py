@@ -104,11 +104,13 @@ def test_other_rows_and_unknown_ones(published: ValidationSet) -> None:
     rows = [
         base | {"system": "4x p4d.24xlarge", "nodes": "4", "n_gpus": "32"},
         base | {"system": "mystery", "nodes": "1", "n_gpus": "8", "collective": "gossip"},
+        base | {"system": "box", "accelerator": "Foo", "nodes": "1", "n_gpus": "8"},
     ]
-    known, unknown = (simulate_row(r, published.template) for r in requests(published, rows))
+    known, unknown, chip = (simulate_row(r, published.template) for r in requests(published, rows))
     assert not isinstance(known, str)
     assert math.isclose(known.fields["busbw_bytes_per_s"], 0.9 * 50e9, rel_tol=0.15)  # four cards of 12.5 GB/s
     assert unknown == "collective 'gossip' is not known"
+    assert chip == "accelerator 'Foo' is not known"
 
 
 def test_every_calibrated_family_has_a_link_and_physical_constants() -> None:

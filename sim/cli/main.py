@@ -134,7 +134,8 @@ def _tell_infeasible(error: InfeasibleError) -> int:
     reason = error.reason
     need, have = reason.need_bytes / 2**30, reason.have_bytes / 2**30
     _err(f"infeasible: {reason.statement}")
-    _err(f"  {reason.device}: needs {need:.4g} GiB, has {have:.4g} GiB")
+    if reason.device not in reason.statement:
+        _err(f"  {reason.device}: needs {need:.4g} GiB, has {have:.4g} GiB")
     for lever in reason.levers:
         _err(f"  {lever.change}: {lever.effect}")
     return EXIT_INFEASIBLE

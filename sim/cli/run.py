@@ -12,7 +12,7 @@ from sim.engine.step import Engine
 from sim.engine.trace import write_trace
 from sim.report.run import render, to_json
 from sim.simulate import simulate
-from sim.spec import load_scenario
+from sim.spec import build, load_document, locating
 
 
 @click.command()
@@ -32,7 +32,9 @@ def command(
     engine: Engine,
 ) -> None:
     """How long SCENARIO takes to reach its target, and what limits it."""
-    result = simulate(load_scenario(scenario, sets), engine=engine, trace=trace is not None)
+    document = load_document(scenario, sets)
+    with locating(document):
+        result = simulate(build(document), engine=engine, trace=trace is not None)
     body = to_json(result)
     text = render(result)
     if trace is not None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from sim.errors import InputError, Problem
+from sim.network.records import Cluster
 from sim.scaling import Domain
 from sim.scenario import PlanRequest, Scenario, Sweep, Target, Training, Workload
 from sim.spec import library
@@ -32,6 +34,7 @@ READ: Final[dict[str, type]] = {
     "training": Training,
     "study": Sweep,
 }
+MAX_DEVICES: Final = 2**22
 TEXTS: Final = ("name", "description")
 KEYS: Final = (*TEXTS, *READ, "cluster", "accelerator", "sources", "extends")
 
@@ -115,11 +118,33 @@ def build(document: Document) -> Scenario:
     workload = part(read_workload, "workload")
     cluster = part(read_cluster, "cluster")
     chip = part(read_accelerator, *ACCELERATOR)
-    problems += _required(root) + _targets(root, parts["target"], parts["scaling"])
+    problems += _required(root) + _size(root, cluster) + _targets(root, parts["target"], parts["scaling"])
     if problems or workload is None or cluster is None or chip is None:
         raise InputError(*_sorted(problems, root))
     given = {key: value for key, value in parts.items() if value is not None}
     return Scenario(workload=workload, cluster=cluster, accelerator=chip, links=load_links(), **given)
+
+
+@contextmanager
+def locating(document: Document) -> Iterator[None]:
+    """Problems that rooms below find in the scenario are told with the file and line of the field they name."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(*(_located(document.node, problem) for problem in error.problems)) from None
+
+
+def _located(root: Node, problem: Problem) -> Problem:
+    """`problem` at the deepest node its path leads to; as it is when its first step is none of the scenario's."""
+    steps = problem.path.split(".")
+    reached = [node for n in range(len(steps), 0, -1) if (node := root.at(*map(_step, steps[:n]))) is not None]
+    if problem.file or not reached:
+        return problem
+    return reached[0].problem(problem.rule, problem.path, problem.value, problem.hint)
+
+
+def _step(text: str) -> str | int:
+    return int(text) if text.isdigit() else text
 
 
 def _record(cls: type, node: Node, path: str) -> object:
@@ -177,6 +202,14 @@ def _check_rules(family: Any, sizes: dict[str, Any], node: Node, path: str) -> N
         ]
         if found:
             raise InputError(*found) from None
+
+
+def _size(root: Node, cluster: Cluster | None) -> list[Problem]:
+    """No cluster is larger than what can be simulated in seconds."""
+    if cluster is None or cluster.devices <= MAX_DEVICES:
+        return []
+    node = root.at("cluster", "devices") or root.at("cluster") or root
+    return [node.problem(f"must be at most {MAX_DEVICES:,}", "cluster.devices", f"{cluster.devices:,}")]
 
 
 def _targets(root: Node, target: Target | None, domain: Domain | None) -> list[Problem]:

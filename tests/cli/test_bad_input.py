@@ -1,0 +1,124 @@
+"""Bad input given to `run`: each mistake with its message and exit code, from the file to the simulation."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.spec.conftest import SCENARIO
+
+GRAPH = """\
+  name: graph
+  accelerator: paper-2019
+  graph:
+    edges:
+"""
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A valid scenario that fits four devices."""
+    path = tmp_path / "a.yaml"
+    path.write_text(SCENARIO)
+    return path
+
+
+def with_graph(path, *ends):
+    """The scenario on a graph of these links."""
+    head, _, rest = SCENARIO.partition("  name: ring of four")
+    edges = "".join(f"      - {{ends: {list(pair)}, bandwidth: 1 GB/s, latency: 1 us}}\n" for pair in ends)
+    path.write_text(head + GRAPH + edges + rest[rest.index("plan:") :])
+    return path
+
+
+def test_a_valid_scenario_runs(run, small):
+    """The mistakes below are the only ones."""
+    outcome = run("run", small, "--quiet")
+    assert (outcome.code, outcome.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "message"),
+    [
+        ("sub_batch:", "sub_bach:", '13:3: plan.sub_bach: unknown key (did you mean "sub_batch"?)'),
+        ("25 MB", "25", '14:11: plan.bucket: needs a unit, written like "80 GiB" or "40 GB", got 25'),
+        ("25 MB", "25 GB/s", "14:11: plan.bucket: must be bytes"),
+        ("25 MB", "-25 MB", '14:11: plan.bucket: must be positive, got "-25 MB"'),
+        ("25 MB", "nan MB", '14:11: plan.bucket: must be finite, got "nan MB"'),
+        ("25 MB", "inf MB", '14:11: plan.bucket: must be finite, got "inf MB"'),
+        ("56 GB/s", "56 Gbps", "(write Gb/s)"),
+        ("name: small", "name: small\nname: large", "2:1: name: duplicate key (first at line 1)"),
+        ("size: 4", "size: 0", "11:42: cluster.levels.0.size: must be positive, got 0"),
+        ("size: 4", "size: 5000000", "cluster.devices: must be at most 4,194,304"),
+        ("plan:", "target: {error: 9.3}\nplan:", "12:17: target.error: already reached by guessing, got 9.3"),
+        ("hidden: 512", "hidden: -1", "workload.sizes.hidden: must be at least 1, got -1"),
+        ("plan:", "plan:\n  data: 3", "plan.data"),
+    ],
+)
+def test_a_mistake_in_the_file_is_told_where_it_stands(run, small, wrong, right, message):
+    """`file:line:col: path: rule, got value (hint)`, exit 2, nothing on stdout."""
+    small.write_text(SCENARIO.replace(wrong, right, 1))
+    outcome = run("run", small)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith(f"{small}:")
+    assert message in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("ends", "message"),
+    [
+        ([(0, 1), (2, 3)], "ranks 2–3 cannot be reached from ranks 0–1"),
+        ([(0, 3)], "without any link: devices 1–2"),
+    ],
+)
+def test_a_graph_that_does_not_join_its_devices_is_bad_input(run, small, ends, message):
+    """Disconnected, and a device without links."""
+    outcome = run("run", with_graph(small, *ends))
+    assert (outcome.code, outcome.out) == (2, "")
+    assert message in outcome.err
+
+
+def test_a_target_at_or_below_the_irreducible_error_is_unreachable(run, small):
+    """Exit 4, with target and floor."""
+    outcome = run("run", small, "--set", "scaling.curve.irreducible=2.48")
+    assert outcome.code == 4
+    assert outcome.err.endswith("(target 2.48, floor 2.48)\n")
+
+
+def test_a_model_that_does_not_fit_is_infeasible(run, small):
+    """Exit 3, with need, capacity and levers."""
+    outcome = run("run", small, "--set", "accelerator.memory.capacity=100 MB")
+    assert (outcome.code, outcome.out) == (3, "")
+    first, *levers = outcome.err.splitlines()
+    assert first.startswith("infeasible: ")
+    assert "GiB of 0.1 GiB" in first
+    assert levers
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("none.yaml", None, "none.yaml: no such file"),
+        ("text.yaml", "a: [", "text.yaml:2:1: is not YAML"),
+        ("bytes.yaml", "\udcff", "bytes.yaml: is not YAML: not UTF-8 text"),
+        ("list.yaml", "- 1", "list.yaml:1:1: must be a mapping, got a list"),
+        ("bomb.yaml", "bomb", "an alias bomb?"),
+        (".", None, "is a directory, a YAML file is needed"),
+    ],
+)
+def test_what_is_no_scenario_file_is_bad_input(run, tmp_path, monkeypatch, name, content, message):
+    """File not found, not YAML, a YAML bomb, a directory."""
+    monkeypatch.chdir(tmp_path)
+    if content == "bomb":
+        levels = (f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 11))
+        content = "\n".join(["a0: &a0 [x,x,x,x,x,x,x,x,x,x]", *levels])
+    if content is not None:
+        (tmp_path / name).write_bytes(content.encode("utf-8", "surrogateescape"))
+    outcome = run("run", name)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert message in outcome.err
+
+
+def test_a_set_on_a_path_that_does_not_exist_is_bad_input(run, small):
+    """The message names the override."""
+    outcome = run("run", small, "--set", "plan.daat=4")
+    assert (outcome.code, outcome.err) == (2, '--set plan.daat=4: plan.daat: unknown key (did you mean "data"?)\n')

@@ -160,7 +160,7 @@ def _dynamic(stage: int, chunks: Sequence[Sequence[Part]], plan: Plan, numerics:
     """Activations, workspace and buffers."""
     flights = in_flight(stage, plan)
     left = plan.recompute_layers if plan.recompute_layers is not None else 10**9
-    kept, again = 0.0, 0.0
+    kept, workspace = 0.0, 0.0
     for chunk, flying in zip(chunks, flights, strict=True):
         for part in chunk:
             recomputed = min(left, part.count) if part.layer.kind == "block" else part.count
@@ -168,14 +168,13 @@ def _dynamic(stage: int, chunks: Sequence[Sequence[Part]], plan: Plan, numerics:
             policy: Recompute = plan.recompute
             saved = recomputed * _saved(part, policy) + (part.count - recomputed) * _saved(part, "none")
             kept += flying * saved
-            if recomputed and policy != "none":
-                again = max(again, _saved(part, "none") - _saved(part, policy))
+            again = _saved(part, "none") - _saved(part, policy) if recomputed else 0.0
+            workspace = max(workspace, part.layer.workspace_bytes + again)
     if plan.offload == "activations":
         kept = 2 * max((_saved(part, plan.recompute) for chunk in chunks for part in chunk), default=0.0)
-    workspace = max((part.layer.workspace_bytes for chunk in chunks for part in chunk), default=0.0)
     return {
         "activations": kept,
-        "workspace": workspace + again,
+        "workspace": workspace,
         "communication": _buffers(chunks, plan, numerics),
     }
 

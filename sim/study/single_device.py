@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
+from statistics import mean, median
 from typing import Any, Final, Literal
 
 from sim.device import time_ops
@@ -53,8 +53,7 @@ def run_set(spec: ValidationSet, rows: Sequence[Row] | None = None) -> tuple[lis
     compared: list[Comparison] = []
     skipped: list[Skipped] = []
     for request in requests(spec, rows):
-        group = str(request.overrides.get("group", request.group))
-        outcome = compare(_in_samples(replace(request, group=group)), predict)
+        outcome = compare(request, lambda asked: simulate_row(spec, asked))
         if isinstance(outcome, Skipped):
             skipped.append(outcome)
         else:
@@ -93,16 +92,18 @@ def _kind(row: Comparison) -> str:
     return f"{chip.split('-')[0]} {'vector' if compute == 'fp32' else 'matrix'}"
 
 
-def _in_samples(request: Request) -> Request:
-    """The measured figure per second in samples: token throughputs are divided by the tokens of a sample."""
-    units = float(str(request.overrides.get("units", 1)))
-    if request.measured is None:
-        return request
-    return replace(request, measured=request.measured / units)
+def left_out_summary(rows: Sequence[Comparison]) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Mean absolute left-out error by model, and the figure the set is judged by."""
+    parts = left_out([row for row in rows if math.isfinite(row.error)])
+    if not parts:
+        return {}, ()
+    ours, null = median_error(parts), median_error(parts, null=True)
+    note = f"each model left out in turn: median {100 * ours:.1f} % over all rows; null model {100 * null:.1f} %"
+    return {part.model: mean(map(abs, part.errors)) for part in parts}, (note,)
 
 
-def predict(request: Request) -> RowOutcome | str:
-    """Samples per second of one step on one device."""
+def simulate_row(spec: ValidationSet, request: Request) -> RowOutcome | str:
+    """Throughput of one step on one device, in what the row counts (`units` to a sample)."""
     given = request.overrides
     missing = [key for key in ("family", "accelerator", "precision", "sub_batch") if key not in given]
     if missing:
@@ -118,7 +119,11 @@ def predict(request: Request) -> RowOutcome | str:
     seconds, compute_s = step_time(model, batch, numerics, chip, updates=0.0 if given.get("accumulates") else 1.0)
     ideal = model.flops_per_sample()[1] * batch / chip.compute[numerics.compute].peak_flops
     return RowOutcome(
-        fields={"samples_per_s": batch / seconds, "step_time_s": seconds},
+        fields={
+            "units_per_s": batch * float(str(given.get("units", 1))) / seconds,
+            "samples_per_s": batch / seconds,
+            "step_time_s": seconds,
+        },
         accelerator=f"{chip.name} {numerics.compute}",
         ideal_s=ideal,
         compute_share=compute_s / seconds,

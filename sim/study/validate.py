@@ -96,6 +96,8 @@ def validate(
     notes: tuple[str, ...] = ()
     if spec.quantity == "collective":
         left_out, notes = import_module("sim.study.collectives").left_out(spec, asked)
+    if spec.quantity == "ops":
+        left_out, notes = import_module("sim.study.single_device").left_out_summary(counted)
     overall = [
         _overall("every field printed", [row for row in counted if row.printed], left_out, levels),
         _overall("all rows", counted, left_out, levels),

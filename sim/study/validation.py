@@ -172,7 +172,7 @@ def _request(spec: ValidationSet, row: Row, index: int) -> Request:
     measure, value = found if found else (None, None)
     scaled = value * measure.scale if measure is not None and value is not None else None
     name = row.get("id") or f"{spec.name}:{index + 1}"
-    group = row.get(spec.group, "") or spec.name
+    group = str(overrides.get("group", "")) or row.get(spec.group, "") or spec.name
     return Request(name, group, row, overrides, tuple(assumptions), measure, scaled, skip)
 
 

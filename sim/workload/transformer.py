@@ -204,15 +204,15 @@ class Transformer:
         encoder: list[Block] = [("encoder", mixed(i)) for i in range(self.encoder_blocks)]
         return [*encoder, *(("decoder", mixed(i)) for i in range(self.depth))]
 
-    def block_weights(self, block: Block) -> list[Weight]:
-        """Weights of one block."""
+    def block_weights(self, block: Block, kv_heads: int = 0) -> list[Weight]:
+        """Weights of one block; `kv_heads` above its own when ranks outnumber them and each keeps a copy."""
         stack, experts = block
         cross = self.kind == "encoder_decoder" and stack == "decoder"
         norms = (3 if cross else 2) * (2 if self.sandwich_norm else 1)
         norm = Weight("norm", norms * self.hidden * (2 if self.has_norm_bias else 1), "none", matmul=False)
-        attention = attention_weights(self.attention())
+        attention = attention_weights(self.attention(kv_heads=kv_heads))
         if cross:
-            attention = [*attention, *attention_weights(self.attention(cross=True))]
+            attention = [*attention, *attention_weights(self.attention(cross=True, kv_heads=kv_heads))]
         return [*attention, *mlp_weights(self.mlp(experts)), norm]
 
     # ---- the Model protocol
@@ -361,7 +361,7 @@ def block_layer(model: Transformer, frames: dict[str, Frame], block: Block, coun
         "block",
         forward,
         tuple(op for p in reversed(parts) for op in p.backward),
-        held(model.block_weights(block), f),
+        held(model.block_weights(block, kv_heads), f),
         {"none": kept + sum(p.core_saved for p in parts), "selective": kept, "full": received},
         {"none": (), "selective": core, "full": forward},
         output,

@@ -223,12 +223,13 @@ def test_bad_sizes_and_shards_are_refused() -> None:
 def test_lstm_flops_against_torch() -> None:
     """One LSTM layer's products, forward and backward, equal torch's FLOP counter within 1 %.
 
-    torch counts an LSTM on a CPU only with oneDNN off and an input that requires a gradient.
+    torch counts an LSTM on a CPU only with oneDNN off and an input that requires a gradient.  It leaves out the
+    gradient of the initial state, one product of 6·q: 0.2 % at 80 steps.
     """
     torch = pytest.importorskip("torch")
     from torch.utils.flop_counter import FlopCounterMode  # noqa: PLC0415
 
-    h, b, q = 64, 4, 10
+    h, b, q = 64, 4, 80
     x = torch.randn(q, b, h, requires_grad=True)
     with torch.backends.mkldnn.flags(enabled=False), FlopCounterMode(display=False) as counter:
         torch.nn.LSTM(h, h)(x)[0].sum().backward()

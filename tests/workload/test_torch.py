@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from sim.ops import Convolution, Gemm
+from sim.workload.records import Numerics
+from sim.workload.resnet import ResNet
 from sim.workload.transformer import Transformer
 
 torch: Any = pytest.importorskip("torch")
@@ -47,3 +50,31 @@ def test_decoder_flops_agree_with_torch(gated: bool) -> None:
         activation="swiglu" if gated else "relu",
     )  # fmt: skip
     assert counted(step) == pytest.approx(b * model.flops_per_sample()[1], rel=0.01)
+
+
+def test_resnet_flops_agree_with_torch() -> None:
+    """ResNet-50 at 64×64: convolutions and classifier, forward and backward, within 1 %."""
+    convolve = torch.nn.functional.conv2d
+    weights: list[Any] = []
+
+    def conv(x: Any, n: int, k: int, stride: int = 1) -> Any:
+        weights.append(torch.zeros(n, x.shape[1], k, k, requires_grad=True))
+        return convolve(x, weights[-1], stride=stride, padding=k // 2)
+
+    def step(backward: bool) -> None:
+        x = torch.nn.functional.max_pool2d(conv(torch.zeros(1, 3, 64, 64), 64, 7, 2), 3, 2, 1)
+        for stage, count in enumerate((3, 4, 6, 3)):
+            width = 64 << stage
+            for block in range(count):
+                stride = 2 if stage and not block else 1
+                y = conv(conv(conv(x, width, 1), width, 3, stride), 4 * width, 1)
+                x = y + (x if block else conv(x, 4 * width, 1, stride))
+        out = x.mean((2, 3)) @ torch.zeros(2048, 1000, requires_grad=True)
+        if backward:
+            out.sum().backward()
+
+    layers = ResNet(depth=50, image=64).layers(1, Numerics())
+    forward = sum(op.flops for layer in layers for op in layer.forward if isinstance(op, Gemm | Convolution))
+    backward = sum(op.flops for layer in layers for op in layer.backward if isinstance(op, Gemm | Convolution))
+    assert counted(lambda: step(False)) == pytest.approx(forward, rel=0.01)
+    assert counted(lambda: step(True)) == pytest.approx(forward + backward, rel=0.01)

@@ -278,3 +278,13 @@ def test_sized_respects_grouped_heads_and_refuses_what_is_fixed() -> None:
     assert model.parameters == pytest.approx(8e9, rel=0.05)
     with pytest.raises(InputError, match="nothing is left to solve"):
         Transformer.sized(8e9, hidden=4096, depth=32)
+
+
+def test_ranks_beyond_the_key_value_heads_keep_copies() -> None:
+    """Two key-value heads on eight ranks: each rank holds one head's keys and values, and projects to it."""
+    block_of = block(gpt(kv_heads=2, bias=False).layers(1, Numerics(), Shard(8)))
+    attention = next(p.elements for p in block_of.parameters if p.name == "attention")
+    assert attention == 2 * 1024 * 1024 / 8 + 1024 * 2 * 64
+    projection = next(op for op in block_of.forward if op.name == "attention.qkv")
+    assert isinstance(projection, Gemm)
+    assert projection.n == 1024 // 8 + 2 * 64

@@ -108,28 +108,30 @@ class Builder:
         gathers = chunk.gathers if item.micro_batch == 0 and self.prepared.overlap_gathers else ()
         cuts = [g.place for g in gathers if g.place > 0]
         waits = [self._stream(item.stage, g, ()) for g in gathers]
+        due: dict[int, tuple[int, ...]] = {}
+        for wait, gather in zip(waits, gathers, strict=True):
+            due[gather.place] = (*due.get(gather.place, ()), wait)
+        begins = [0, *sorted(set(cuts))]  # blocks done when each segment begins
         for k, segment in enumerate(self._segments(chunk, True, cuts)):
-            due = [w for w, g in zip(waits, gathers, strict=True) if self._due(g, cuts, k)]
-            self._compute(item.stage, item, segment, after + tuple(due))
+            waiting = due.get(begins[k], ()) if k < len(begins) else ()
+            self._compute(item.stage, item, segment, after + waiting)
             after = ()
-
-    def _due(self, gather: Message, cuts: Sequence[int], segment: int) -> bool:
-        places = [0, *sorted(set(cuts))]
-        return segment < len(places) and gather.place == places[segment]
 
     def _backward(self, item: Pass, chunk: Chunk, after: tuple[int, ...]) -> None:
         p = self.prepared
         final = p.reduce_every_pass or item.micro_batch == p.micro_batches - 1
         reductions = chunk.reductions if final else ()
         overlapped = reductions if p.overlap_gradients else ()
-        places = sorted({r.place for r in overlapped})
-        segments = self._segments(chunk, False, places)
-        for k, segment in enumerate(segments):
+        depth = sum(b.count for b in chunk.blocks)
+        ready: dict[int, list[Message]] = {}
+        for reduction in overlapped:
+            ready.setdefault(min(reduction.place, depth), []).append(reduction)
+        inner = range(1, depth) if self.detail else sorted(place for place in ready if place < depth)
+        ends = [*inner, depth]  # blocks done when each segment ends
+        for k, segment in enumerate(self._segments(chunk, False, ends[:-1])):
             done = self._compute(item.stage, item, segment, after)
             after = ()
-            for reduction in overlapped:
-                if min(reduction.place, self._depth(chunk)) == ([*places, self._depth(chunk)])[k]:
-                    self.pending[item.stage].append(self._stream(item.stage, reduction, (done,)))
+            self.pending[item.stage] += [self._stream(item.stage, r, (done,)) for r in ready.get(ends[k], ())]
         if not p.overlap_gradients and p.reduce_every_pass:
             self._block_on(item.stage, reductions)
 
@@ -176,9 +178,6 @@ class Builder:
         for low, high in pairwise(bounds):
             segments.append(_whole(works[low:high]))
         return segments
-
-    def _depth(self, chunk: Chunk) -> int:
-        return sum(b.count for b in chunk.blocks)
 
     def _compute(self, stage: int, name: object, segment: Segment, after: tuple[int, ...]) -> int:
         task = self.program.add(self.compute[stage], name, segment.seconds, after, segment.stretch)

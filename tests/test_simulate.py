@@ -1,0 +1,116 @@
+"""The whole chain: scenario to result."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from sim.errors import InfeasibleError, InputError
+from sim.report.run import render, to_json
+from sim.simulate import simulate
+from sim.spec import load_scenario
+
+
+COMMAND = ["run", "paper/case-study-5-layer-parallel", "--json"]
+KEYS = {
+    "": "schema_version scenario projection plan memory step time_to_target energy cost bottleneck extrapolated provenance",
+    "projection": "target_error dataset_units samples parameters data_scale model_scale",
+    "plan": "devices data_parallel tensor_parallel pipeline_parallel sub_batch global_batch",
+    "step": "time_s compute_s exposed_communication_s bubble_s input_stall_s mfu hfu",
+    "time_to_target": "seconds steps samples days_per_epoch p05_s p50_s p95_s",
+}
+
+
+def run(name: str, *sets: str, **options: object):
+    """Simulate a scenario of the library with overrides."""
+    return simulate(load_scenario(name, sets), **options)
+
+
+def test_the_parts_of_a_step_add_up():
+    """Compute, exposed communication, bubble and input stall are the step."""
+    step = run("paper/word-lm").step
+    parts = step.compute_s + step.exposed_communication_s + step.bubble_s + step.input_stall_s
+    assert parts == pytest.approx(step.time_s, rel=1e-9)
+
+
+def test_both_engines_agree():
+    """SimPy and the recursion give the same step to 1e-9."""
+    times = [run("paper/word-lm", engine=engine, levers=False).step.time_s for engine in ("simpy", "recursion")]
+    assert times[0] == pytest.approx(times[1], rel=1e-9)
+
+
+def test_time_to_target_follows_the_batch():
+    """E = E_min(1 + B/B_c): at the critical batch twice the samples of one pass are needed."""
+    result = run("paper/frontier-word-lm", "training.critical_batch=128", levers=False)
+    goal = result.time_to_target
+    assert goal is not None
+    assert result.projection is not None
+    assert goal.samples == pytest.approx(2 * result.projection.samples)
+    assert goal.seconds == pytest.approx(2 * goal.days_per_epoch * 86400)
+
+
+def test_a_domain_without_a_critical_batch_says_so():
+    """Speech has none: one pass, flagged."""
+    result = run("paper/frontier-speech", levers=False)
+    assert result.time_to_target is not None
+    assert result.time_to_target.critical_batch is None
+    assert "no critical batch is known" in render(result)
+
+
+def test_faster_hardware_is_faster():
+    """Twice the link rate shortens exposed communication, and the lever said so."""
+    slow = run("paper/case-study-3-data-parallel-1024", levers=False)
+    wide = run("paper/case-study-3-data-parallel-1024", "cluster.levels.0.link.bandwidth=112 GB/s", levers=False)
+    assert wide.step.exposed_communication_s == pytest.approx(slow.step.exposed_communication_s / 2, rel=1e-6)
+
+
+def test_what_does_not_fit_is_an_answer_with_levers():
+    """The paper's frontier model on 32 GB: need, capacity, levers."""
+    with pytest.raises(InfeasibleError) as caught:
+        run("paper/frontier-word-lm", "accelerator.memory.capacity=32 GB")
+    reason = caught.value.reason
+    assert reason.need_bytes > reason.have_bytes == pytest.approx(32e9)
+    assert reason.levers
+
+
+def test_a_searched_plan_needs_its_batch():
+    """`plan: auto` without a global batch says what is missing."""
+    with pytest.raises(InputError, match="global_batch"):
+        run("paper/case-study-1-roofline", "plan.search=true")
+
+
+def test_published_inputs_are_shown_as_inputs():
+    """The cache-aware compute time stands in the report as an input with its source."""
+    result = run("paper/case-study-2-cache-aware", levers=False)
+    assert result.step.compute_s == pytest.approx(17.06)
+    assert "17.06 s" in result.provenance.inputs[0]
+    assert "PPoPP 2019" in result.provenance.inputs[0]
+
+
+def test_json_has_the_promised_keys():
+    """Keys that scripts rely on, and a reason beside every null."""
+    body = to_json(run("paper/word-lm"))
+    for part, keys in KEYS.items():
+        assert set(keys.split()) <= set(body[part] if part else body), part
+    assert {"total_bytes", "capacity_bytes", "fits", "count"} <= set(body["memory"]["per_device"])
+    for key in ("energy", "cost"):
+        assert body[key] is not None or body[f"{key}_reason"]
+    json.dumps(body, allow_nan=False)
+
+
+def test_the_same_scenario_gives_the_same_bytes_in_any_process():
+    """Two processes with different hash seeds print identical JSON."""
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", f"from sim.cli import main; main({COMMAND!r})"],
+            capture_output=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(outputs) == 1

@@ -5,11 +5,16 @@ from __future__ import annotations
 import click
 
 from sim.cli import options
+from sim.spec.reference import reference
 from sim.spec.schema import scenario_schema
 
 
 @click.command()
+@click.option("--markdown", is_flag=True, help="The same as a reference to read.")
 @options.debug_option
-def command() -> None:
+def command(markdown: bool) -> None:
     """JSON Schema of the scenario file, for editors and other tools."""
-    options.write_json(scenario_schema())
+    if markdown:
+        click.echo(reference(), nl=False)
+    else:
+        options.write_json(scenario_schema())

@@ -11,6 +11,7 @@ from sim.spec.clusters import ClusterFile
 from sim.spec.fields import model_of
 from sim.spec.hardware import AcceleratorFile
 from sim.spec.scenario import READ, TEXTS
+from sim.workload.presets import PRESETS
 from sim.workload.registry import FAMILIES
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -64,5 +65,6 @@ def _sizes(references: dict[str, Any]) -> dict[str, Any]:
     """`sizes` are those of one family."""
     numerics = {"anyOf": [_NAME, {"$ref": "#/$defs/Numerics"}], "description": "formats and kernels"}
     choices = [reference for _, reference in sorted(references.items())]
-    family = {"enum": sorted(references), "description": "model family"}
+    published = {"type": "string", "description": "published model", "examples": sorted(PRESETS)}
+    family = {"anyOf": [{"enum": sorted(references)}, published], "description": "model family, or a published model"}
     return {"family": family, "sizes": {"description": "sizes of the family", "anyOf": choices}, "numerics": numerics}

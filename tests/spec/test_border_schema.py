@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
+from sim.spec.reference import reference
 from sim.spec.schema import scenario_schema
 
-CHECKED_IN = Path(__file__).parents[2] / "scenarios" / "schema.json"
+ROOT = Path(__file__).parents[2]
 
 
-def test_the_checked_in_schema_is_current():
-    """`foretrain schema > scenarios/schema.json` after a change of fields."""
-    assert json.loads(CHECKED_IN.read_text(encoding="utf-8")) == scenario_schema()
+def generated():
+    """What is checked in, and what it must say."""
+    schema = json.dumps(scenario_schema(), indent=2, ensure_ascii=False) + "\n"
+    return {ROOT / "scenarios" / "schema.json": schema, ROOT / "docs" / "inputs.md": reference()}
+
+
+def test_the_checked_in_schema_and_reference_are_current():
+    """After a change of fields: `UPDATE_SCHEMA=1 pytest tests/spec/test_border_schema.py`."""
+    for path, text in generated().items():
+        if os.environ.get("UPDATE_SCHEMA"):
+            path.write_text(text, encoding="utf-8")
+        assert path.read_text(encoding="utf-8") == text, path.name
+
+
+def test_the_reference_has_a_row_for_every_key():
+    """Doc, default and unit of each, from the field."""
+    text = reference()
+    assert "| `tensor` | whole number ≥ 1 | `1` | tensor-parallel degree |" in text
+    assert '| `bucket_bytes` | quantity, as `80 GiB` | `"25 MB"` | gradients reduced together |' in text
 
 
 def test_every_part_is_a_mapping_or_a_name():
@@ -38,4 +56,4 @@ def test_fields_carry_description_unit_and_bounds():
 def test_the_schema_knows_every_family():
     """Sizes of each."""
     workload = scenario_schema()["$defs"]["Workload"]["properties"]
-    assert {"lstm_lm", "first_order"} <= set(workload["family"]["enum"])
+    assert {"lstm_lm", "first_order"} <= set(workload["family"]["anyOf"][0]["enum"])

@@ -14,10 +14,9 @@ from sim.report.run import render, to_json
 from sim.simulate import simulate
 from sim.spec import load_scenario
 
-
 COMMAND = ["run", "paper/case-study-5-layer-parallel", "--json"]
 KEYS = {
-    "": "schema_version scenario projection plan memory step time_to_target energy cost bottleneck extrapolated provenance",
+    "": "schema_version scenario projection plan memory step time_to_target energy cost bottleneck provenance",
     "projection": "target_error dataset_units samples parameters data_scale model_scale",
     "plan": "devices data_parallel tensor_parallel pipeline_parallel sub_batch global_batch",
     "step": "time_s compute_s exposed_communication_s bubble_s input_stall_s mfu hfu",

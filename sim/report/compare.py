@@ -12,17 +12,17 @@ from sim.result import Result
 from sim.study.compare import Case, causes, device_seconds
 
 
-def render(cases: Sequence[Case]) -> str:
-    """One row per case; ratios are against the first case that fits."""
+def render(cases: Sequence[Case], causes_too: bool = True) -> str:
+    """One row per case; ratios are against the first case that fits, with what causes them."""
     base = next((case.result for case in cases if case.result), None)
     header = ["", "devices", "to target", "step", "samples/s", "ratio", "compute", "exposed", "mfu", "memory", "limit"]
     lines = [table(header, [_row(case, base) for case in cases], left=2)]
     for case in cases:
         if case.infeasible:
             lines.append(f"{case.label}: {case.infeasible.statement}")
-        elif base is not None and case.result is not None and case.result is not base:
+        elif causes_too and base is not None and case.result is not None and case.result is not base:
             lines.append(f"{case.label}: {_why(base, case.result)}")
-    return "\n".join([lines[0], "", *lines[1:]])
+    return "\n".join([lines[0], *([""] if lines[1:] else []), *lines[1:]])
 
 
 def rate(result: Result) -> float:

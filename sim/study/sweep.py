@@ -1,0 +1,37 @@
+"""A scenario over the values of one key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sim.errors import InputError, Problem
+from sim.spec import load_scenario
+from sim.study.compare import Case, run_all
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """The cases of a sweep, in the order of its values."""
+
+    key: str
+    values: tuple[object, ...]
+    cases: tuple[Case, ...]
+
+
+def sweep(name: str, sets: Sequence[str] = (), key: str = "", values: Sequence[object] = ()) -> Swept:
+    """Run the scenario's own study, or `key` over `values`; what does not fit keeps its reason."""
+    study = load_scenario(name, sets).study
+    if not key:
+        if study is None:
+            hint = "study: {key: cluster.devices, values: [8, 64]}, or --key and --values"
+            raise InputError(Problem("is required for a sweep", "study", file=name, hint=hint))
+        key, values = study.key, study.values
+    loaded = [(str(value), load_scenario(name, (*sets, f"{key}={_text(value)}"))) for value in values]
+    return Swept(key, tuple(values), tuple(run_all(loaded)))
+
+
+def _text(value: object) -> str:
+    """A value as `--set` reads it."""
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,67 @@
+"""Scenarios side by side, and over one key."""
+
+from __future__ import annotations
+
+import pytest
+
+from sim.errors import InputError
+from sim.report.compare import rate, render, to_json
+from sim.spec import load_scenario
+from sim.study.compare import causes, device_seconds, run_all
+from sim.study.sweep import sweep
+
+PAIR = ("paper/case-study-4-data-parallel-512", "paper/case-study-3-data-parallel-1024")
+
+
+def cases():
+    """Two stages of the case study."""
+    return run_all([(name, load_scenario(name)) for name in PAIR])
+
+
+def test_causes_add_up_to_the_difference():
+    """The parts of the step explain the whole change of device time per sample."""
+    base, other = (case.result for case in cases())
+    assert base is not None
+    assert other is not None
+    total = sum(cause.device_seconds for cause in causes(base, other))
+    assert total == pytest.approx(device_seconds(other) - device_seconds(base), rel=1e-9)
+
+
+def test_more_workers_cost_communication():
+    """512 → 1,024 workers: compute per sample is the same, exposed communication makes the whole difference."""
+    base, other = (case.result for case in cases())
+    assert base is not None
+    assert other is not None
+    assert causes(base, other)[0].part == "exposed communication"
+    assert 1.5 < rate(other) / rate(base) < 2.0
+
+
+def test_an_infeasible_case_does_not_stop_the_others():
+    """It keeps its row with the reason."""
+    small = load_scenario(PAIR[0], ["accelerator.memory.capacity=32 GB"])
+    found = run_all([("small", small), ("large", load_scenario(PAIR[0]))])
+    assert found[0].result is None
+    assert found[0].infeasible is not None
+    assert "does not fit" in render(found)
+    assert to_json(found)["cases"][1]["ratio"] == 1.0
+
+
+def test_a_sweep_runs_the_scenario_s_study():
+    """Figure 12 is a sweep over the number of workers: utilisation falls all the way."""
+    found = sweep("paper/figure-12")
+    assert found.key == "cluster.devices"
+    mfu = [case.result.mfu for case in found.cases if case.result]
+    assert len(mfu) == 16
+    assert mfu == sorted(mfu, reverse=True)
+
+
+def test_a_sweep_over_a_key_of_one_s_own():
+    """--key and --values replace the study."""
+    found = sweep("paper/figure-12", key="plan.sub_batch", values=["64", "128"])
+    assert [case.result.plan.sub_batch for case in found.cases if case.result] == [64, 128]
+
+
+def test_a_sweep_without_a_study_says_what_is_missing():
+    """A hint shows how to write one."""
+    with pytest.raises(InputError, match="is required for a sweep"):
+        sweep("paper/word-lm")

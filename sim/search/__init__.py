@@ -2,6 +2,7 @@
 
 from sim.search.placement import Device, Graph, Node, Placement, evaluate, greedy, layer_wise, learn
 from sim.search.plans import Found, Ranked, search, search_plans
+from sim.search.unrolled import unrolled
 
 __all__ = [
     "Device",
@@ -16,4 +17,5 @@ __all__ = [
     "learn",
     "search",
     "search_plans",
+    "unrolled",
 ]

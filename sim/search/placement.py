@@ -9,7 +9,7 @@ layer by layer as an expert cuts a model, and greedy earliest finish (list sched
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -20,7 +20,10 @@ from sim.errors import InputError, Problem
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A group of ops that stay together: seconds on each device, bytes it sends to each follower, bytes it holds."""
+    """Ops run in one go: seconds on each device, bytes it sends to each follower, bytes it holds.
+
+    Nodes of one `group` stay on one device (a slice's forward and backward pass); empty: the node alone.
+    """
 
     name: str
     layer: str
@@ -28,6 +31,7 @@ class Node:
     after: tuple[str, ...] = ()
     output_bytes: float = 0.0
     memory_bytes: float = 0.0
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +46,22 @@ class Device:
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes in topological order."""
+    """Nodes in topological order; `weights` [B] of a layer lie on every device that runs any of its nodes."""
 
     nodes: tuple[Node, ...]
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     @cached_property
     def place(self) -> Mapping[str, int]:
         return {node.name: k for k, node in enumerate(self.nodes)}
+
+    @cached_property
+    def groups(self) -> tuple[tuple[int, ...], ...]:
+        """Nodes that stay together, in order of their first node."""
+        together: dict[str, list[int]] = {}
+        for k, node in enumerate(self.nodes):
+            together.setdefault(node.group or node.name, []).append(k)
+        return tuple(map(tuple, together.values()))
 
     def __post_init__(self) -> None:
         for k, node in enumerate(self.nodes):
@@ -91,6 +104,8 @@ def evaluate(
     held = [0.0] * len(devices)
     for node, number in zip(graph.nodes, where, strict=True):
         held[number] += node.memory_bytes
+    for layer, number in {(node.layer, number) for node, number in zip(graph.nodes, where, strict=True)}:
+        held[number] += graph.weights.get(layer, 0.0)
     fits = all(h <= d.capacity_bytes for h, d in zip(held, devices, strict=True))
     return Placement(tuple(where), max(times.end, default=0.0), fits, how)
 
@@ -119,19 +134,31 @@ def greedy(graph: Graph, devices: Sequence[Device]) -> Placement:
     left = [d.capacity_bytes for d in devices]
     where: list[int] = []
     end: list[float] = []
+    chosen: dict[str, int] = {}
+    stored: set[tuple[str, int]] = set()
     for node in graph.nodes:
         best: tuple[float, int] | None = None
-        for d in range(len(devices)):
+        group = node.group or node.name
+        for d in [chosen[group]] if group in chosen else range(len(devices)):
             arrivals = (end[graph.place[n]] + _message(graph, devices, where, n, d) for n in node.after)
             finish = max(free[d], *arrivals, 0.0) + node.seconds[d]
-            if (best is None or finish < best[0]) and left[d] >= node.memory_bytes:
+            fits = group in chosen or left[d] >= _held(graph, node, d, stored)
+            if (best is None or finish < best[0]) and fits:
                 best = (finish, d)
         finish, device = best or (max(free), int(np.argmax(left)))
+        left[device] -= _held(graph, node, device, stored)
+        stored.add((node.layer, device))
+        chosen[group] = device
         where.append(device)
         end.append(finish)
         free[device] = finish
-        left[device] -= node.memory_bytes
     return evaluate(graph, devices, where, "greedy")
+
+
+def _held(graph: Graph, node: Node, device: int, stored: set[tuple[str, int]]) -> float:
+    """Bytes a node adds to a device: its own, and its layer's weights if they are not there yet."""
+    weights = 0.0 if (node.layer, device) in stored else graph.weights.get(node.layer, 0.0)
+    return node.memory_bytes + weights
 
 
 def _message(graph: Graph, devices: Sequence[Device], where: Sequence[int], source: str, target: int) -> float:
@@ -156,18 +183,23 @@ def learn(
     draw = np.random.default_rng(np.random.SeedSequence(seed))
     starts = [layer_wise(graph, devices), greedy(graph, devices)]
     best = min(starts, key=_reward)
-    chances = np.full((len(graph.nodes), len(devices)), 0.5 / len(devices))
+    groups = graph.groups
+    rows = np.arange(len(groups))
+    member = np.empty(len(graph.nodes), dtype=np.int64)
+    for number, nodes in enumerate(groups):
+        member[list(nodes)] = number
+    chances = np.full((len(groups), len(devices)), 0.5 / len(devices))
     for start in starts:
-        chances[np.arange(len(graph.nodes)), start.devices] += 0.5 / len(starts)
+        chances[rows, [start.devices[nodes[0]] for nodes in groups]] += 0.5 / len(starts)
     keep = max(1, int(draws * elite))
     for _ in range(rounds):
         steps = chances.cumsum(axis=1)
-        drawn = (draw.random((draws, len(graph.nodes), 1)) > steps[None, :, :-1]).sum(axis=2)
-        tried = [evaluate(graph, devices, row.tolist(), "learned", simpy=False) for row in drawn]
+        drawn = (draw.random((draws, len(groups), 1)) > steps[None, :, :-1]).sum(axis=2)
+        tried = [evaluate(graph, devices, row[member].tolist(), "learned", simpy=False) for row in drawn]
         order = sorted(range(draws), key=lambda i: (*_reward(tried[i]), i))
         counts = np.zeros_like(chances)
         for i in order[:keep]:
-            counts[np.arange(len(graph.nodes)), drawn[i]] += 1.0 / keep
+            counts[rows, drawn[i]] += 1.0 / keep
         chances = (1.0 - smoothing) * chances + smoothing * counts
         best = min(best, tried[order[0]], key=_reward)
     return evaluate(graph, devices, best.devices, "learned")

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
+from sim.device.records import Accelerator, Cache, Compute, Memory
 from sim.errors import InputError
-from sim.search import Device, Graph, Node, evaluate, greedy, layer_wise, learn
+from sim.search import Device, Graph, Node, evaluate, greedy, layer_wise, learn, unrolled
+from sim.workload.records import Numerics
+from sim.workload.recurrent import LstmLM
+from sim.workload.translation import AttentionNmt
+
+CHIP = Accelerator(
+    name="chip",
+    status="hypothetical",
+    date="2026-01",
+    compute={"fp32": Compute(15e12, 1.0)},
+    memory=Memory(16e9, 900e9, 1.0),
+    cache=Cache(0.0),
+    matrix_unit=None,
+    kernel_overhead_s=0.0,
+)
 
 TWO = (Device("a", latency_s=0.1, bandwidth=1e9), Device("b", latency_s=0.1, bandwidth=1e9))
 
@@ -75,3 +91,23 @@ def test_nodes_must_stand_in_order() -> None:
     """A node that needs a later one is refused."""
     with pytest.raises(InputError, match="must come after"):
         Graph((Node("x", "one", (1.0,), ("y",)), Node("y", "one", (1.0,))))
+
+
+@pytest.mark.parametrize("family", ["word language model", "translation"])
+def test_the_papers_recurrent_models_gain_from_a_learned_placement(family: str) -> None:
+    """LSTM language model and attention NMT over four unequal devices: at least as fast as both baselines."""
+    fast, slow = CHIP, replace(CHIP, compute={"fp32": Compute(5e12, 1.0)})
+    chips = (fast, fast, slow, slow)
+    numerics = Numerics("fp32", "fp32", "fp32", "fp32", master=None, optimizer="sgd", fused=False)
+    model = (
+        LstmLM(hidden=1024, recurrent_layers=2, vocabulary=20000, unroll=20)
+        if family == "word language model"
+        else AttentionNmt(hidden=512)
+    )
+    graph = unrolled(model, 64, numerics, chips, 5)
+    devices = tuple(Device(f"{k}", 16e9, 5e-6, 50e9) for k in range(4))
+    learned = learn(graph, devices, rounds=10, draws=24)
+    alone = evaluate(graph, devices, [0] * len(graph.nodes), "one device")
+    assert learned.fits
+    assert learned.time_s <= min(layer_wise(graph, devices).time_s, greedy(graph, devices).time_s)
+    assert learned.time_s < alone.time_s

@@ -6,15 +6,13 @@ import click
 
 from sim.cli import options
 from sim.report.compare import render, to_json
-from sim.spec import load_scenario
+from sim.spec import load_document
 from sim.study.compare import run_all
 
 
 @click.command()
 @click.argument("scenarios", nargs=-1, required=True)
-@click.option(
-    "--accelerator", "accelerators", multiple=True, help="Run on this accelerator (repeatable)."
-)
+@click.option("--accelerator", "accelerators", multiple=True, help="Run on this accelerator (repeatable).")
 @options.common
 def command(
     scenarios: tuple[str, ...],
@@ -32,7 +30,7 @@ def command(
         for chip in accelerators or (None,):
             extra = () if chip is None else (f"accelerator={chip}",)
             label = name if chip is None else f"{name} on {chip}"
-            loaded.append((label, load_scenario(name, (*sets, *extra))))
+            loaded.append((label, load_document(name, (*sets, *extra))))
     outcomes = run_all(loaded)
     if as_json:
         options.write_json(to_json(outcomes))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sim.errors import Infeasible, InfeasibleError
 from sim.result import Result
-from sim.scenario import Scenario
 from sim.simulate import simulate
+from sim.spec import Document, build, locating
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,13 @@ class Cause:
     device_seconds: float
 
 
-def run_all(scenarios: Sequence[tuple[str, Scenario]]) -> list[Case]:
+def run_all(documents: Sequence[tuple[str, Document]]) -> list[Case]:
     """Simulate each; an infeasible one keeps its reason instead of stopping the others."""
     cases = []
-    for label, scenario in scenarios:
+    for label, document in documents:
         try:
-            cases.append(Case(label, simulate(scenario)))
+            with locating(document):
+                cases.append(Case(label, simulate(build(document))))
         except InfeasibleError as error:
             cases.append(Case(label, None, error.reason))
     return cases

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sim.errors import InputError, Problem
-from sim.spec import load_scenario
+from sim.spec import load_document, load_scenario
 from sim.study.compare import Case, run_all
 
 
@@ -28,7 +28,7 @@ def sweep(name: str, sets: Sequence[str] = (), key: str = "", values: Sequence[o
             hint = "study: {key: cluster.devices, values: [8, 64]}, or --key and --values"
             raise InputError(Problem("is required for a sweep", "study", file=name, hint=hint))
         key, values = study.key, study.values
-    loaded = [(str(value), load_scenario(name, (*sets, f"{key}={_text(value)}"))) for value in values]
+    loaded = [(str(value), load_document(name, (*sets, f"{key}={_text(value)}"))) for value in values]
     return Swept(key, tuple(values), tuple(run_all(loaded)))
 
 

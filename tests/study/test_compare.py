@@ -6,7 +6,7 @@ import pytest
 
 from sim.errors import InputError
 from sim.report.compare import rate, render, to_json
-from sim.spec import load_scenario
+from sim.spec import load_document
 from sim.study.compare import causes, device_seconds, run_all
 from sim.study.sweep import sweep
 
@@ -15,7 +15,7 @@ PAIR = ("paper/case-study-4-data-parallel-512", "paper/case-study-3-data-paralle
 
 def cases():
     """Two stages of the case study."""
-    return run_all([(name, load_scenario(name)) for name in PAIR])
+    return run_all([(name, load_document(name)) for name in PAIR])
 
 
 def test_causes_add_up_to_the_difference():
@@ -38,8 +38,8 @@ def test_more_workers_cost_communication():
 
 def test_an_infeasible_case_does_not_stop_the_others():
     """It keeps its row with the reason."""
-    small = load_scenario(PAIR[0], ["accelerator.memory.capacity=32 GB"])
-    found = run_all([("small", small), ("large", load_scenario(PAIR[0]))])
+    small = load_document(PAIR[0], ["accelerator.memory.capacity=32 GB"])
+    found = run_all([("small", small), ("large", load_document(PAIR[0]))])
     assert found[0].result is None
     assert found[0].infeasible is not None
     assert "does not fit" in render(found)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 from sim.errors import InputError, Problem
 
@@ -315,7 +315,7 @@ def _list(data: bytes, element: int, position: int, end: int) -> Value:
             found += [_value(data, element, wires, at, at + size) for at in range(first, last, size)]
         else:
             found += [_whole(element, value) for value in _numbers(data, wire, first, last)]
-    return tuple(found)  # type: ignore[return-value]
+    return cast(Value, tuple(found))
 
 
 # ---- writing
@@ -368,7 +368,7 @@ def _packed_list(values: Iterable[Value]) -> bytes:
     if items and all(isinstance(v, float) for v in items):
         return _bytes(4, _bytes(1, b"".join(struct.pack("<d", v) for v in items)))
     number = BOOL + 1 if all(isinstance(v, bool) for v in items) else 10
-    return _bytes(number, _bytes(1, b"".join(_number(int(v)) for v in items)))  # type: ignore[arg-type]
+    return _bytes(number, _bytes(1, b"".join(_number(int(v)) for v in items if isinstance(v, int))))
 
 
 def _number(value: int) -> bytes:

@@ -73,6 +73,15 @@ class PlanRequest:
     order: tuple[str, ...] = field(
         default=("tensor", "context", "data", "pipeline"), metadata={"doc": "rank order, innermost axis first"}
     )
+    gather: Literal["all_gather", "broadcast"] = field(
+        default="all_gather", metadata={"doc": "updated parameters as shards, or broadcast whole by their owners"}
+    )
+    gradient_buffer: Format | None = field(
+        default=None, metadata={"doc": "format of a second copy of gradients kept for accumulation"}
+    )
+    release_gradients: bool = field(
+        default=False, metadata={"doc": "apply and free every gradient as soon as it is complete"}
+    )
 
 
 @dataclass(frozen=True, slots=True)

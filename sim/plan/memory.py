@@ -63,7 +63,7 @@ def layer_memory(
     """As `device_memory`, from the model's blocks; only `stages` where given, `parts` where already assigned."""
     groups = groups_of(plan)
     parts = parts or assign(layers, plan)
-    spread = _embedding_shares(parts, plan)
+    spread = _embedding_shares(parts, plan, numerics, groups)
     result = []
     for stage in stages or range(len(parts)):
         chunks = parts[stage]
@@ -105,18 +105,41 @@ def sharded_elements(chunks: Sequence[Sequence[Part]], plan: Plan, groups: Group
     return held["data"] / groups.shard.size + held["expert"] / groups.expert_data.size
 
 
-def _embedding_shares(parts: Sequence[Sequence[Sequence[Part]]], plan: Plan) -> list[float]:
-    """Elements of embedding tables each stage gains (+) or gives away (−) when they are cut into shards."""
+def _embedding_shares(parts: Assigned, plan: Plan, numerics: Numerics, groups: Groups) -> list[float]:
+    """Elements of embedding tables each stage gains (+) or gives away (−) when they are cut into shards.
+
+    The shards lie on the stage of the table and those after it, sized so that these devices come out level.
+    """
     shares = [0.0] * plan.pipeline
     if plan.embedding_shards <= 1 or plan.pipeline == 1:
         return shares
+    weight = BYTES_PER_ELEMENT[numerics.weights]
     for stage, chunks in enumerate(parts):
-        held = sum(p.elements * n for p, n in _parameters(chunks) if p.sparse_rows > 0)
-        pieces = min(plan.embedding_shards, plan.pipeline - stage)
-        for other in range(stage, stage + pieces):
-            shares[other] += held / pieces
-        shares[stage] -= held
+        table = sum(p.elements * n for p, n in _parameters(chunks) if p.sparse_rows > 0)
+        if table == 0.0:
+            continue
+        holders = range(stage, min(stage + plan.embedding_shards, plan.pipeline))
+        loads = []
+        for other in holders:
+            kinds = _state(parts[other], plan, numerics, groups, 0.0) | _dynamic(other, parts[other], plan, numerics)
+            loads.append(sum(kinds.values()) / weight - (table if other == stage else 0.0))
+        for other, share in zip(holders, level(loads, table), strict=True):
+            shares[other] += share - (table if other == stage else 0.0)
     return shares
+
+
+def level(loads: Sequence[float], amount: float) -> list[float]:
+    """What to add to every load, `amount` in all, so that those which gain come out equal (water filling)."""
+    order = sorted(range(len(loads)), key=loads.__getitem__)
+    added = [0.0] * len(loads)
+    for count in range(len(loads), 0, -1):
+        lowest = order[:count]
+        surface = (sum(loads[i] for i in lowest) + amount) / count
+        if surface >= loads[lowest[-1]]:
+            for i in lowest:
+                added[i] = surface - loads[i]
+            return added
+    return added
 
 
 def _state(
@@ -129,13 +152,13 @@ def _state(
     whole = sum(held.values())
     shard = {"data": groups.shard.size, "expert": groups.expert_data.size}
     cut = sum(n / shard[axis] for axis, n in held.items())
-    level = ("none", "optimizer", "gradients", "full").index(plan.sharding)
-    state = whole if level < 1 else cut
+    zero = ("none", "optimizer", "gradients", "full").index(plan.sharding)
+    state = whole if zero < 1 else cut
     on_host = plan.offload == "optimizer"
     moment = BYTES_PER_ELEMENT[numerics.optimizer_format]
     return {
-        "weights": (whole if level < 3 else cut) * BYTES_PER_ELEMENT[numerics.weights],
-        "gradients": _gradients(chunks, whole if level < 2 else cut, plan, numerics),
+        "weights": (whole if zero < 3 else cut) * BYTES_PER_ELEMENT[numerics.weights],
+        "gradients": _gradients(chunks, whole if zero < 2 else cut, plan, numerics),
         "optimizer": 0.0 if on_host else state * MOMENTS[numerics.optimizer] * moment,
         "master": 0.0 if on_host or numerics.master is None else state * BYTES_PER_ELEMENT[numerics.master],
     }

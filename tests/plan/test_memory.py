@@ -9,8 +9,9 @@ from tiny import CHIP, GIB, NUMERICS, model
 
 from sim.device.records import Memory
 from sim.plan import Plan, device_memory, fullest, infeasible
-from sim.plan.memory import in_flight
+from sim.plan.memory import in_flight, level
 from sim.workload.records import Numerics
+from sim.workload.recurrent import LstmLM
 
 BASE = Plan(1, 64, data=8, overlap_gradients=False)
 
@@ -112,3 +113,24 @@ def test_what_does_not_fit_comes_with_levers_and_their_effect() -> None:
     changes = {lever.change for lever in reason.levers}
     assert {"sharding: full", "recompute: full"} <= changes
     assert any(change.startswith("devices with") for change in changes)
+
+
+@pytest.mark.parametrize(
+    ("loads", "amount", "added"),
+    [([0.0, 17.0, 17.0], 60.0, [94 / 3, 43 / 3, 43 / 3]), ([0.0, 50.0], 20.0, [20.0, 0.0]), ([5.0], 3.0, [3.0])],
+)
+def test_shards_of_an_embedding_level_the_devices(loads: list[float], amount: float, added: list[float]) -> None:
+    """{60, 17, 17} GB become {31.3, 31.3, 31.3}: the paper's {32, 31, 31} (PPoPP 2019, table 5)."""
+    assert level(loads, amount) == pytest.approx(added)
+
+
+def test_sharding_an_embedding_evens_out_a_layer_parallel_worker() -> None:
+    """Embedding, two LSTM layers, softmax on four devices; the table cut into three pieces moves, nothing is lost."""
+    lstm = LstmLM(hidden=512, recurrent_layers=2, vocabulary=60000, unroll=10)
+    numerics = Numerics("fp32", "fp32", "fp32", "fp32", master=None, optimizer="sgd", fused=False)
+    plan = Plan(16, 64, data=4, pipeline=4, layer_schedule="wavefront", sparse_embeddings=True)
+    whole = [d.total_bytes for d in device_memory(lstm, plan, numerics, CHIP)]
+    cut = [d.total_bytes for d in device_memory(lstm, replace(plan, embedding_shards=3), numerics, CHIP)]
+    assert cut[0] == pytest.approx(cut[1]) == pytest.approx(cut[2])
+    assert sum(cut) == pytest.approx(sum(whole))
+    assert max(cut[:3]) < whole[0]

@@ -34,17 +34,17 @@ def _pass(builder: Builder, stage: int, forward: bool, micro_batch: int, arrival
     chunk = p.stages[stage].chunks[0]
     seconds = (chunk.forward_s if forward else chunk.backward_s) / slices
     name = f"{'forward' if forward else 'backward'} {micro_batch}"
-    track = builder._track(stage, "send forward" if forward else "send backward", "link")
+    track = builder.track_of(stage, "send forward" if forward else "send backward", "link")
     sent: list[int] = []
     for t in range(slices):
         after = (arrivals[t],) if len(arrivals) == slices else tuple(arrivals[-1:])
-        done = builder._compute(stage, f"{name} step {t}" if slices > 1 else name, Segment(seconds), after)
+        done = builder.run_kernels(stage, f"{name} step {t}" if slices > 1 else name, Segment(seconds), after)
         if p.send_s > 0.0:
             done = builder.program.add(track, name, p.send_s / slices, (done,))
         sent.append(done)
     if not forward and p.overlap_gradients and micro_batch == p.micro_batches - 1:
         ready = builder.recent[stage]
-        builder.pending[stage] += [builder._stream(stage, r, (ready,)) for r in chunk.reductions]
+        builder.pending[stage] += [builder.communicate(stage, r, (ready,)) for r in chunk.reductions]
     return sent
 
 

@@ -93,7 +93,7 @@ class Builder:
             seconds, stretch, _ = kind.forward if forward else kind.backward
             self.recent[stage] = self.program.add(self.compute[stage], item, seconds, after, stretch)
         if kind.offload_s > 0.0:
-            track = self._track(stage, "host", "stream")
+            track = self.track_of(stage, "host", "stream")
             self.blocking[stage] += (self.program.add(track, item, kind.offload_s, after),)
 
     def _send(self, item: Pass) -> int:
@@ -101,20 +101,20 @@ class Builder:
         done = self.recent[item.stage]
         if self.prepared.send_s <= 0.0 or len(self.prepared.stages) == 1:
             return done
-        track = self._track(item.stage, "send forward" if item.forward else "send backward", "link")
+        track = self.track_of(item.stage, "send forward" if item.forward else "send backward", "link")
         return self.program.add(track, item, self.prepared.send_s, (done,))
 
     def _forward(self, item: Pass, chunk: Chunk, after: tuple[int, ...]) -> None:
         gathers = chunk.gathers if item.micro_batch == 0 and self.prepared.overlap_gathers else ()
         cuts = [g.place for g in gathers if g.place > 0]
-        waits = [self._stream(item.stage, g, ()) for g in gathers]
+        waits = [self.communicate(item.stage, g, ()) for g in gathers]
         due: dict[int, tuple[int, ...]] = {}
         for wait, gather in zip(waits, gathers, strict=True):
             due[gather.place] = (*due.get(gather.place, ()), wait)
         begins = [0, *sorted(set(cuts))]  # blocks done when each segment begins
         for k, segment in enumerate(self._segments(chunk, True, cuts)):
             waiting = due.get(begins[k], ()) if k < len(begins) else ()
-            self._compute(item.stage, item, segment, after + waiting)
+            self.run_kernels(item.stage, item, segment, after + waiting)
             after = ()
 
     def _backward(self, item: Pass, chunk: Chunk, after: tuple[int, ...]) -> None:
@@ -129,14 +129,14 @@ class Builder:
         inner = range(1, depth) if self.detail else sorted(place for place in ready if place < depth)
         ends = [*inner, depth]  # blocks done when each segment ends
         for k, segment in enumerate(self._segments(chunk, False, ends[:-1])):
-            done = self._compute(item.stage, item, segment, after)
+            done = self.run_kernels(item.stage, item, segment, after)
             after = ()
-            self.pending[item.stage] += [self._stream(item.stage, r, (done,)) for r in ready.get(ends[k], ())]
+            self.pending[item.stage] += [self.communicate(item.stage, r, (done,)) for r in ready.get(ends[k], ())]
         if not p.overlap_gradients and p.reduce_every_pass:
             self._block_on(item.stage, reductions)
 
     def _block_on(self, stage: int, reductions: Sequence[Message]) -> None:
-        tasks = tuple(self._stream(stage, r, (self.recent[stage],)) for r in reductions)
+        tasks = tuple(self.communicate(stage, r, (self.recent[stage],)) for r in reductions)
         self.pending[stage] += tasks
         self.blocking[stage] += tasks[-1:]
 
@@ -152,10 +152,10 @@ class Builder:
             if k + 1 < len(units) and p.overlap_gathers:
                 gathered = self._gather(stage, units[k + 1], item, ())
             work = unit.forward if item.forward else unit.backward
-            done = self._compute(stage, f"{item} {unit.name}", _whole((work,)), after + wait)
+            done = self.run_kernels(stage, f"{item} {unit.name}", _whole((work,)), after + wait)
             after = ()
             if not item.forward and unit.reduce is not None:
-                task = self._stream(stage, unit.reduce, (done,))
+                task = self.communicate(stage, unit.reduce, (done,))
                 self.pending[stage].append(task)
                 after = () if p.overlap_gradients else (task,)
             if k + 1 < len(units) and not p.overlap_gathers:
@@ -167,7 +167,7 @@ class Builder:
         if unit.gather is None or not (item.forward or unit.regather):
             return ()
         recent = () if self.recent[stage] < 0 else (self.recent[stage],)
-        return (self._stream(stage, unit.gather, recent + after),)
+        return (self.communicate(stage, unit.gather, recent + after),)
 
     def _segments(self, chunk: Chunk, forward: bool, cuts: Sequence[int]) -> list[Segment]:
         """The pass cut after the given numbers of blocks (and after every block where detail is asked for)."""
@@ -179,19 +179,22 @@ class Builder:
             segments.append(_whole(works[low:high]))
         return segments
 
-    def _compute(self, stage: int, name: object, segment: Segment, after: tuple[int, ...]) -> int:
+    def run_kernels(self, stage: int, name: object, segment: Segment, after: tuple[int, ...]) -> int:
+        """A task on the stage's compute stream."""
         task = self.program.add(self.compute[stage], name, segment.seconds, after, segment.stretch)
         self.recent[stage] = task
         if self.detail and segment.inside:
             self.program.inside[task] = segment.inside
         return task
 
-    def _stream(self, stage: int, message: Message, after: tuple[int, ...]) -> int:
+    def communicate(self, stage: int, message: Message, after: tuple[int, ...]) -> int:
+        """A collective on the stage's stream of its axis."""
         p = self.prepared
-        track = self._track(stage, message.axis, "stream", p.data_level, p.steals)
+        track = self.track_of(stage, message.axis, "stream", p.data_level, p.steals)
         return self.program.add(track, message.name, message.seconds, after)
 
-    def _track(self, stage: int, name: str, kind: str, level: int = -1, steals: bool = False) -> int:
+    def track_of(self, stage: int, name: str, kind: str, level: int = -1, steals: bool = False) -> int:
+        """The stage's track of that name, made at its first use."""
         key = (stage, name)
         if key not in self.tracks:
             level = self.prepared.send_level if kind == "link" else level
@@ -227,7 +230,7 @@ def finish_step(builder: Builder) -> None:
         if not p.overlap_gradients and not p.reduce_every_pass:
             for chunk in reversed(parts.chunks):
                 for r in chunk.reductions:
-                    builder.pending[stage].append(builder._stream(stage, r, (builder.recent[stage],)))
+                    builder.pending[stage].append(builder.communicate(stage, r, (builder.recent[stage],)))
         ends.append((builder.recent[stage], *_last_per_track(builder, builder.pending[stage])))
     if p.tied is not None and len(p.stages) > 1:
         both = ends[0] + ends[-1]
@@ -239,13 +242,13 @@ def finish_step(builder: Builder) -> None:
     for stage, parts in enumerate(p.stages):
         after = ends[stage]
         if parts.offload_s > 0.0:
-            host = builder._track(stage, "host", "stream")
+            host = builder.track_of(stage, "host", "stream")
             after = (builder.program.add(host, "offloaded update", parts.offload_s, after),)
-        updated = builder._compute(stage, "update", Segment(parts.update.seconds), after)
+        updated = builder.run_kernels(stage, "update", Segment(parts.update.seconds), after)
         if not p.overlap_gathers:
             for chunk in parts.chunks:
                 for g in chunk.gathers:
-                    builder._stream(stage, g, (updated,))
+                    builder.communicate(stage, g, (updated,))
 
 
 def _last_per_track(builder: Builder, tasks: Sequence[int]) -> tuple[int, ...]:
@@ -255,5 +258,5 @@ def _last_per_track(builder: Builder, tasks: Sequence[int]) -> tuple[int, ...]:
 
 
 def _side(builder: Builder, stage: int, message: Message, after: tuple[int, ...]) -> int:
-    track = builder._track(stage, message.axis, "stream")
+    track = builder.track_of(stage, message.axis, "stream")
     return builder.program.add(track, message.name, message.seconds, after)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 LayerKind = Literal["embedding", "block", "head"]
@@ -105,7 +104,6 @@ class Prepared:
     send_level: int = -1
     steals: bool = False
     model_flops: float = 0.0
-    notes: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def chunks(self) -> int:

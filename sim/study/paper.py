@@ -17,7 +17,7 @@ from sim.spec import load_scenario
 from sim.spec.library import folder
 from sim.spec.loader import load
 from sim.study.counts import catamount
-from sim.workload.expand import PLAIN_FP32, Graphed, minimal_footprint, step_ops
+from sim.workload.expand import PLAIN_FP32, GraphModel, minimal_footprint, step_ops
 from sim.workload.first_order import TABLE_2
 
 DAY: Final = 86400.0
@@ -124,7 +124,7 @@ def table_2() -> Iterator[Line]:
         theirs = replace(law, parameters=p).bytes(batch) / p
         depth = "101 layers; 152 give the printed bytes, but 5 % more FLOPs" if name == "image" else ""
         yield Line("Table 2", f"{name}: bytes/parameter at b={batch}", total_bytes(ops) / p, theirs, "B", 0.10, depth)
-        size = minimal_footprint(cast(Graphed, model), batch).total / p
+        size = minimal_footprint(cast(GraphModel, model), batch).total / p
         note = (
             ""
             if name == "word-lm"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, ClassVar, Self
 
 from sim.ops import Op, total_flops
 from sim.workload.graph import Graph, Section, Weight
 from sim.workload.liveness import Footprint, peak, saved_tensors, workspaces
 from sim.workload.records import Layer, Numerics, Parameter, Shard
-from sim.workload.sizing import unsharded
+from sim.workload.sizing import solve_width, unsharded
 from sim.workload.update import clip_ops, parameter_update
 
 PLAIN_FP32 = Numerics(
@@ -21,12 +22,39 @@ PLAIN_FP32 = Numerics(
 """Training as the paper counts it: single precision, plain SGD, every op of the TensorFlow 1 graph on its own."""
 
 
-class Graphed(Protocol):
-    """A model that can give its op graph."""
+class GraphModel(ABC):
+    """What the models share that are given by an op graph: layers, sizes solved for a parameter count, FLOPs."""
 
+    __slots__ = ()
+    FAMILY: ClassVar[str]
+    FREE: ClassVar[str] = "hidden"  # the width `sized` solves for
+
+    @property
+    @abstractmethod
+    def parameters(self) -> float:
+        """All trainable parameters."""
+
+    @abstractmethod
     def graph(self, sub_batch: int, numerics: Numerics) -> Graph:
         """Forward and backward of one step."""
-        ...
+
+    @property
+    def active_parameters(self) -> float:
+        """All: the paper counts embeddings among the parameters of an operation."""
+        return self.parameters
+
+    @classmethod
+    def sized(cls, parameters: float, **fixed: Any) -> Self:
+        """The width that gives this many parameters, other sizes as given."""
+        return solve_width(lambda width: cls(**{cls.FREE: width}, **fixed), parameters)
+
+    def layers(self, sub_batch: int, numerics: Numerics, shard: Shard = Shard()) -> tuple[Layer, ...]:
+        """One `Layer` per named layer of the graph."""
+        return layers_of(self.graph(sub_batch, numerics), shard, self.FAMILY)
+
+    def flops_per_sample(self) -> tuple[float, float]:
+        """Forward and training FLOPs of one sample."""
+        return sample_flops(self)
 
 
 def layers_of(graph: Graph, shard: Shard, family: str) -> tuple[Layer, ...]:
@@ -61,14 +89,14 @@ def layers_of(graph: Graph, shard: Shard, family: str) -> tuple[Layer, ...]:
 
 
 def minimal_footprint(
-    model: Graphed, sub_batch: int, numerics: Numerics = PLAIN_FP32, *, reuse: bool = False, held: int | None = None
+    model: GraphModel, sub_batch: int, numerics: Numerics = PLAIN_FP32, *, reuse: bool = False, held: int | None = None
 ) -> Footprint:
     """Bytes by kind at the fullest moment of a step (see sim.workload.liveness for `reuse` and `held`)."""
     return peak(model.graph(sub_batch, numerics), numerics, reuse=reuse, held=held)
 
 
 def layer_footprints(
-    model: Graphed, sub_batch: int, numerics: Numerics = PLAIN_FP32, *, reuse: bool = True
+    model: GraphModel, sub_batch: int, numerics: Numerics = PLAIN_FP32, *, reuse: bool = True
 ) -> dict[str, Footprint]:
     """Bytes at the fullest moment of every layer when each has a device of its own (layer parallelism)."""
     graph = model.graph(sub_batch, numerics)
@@ -113,7 +141,7 @@ def by_type(ops: Iterable[Op]) -> dict[str, tuple[float, float]]:
     return dict(table)
 
 
-def sample_flops(model: Graphed) -> tuple[float, float]:
+def sample_flops(model: GraphModel) -> tuple[float, float]:
     """(forward, forward and backward) FLOPs that every further sample adds; what a batch pays once is left out."""
     one, two = (_flops(model.graph(b, PLAIN_FP32)) for b in (1, 2))
     return two[0] - one[0], sum(two) - sum(one)
@@ -142,7 +170,7 @@ def _received(graph: Graph, layer: str) -> float:
 
 __all__ = [
     "PLAIN_FP32",
-    "Graphed",
+    "GraphModel",
     "by_type",
     "layer_footprints",
     "layers_of",

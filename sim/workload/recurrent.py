@@ -9,20 +9,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Self
+from typing import ClassVar
 
 from sim.workload.cells import highway_cell, lstm_cell
-from sim.workload.expand import layers_of, sample_flops
+from sim.workload.expand import GraphModel
 from sim.workload.fields import about
 from sim.workload.graph import Graph, Tensor
-from sim.workload.records import Layer, Numerics, Shard
-from sim.workload.sizing import positive, solve_width
+from sim.workload.records import Numerics
+from sim.workload.sizing import positive
 from sim.workload.tape import Tape
 
 
 @dataclass(frozen=True, slots=True)
-class LstmLM:
+class LstmLM(GraphModel):
     """LSTM language model. Parameters: layers·(8h² + 4h) + 2hv + v without projection."""
+
+    FAMILY: ClassVar[str] = "lstm_lm"
 
     hidden: int = field(default=2004, metadata=about("width h of embedding and LSTM layers"))
     recurrent_layers: int = field(default=2, metadata=about("LSTM layers"))
@@ -48,31 +50,13 @@ class LstmLM:
         return float(v * h + self.recurrent_layers * (8 * h * h + 4 * h) + h * self.projection + out * v + v)
 
     @property
-    def active_parameters(self) -> float:
-        """All: the paper counts the embedding among the parameters of an operation."""
-        return self.parameters
-
-    @property
     def units_per_sample(self) -> float:
         """Words the computation of one sample processes."""
         return float(self.unroll)
 
-    @classmethod
-    def sized(cls, parameters: float, **fixed: int) -> Self:
-        """The width h that gives this many parameters."""
-        return solve_width(lambda width: cls(hidden=width, **fixed), parameters)
-
     def graph(self, sub_batch: int, numerics: Numerics) -> Graph:
         """Embedding, one loop per LSTM layer, softmax over all steps at once."""
         return _lstm_graph(self, sub_batch, numerics)
-
-    def layers(self, sub_batch: int, numerics: Numerics, shard: Shard = Shard()) -> tuple[Layer, ...]:
-        """Embedding, LSTM layers, softmax."""
-        return layers_of(self.graph(sub_batch, numerics), shard, "lstm_lm")
-
-    def flops_per_sample(self) -> tuple[float, float]:
-        """Forward and training FLOPs of `unroll` words."""
-        return sample_flops(self)
 
 
 @lru_cache(maxsize=16)
@@ -88,8 +72,10 @@ def _lstm_graph(model: LstmLM, batch: int, numerics: Numerics) -> Graph:
 
 
 @dataclass(frozen=True, slots=True)
-class HighwayLM:
+class HighwayLM(GraphModel):
     """Character model: a recurrent highway layer. Parameters: (2 + 2·depth)h² + 2·depth·h + 2hv + v."""
+
+    FAMILY: ClassVar[str] = "highway_lm"
 
     hidden: int = field(default=2004, metadata=about("width h of embedding and state"))
     transitions: int = field(default=10, metadata=about("highway transitions within a time step"))
@@ -111,31 +97,13 @@ class HighwayLM:
         return float((2 + 2 * depth) * h * h + 2 * depth * h + 2 * h * v + v)
 
     @property
-    def active_parameters(self) -> float:
-        """All."""
-        return self.parameters
-
-    @property
     def units_per_sample(self) -> float:
         """Characters the computation of one sample processes."""
         return float(self.unroll)
 
-    @classmethod
-    def sized(cls, parameters: float, **fixed: int) -> Self:
-        """The width h that gives this many parameters."""
-        return solve_width(lambda width: cls(hidden=width, **fixed), parameters)
-
     def graph(self, sub_batch: int, numerics: Numerics) -> Graph:
         """Embedding, one loop over the time steps, softmax over all steps at once."""
         return _highway_graph(self, sub_batch, numerics)
-
-    def layers(self, sub_batch: int, numerics: Numerics, shard: Shard = Shard()) -> tuple[Layer, ...]:
-        """Embedding, highway layer, softmax."""
-        return layers_of(self.graph(sub_batch, numerics), shard, "highway_lm")
-
-    def flops_per_sample(self) -> tuple[float, float]:
-        """Forward and training FLOPs of `unroll` characters."""
-        return sample_flops(self)
 
 
 @lru_cache(maxsize=16)

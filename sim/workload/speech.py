@@ -9,22 +9,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from sim.ops import Convolution
 from sim.workload.cells import DERIVATIVE, TANH, lstm_cell
-from sim.workload.expand import layers_of, sample_flops
+from sim.workload.expand import GraphModel
 from sim.workload.fields import about
 from sim.workload.graph import Graph, Tensor
-from sim.workload.records import Layer, Numerics, Shard
+from sim.workload.records import Numerics
 from sim.workload.sizing import positive, solve_width
 from sim.workload.tape import Tape
 from sim.workload.translation import SOFTMAX, SOFTMAX_GRADIENT, bidirectional
 
 
 @dataclass(frozen=True, slots=True)
-class AttentionSpeech:
+class AttentionSpeech(GraphModel):
     """Listen, attend and spell."""
+
+    FAMILY: ClassVar[str] = "attention_speech"
 
     hidden: int = field(default=1024, metadata=about("width h of an encoder direction; the decoder has h/2"))
     frames: int = field(default=300, metadata=about("encoder steps T of one utterance", "frames"))
@@ -67,11 +69,6 @@ class AttentionSpeech:
         return float(encoder + cells + convolution + 2 * h * a + a + 2 * d * a + a + a + d * v + v)
 
     @property
-    def active_parameters(self) -> float:
-        """All."""
-        return self.parameters
-
-    @property
     def units_per_sample(self) -> float:
         """Characters the computation of one sample writes."""
         return float(self.positions)
@@ -84,14 +81,6 @@ class AttentionSpeech:
     def graph(self, sub_batch: int, numerics: Numerics) -> Graph:
         """Encoder loops with halved time between them, keys, a loop over the decoder, loss."""
         return _graph(self, sub_batch, numerics)
-
-    def layers(self, sub_batch: int, numerics: Numerics, shard: Shard = Shard()) -> tuple[Layer, ...]:
-        """Three encoder layers, keys, decoder, loss."""
-        return layers_of(self.graph(sub_batch, numerics), shard, "attention_speech")
-
-    def flops_per_sample(self) -> tuple[float, float]:
-        """Forward and training FLOPs of one utterance."""
-        return sample_flops(self)
 
 
 @lru_cache(maxsize=16)

@@ -9,22 +9,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Self
+from typing import ClassVar
 
 from sim.workload.cells import lstm_cell
-from sim.workload.expand import layers_of, sample_flops
+from sim.workload.expand import GraphModel
 from sim.workload.fields import about
 from sim.workload.graph import Graph, Tensor
-from sim.workload.records import Layer, Numerics, Shard
-from sim.workload.sizing import positive, solve_width
+from sim.workload.records import Numerics
+from sim.workload.sizing import positive
 from sim.workload.tape import Tape
 
 SOFTMAX, SOFTMAX_GRADIENT = 5.0, 4.0  # max, subtract, exp, sum, divide; y·(dy − Σ y·dy)
 
 
 @dataclass(frozen=True, slots=True)
-class AttentionNmt:
+class AttentionNmt(GraphModel):
     """LSTM encoder–decoder with attention."""
+
+    FAMILY: ClassVar[str] = "attention_nmt"
 
     hidden: int = field(default=1024, metadata=about("width h of embeddings, LSTM layers and attention"))
     encoder_layers: int = field(default=1, metadata=about("bidirectional LSTM layers of the encoder"))
@@ -55,31 +57,13 @@ class AttentionNmt:
         return float(3 * h * self.vocabulary + encoder + decoder + 5 * h * h)
 
     @property
-    def active_parameters(self) -> float:
-        """All."""
-        return self.parameters
-
-    @property
     def units_per_sample(self) -> float:
         """Word pieces of the target that the computation of one sample processes."""
         return float(self.unroll)
 
-    @classmethod
-    def sized(cls, parameters: float, **fixed: int) -> Self:
-        """The width h that gives this many parameters."""
-        return solve_width(lambda width: cls(hidden=width, **fixed), parameters)
-
     def graph(self, sub_batch: int, numerics: Numerics) -> Graph:
         """Embeddings, a loop per direction of the encoder, keys, a loop over the decoder, softmax."""
         return _graph(self, sub_batch, numerics)
-
-    def layers(self, sub_batch: int, numerics: Numerics, shard: Shard = Shard()) -> tuple[Layer, ...]:
-        """Embeddings, encoder, memory, decoder, softmax."""
-        return layers_of(self.graph(sub_batch, numerics), shard, "attention_nmt")
-
-    def flops_per_sample(self) -> tuple[float, float]:
-        """Forward and training FLOPs of one sentence pair."""
-        return sample_flops(self)
 
 
 def bidirectional(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sim.device import op_time, time_ops
 from sim.device.records import Accelerator
@@ -60,6 +60,10 @@ class Pricer:
     communicator: Communicator
     _layers: dict[tuple[int, Shard], tuple[Layer, ...]] = field(default_factory=dict)
     _works: dict[tuple[object, ...], Work] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.numerics.launch == "graph":
+            self.accelerator = replace(self.accelerator, host_s=0.0)
 
     def layers(self, plan: Plan) -> tuple[Layer, ...]:
         """The model's blocks as one device of the plan's sharded group sees them."""

@@ -129,7 +129,7 @@ class Screen:
     def __init__(self, model: Model, numerics: Numerics, accelerator: Accelerator, communicator: Communicator) -> None:
         self.pricer = Pricer(model, numerics, accelerator, communicator)
         self.numerics = numerics
-        self.accelerator = accelerator
+        self.accelerator = self.pricer.accelerator
         self._parts: dict[tuple[object, ...], dict[Signature, tuple[int, int]]] = {}
         self._assigned: dict[tuple[object, ...], Assigned] = {}
         self._passes: dict[tuple[object, ...], _Passes] = {}
@@ -209,9 +209,7 @@ class Screen:
         price, groups = self.pricer, exchange.groups
         parts = [part for chunk in chunks for part in chunk]
         forward = sum(price.forward(p.layer, plan, groups, around).seconds * p.count for p in parts)
-        backward = sum(
-            price.backward(p.layer, plan.recompute, plan, groups, around).seconds * p.count for p in parts
-        )
+        backward = sum(price.backward(p.layer, plan.recompute, plan, groups, around).seconds * p.count for p in parts)
         copies = tied_copy(chunks, plan)
         held = elements_by_axis(chunks, copies)
         updated = sharded_elements(chunks, plan, groups, copies)

@@ -10,6 +10,14 @@ from sim.ops import Format, Op
 
 Recompute = Literal["none", "selective", "full"]
 OptimizerName = Literal["sgd", "momentum", "adam"]
+BatchNorm = Literal["passes", "fused", "statistics", "convolution"]
+"""How much of batch normalisation has a pass of its own.
+
+passes: statistics, normalisation, sum and ReLU are ops. fused: one kernel normalises, adds the shortcut and rectifies,
+and leaves one bit per element for backward (cuDNN's BatchNormAddRelu). statistics: the sums of the forward pass also
+come out of the convolution that makes the tensor. convolution: the next convolution normalises and rectifies what it
+loads, and backward sums come out of the data gradient (cuDNN's fused ops; XLA on TPU; compilers of other chips).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +35,8 @@ class Numerics:
     attention: Literal["plain", "flash1", "flash"] = "flash"  # flash1: the kernels of 2022
     shape_ops: bool = False  # reshapes, concatenations, reductions to an operand's shape are passes (TensorFlow 1)
     loss: Literal["passes", "fused"] = "passes"  # cross-entropy in fp32 passes (Megatron-LM) or in one kernel
+    batch_norm: BatchNorm = "passes"
+    launch: Literal["eager", "graph"] = "eager"  # graph: compiled or captured, so that the host issues nothing per op
 
 
 @dataclass(frozen=True, slots=True)

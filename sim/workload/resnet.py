@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, Final, Self
+from typing import ClassVar, Final
 
 from sim.errors import InputError, Problem
 from sim.ops import Convolution
-from sim.workload.expand import layers_of, sample_flops
+from sim.workload.expand import GraphModel
 from sim.workload.fields import about
 from sim.workload.graph import Graph, Tensor
-from sim.workload.records import Layer, Numerics, Shard
-from sim.workload.sizing import positive, solve_width
+from sim.workload.records import Numerics
+from sim.workload.sizing import positive
 from sim.workload.tape import Tape
 
 STAGES: Final[dict[int, tuple[int, int, int, int]]] = {  # He et al. 2016, Table 1
@@ -53,8 +53,11 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class ResNet:
+class ResNet(GraphModel):
     """Residual network; `width` is the number of channels of the first stage (64 in the original)."""
+
+    FAMILY: ClassVar[str] = "resnet"
+    FREE: ClassVar[str] = "width"
 
     depth: int = field(default=50, metadata=about("18, 34, 50, 101 or 152; from 50 on blocks are bottlenecks"))
     width: int = field(default=64, metadata=about("channels of stem and first stage"))
@@ -101,19 +104,9 @@ class ResNet:
         return Shape("stem", 7, 3, self.width, 2, self.image // 2)
 
     @property
-    def active_parameters(self) -> float:
-        """All."""
-        return self.parameters
-
-    @property
     def units_per_sample(self) -> float:
         """A sample is an image."""
         return 1.0
-
-    @classmethod
-    def sized(cls, parameters: float, **fixed: Any) -> Self:
-        """The width that gives this many parameters at the given depth."""
-        return solve_width(lambda width: cls(width=width, **fixed), parameters)
 
     def residual_blocks(self) -> Iterator[Block]:
         """All blocks with their shapes."""
@@ -143,21 +136,16 @@ class ResNet:
         """Stem, blocks, classifier; forward and backward."""
         return _resnet_graph(self, sub_batch, numerics)
 
-    def layers(self, sub_batch: int, numerics: Numerics, shard: Shard = Shard()) -> tuple[Layer, ...]:
-        """Stem, one layer per block, classifier."""
-        return layers_of(self.graph(sub_batch, numerics), shard, "resnet")
-
-    def flops_per_sample(self) -> tuple[float, float]:
-        """Forward and training FLOPs of one image."""
-        return sample_flops(self)
-
 
 @dataclass(frozen=True, slots=True)
-class PlainConvNet:
+class PlainConvNet(GraphModel):
     """3×3 convolutions in stages, each ended by 2×2 pooling, then dense layers (Simonyan & Zisserman 2015).
 
     Default: VGG-11. Batch normalisation after every convolution if `normalised`.
     """
+
+    FAMILY: ClassVar[str] = "conv_net"
+    FREE: ClassVar[str] = "width"
 
     stages: tuple[int, ...] = field(default=(1, 1, 2, 2, 2), metadata=about("convolutions of each stage"))
     width: int = field(default=64, metadata=about("channels of the first stage; doubled per stage up to eightfold"))
@@ -190,19 +178,9 @@ class PlainConvNet:
         return (side * side * min(self.width << (len(self.stages) - 1), 8 * self.width), *self.dense, self.classes)
 
     @property
-    def active_parameters(self) -> float:
-        """All."""
-        return self.parameters
-
-    @property
     def units_per_sample(self) -> float:
         """A sample is an image."""
         return 1.0
-
-    @classmethod
-    def sized(cls, parameters: float, **fixed: Any) -> Self:
-        """The width that gives this many parameters."""
-        return solve_width(lambda width: cls(width=width, **fixed), parameters)
 
     def convolutions(self) -> Iterator[Shape]:
         """All convolutions in order."""
@@ -218,24 +196,18 @@ class PlainConvNet:
         """Convolutions and pooling, dense layers; forward and backward."""
         return _plain_graph(self, sub_batch, numerics)
 
-    def layers(self, sub_batch: int, numerics: Numerics, shard: Shard = Shard()) -> tuple[Layer, ...]:
-        """One layer per stage, one per dense layer."""
-        return layers_of(self.graph(sub_batch, numerics), shard, "conv_net")
 
-    def flops_per_sample(self) -> tuple[float, float]:
-        """Forward and training FLOPs of one image."""
-        return sample_flops(self)
-
-
-def _convolve(tape: Tape, x: Tensor, shape: Shape, b: int, *, relu: bool, normalised: bool = True) -> Tensor:
+def _convolve(tape: Tape, x: Tensor, shape: Shape, b: int) -> Tensor:
     kernel = tape.weight(f"{shape.name} kernel", shape.kernel**2 * shape.c_in, shape.c_out)
     geometry = Convolution(
         "", b, shape.side, shape.side, shape.c_in, shape.c_out, shape.kernel, shape.kernel, shape.stride
     )
-    y = tape.convolution(shape.name, x, kernel, geometry)
-    if normalised:
-        y = tape.normalise(f"{shape.name} norm", y, shape.c_out)
-    return _relu(tape, shape.name, y) if relu else y
+    return tape.convolution(shape.name, x, kernel, geometry)
+
+
+def _normalised(tape: Tape, x: Tensor, shape: Shape, b: int, *, relu: bool = False) -> Tensor:
+    """Convolution, batch normalisation, and ReLU towards the next convolution."""
+    return tape.batch_norm(shape.name, _convolve(tape, x, shape, b), shape.c_out, relu=relu, loaded=relu)
 
 
 def _relu(tape: Tape, name: str, x: Tensor) -> Tensor:
@@ -250,16 +222,19 @@ def _images(tape: Tape, b: int, side: int, channels: int, differentiable: bool) 
 def _resnet_graph(model: ResNet, b: int, numerics: Numerics) -> Graph:
     tape = Tape(numerics)
     tape.section("stem")
-    x = _convolve(tape, _images(tape, b, model.image, 3, model.input_gradient), model.stem, b, relu=True)
+    x = _convolve(tape, _images(tape, b, model.image, 3, model.input_gradient), model.stem, b)
+    x = tape.batch_norm(model.stem.name, x, model.stem.c_out, relu=True)
     side = model.image // 4
     x = tape.pointwise("max pool", (x,), b * side * side * model.width, POOL_FLOPS, saves=(x,), saves_output=True)
     for block in model.residual_blocks():
         tape.section(block.name)
         y = x
-        for index, shape in enumerate(block.branch):
-            y = _convolve(tape, y, shape, b, relu=index + 1 < len(block.branch))
-        kept = _convolve(tape, x, block.shortcut, b, relu=False) if block.shortcut else x
-        x = _relu(tape, block.name, tape.add(f"{block.name} sum", (y, kept)))
+        *inner, last = block.branch
+        for shape in inner:
+            y = _normalised(tape, y, shape, b, relu=True)
+        y = _convolve(tape, y, last, b)
+        kept = _normalised(tape, x, block.shortcut, b) if block.shortcut else x
+        x = tape.batch_norm(last.name, y, last.c_out, relu=True, addend=kept)
     tape.section("classifier", "head")
     pooled = tape.pointwise("mean", (x,), b * model.features, x.elements / (b * model.features))
     _dense(tape, "classifier", pooled, model.features, model.classes, b)
@@ -275,7 +250,7 @@ def _plain_graph(model: PlainConvNet, b: int, numerics: Numerics) -> Graph:
         tape.section(f"stage {stage + 1}")
         for _ in range(number):
             shape = next(shapes)
-            x = _convolve(tape, x, shape, b, relu=False, normalised=False)
+            x = _convolve(tape, x, shape, b)
             x = tape.scale_shift(f"{shape.name} bias", x, (tape.weight(f"{shape.name} bias", shape.c_out),))
             if model.normalised:
                 x = tape.normalise(f"{shape.name} norm", x, shape.c_out)

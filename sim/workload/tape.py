@@ -236,6 +236,52 @@ class Tape(Recorder):
 
         return self._note((x,), out, backward)
 
+    def batch_norm(
+        self,
+        name: str,
+        x: Tensor,
+        channels: int,
+        *,
+        relu: bool = False,
+        addend: Tensor | None = None,
+        loaded: bool = False,
+    ) -> Tensor:
+        """Normalises the output of a convolution, adds a shortcut, rectifies, as `Numerics.batch_norm` says.
+
+        `loaded`: only convolutions read the result, and may normalise what they load.
+        In passes forward costs three tensors (statistics read, normalised read and written) and backward five, ReLU's
+        gradient three more; fused two tensors and a bit per element backward in each of two passes.
+        """
+        level = ("passes", "fused", "statistics", "convolution").index(self.numerics.batch_norm)
+        if not level or self._literal:
+            y = self.normalise(f"{name} norm", x, channels)
+            y = y if addend is None else self.add(f"{name} sum", (y, addend))
+            return self.pointwise(f"{name} relu", (y,), y.elements, 1.0, saves_output=True) if relu else y
+        scale, shift = self.weight(f"{name} norm scale", channels), self.weight(f"{name} norm shift", channels)
+        statistics, n = self.tensor(f"{name} norm statistics", 2 * channels), x.elements
+        loaded = loaded and level == 3
+        size = 0.0 if loaded else x.bytes
+        out = Tensor(f"{name} out", n, size, x.steps)
+        mask = Tensor(f"{name} sign", n, n / 8 if relu and not loaded else 0.0, x.steps, differentiable=False)
+        shortcut = () if addend is None else (addend,)
+        reads = (x, statistics, scale.tensor, shift.tensor, *shortcut)
+        if level == 1:
+            self._stream(f"{name} norm statistics", (x,), (statistics,), 4 * n, reduction=True)
+        if not loaded:
+            self._stream(f"{name} norm", reads, (out, mask), (4 + relu + len(shortcut)) * n)
+
+        def backward(dy: Tensor) -> None:
+            made = tuple(self._gradient(w, dy) for w in (scale, shift))
+            # `loaded`: the data gradient sums what it makes, and reads x beside it
+            seen: tuple[Tensor, ...] = (x, statistics) if loaded else (dy, x, statistics, mask)
+            self._stream(f"{name} norm sums", seen, made, (3 + relu) * n, reduction=True)
+            parts = (self._part(x), *(self._part(t) for t in shortcut))
+            self._stream(f"{name} norm gradient", (dy, x, statistics, mask, scale.tensor, *made), parts, (5 + relu) * n)
+            for weight, gradient in zip((scale, shift), made, strict=True):
+                self._accumulate(weight, gradient)
+
+        return self._note((x, *shortcut), out, backward)
+
     def embedding(self, name: str, table: Weight, rows: int) -> Tensor:
         """Rows of a table; the gradient is `rows` rows, scattered."""
         out = self.tensor(name, rows * table.columns)

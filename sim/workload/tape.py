@@ -272,7 +272,8 @@ class Tape(Recorder):
 
         def backward(dy: Tensor) -> None:
             made = tuple(self._gradient(w, dy) for w in (scale, shift))
-            # `loaded`: the data gradient sums what it makes, and reads x beside it
+            # `loaded`: the data gradient sums what it makes, and reads x beside it; its gradient is formed by the two
+            # convolutions that load it, which costs a second read of x and of dy instead of a pass of three tensors
             seen: tuple[Tensor, ...] = (x, statistics) if loaded else (dy, x, statistics, mask)
             self._stream(f"{name} norm sums", seen, made, (3 + relu) * n, reduction=True)
             parts = (self._part(x), *(self._part(t) for t in shortcut))

@@ -30,7 +30,8 @@ def load_validation_set(path: Path, rows: Path | None = None) -> ValidationSet:
         )
     rules = _columns(node) + _rules(node, problems)
     measures = tuple(
-        Measure(str(m["column"]), str(m["field"]), float(m.get("scale", 1.0))) for m in _list(node, "measured")
+        Measure(str(m["column"]), str(m["field"]), float(m.get("scale", 1.0)), m.get("when", {}))
+        for m in _list(node, "measured")
     )
     if not measures and quantity == "run":
         problems.append(node.problem("a set of runs needs `measured` columns", "measured"))

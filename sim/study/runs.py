@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from sim.errors import ForetrainError, InputError
 from sim.result import Result
 from sim.simulate import simulate
 from sim.spec import build, document_of
 from sim.study.validation import Outcome, Request, ValidationSet
+
+WITH_RECOMPUTE: Final = 4.0 / 3.0  # "hardware" FLOPs of published runs count a second forward pass, run or not
 
 
 def simulate_request(spec: ValidationSet, request: Request) -> Outcome | str:
@@ -37,6 +39,8 @@ def outcome_of(result: Result) -> Outcome:
             "units_per_s_per_device": units / step.time_s / result.devices,
             "mfu": result.mfu,
             "hfu": result.hfu,
+            "model_flops_per_s_per_device": step.model_flops / step.time_s / result.devices,
+            "recompute_flops_per_s_per_device": WITH_RECOMPUTE * step.model_flops / step.time_s / result.devices,
             "memory_bytes": result.fullest.total_bytes,
         },
         accelerator=result.accelerator,

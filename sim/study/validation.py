@@ -7,6 +7,7 @@ reported apart from rows with every field printed.  Rows that cannot be expresse
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections import defaultdict
@@ -46,6 +47,7 @@ class Measure:
     column: str
     field: str  # step_time_s, samples_per_s, units_per_s_per_device, mfu, memory_bytes, seconds
     scale: float = 1.0
+    when: Mapping[str, str] = dataclasses.field(default_factory=dict)  # cells that must match for this column to count
 
     @property
     def higher_is_faster(self) -> bool:
@@ -163,7 +165,8 @@ def _request(spec: ValidationSet, row: Row, index: int) -> Request:
         if rule.assume:
             assumptions.append(rule.assume.format(**row))
         skip = skip or rule.skip.format(**row)
-    found = next(((m, v) for m in spec.measures if (v := _number(row.get(m.column, ""))) is not None), None)
+    counted = [m for m in spec.measures if Rule(m.when, {}).match(row) is not None]
+    found = next(((m, v) for m in counted if (v := _number(row.get(m.column, ""))) is not None), None)
     if not skip and found is None and row.get("status", "ok") == "ok":
         skip = "no measured value"
     for column, pattern in (spec.printed or {}).items():

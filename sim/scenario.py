@@ -9,7 +9,7 @@ from typing import Literal
 from sim.device.records import Accelerator
 from sim.network.records import Cluster, LinkType
 from sim.ops import Format
-from sim.plan.records import Sharding
+from sim.plan.records import Sharding, TensorOverlap
 from sim.scaling.records import Domain
 from sim.workload.records import Numerics, Recompute
 
@@ -78,6 +78,12 @@ class PlanRequest:
     )
     gradient_buffer: Format | None = field(
         default=None, metadata={"doc": "format of a second copy of gradients kept for accumulation"}
+    )
+    overlap_sends: bool = field(
+        default=True, metadata={"doc": "a stage computes on while its message to the next one leaves"}
+    )
+    overlap_tensor: TensorOverlap = field(
+        default="gradients", metadata={"doc": "tensor-parallel collectives that run beside a product"}
     )
     release_gradients: bool = field(
         default=False, metadata={"doc": "apply and free every gradient as soon as it is complete"}

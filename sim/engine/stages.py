@@ -102,7 +102,10 @@ class Builder:
         if self.prepared.send_s <= 0.0 or len(self.prepared.stages) == 1:
             return done
         track = self.track_of(item.stage, "send forward" if item.forward else "send backward", "link")
-        return self.program.add(track, item, self.prepared.send_s, (done,))
+        sent = self.program.add(track, item, self.prepared.send_s, (done,))
+        if not self.prepared.overlap_sends:
+            self.blocking[item.stage] += (sent,)
+        return sent
 
     def _forward(self, item: Pass, chunk: Chunk, after: tuple[int, ...]) -> None:
         gathers = chunk.gathers if item.micro_batch == 0 and self.prepared.overlap_gathers else ()

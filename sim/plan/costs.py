@@ -95,6 +95,7 @@ class Prepared:
     send_bytes: float = 0.0
     overlap_gradients: bool = True
     overlap_gathers: bool = True
+    overlap_sends: bool = True
     reduce_every_pass: bool = False  # sharded gradients are reduced after every backward pass
     tied: Message | None = None  # embedding gradient shared by first and last stage
     norm: Message | None = None  # global gradient norm

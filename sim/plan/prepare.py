@@ -70,6 +70,7 @@ class Preparation:
             send_bytes=sends if plan.pipeline > 1 else 0.0,
             overlap_gradients=plan.overlap_gradients,
             overlap_gathers=plan.overlap_gathers,
+            overlap_sends=plan.overlap_sends,
             reduce_every_pass=plan.sharding in ("gradients", "full"),
             tied=self.tied(layers, exchange),
             norm=self._norm(groups),

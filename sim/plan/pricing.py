@@ -11,7 +11,8 @@ from sim.network import Cluster, Communicator, Group
 from sim.ops import Collective, Op
 from sim.plan.costs import Work
 from sim.plan.groups import Groups
-from sim.plan.records import Plan
+from sim.plan.overlap import Hiding, exposed
+from sim.plan.records import Plan, TensorOverlap
 from sim.workload.records import Layer, Model, Numerics, Recompute, Shard
 
 
@@ -84,49 +85,45 @@ class Pricer:
         self, layer: Layer, which: str, ops: Sequence[Op], plan: Plan, groups: Groups, contention: Contention
     ) -> Work:
         inner = (groups.tensor, groups.context, groups.expert, groups.data)
-        key = (layer.name, which, plan.sub_batch, shard_of(plan), inner, contention)
+        key = (layer.name, which, plan.sub_batch, shard_of(plan), inner, contention, plan.overlap_tensor)
         if key not in self._works:
-            self._works[key] = self.price(ops, groups, contention)
+            self._works[key] = self.price(ops, groups, contention, plan.overlap_tensor)
         return self._works[key]
 
-    def price(self, ops: Sequence[Op], groups: Groups, contention: Contention) -> Work:
-        """All ops one after the other; a collective that may overlap hides behind the next kernel."""
+    def price(
+        self, ops: Sequence[Op], groups: Groups, contention: Contention, rule: TensorOverlap = "gradients"
+    ) -> Work:
+        """All ops one after the other; a collective that may overlap hides behind a kernel beside it."""
         kernels = time_ops((op for op in ops if not isinstance(op, Collective)), self.accelerator)
-        exposed, axes = self._collectives(ops, groups)
-        seconds = kernels.seconds + exposed
+        added, axes = self._collectives(ops, groups, rule)
+        seconds = kernels.seconds + added
         shared = any(level_of(self.communicator.cluster, groups.axis(axis)) == contention.level for axis in axes)
         slowed = (
             kernels.compute_s / (1.0 - contention.compute_share)
             + kernels.memory_bound_s / (1.0 - contention.memory_share)
             + kernels.overhead_s
-            + exposed * (2.0 if shared else 1.0)
+            + added * (2.0 if shared else 1.0)
         )
         return Work(
             seconds=seconds,
             memory_bound_s=kernels.memory_bound_s,
             overhead_s=kernels.overhead_s,
-            communication_s=exposed,
+            communication_s=added,
             communication=tuple(sorted(axes.items())),
             executed_flops=kernels.executed_flops,
             dram_bytes=kernels.dram_bytes,
             stretch=slowed / seconds if seconds > 0.0 else 1.0,
         )
 
-    def _collectives(self, ops: Sequence[Op], groups: Groups) -> tuple[float, dict[str, float]]:
-        """(seconds not hidden behind a kernel, seconds by axis)."""
-        exposed = 0.0
-        hidden = 0.0  # kernel time a pending collective can still hide behind
-        axes: dict[str, float] = {}
-        for op, following in zip(ops, [*ops[1:], None], strict=True):
-            if not isinstance(op, Collective):
-                continue
-            seconds = self.collective(op, groups)
-            axes[op.axis] = axes.get(op.axis, 0.0) + seconds
-            hidden = 0.0
-            if op.overlap and following is not None and not isinstance(following, Collective):
-                hidden = op_time(following, self.accelerator).seconds * following.count
-            exposed += max(0.0, seconds - hidden)
-        return exposed, axes
+    def _collectives(self, ops: Sequence[Op], groups: Groups, rule: TensorOverlap) -> tuple[float, dict[str, float]]:
+        """(seconds the collectives add to the kernels, seconds by axis)."""
+        share = contention_of(self.communicator.cluster, groups.tensor).compute_share
+        return exposed(
+            ops,
+            Hiding(rule, groups.tensor.size, share),
+            lambda op: self.collective(op, groups),
+            lambda op: op_time(op, self.accelerator).seconds * op.count,
+        )
 
     def collective(self, op: Collective, groups: Groups) -> float:
         """Seconds of an op's collective, `count` times."""

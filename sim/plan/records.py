@@ -10,6 +10,9 @@ from sim.ops import Format
 from sim.workload.records import Recompute
 
 Sharding = Literal["none", "optimizer", "gradients", "full"]  # ZeRO-0 … ZeRO-3 (FSDP)
+TensorOverlap = Literal["none", "gradients", "all"]
+"""Which tensor-parallel collectives run beside a product: none (Megatron-LM before 3.0), those of the input gradient
+beside the product for the weight gradient, or all gathers and scatters in pieces beside the product they feed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class Plan:
     gather: Literal["all_gather", "broadcast"] = "all_gather"  # updated parameters: shards, or whole tensors by owner
     gradient_buffer: Format | None = None  # second copy of gradients kept for accumulation (DeepSpeed: fp32)
     release_gradients: bool = False  # every gradient is applied, and its memory freed, as soon as it is complete
+    overlap_sends: bool = True  # False: a stage waits until its message to the next one has left
+    overlap_tensor: TensorOverlap = "gradients"
 
     @property
     def devices(self) -> int:

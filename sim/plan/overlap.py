@@ -1,0 +1,70 @@
+"""Which part of the collectives inside a block its kernels hide.
+
+* `none`: every collective is waited for (Megatron-LM before 3.0, Megatron-DeepSpeed).
+* `gradients`: a collective of the input gradient runs beside the product for the weight gradient that follows it, and
+  a gather for the weight gradient beside the product before (Korthikanti et al. 2022, §4.2.2; Megatron-LM 3.0).
+* `all`: besides, a gather or scatter over t ranks is cut into t pieces beside the product it feeds or follows, of which
+  only the own piece needs no partner: (t−1)/t of the product can hide it (Wang et al., ASPLOS 2023; Transformer
+  Engine's `ub_tp_comm_overlap`). An all-reduce is not cut: the pieces need sequence parallelism.
+A hidden collective takes a share c of the compute units from the kernel beside it: c/(1−c) of its time is added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sim.ops import Collective, Gemm, Op
+from sim.plan.records import TensorOverlap
+
+
+@dataclass(frozen=True, slots=True)
+class Hiding:
+    """The rule, the ranks of the tensor group, and the share of compute units a hidden collective takes."""
+
+    rule: TensorOverlap = "gradients"
+    ranks: int = 1
+    share: float = 0.0
+
+
+def exposed(
+    ops: Sequence[Op],
+    hiding: Hiding,
+    collective: Callable[[Collective], float],
+    kernel: Callable[[Op], float],
+) -> tuple[float, dict[str, float]]:
+    """(seconds the collectives add to the kernels, seconds of all collectives by axis)."""
+    added = 0.0
+    axes: dict[str, float] = {}
+    for place, op in enumerate(ops):
+        if not isinstance(op, Collective):
+            continue
+        seconds = collective(op)
+        axes[op.axis] = axes.get(op.axis, 0.0) + seconds
+        hidden = min(seconds, _cover(ops, place, hiding, kernel))
+        share = hiding.share if op.axis == "tensor" else 0.0
+        added += seconds - hidden + hidden * share / (1.0 - share)
+    return added, axes
+
+
+def _cover(ops: Sequence[Op], place: int, hiding: Hiding, kernel: Callable[[Op], float]) -> float:
+    """Seconds of kernels that can hide the collective at `place`."""
+    op, following = ops[place], ops[place + 1] if place + 1 < len(ops) else None
+    if not isinstance(op, Collective):
+        return 0.0
+    if op.overlap and not (op.axis == "tensor" and hiding.rule == "none"):
+        return kernel(following) if following is not None and not isinstance(following, Collective) else 0.0
+    if op.axis != "tensor" or hiding.rule != "all" or op.kind not in ("all_gather", "reduce_scatter"):
+        return 0.0
+    product = _product(ops[place + 1 : place + 4] if op.kind == "all_gather" else ops[max(0, place - 1) : place])
+    return kernel(product) * (1.0 - 1.0 / hiding.ranks) if product is not None else 0.0
+
+
+def _product(ops: Sequence[Op]) -> Gemm | None:
+    """The first product among the neighbours (casts may lie between)."""
+    for op in ops:
+        if isinstance(op, Collective):
+            return None
+        if isinstance(op, Gemm):
+            return op
+    return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from sim.cli import options
+from sim.errors import InfeasibleError
 from sim.report.compare import render, to_json
 from sim.spec import load_document
 from sim.study.compare import run_all
@@ -28,11 +29,19 @@ def command(
     loaded = []
     for name in scenarios:
         for chip in accelerators or (None,):
-            extra = () if chip is None else (f"accelerator={chip}",)
             label = name if chip is None else f"{name} on {chip}"
-            loaded.append((label, load_document(name, (*sets, *extra))))
+            loaded.append((label, load_document(name, sets if chip is None else _on(chip, sets))))
     outcomes = run_all(loaded)
     if as_json:
         options.write_json(to_json(outcomes))
     else:
         click.echo(render(outcomes))
+    reasons = [case.infeasible for case in outcomes if case.infeasible is not None]
+    if len(reasons) == len(outcomes):
+        raise InfeasibleError(reasons[0])
+
+
+def _on(chip: str, sets: tuple[str, ...]) -> tuple[str, ...]:
+    """Overrides with the accelerator named before those of its fields: `--set accelerator.memory…` holds for all."""
+    of_chip = [text for text in sets if text.startswith(("accelerator.", "cluster.accelerator."))]
+    return (*(text for text in sets if text not in of_chip), f"accelerator={chip}", *of_chip)

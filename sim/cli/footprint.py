@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 import click
 
 from sim.cli import options
 from sim.cli.model import load_model
+from sim.errors import InputError, Problem
 from sim.report.footprint import footprint_json, footprint_text
 from sim.spec.hardware import load_accelerator
 from sim.study.footprint import footprint
@@ -40,6 +43,8 @@ def command(
     Parameters, size on disk, memory, latency, throughput and energy of a query, with weights in fp32, 16 bits, fp8 and
     int8, pruned 2:4, and distilled to half of the blocks.
     """
+    if samples is not None and not isfinite(samples):
+        raise InputError(Problem("must be finite", "samples", f"{samples:g}"))
     model, _ = load_model(name, sets, parameters)
     found = footprint(model, load_accelerator(accelerator), batch, samples)
     if as_json:

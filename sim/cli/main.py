@@ -125,6 +125,9 @@ def _tell(error: BaseException) -> int:
         return EXIT_UNREACHABLE
     if isinstance(error, BrokenPipeError):
         return _quiet_pipe()
+    if isinstance(error, OSError) and error.filename is not None:
+        _err(f"{error.filename}: {(error.strerror or 'cannot be used').lower()}")
+        return EXIT_INPUT
     kind = "error" if isinstance(error, ForetrainError) else f"bug: {type(error).__name__}"
     _err(f"{kind}: {' '.join(str(error).split())} (--debug shows the traceback)")
     return EXIT_BUG

@@ -38,6 +38,9 @@ T = TypeVar("T")
 
 _NAMES: Final[dict[str, Dimension]] = {"bandwidth": "bandwidth", "peak_flops": "flops"}
 _BOUNDS: Final = ("gt", "ge", "lt", "le")
+SMALLEST: Final = 1e-24
+LARGEST: Final = 1e30
+"""No quantity of hardware is near these; products and quotients of a few of them stay finite."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -218,10 +221,14 @@ def _quantity(dimension: Dimension, bare: bool, value: object) -> float | None:
     if value is None:
         return None
     try:
-        return parse_quantity(value.value if isinstance(value, _Bare) else value, dimension)
+        quantity = parse_quantity(value.value if isinstance(value, _Bare) else value, dimension)
     except InputError as error:
         problem = error.problems[0]
         raise PydanticCustomError("quantity", "{rule}", {"rule": problem.rule, "hint": problem.hint}) from None
+    if quantity and not SMALLEST <= abs(quantity) <= LARGEST:
+        rule = f"must lie between {SMALLEST:g} and {LARGEST:g} in SI units"
+        raise PydanticCustomError("quantity", "{rule}", {"rule": rule, "hint": ""})
+    return quantity
 
 
 def _whole(value: object) -> object:

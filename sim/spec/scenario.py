@@ -35,6 +35,10 @@ READ: Final[dict[str, type]] = {
     "study": Sweep,
 }
 MAX_DEVICES: Final = 2**22
+BELOW: Final = {"format": "workload.numerics.compute"} | {
+    axis: f"plan.{axis}" for axis in ("tensor", "pipeline", "context", "expert", "sequence_parallel")
+}
+"""Names that lower rooms, which know no scenario, use for its fields."""
 TEXTS: Final = ("name", "description")
 KEYS: Final = (*TEXTS, *READ, "cluster", "accelerator", "sources", "extends")
 
@@ -136,11 +140,12 @@ def locating(document: Document) -> Iterator[None]:
 
 def _located(root: Node, problem: Problem) -> Problem:
     """`problem` at the deepest node its path leads to; as it is when its first step is none of the scenario's."""
-    steps = problem.path.split(".")
+    path = BELOW.get(problem.path, problem.path)
+    steps = path.split(".")
     reached = [node for n in range(len(steps), 0, -1) if (node := root.at(*map(_step, steps[:n]))) is not None]
     if problem.file or not reached:
         return problem
-    return reached[0].problem(problem.rule, problem.path, problem.value, problem.hint)
+    return reached[0].problem(problem.rule, path, problem.value, problem.hint)
 
 
 def _step(text: str) -> str | int:
@@ -220,6 +225,8 @@ def _targets(root: Node, target: Target | None, domain: Domain | None) -> list[P
         return [node.problem(f"must name one of {', '.join(named)}, not {len(named)}", "target")]
     if domain is None:
         broken = (root.at("scaling") or root).value is None or root.at("scaling") is None
+        if target is None and root.at("target") is not None:
+            return []  # the target is wrong: what it needs is not known
         if broken and named in ([], ["error"]):
             rule = "is required to know how much data the target needs"
             return [node.problem(rule, "scaling", hint="or give target.samples, target.units or target.steps")]

@@ -122,3 +122,40 @@ def test_a_set_on_a_path_that_does_not_exist_is_bad_input(run, small):
     """The message names the override."""
     outcome = run("run", small, "--set", "plan.daat=4")
     assert (outcome.code, outcome.err) == (2, '--set plan.daat=4: plan.daat: unknown key (did you mean "data"?)\n')
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("workload.numerics.compute=fp4", "workload.numerics.compute: paper-2019 does not compute in this format"),
+        ("plan.tensor=2", "plan.tensor: lstm_lm has no tensor parallelism, got 2"),
+        ("accelerator.memory.bandwidth=1e-300 B/s", "must lie between 1e-24 and 1e+30 in SI units"),
+    ],
+)
+def test_what_a_lower_room_finds_is_told_by_the_scenario_s_name_for_it(run, small, setting, message):
+    """The device knows a format and the model a degree; the user knows fields and where they were set."""
+    outcome = run("run", small, "--set", setting)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith(f"--set {setting}: ")
+    assert message in outcome.err
+
+
+def test_a_wrong_target_is_not_told_as_a_missing_domain(run, small):
+    """A target with a unit, where there is no scaling domain: one problem, not two."""
+    small.write_text("\n".join(line for line in SCENARIO.splitlines() if not line.startswith("scaling:")))
+    outcome = run("run", small, "--set", "target.units=300 GB")
+    assert outcome.err == '--set target.units=300 GB: target.units: must be a number, got "300 GB"\n'
+
+
+def test_a_place_that_cannot_be_written_is_no_bug(run, small, tmp_path):
+    """A file where the run folder should be: its name and the reason, exit 2."""
+    (tmp_path / "taken").write_text("")
+    outcome = run("run", small, "--trace", tmp_path / "none" / "trace.json")
+    assert outcome.code == 2
+    assert outcome.err == f"{tmp_path}/none/trace.json: no such file or directory\n"
+
+
+def test_footprint_of_no_number_of_samples(run):
+    """NaN passes an option's range."""
+    outcome = run("footprint", "gpt2", "--samples", "nan")
+    assert (outcome.code, outcome.err) == (2, "samples: must be finite, got nan\n")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import json
 
-from sim.errors import InputError
+import pytest
+from click.testing import CliRunner
+
+from sim.cli.compare import command
+from sim.errors import InfeasibleError, InputError
 from sim.report.compare import rate, render, to_json
 from sim.spec import load_document
 from sim.study.compare import causes, device_seconds, run_all
@@ -65,3 +69,30 @@ def test_a_sweep_without_a_study_says_what_is_missing():
     """A hint shows how to write one."""
     with pytest.raises(InputError, match="is required for a sweep"):
         sweep("paper/word-lm")
+
+
+def test_the_time_to_the_target_is_explained_by_the_samples_it_needs():
+    """Twice the workers at one sub-batch: twice the batch, 1 + B/Bc times the samples (Bc = 3,945)."""
+    found = cases()
+    first, second = (case.result for case in found)
+    assert first is not None
+    assert second is not None
+    ratio = (1 + second.plan.global_batch / 3945) / (1 + first.plan.global_batch / 3945)
+    assert f"with {ratio:.2f}x the samples (global batch 131,072 instead of 65,536)" in render(found)
+
+
+def test_overrides_of_the_accelerator_hold_for_every_accelerator():
+    """`--set accelerator.memory.capacity` is laid over each chip named, not replaced by it."""
+    runner = CliRunner()
+    options = ["--accelerator", "paper-2019", "--accelerator", "v100-sxm2-32gb", "--json"]
+    outcome = runner.invoke(command, ["paper/word-lm", *options, "--set", "accelerator.memory.capacity=512 GiB"])
+    results = [case["result"] for case in json.loads(outcome.output)["cases"]]
+    assert [r["scenario"]["accelerator"] for r in results] == ["paper-2019", "v100-sxm2-32gb"]
+    assert {r["memory"]["per_device"]["capacity_bytes"] for r in results} == {512 * 2**30}
+
+
+def test_nothing_that_fits_is_infeasible():
+    """Every case is printed with its reason, and the command ends as `run` would."""
+    outcome = CliRunner().invoke(command, ["paper/word-lm", "--accelerator", "t4", "--accelerator", "v100-sxm2-32gb"])
+    assert outcome.output.count("does not fit") == 2
+    assert isinstance(outcome.exception, InfeasibleError)

@@ -35,6 +35,7 @@ def outcome_of(result: Result) -> Outcome:
         fields={
             "step_time_s": step.time_s,
             "samples_per_s": result.plan.global_batch / step.time_s,
+            "seconds_per_sample": step.time_s / result.plan.global_batch,
             "samples_per_s_per_device": result.plan.global_batch / step.time_s / result.devices,
             "units_per_s_per_device": units / step.time_s / result.devices,
             "mfu": result.mfu,

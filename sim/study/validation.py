@@ -52,7 +52,7 @@ class Measure:
     @property
     def higher_is_faster(self) -> bool:
         """Whether the relative error in time has the opposite sign."""
-        return self.field not in {"step_time_s", "memory_bytes", "seconds"}
+        return self.field not in {"step_time_s", "memory_bytes", "seconds", "seconds_per_sample"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +186,8 @@ def _fill(value: object, cells: Mapping[str, str]) -> object:
     """`"{column}"` becomes the cell (a number if it is one); a cell inside a text is inserted."""
     if isinstance(value, Mapping):
         return {key: _fill(item, cells) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_fill(item, cells) for item in value]
     if not isinstance(value, str):
         return value
     whole = _CELL.fullmatch(value)

@@ -38,7 +38,9 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
-    """The plan as asked for: what is empty is chosen. `search: true` lets foretrain choose every degree left empty."""
+    """The plan as asked for: what is given is kept, what is empty takes its default, or with `search: true` whatever
+    makes the step fastest.
+    """
 
     search: bool = field(default=False, metadata={"doc": "search all plans for the fastest that fits"})
     sub_batch: int | None = field(
@@ -46,17 +48,30 @@ class PlanRequest:
     )
     global_batch: int | None = field(default=None, metadata={"doc": "samples per optimiser step", "ge": 1})
     data: int | None = field(default=None, metadata={"doc": "data-parallel ranks; empty: what is left over", "ge": 1})
-    tensor: int = field(default=1, metadata={"doc": "tensor-parallel degree", "ge": 1})
-    pipeline: int = field(default=1, metadata={"doc": "pipeline (layer) parallel degree", "ge": 1})
-    context: int = field(default=1, metadata={"doc": "context-parallel degree", "ge": 1})
-    expert: int = field(default=1, metadata={"doc": "expert-parallel degree", "ge": 1})
-    sequence_parallel: bool = field(default=False, metadata={"doc": "split activations between tensor regions"})
-    virtual_stages: int = field(default=1, metadata={"doc": "model chunks per device (interleaving)", "ge": 1})
+    tensor: int | None = field(default=None, metadata={"doc": "tensor-parallel degree; empty: 1, or searched", "ge": 1})
+    pipeline: int | None = field(
+        default=None, metadata={"doc": "pipeline (layer) parallel degree; empty: 1, or searched", "ge": 1}
+    )
+    context: int | None = field(
+        default=None, metadata={"doc": "context-parallel degree; empty: 1, or searched", "ge": 1}
+    )
+    expert: int | None = field(default=None, metadata={"doc": "expert-parallel degree; empty: 1, or searched", "ge": 1})
+    sequence_parallel: bool | None = field(
+        default=None,
+        metadata={"doc": "split activations between tensor regions; empty: no, or with tensor where searched"},
+    )
+    virtual_stages: int | None = field(
+        default=None, metadata={"doc": "model chunks per device (interleaving); empty: 1, or searched", "ge": 1}
+    )
     schedule: Literal["1f1b", "gpipe"] = field(default="1f1b", metadata={"doc": "pipeline schedule"})
     stage_layers: tuple[int, ...] = field(default=(), metadata={"doc": "blocks per stage; empty: even"})
-    sharding: Sharding = field(default="none", metadata={"doc": "what is sharded over data ranks (ZeRO)"})
+    sharding: Sharding | None = field(
+        default=None, metadata={"doc": "what is sharded over data ranks (ZeRO); empty: none, or searched"}
+    )
     shard_group: int = field(default=0, metadata={"doc": "ranks one sharded copy is spread over; 0: all", "ge": 0})
-    recompute: Recompute = field(default="none", metadata={"doc": "activation recomputation"})
+    recompute: Recompute | None = field(
+        default=None, metadata={"doc": "activation recomputation; empty: none, or searched"}
+    )
     recompute_layers: int | None = field(default=None, metadata={"doc": "only that many blocks per stage", "ge": 0})
     bucket_bytes: float = field(
         default=25e6, metadata={"doc": "gradients reduced together", "dimension": "bytes", "gt": 0}
@@ -70,8 +85,9 @@ class PlanRequest:
         default="none", metadata={"doc": "overlap of a recurrent model's layers over time steps"}
     )
     embedding_shards: int = field(default=1, metadata={"doc": "pieces the embedding is cut into", "ge": 1})
-    order: tuple[str, ...] = field(
-        default=("tensor", "context", "data", "pipeline"), metadata={"doc": "rank order, innermost axis first"}
+    order: tuple[str, ...] | None = field(
+        default=None,
+        metadata={"doc": "rank order, innermost axis first; empty: tensor, context, data, pipeline, or searched"},
     )
     gather: Literal["all_gather", "broadcast"] = field(
         default="all_gather", metadata={"doc": "updated parameters as shards, or broadcast whole by their owners"}

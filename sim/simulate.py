@@ -15,13 +15,14 @@ from sim.network import Communicator
 from sim.network.records import Cluster, LinkType
 from sim.plan import check_plan, device_memory, infeasible, prepare
 from sim.plan.energy import Energy, step_energy
+from sim.plan.pricing import shard_of
 from sim.plan.records import Plan
 from sim.plan.sub_batch import LARGEST, SubBatch, choose_sub_batch
 from sim.result import Bottleneck, Cost, Provenance, Result, TimeToTarget
 from sim.scaling import CriticalBatch, Projection, effort, project
-from sim.scenario import Scenario
+from sim.scenario import PlanRequest, Scenario
 from sim.workload.build import build_model
-from sim.workload.records import Model, Shard
+from sim.workload.records import Model
 
 if TYPE_CHECKING:
     from sim.search.plans import Found
@@ -140,52 +141,58 @@ def _communicator(cluster: Cluster) -> Communicator:
 def choose_plan(scenario: Scenario, model: Model, must_fit: bool = True) -> tuple[Plan, SubBatch | None]:
     """The plan the scenario asks for, with what it leaves open filled in, checked against the cluster."""
     request, devices = scenario.plan, scenario.cluster.devices
-    inner = request.tensor * request.pipeline * request.context
-    data = request.data or max(1, devices // inner)
-    shared = {f.name: getattr(request, f.name) for f in fields(Plan) if hasattr(request, f.name)}
+    shared = given(request)
+    pipeline = request.pipeline or 1
+    data = request.data or max(1, devices // ((request.tensor or 1) * pipeline * (request.context or 1)))
     shared |= {"data": data}
-    choice = None
-    if request.sub_batch is None:
-        choice = _choose_sub_batch(scenario, model, shared, must_fit)
-        shared["sub_batch"] = choice.samples
-    accumulate = MICRO_BATCHES_PER_STAGE * request.pipeline if request.pipeline > 1 else 1
-    shared["global_batch"] = request.global_batch or shared["sub_batch"] * data * accumulate
-    plan = Plan(**shared)
-    check_plan(
-        plan,
-        devices,
-        blocks=_blocks(model),
-        heads=getattr(model, "heads", None),
-        experts=getattr(model, "experts", None),
-    )
-    return plan, choice
+    accumulate = MICRO_BATCHES_PER_STAGE * pipeline if pipeline > 1 else 1
+
+    def checked(sub_batch: int) -> Plan:
+        plan = Plan(**{"global_batch": sub_batch * data * accumulate, **shared, "sub_batch": sub_batch})
+        check_plan(plan, devices, **_limits(model))
+        return plan
+
+    if request.sub_batch is not None:
+        return checked(request.sub_batch), None
+    checked(1)  # wrong degrees are told before a sub-batch is weighed with them
+    choice = _choose_sub_batch(scenario, model, shared, must_fit)
+    return checked(choice.samples), choice
+
+
+def given(request: PlanRequest) -> dict[str, Any]:
+    """What a request says of the plan."""
+    said = {f.name: getattr(request, f.name) for f in fields(Plan) if hasattr(request, f.name)}
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def search_plan(scenario: Scenario, model: Model) -> Found:
-    """All plans for the scenario's global batch, best first."""
-    if scenario.plan.global_batch is None:
+    """All plans for the scenario's global batch, best first; what the request gives is kept."""
+    batch = scenario.plan.global_batch
+    if batch is None:
         raise InputError(Problem("is required when the plan is searched", "plan.global_batch", hint="samples per step"))
-    from sim.search.plans import search  # noqa: PLC0415  (only when asked for)
+    from sim.search.plans import limits_of, search  # noqa: PLC0415  (only when asked for)
 
     return search(
         model,
         scenario.workload.numerics,
         scenario.accelerator,
         _communicator(scenario.cluster),
-        scenario.plan.global_batch,
+        batch,
+        limits_of(given(scenario.plan), model),
     )
 
 
-def _blocks(model: Model) -> int | None:
-    """Blocks a pipeline can cut between, where the model has them."""
+def _limits(model: Model) -> dict[str, int | None]:
+    """What of a model bounds the degrees, where it has it: blocks a pipeline can cut between, heads, experts."""
     depth = getattr(model, "depth", None)
-    return None if depth is None else int(depth) + int(getattr(model, "encoder_blocks", 0))
+    blocks = None if depth is None else int(depth) + int(getattr(model, "encoder_blocks", 0))
+    return {"blocks": blocks, "heads": getattr(model, "heads", None), "experts": getattr(model, "experts", None)}
 
 
 def _choose_sub_batch(scenario: Scenario, model: Model, shared: Mapping[str, Any], must_fit: bool) -> SubBatch:
     """The rule of `sim.plan.sub_batch`, with the device model's pass time and the plan's memory."""
     request, numerics, chip = scenario.plan, scenario.workload.numerics, scenario.accelerator
-    shard = Shard(request.tensor, request.sequence_parallel, request.context, request.expert)
+    shard = shard_of(Plan(**{**shared, "sub_batch": 1, "global_batch": 1}))
     times: dict[int, float] = {}
 
     def pass_time(batch: int) -> float:
@@ -198,7 +205,7 @@ def _choose_sub_batch(scenario: Scenario, model: Model, shared: Mapping[str, Any
         return times[batch]
 
     def trial(batch: int) -> Plan:
-        passes = max(1, request.pipeline)
+        passes = request.pipeline or 1
         return Plan(**{**shared, "sub_batch": batch, "global_batch": batch * shared["data"] * passes})
 
     def fits(batch: int) -> bool:

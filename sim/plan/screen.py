@@ -8,7 +8,7 @@ Equal to the engine where nothing overlaps.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 from sim.device import time_ops
@@ -32,16 +32,19 @@ from sim.workload.update import update_ops
 class Limits:
     """What the enumeration may use. Empty tuples: everything possible."""
 
+    data: tuple[int, ...] = ()
     tensor: tuple[int, ...] = ()
     pipeline: tuple[int, ...] = ()
     context: tuple[int, ...] = (1,)
     expert: tuple[int, ...] = ()
+    sequence_parallel: bool | None = None  # None: with every tensor degree above 1
     sub_batch: tuple[int, ...] = (1, 2, 4, 8, 16)
     virtual_stages: tuple[int, ...] = (1, 2, 4)
     sharding: tuple[Sharding, ...] = ("none", "optimizer", "full")
     recompute: tuple[Recompute, ...] = ("none", "selective", "full")
-    orders: tuple[tuple[str, ...], ...] = (AXES,)
+    orders: tuple[tuple[str, ...], ...] = ()  # empty: the usual one (others are a matter of the best plans)
     largest_tensor: int = 64
+    base: Plan = field(default_factory=lambda: Plan(1, 1))  # everything that is not searched
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class Candidate:
 
 
 def candidates(model: Model, devices: int, global_batch: int, limits: Limits = Limits()) -> Iterator[Plan]:
-    """Every consistent plan, duplicates left out (sequence parallelism with every tensor degree above 1)."""
+    """Every consistent plan, duplicates left out."""
     blocks, heads, experts = (getattr(model, name, None) for name in ("depth", "heads", "experts"))
     for tensor, pipeline, context in product(
         _allowed(limits.tensor, devices), _allowed(limits.pipeline, devices), limits.context
@@ -65,10 +68,20 @@ def candidates(model: Model, devices: int, global_batch: int, limits: Limits = L
         if (heads and heads % tensor) or (blocks and pipeline > blocks):
             continue
         data = devices // inner
-        if global_batch % data:
+        if global_batch % data or (limits.data and data not in limits.data):
             continue
         for expert in _experts(limits.expert, experts, data * context):
-            base = Plan(1, global_batch, data, tensor, pipeline, context, expert, sequence_parallel=tensor > 1)
+            base = replace(
+                limits.base,
+                sub_batch=1,
+                global_batch=global_batch,
+                data=data,
+                tensor=tensor,
+                pipeline=pipeline,
+                context=context,
+                expert=expert,
+                sequence_parallel=tensor > 1 if limits.sequence_parallel is None else limits.sequence_parallel,
+            )
             yield from _variants(base, blocks, limits)
 
 
@@ -88,8 +101,8 @@ def _variants(base: Plan, blocks: int | None, limits: Limits) -> Iterator[Plan]:
     for sub_batch, chunks in product(limits.sub_batch, limits.virtual_stages):
         if share % sub_batch or (chunks > 1 and not _interleaves(base, chunks, share // sub_batch, blocks)):
             continue
-        for sharding, recompute, order in product(limits.sharding, limits.recompute, limits.orders):
-            if (sharding != "none" and base.data * base.context == 1) or (sharding == "full" and base.pipeline > 1):
+        for sharding, recompute, order in product(limits.sharding, limits.recompute, limits.orders or (AXES,)):
+            if not _shards(base, sharding, limits):
                 continue
             yield replace(
                 base,
@@ -99,6 +112,13 @@ def _variants(base: Plan, blocks: int | None, limits: Limits) -> Iterator[Plan]:
                 recompute=recompute,
                 order=order,
             )
+
+
+def _shards(base: Plan, sharding: Sharding, limits: Limits) -> bool:
+    """Sharding over one rank is none; full sharding gathers per micro-batch, so beside a pipeline only if asked for."""
+    if sharding == "none" or limits.sharding == (sharding,):
+        return True
+    return base.data * base.context > 1 and (sharding != "full" or base.pipeline == 1)
 
 
 def _interleaves(plan: Plan, chunks: int, micro_batches: int, blocks: int | None) -> bool:

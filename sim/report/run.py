@@ -10,6 +10,7 @@ from sim.plan.records import DeviceMemory, Plan
 from sim.report.text import DAY, bar, duration, gib, percent, si, table, three
 from sim.result import SCHEMA_VERSION, Result, TimeToTarget
 
+AXES = ("data", "tensor", "pipeline", "context", "expert")
 DEFAULT_ORDER = ("tensor", "context", "data", "pipeline")
 
 
@@ -197,20 +198,43 @@ def _plan_json(result: Result) -> dict[str, Any]:
     plan = result.plan
     body: dict[str, Any] = {
         "devices": plan.devices,
-        "data_parallel": plan.data,
-        "tensor_parallel": plan.tensor,
-        "pipeline_parallel": plan.pipeline,
-        "context_parallel": plan.context,
-        "expert_parallel": plan.expert,
+        **_degrees_json(plan),
         "sub_batch": plan.sub_batch,
         "global_batch": plan.global_batch,
         "micro_batches": plan.micro_batches,
     }
     rest = asdict(plan)
-    for key in ("data", "tensor", "pipeline", "context", "expert"):
+    for key in AXES:
         rest.pop(key)
     chosen = asdict(result.sub_batch) | {"efficiency": result.sub_batch.efficiency} if result.sub_batch else None
-    return body | rest | {"sub_batch_choice": chosen}
+    return body | rest | {"sub_batch_choice": chosen, "search": _search_json(result)}
+
+
+def _search_json(result: Result) -> dict[str, Any] | None:
+    """The plans simulated, best first; null where the plan was given."""
+    if result.search is None:
+        return None
+    usual = Plan(1, 1)
+    ranked = [
+        {
+            **_degrees_json(r.plan),
+            **{k: v for k, v in asdict(r.plan).items() if k not in AXES and v != getattr(usual, k)},
+            "order": list(r.plan.order),
+            "step_time_s": r.step.time_s,
+            "compute_s": r.step.compute_s,
+            "exposed_communication_s": r.step.exposed_communication_s,
+            "bubble_s": r.step.bubble_s,
+            "memory_bytes": r.memory.total_bytes,
+            "capacity_bytes": r.memory.capacity_bytes,
+            "why": r.why,
+        }
+        for r in result.search.ranked
+    ]
+    return {"considered": result.search.considered, "fitting": result.search.fitting, "ranked": ranked}
+
+
+def _degrees_json(plan: Plan) -> dict[str, Any]:
+    return {f"{axis}_parallel": getattr(plan, axis) for axis in AXES}
 
 
 def _device_json(device: DeviceMemory) -> dict[str, Any]:

@@ -6,22 +6,24 @@ them and for other placements of their ranks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
-from typing import Final
+from typing import Any, Final
 
 from sim.device.records import Accelerator
 from sim.engine import Step, simulate_step
-from sim.errors import Infeasible, InfeasibleError, InputError, Lever, Problem
+from sim.errors import Infeasible, InfeasibleError, InputError, Lever
 from sim.network import Communicator
+from sim.plan.feasible import infeasible
 from sim.plan.groups import AXES
 from sim.plan.records import DeviceMemory, Plan
 from sim.plan.screen import Candidate, Limits, Screen, candidates
-from sim.scenario import Scenario
 from sim.workload.records import Model, Numerics
 
 TIE: Final = 0.01  # plans closer than this are as good as each other: the model is not more exact
+LEAST_SEQUENCE: Final = 4096  # positions a context rank keeps: attention of fewer is shorter than its exchange
+MOST_TIMES: Final = 64  # times the devices that are tried when nothing fits
 GIB: Final = 2.0**30
 
 
@@ -48,28 +50,21 @@ class Found:
         return self.ranked[0].plan
 
 
-def search_plans(scenario: Scenario, model: Model, limits: Limits | None = None) -> Found:
-    """The plans of a scenario, best first. Degrees the scenario sets above 1, and its sub-batch, are kept."""
-    request = scenario.plan
-    if request.global_batch is None:
-        problem = Problem("a search needs the global batch: it is part of the question", "plan.global_batch", "nothing")
-        raise InputError(problem)
-    limits = limits or Limits(
-        tensor=_fixed(request.tensor),
-        pipeline=_fixed(request.pipeline),
-        context=(request.context,),
-        expert=_fixed(request.expert),
-        sub_batch=(request.sub_batch,) if request.sub_batch else Limits().sub_batch,
-        orders=(request.order,),
-    )
-    communicator = Communicator(scenario.cluster)
-    return search(
-        model, scenario.workload.numerics, scenario.accelerator, communicator, request.global_batch, limits
-    )
+def limits_of(given: Mapping[str, Any], model: Model) -> Limits:
+    """What a search may vary: all that is not `given`. Context degrees only where every rank keeps a long sequence."""
+    degrees = (*AXES, "expert", "sub_batch", "virtual_stages", "sharding", "recompute")
+    varied: dict[str, Any] = {"context": _contexts(model)}
+    varied |= {name: (given[name],) for name in degrees if name in given}
+    varied["orders"] = (given["order"],) if "order" in given else ()
+    varied["sequence_parallel"] = given.get("sequence_parallel")
+    rest = {name: value for name, value in given.items() if name not in varied}
+    return Limits(**varied, base=Plan(**{"sub_batch": 1, "global_batch": 1, **rest}))
 
 
-def _fixed(degree: int) -> tuple[int, ...]:
-    return (degree,) if degree > 1 else ()
+def _contexts(model: Model) -> tuple[int, ...]:
+    """1, 2, 4 … as long as a rank keeps `LEAST_SEQUENCE` positions of the sequence."""
+    most = max(1, int(model.units_per_sample) // LEAST_SEQUENCE)
+    return tuple(2**k for k in range(most.bit_length()))
 
 
 def search(
@@ -87,10 +82,11 @@ def search(
     every = list(screen.run(candidates(model, devices, global_batch, limits)))
     fitting = sorted((c for c in every if c.time_s is not None), key=lambda c: (c.time_s or 0.0, repr(c.plan)))
     if not fitting:
-        raise InfeasibleError(_nothing_fits(every, devices))
+        raise InfeasibleError(_nothing_fits(screen, every, devices, global_batch, limits))
     short = _distinct(fitting, simulated)
     steps = [(c, simulate_step(screen.prepared(c.plan), engine="simpy")) for c in short]
-    steps += _placements(screen, min(steps, key=lambda item: item[1].time_s)[0])
+    if not limits.orders:
+        steps += _placements(screen, min(steps, key=lambda item: item[1].time_s)[0])
     steps.sort(key=lambda item: item[1].time_s)
     best = steps[0][1]
     ranked = tuple(Ranked(c.plan, c.memory, step, _why(step, best)) for c, step in steps)
@@ -140,15 +136,56 @@ def _parts(step: Step) -> dict[str, float]:
     }
 
 
-def _nothing_fits(every: Sequence[Candidate], devices: int) -> Infeasible:
+def _nothing_fits(
+    screen: Screen, every: Sequence[Candidate], devices: int, global_batch: int, limits: Limits
+) -> Infeasible:
+    """The plan that comes closest, and what would make one fit: changes of it, more devices, larger devices."""
     if not every:
-        rule = f"no layout divides {devices} devices, the model and the batch"
-        return Infeasible(rule, "all devices", 0.0, 0.0, (Lever("another global batch", "more layouts divide it"),))
+        rule = f"no layout divides {devices} devices, the model and a global batch of {global_batch} as asked"
+        return Infeasible(rule, "all devices", 0.0, 0.0, _other_sizes(screen, devices, global_batch, limits))
     least = min(every, key=lambda c: c.memory.total_bytes / c.memory.capacity_bytes)
     need, have = least.memory.total_bytes, least.memory.capacity_bytes
-    levers = (
-        Lever(f"at least {need / have * devices:.0f} devices", "if the state is sharded over all of them"),
-        Lever(f"devices with {need / GIB:.1f} GiB", "fits with the smallest plan found"),
+    statement = (
+        f"none of {len(every):,} plans fits {devices:,} devices; the smallest needs {need / GIB:.1f} GiB "
+        f"of {have / GIB:.1f} GiB ({described(least.plan)})"
     )
-    statement = f"none of {len(every)} plans fits {devices} devices; the smallest needs {need / GIB:.1f} GiB"
-    return Infeasible(statement, least.memory.name, need, have, levers)
+    single = infeasible(screen.pricer.model, least.plan, screen.numerics, screen.pricer.accelerator).levers[:-1]
+    levers = [lever for lever in single if lever.effect.endswith("fits")]
+    levers += _more_devices(screen, devices, global_batch, limits)
+    levers.append(Lever(f"devices with at least {need / GIB:.1f} GiB of memory", "fits, with that plan"))
+    return Infeasible(statement, least.memory.name, need, have, tuple(levers))
+
+
+def described(plan: Plan) -> str:
+    """The degrees of a plan and what saves memory in it."""
+    degrees = [f"{axis} {getattr(plan, axis)}" for axis in (*AXES, "expert") if getattr(plan, axis) > 1]
+    degrees += [f"{plan.sharding} sharded"] * (plan.sharding != "none")
+    degrees += [f"{plan.recompute} recompute"] * (plan.recompute != "none")
+    return ", ".join([*degrees, f"sub-batch {plan.sub_batch}"])
+
+
+def _more_devices(screen: Screen, devices: int, global_batch: int, limits: Limits) -> list[Lever]:
+    """The fewest devices, doubling, on which some plan fits; the global batch stays."""
+    lean = replace(limits, data=(), sub_batch=limits.sub_batch[:1], recompute=limits.recompute[-1:])
+    lean = replace(lean, virtual_stages=limits.virtual_stages[:1])
+    times = 2
+    while times <= MOST_TIMES:
+        for plan in candidates(screen.pricer.model, devices * times, global_batch, lean):
+            try:
+                fits = screen.memory(plan).fits
+            except InputError:
+                continue
+            if fits:
+                return [Lever(f"{devices * times:,} devices", f"fits ({described(plan)})")]
+        times *= 2
+    return []
+
+
+def _other_sizes(screen: Screen, devices: int, global_batch: int, limits: Limits) -> tuple[Lever, ...]:
+    """Global batches near the one asked for that some layout divides."""
+    near = sorted({-(-global_batch // n) * n for n in (2, 4, 8, 16, 32, 64, devices)} - {global_batch})
+    for batch in near:
+        plan = next(candidates(screen.pricer.model, devices, batch, limits), None)
+        if plan is not None:
+            return (Lever(f"global_batch: {batch}", f"{described(plan)} divides it"),)
+    return (Lever("leave more of the plan's degrees empty", "the search chooses them"),)

@@ -61,6 +61,21 @@ def alignment(product: Product, unit: MatrixUnit) -> float:
     return efficiency if narrow else min(efficiency, _aligned(product.n * product.size, unit))
 
 
+def off_matrix_unit(product: Product, unit: MatrixUnit) -> bool:
+    """Whether a library falls back to the vector units: batched products of slices that begin off 16 bytes.
+
+    The heads of attention are slices of one buffer, so that a head of 108 or 150 elements of 2 bytes leaves most of
+    them off the 16 bytes a tensor-core load needs (cuBLAS: tensor-core usage, alignment of pointers and leading
+    dimensions; the odd head sizes of Anthony et al. 2024, arXiv:2401.14489, fall in the same way). One product at a
+    time starts at an aligned buffer: there only its rows are off (`alignment`). Slices narrower than a transaction
+    (feature interactions) are packed.
+    """
+    if product.batch == 1 or not unit.alignment or product.size >= 4:
+        return False
+    rows = (product.k * product.size, product.n * product.size)
+    return any(row % 16 and row >= unit.alignment[0][0] for row in rows)
+
+
 def _aligned(row_bytes: float, unit: MatrixUnit) -> float:
     for step, efficiency in unit.alignment:
         if row_bytes % step == 0:

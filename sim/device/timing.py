@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Literal
 
 from sim.device.records import Accelerator, Compute, MatrixUnit, OpsTime, OpTime, TileShape
-from sim.device.tiles import Product, tile_time
+from sim.device.tiles import Product, off_matrix_unit, tile_time
 from sim.device.traffic import convolution_bytes, convolution_product, gather_bytes, gemm_bytes, pointwise_bytes
 from sim.errors import InputError, Problem
 from sim.ops import (
@@ -169,6 +169,10 @@ def _ideal(op: Gemm | Convolution | Attention | Gather, accelerator: Accelerator
 
 def _gemm(op: Gemm, accelerator: Accelerator, unit: MatrixUnit) -> OpTime:
     product = Product(op.m, op.n, op.k, op.batch, BYTES_PER_ELEMENT[op.format])
+    if off_matrix_unit(product, unit):
+        rate = vector_rate(accelerator, op.format) * clock(accelerator)
+        tiled = tile_time(product, vector_unit(unit), rate, accelerator.cache.bandwidth)
+        return _result(accelerator, tiled.compute_s, gemm_bytes(op, accelerator), tiled.cache_bytes)
     return _product(product, op.format, accelerator, unit, gemm_bytes(op, accelerator))
 
 

@@ -229,3 +229,16 @@ def test_no_op_beats_the_roofline(op: Op, a100: Accelerator) -> None:
     peak = a100.compute["bf16"].peak_flops
     assert time.seconds >= op.flops / peak
     assert time.seconds == pytest.approx(time.overhead_s + max(time.compute_s, time.dram_s, time.cache_s))
+
+
+def test_heads_off_sixteen_bytes_leave_the_matrix_unit(a100: Accelerator) -> None:
+    """Heads of 108 and 150 halves start off 16 bytes: at most the vector rate; 112, and one product at a time, do not
+    (Anthony et al. 2024; BigScience's search for the 200 B model: 128 heads of 108 cost a third more per step)."""
+    fast = rate(Gemm("scores", 2048, 2048, 112, batch=64), a100)
+    vector = a100.compute["fp32"].peak_flops
+    for head in (108, 150):
+        assert rate(Gemm("scores", 2048, 2048, head, batch=64), a100) <= vector
+        assert rate(Gemm("context", 2048, head, 2048, batch=64), a100) <= vector
+    assert fast > 3 * vector
+    assert rate(Gemm("one", 8192, 8192, 8190), a100) > 3 * vector
+    assert rate(Gemm("interaction", 32, 27, 128, batch=4096), a100) > rate(Gemm("s", 32, 27, 150, batch=4096), a100)

@@ -155,3 +155,16 @@ def test_simpy_and_recursion_agree_on_overlap_with_contention() -> None:
     program = build(data_parallel(30, 1e-3, 2e-3, 2.5e-3, stretch=1.3))
     assert program.contended
     assert recursion.run(program).end == pytest.approx(streams.run(program).end, rel=1e-9)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_blocking_message_takes_its_senders_time(engine: str) -> None:
+    """Two stages, all forward then all backward: (m+1)(f+b) + 2·send, and where a stage waits until its message has
+    left, send after every pass of the sender: (m+1)(f+b) + 2m·send."""
+    m, send_s = 6, 0.25
+    prepared = pipeline([(1.0, 2.0)] * 2, m, send_s=send_s, schedule="gpipe")
+    free = simulate_step(prepared, engine)  # type: ignore[arg-type]
+    blocking = simulate_step(replace(prepared, overlap_sends=False), engine)  # type: ignore[arg-type]
+    assert free.time_s == pytest.approx((m + 1) * 3.0 + 2 * send_s)
+    assert blocking.time_s == pytest.approx((m + 1) * 3.0 + 2 * m * send_s)
+    assert blocking.exposed_communication_s > free.exposed_communication_s

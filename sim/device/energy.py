@@ -14,7 +14,7 @@ from typing import Final
 
 from sim.device.records import Accelerator, Compute, Memory, OpEnergy, OpTime, Power
 from sim.device.timing import op_time
-from sim.ops import Attention, Collective, Format, Lump, Op
+from sim.ops import BYTES_PER_ELEMENT, Attention, Collective, Format, Lump, Op
 
 PICO: Final = 1e-12
 BITS_PER_BYTE: Final = 8.0
@@ -31,6 +31,12 @@ DRAM_PJ_PER_BIT: Final[Mapping[str, float]] = MappingProxyType(
 )
 CACHE_PJ_PER_BIT: Final = 0.13  # SRAM of 7-12 nm, DeepFlow configurations
 IDLE_SHARE: Final = 0.12  # of board power: A100 and H100 idle at 0.10-0.17
+LINK_PJ_PER_BIT: Final = 13.0  # off-package electrical link, DeepFlow configurations
+VECTOR_PJ_PER_BYTE: Final = 4.1
+"""Most a FLOP of a vector unit costs, per byte of its format, beside a matrix unit: 16.4 pJ in fp32, the V100's
+(300 W − idle − memory)/(15.7 TFLOP/s · 0.95), the most of any GPU that has both units.
+Without the limit the few vector FLOP/s of a TPU would share the board's whole power: 84 to 107 pJ each.
+"""
 
 
 def default_power(
@@ -44,6 +50,7 @@ def default_power(
     """e_flop = (P_peak − P_idle − bandwidth·e_dram) / (peak·achievable·sustained), by format (J).
 
     It is the power limit that keeps a device from its burst rate, so the sustained rate is the one at peak power.
+    A vector unit beside a matrix unit need not be able to draw that power: its FLOPs are held to VECTOR_PJ_PER_BYTE.
     """
     idle = IDLE_SHARE * peak_w if idle_w is None else idle_w
     dram_byte_j = dram_pj_per_bit * BITS_PER_BYTE * PICO
@@ -52,7 +59,13 @@ def default_power(
         name: dynamic_w / (entry.peak_flops * entry.achievable * (sustained if entry.matrix else 1.0))
         for name, entry in compute.items()
     }
-    return Power(peak_w, idle, flop_j, dram_byte_j, CACHE_PJ_PER_BIT * BITS_PER_BYTE * PICO)
+    if any(entry.matrix for entry in compute.values()):
+        flop_j = {
+            name: joules if compute[name].matrix else min(joules, VECTOR_PJ_PER_BYTE * BYTES_PER_ELEMENT[name] * PICO)
+            for name, joules in flop_j.items()
+        }
+    cache_byte_j, link_byte_j = CACHE_PJ_PER_BIT * BITS_PER_BYTE * PICO, LINK_PJ_PER_BIT * BITS_PER_BYTE * PICO
+    return Power(peak_w, idle, flop_j, dram_byte_j, cache_byte_j, link_byte_j)
 
 
 def op_energy(op: Op, accelerator: Accelerator) -> OpEnergy:

@@ -11,12 +11,21 @@ from sim.report.text import DAY, bar, duration, gib, percent, si, table, three
 from sim.result import SCHEMA_VERSION, Result, TimeToTarget
 
 AXES = ("data", "tensor", "pipeline", "context", "expert")
+WH = 3600.0  # J
 DEFAULT_ORDER = ("tensor", "context", "data", "pipeline")
 
 
 def render(result: Result) -> str:
     """The answer first, then the time budget, memory, the bottleneck and the levers."""
-    parts = [_answer(result), _budget(result), _memory(result), _bottleneck(result), _search(result), _notes(result)]
+    parts = [
+        _answer(result),
+        _budget(result),
+        _memory(result),
+        _expense(result),
+        _bottleneck(result),
+        _search(result),
+        _notes(result),
+    ]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -119,6 +128,23 @@ def _memory(result: Result) -> str:
     for kind, nbytes in full.bytes_by_kind.items():
         if nbytes > 0:
             lines.append(f"  {kind:<26} {gib(nbytes):>10}  {bar(nbytes / full.capacity_bytes)}")
+    return "\n".join(lines)
+
+
+def _expense(result: Result) -> str:
+    """Energy to the target (of a step where there is none) by kind, and what the devices cost."""
+    lines = []
+    energy, cost = result.energy, result.cost
+    if energy is not None:
+        movement = sum(energy.by_kind.get(kind, 0.0) for kind in ("cache", "memory", "link"))
+        kinds = {"arithmetic": energy.by_kind["arithmetic"], "movement": movement, "idle": energy.by_kind["idle"]}
+        step = f"{si(energy.step_j / WH, 'Wh')} per step"
+        total = step if energy.target_j is None else f"{si(energy.target_j / WH, 'Wh')} to the target"
+        shares = ", ".join(f"{kind} {percent(joules / energy.step_j)}" for kind, joules in kinds.items())
+        lines.append(f"Energy of the devices {total}, {energy.mean_device_w:,.0f} W per device: {shares}")
+    if cost is not None:
+        hours = f", {si(cost.device_hours)} device hours" if cost.device_hours is not None else ""
+        lines.append(f"Price of the devices {si(cost.devices_usd, 'USD')}{hours}")
     return "\n".join(lines)
 
 

@@ -133,7 +133,7 @@ class PowerGroup:
     cap: float | None = field(default=None, metadata={"doc": "limit below the peak", "dimension": "watts", "gt": 0})
     dram: float | None = field(default=None, metadata={"doc": "memory traffic", "dimension": "joules_per_byte"})
     cache: float | None = field(default=None, metadata={"doc": "cache traffic", "dimension": "joules_per_byte"})
-    link: float = field(default=0.0, metadata={"doc": "traffic on links", "dimension": "joules_per_byte"})
+    link: float | None = field(default=None, metadata={"doc": "traffic on links", "dimension": "joules_per_byte"})
     source: str = field(default="", metadata=_SOURCE)
     confidence: Confidence = field(default="B", metadata=_CONFIDENCE)
 
@@ -291,7 +291,7 @@ def _power(file: AcceleratorFile, compute: Mapping[Format, Compute], memory: Mem
     sustained = _given(file.compute.sustained, generation(file.generation).sustained)
     power = default_power(group.peak, compute, memory, per_bit, group.idle, sustained)
     cache_j = _given(group.cache, CACHE_PJ_PER_BIT * BITS_PER_BYTE * PICO)
-    return replace(power, cache_byte_j=cache_j, link_byte_j=group.link, cap_w=group.cap)
+    return replace(power, cache_byte_j=cache_j, link_byte_j=_given(group.link, power.link_byte_j), cap_w=group.cap)
 
 
 def _sources(file: AcceleratorFile) -> Mapping[str, Source]:

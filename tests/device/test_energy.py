@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sim.device import Accelerator, op_energy, op_time, ops_energy, time_ops
+from sim.device import Accelerator, Compute, Memory, default_power, op_energy, op_time, ops_energy, time_ops
 from sim.device.defaults import GENERATIONS, generation
 from sim.device.screen import chip_arrays, model_arrays, times
 from sim.errors import InputError
@@ -38,6 +38,19 @@ def test_energy_adds_up_and_unknown_power_is_zero(a100: Accelerator) -> None:
     op = Gemm("g", 512, 512, 512, count=7)
     assert ops_energy([op], a100).total_j == pytest.approx(7 * op_energy(op, a100).total_j)
     assert ops_energy([op], replace(a100, power=None)).total_j == 0.0
+
+
+def test_a_vector_flop_beside_a_matrix_unit_costs_no_more_than_the_v100s() -> None:
+    """3 TFLOP/s of a vector unit cannot draw a board's 280 W (93 pJ each): 4.1 pJ per byte; alone it draws the rest."""
+    memory = Memory(16e9, 700e9, 0.9)
+    vector, matrix = Compute(3e12, 0.9, matrix=False), Compute(46e12, 0.95)
+    both = default_power(280.0, {"fp32": vector, "bf16": matrix}, memory)
+    assert both.flop_j["fp32"] == pytest.approx(16.4e-12)
+    alone = default_power(280.0, {"fp32": vector}, memory)
+    dynamic = 280.0 * 0.88 - 700e9 * 0.9 * 4.5 * 8e-12
+    assert alone.flop_j["fp32"] == pytest.approx(dynamic / 2.7e12)
+    assert both.flop_j["bf16"] == pytest.approx(dynamic / (46e12 * 0.95))
+    assert both.link_byte_j == pytest.approx(104e-12)
 
 
 def test_generations_are_complete_and_unknown_ones_are_refused() -> None:

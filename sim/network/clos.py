@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
 import numpy as np
 
-from sim.network.levels import Ints, Name, Shape, Switch, pick
+from sim.network.levels import Floats, Ints, Name, Shape, Switch, pick
+
+#: Entries of the largest table of trunks by groups that is counted.
+TABLE = 1 << 22
 
 
 class FatTree(Switch):
@@ -74,6 +78,34 @@ class FatTree(Switch):
         hops += [np.where(far, self.from_spine + b * self.spines + spine, -1), self.down + self.global_port(dst)]
         return np.stack(hops, axis=1)
 
+    def exchange(self, rows: Ints, inside: int) -> tuple[Floats, float] | None:
+        """Up a trunk: the devices that use it, times those of the row elsewhere; down: those below it, times those
+        elsewhere that use the same spine.  By hash each trunk of a switch expects an equal share."""
+        found = super().exchange(rows, inside)
+        if found is None:
+            return None
+        load, latency = found
+        hashed = self.shape.routing != "static"
+        spine = self.place_in_leaf(rows) % self.spines
+        trunks = trunk_loads(self.leaf_of(rows), spine, self.spines, hashed)
+        if trunks is None:
+            return None
+        size = self.shape.instances * self.leaf_count() * self.spines
+        for start, bytes_ in zip((self.to_spine, self.from_spine), trunks, strict=True):
+            load[start : start + size] = np.bincount(bytes_[0], weights=bytes_[1], minlength=size)
+        far = bool(len(trunks[0][1]) and trunks[0][1].any())
+        if self.pods == 1:
+            return load, latency + 2 * self.shape.hop_latency * far
+        path = spine * self.cores + self.leaf_of(rows) % self.leaf_count() % self.cores
+        upper = trunk_loads(self.pod_of(rows), path, self.spines * self.cores, hashed)
+        if upper is None:
+            return None
+        size = self.shape.instances * self.pods * self.spines * self.cores
+        for start, bytes_ in zip((self.to_core, self.from_core), upper, strict=True):
+            load[start : start + size] = np.bincount(bytes_[0], weights=bytes_[1], minlength=size)
+        cross = bool(len(upper[0][1]) and upper[0][1].any())
+        return load, latency + 2 * self.shape.hop_latency * (far + cross)
+
     def ends(self) -> Iterator[tuple[int, Name, Name]]:
         s, name = self.shape, self.shape.level.name
         for p in range(self.total):
@@ -103,6 +135,30 @@ class FatTree(Switch):
         return f"{name}/agg{pod}.{spine}"
 
 
+Loaded: TypeAlias = tuple[Ints, Floats]
+
+
+def trunk_loads(home: Ints, path: Ints, paths: int, hashed: bool) -> tuple[Loaded, Loaded] | None:
+    """(trunk, bytes) up and down, trunk = home·paths + path, if the devices of a row exchange with all of the row that
+    have another home (switch, pod), each over its path; None: too large a table."""
+    rows, k = home.shape
+    row = np.broadcast_to(np.arange(rows)[:, None], home.shape)
+    span = int(home.max()) + 1
+    key, index, count = np.unique((row * span + home).ravel(), return_inverse=True, return_counts=True)
+    if len(key) * paths > TABLE:
+        return None
+    if hashed:
+        used = np.repeat(count[:, None] / paths, paths, axis=1)
+    else:
+        used = np.bincount(index.ravel() * paths + path.ravel(), minlength=len(key) * paths).reshape(-1, paths) * 1.0
+    of_row = np.zeros((rows, paths))
+    np.add.at(of_row, key // span, used)
+    trunk = ((key % span)[:, None] * paths + np.arange(paths)).ravel()
+    up = used * (k - count)[:, None]
+    down = count[:, None] * (of_row[key // span] - used)
+    return (trunk, up.ravel()), (trunk, down.ravel())
+
+
 class Rail(FatTree):
     """Rail-optimised: port r of every member in a block of `leaf` members meets on leaf r of that block; leaves meet on
     spines.  A flow to another rail first crosses the inner level to the device on the destination's rail
@@ -117,6 +173,10 @@ class Rail(FatTree):
 
     def leaf_count(self) -> int:
         return self.leaves * self.shape.ports
+
+    def exchange(self, rows: Ints, inside: int) -> tuple[Floats, float] | None:
+        """None if a member's own devices hang on several leaves and stay where they are."""
+        return super().exchange(rows, inside) if inside == 1 else None
 
     def leaf_of(self, device: Ints) -> Ints:
         return super().leaf_of(device) * self.shape.ports + self.shape.port(device)

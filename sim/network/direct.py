@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sim.network.levels import Floats, Ints, Name, Router, Shape
+from sim.network.levels import PAIRS, Floats, Ints, Name, Router, Shape
 
 
 class FullyConnected(Router):
@@ -97,6 +97,53 @@ class Torus(Router):
             stride *= size
         return np.stack(columns, axis=1) if columns else np.full((len(src), 1), -1, dtype=np.int64)
 
+    def exchange(self, rows: Ints, inside: int) -> tuple[Floats, float] | None:
+        """Dimension order: on the line y<k, x>k of dimension k every pair of its places is met by the messages from all
+        x<k to all y>k, N / n_k of them."""
+        s, (count, n) = self.shape, rows.shape
+        load, hops = np.zeros(self.link_count), 0
+        plane = rows[:, 0] // s.block // s.n * s.ports + s.port(rows[:, 0])
+        at = rows // s.block % s.n
+        stride = product = 1
+        for k, size in enumerate(self.dims):
+            x = at // stride % size
+            places = distinct(x)
+            if places is None or count * size * n > 8 * PAIRS * places.shape[1]:
+                return None
+            lines = np.sort((at - x * stride), axis=1)[:, :: places.shape[1]]
+            found = self.line_load(places, size)
+            if found is None:
+                return None
+            line, longest = found
+            member = lines[:, :, None] + np.arange(size) * stride
+            link = (((plane[:, None, None] * s.n + member) * len(self.dims) + k) * 2)[..., None] + np.arange(2)
+            weights = np.broadcast_to(line[:, None] * (n / places.shape[1]), link.shape)
+            load += np.bincount(link.ravel(), weights=weights.ravel(), minlength=self.link_count)
+            hops += longest
+            stride *= size
+            product *= places.shape[1]
+        return (load, hops * s.level.link.latency_s) if product == n else None
+
+    def line_load(self, places: Ints, size: int) -> tuple[Floats, int] | None:
+        """load[row, place, up or down] if all places of a row exchange along one dimension, and the longest way."""
+        rows, n = places.shape
+        if n == size and self.wrap:
+            return np.broadcast_to(ring_line(size), (rows, size, 2)), size // 2
+        if rows * n * n > PAIRS:
+            return None
+        x, y = np.broadcast_to(places[:, :, None], (rows, n, n)), np.broadcast_to(places[:, None, :], (rows, n, n))
+        far = self.delta(x, y, size)
+        first = np.arange(rows)[:, None, None] * 2 * size + x
+        out = np.zeros((rows, size, 2))
+        for bit, starts in ((0, first), (1, first + size - np.abs(far) + 1)):
+            mine = far > 0 if bit == 0 else far < 0
+            edge = np.bincount(starts[mine], minlength=rows * 2 * size + 1) * 1.0
+            edge -= np.bincount((starts + np.abs(far))[mine], minlength=rows * 2 * size + 1)
+            out[:, :, bit] = np.cumsum(edge[:-1]).reshape(rows, 2, size).sum(axis=1)
+        if self.wrap and size == 2:
+            out = np.stack([out.sum(axis=2), np.zeros((rows, size))], axis=2)
+        return out, int(np.abs(far).max(initial=0))
+
     def ends(self) -> Iterator[tuple[int, Name, Name]]:
         s, dims = self.shape, len(self.dims)
         for link in range(self.blocks[0][0]):
@@ -111,6 +158,33 @@ class Torus(Router):
                 continue
             to = at + (new % size - x) * stride
             yield link, self.plane_node(plane, at), self.plane_node(plane, to)
+
+
+def distinct(x: Ints) -> Ints | None:
+    """The distinct values of every row, sorted, if all rows have as many and meet each equally often."""
+    ordered = np.sort(x, axis=1)
+    times = int((ordered[0] == ordered[0, 0]).sum())
+    if x.shape[1] % times or (ordered.reshape(len(x), -1, times) != ordered[:, ::times, None]).any():
+        return None
+    places = ordered[:, ::times]
+    return places if (np.diff(places, axis=1) > 0).all() else None
+
+
+def ring_line(n: int) -> Floats:
+    """Load of the links up and down of every place of a ring of n that exchanges all with all.
+
+    Up: 1 + 2 + … + ⌈n/2⌉-1, each way; messages half way round (n even) go up from even places, down from odd ones.
+    """
+    short = (n - 1) // 2
+    load = np.full((n, 2), short * (short + 1) / 2.0)
+    if n == 2:
+        load[:, 0] = 1.0
+    elif n % 2 == 0:
+        here = np.arange(n)
+        even = (n // 2 + 1 - here % 2) // 2  # even places among here, here-1 … (n/2 of them)
+        odd = (n // 2 + here % 2) // 2  # odd places among here, here+1 …
+        load += np.stack([even, odd], axis=1)
+    return load
 
 
 #: NVLinks between the GPUs of a DGX-1 (V100: 6 per GPU), as in the topology dump of github.com/NVIDIA/nccl issue #671.

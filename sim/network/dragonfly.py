@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sim.network.levels import Ints, Name, Shape, Switch, splitmix64
+from sim.network.levels import PAIRS, Floats, Ints, Name, Shape, Switch, splitmix64
 
 
 class Dragonfly(Switch):
@@ -57,6 +57,51 @@ class Dragonfly(Switch):
         arrive = np.where(far, self.gateway(gb, ga), ra)
         link = self.globals + ga * self.g + gb % self.g
         return [self.local_link(ga, ra, out), np.where(far, link, -1)], arrive
+
+    def exchange(self, rows: Ints, inside: int) -> tuple[Floats, float] | None:
+        """Minimal routes, counted by routers: a global link carries the product of its groups' devices, a local link
+        those of its own routers, those that leave by router j, and those that came in by router i."""
+        found = super().exchange(rows, inside)
+        if found is None or self.shape.routing == "valiant" or len(rows) * self.g * self.a**2 > PAIRS:
+            return None
+        load, latency = found
+        groups = np.arange(self.g)
+        exits = np.zeros((self.g, self.a, self.g))  # group, its router, the groups behind it
+        for group in groups:
+            others = groups[groups != group]
+            exits[group, self.gateway(np.full(self.g - 1, group), others), others] = 1.0
+        far = 0
+        size = self.p * self.a * self.shape.block * self.g
+        for row in rows:
+            base = int(row[0]) // size
+            router = row // self.shape.block // self.p - base * self.g * self.a
+            here = np.bincount(router, minlength=self.g * self.a).reshape(self.g, self.a).astype(float)
+            out = exits @ here.sum(axis=1)
+            local = here[:, :, None] * (here + out)[:, None, :] + out[:, :, None] * here[:, None, :]
+            local[:, np.arange(self.a), np.arange(self.a)] = 0.0
+            between = np.outer(here.sum(axis=1), here.sum(axis=1))
+            np.fill_diagonal(between, 0.0)
+            at = self.local + base * local.size
+            load[at : at + local.size] += local.ravel()
+            at = self.globals + base * between.size
+            load[at : at + between.size] += between.ravel()
+            far = max(far, self.longest(here, out, between))
+        return load, latency + far * self.shape.hop_latency
+
+    def longest(self, here: Floats, out: Floats, between: Floats) -> int:
+        """Hops between routers of the longest minimal route that is used."""
+        if not between.any():
+            return int((here > 0).sum(axis=1).max() > 1)
+        other = np.arange(self.g)
+        best = 0
+        for group in np.flatnonzero(here.any(axis=1)):
+            to = other[between[group] > 0]
+            leaves = self.gateway(np.full(len(to), group), to)
+            enters = self.gateway(to, np.full(len(to), group))
+            first = np.array([(here[group, np.arange(self.a) != r] > 0).any() for r in leaves])
+            last = np.array([(here[t, np.arange(self.a) != r] > 0).any() for t, r in zip(to, enters, strict=True)])
+            best = max(best, int((1 + first + last).max()))
+        return best
 
     def ends(self) -> Iterator[tuple[int, Name, Name]]:
         s, name, per_router = self.shape, self.shape.level.name, self.p * self.shape.ports

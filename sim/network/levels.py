@@ -21,6 +21,9 @@ Ints: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
 Name: TypeAlias = int | str
 
+#: Pairs of an exchange that a router without a formula routes one by one.
+PAIRS = 1 << 20
+
 
 def splitmix64(x: Ints) -> NDArray[np.uint64]:
     """Finaliser of SplitMix64 (Steele, Lea & Flood, OOPSLA 2014): a 64-bit mix without weak low bits."""
@@ -108,6 +111,22 @@ class Router:
         """(link id, from, to) of every link that exists."""
         raise NotImplementedError
 
+    @property
+    def link_count(self) -> int:
+        return sum(b[0] for b in self.blocks)
+
+    def exchange(self, rows: Ints, inside: int) -> tuple[Floats, float] | None:
+        """Load and longest latency if the devices of every row send one byte to all others of the row in other members
+        (`inside` devices per member, in order); None: no formula, or too many to route one by one."""
+        count, k = rows.shape
+        if count * k * k > PAIRS:
+            return None
+        i, j = np.divmod(np.arange(k * k), k)
+        apart = i // inside != j // inside
+        routes = self.route(rows[:, i[apart]].ravel(), rows[:, j[apart]].ravel(), None)
+        load = np.bincount(routes.ravel() + 1, minlength=self.link_count + 1)[1:].astype(float)
+        return load, float(np.append(self.arrays()[1], 0.0)[routes].sum(axis=1).max(initial=0.0))
+
     def device_of_port(self, port: int) -> Name:
         """Graph node a port hangs on: the device itself, or a NIC node when devices share a port."""
         s = self.shape
@@ -145,6 +164,16 @@ class Switch(Router):
 
     def route(self, src: Ints, dst: Ints, key: Ints | None) -> Ints:
         return np.stack([self.up + self.global_port(src), self.down + self.global_port(dst)], axis=1)
+
+    def exchange(self, rows: Ints, inside: int) -> tuple[Floats, float] | None:
+        load = np.zeros(self.link_count)
+        load[self.up : self.up + self.total] = load[self.down : self.down + self.total] = self.port_load(rows, inside)
+        return load, 2 * self.shape.level.link.latency_s
+
+    def port_load(self, rows: Ints, inside: int) -> Floats:
+        """Bytes through every port, each way: a device sends and gets one from all of its row in other members."""
+        each = np.full(rows.size, float(rows.shape[1] - inside))
+        return np.asarray(np.bincount(self.global_port(rows.ravel()), weights=each, minlength=self.total), dtype=float)
 
     def ends(self) -> Iterator[tuple[int, Name, Name]]:
         per = self.shape.n * self.shape.ports

@@ -41,10 +41,13 @@ class Loads:
     @property
     def per_byte(self) -> float:
         """Largest load/cap (s per byte of the collective)."""
-        busy = self.load[1:] > 0
-        if not busy.any():
-            return 0.0
-        return float((self.load[1:][busy] / self.topology.cap[busy]).max())
+        return seconds_per_byte(self.load[1:], self.topology)
+
+
+def seconds_per_byte(load: Floats, topology: Topology) -> float:
+    """Largest load/cap over links."""
+    busy = load > 0
+    return float((load[busy] / topology.cap[busy]).max()) if busy.any() else 0.0
 
 
 def path_latency(topology: Topology, routes: Ints) -> Floats:

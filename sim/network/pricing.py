@@ -17,9 +17,10 @@ from typing import TypeAlias
 import numpy as np
 
 from sim.network.direct import CUBE_MESH
+from sim.network.exchange import exchange, sampled_shifts
 from sim.network.layout import Layout
 from sim.network.levels import Floats, Ints
-from sim.network.load import Loads
+from sim.network.load import Loads, seconds_per_byte
 from sim.network.multidimensional import sub_rings
 from sim.network.records import Cluster, CollectiveCost
 from sim.network.topology import Topology
@@ -30,8 +31,6 @@ from sim.ops import CollectiveKind
 TREE_EFFICIENCY = 0.9
 #: Ranks that form one chain inside a node at most (an NVL72 rack is 72, a node 8 or 16).
 LARGEST_NODE = 72
-#: Messages of an exchange of all with all that are routed one by one.
-FLOWS = 1 << 22
 
 Flow: TypeAlias = tuple[Ints, Ints, "float | Floats"]
 
@@ -267,38 +266,18 @@ def multislice(case: Case) -> CollectiveCost:
     return case.cost("multislice", case.passes * fixed, case.passes * per_byte)
 
 
-def shifts(case: Case) -> tuple[Ints, float]:
-    """The shifts k = 1 … N-1 of an exchange of all with all, and how many each one stands for.
-
-    Beyond `FLOWS` messages an evenly spread sample: the ports' loads stay exact, trunks are met in proportion.
-    """
-    most = max(32, FLOWS // max(1, case.layout.devices.size))
-    if case.n - 1 <= most:
-        return np.arange(1, case.n), 1.0
-    return np.unique(np.linspace(1, case.n - 1, most).astype(np.int64)), (case.n - 1) / most
-
-
-def shift_load(case: Case) -> tuple[float, float]:
-    """(s per byte, latency) if every rank sends one byte to every other rank of its group at once."""
-    loads, latency = Loads(case.topology), 0.0
-    index = np.arange(case.n)
-    which, weight = shifts(case)
-    for by in which:
-        latency = max(latency, loads.add(*case.layout.pairs((index + by) % case.n), weight))
-    return loads.per_byte, latency
-
-
 def direct(case: Case) -> CollectiveCost:
     """Every rank sends to every other at once: reduce-scatter, all-gather and all-to-all take α + S/N·load;
     an all-reduce takes both halves."""
-    per_byte, latency = shift_load(case)
-    return case.cost("direct", case.passes * latency, case.passes * per_byte / case.n)
+    found = exchange(case.topology, case.layout)
+    per_byte = seconds_per_byte(found.load, case.topology)
+    return case.cost("direct", case.passes * found.latency, case.passes * per_byte / case.n)
 
 
 def pairwise(case: Case) -> CollectiveCost:
     """All-to-all in N-1 steps, rank r sending to r+k: Σ_k (α_k + S/N·β_k)."""
     index, fixed, per_byte = np.arange(case.n), 0.0, 0.0
-    which, weight = shifts(case)
+    which, weight = sampled_shifts(case.topology, case.layout)
     for by in which:
         beta, (alpha,) = case.load([(*case.layout.pairs((index + by) % case.n), weight)])
         fixed += alpha * weight
@@ -306,7 +285,7 @@ def pairwise(case: Case) -> CollectiveCost:
     return case.cost("pairwise", fixed, per_byte)
 
 
-def exchange(case: Case, distance: int, ranks: int) -> tuple[float, float]:
+def swap(case: Case, distance: int, ranks: int) -> tuple[float, float]:
     """(s per byte, latency) of rank i < `ranks` exchanging one byte with i xor distance."""
     index = np.arange(ranks)
     beta, (alpha,) = case.load([(*case.layout.pairs(index ^ distance, chosen=index), 1.0)])
@@ -332,7 +311,7 @@ def recursive_doubling(case: Case) -> CollectiveCost:
     p, fixed, per_byte = fold(case) if case.kind in ("all_reduce", "barrier") else (case.n, 0.0, 0.0)
     distance = 1
     while distance < p:
-        beta, alpha = exchange(case, distance, p)
+        beta, alpha = swap(case, distance, p)
         fixed += alpha
         per_byte += beta * (distance / case.n if case.kind == "all_gather" else 1.0)
         distance *= 2
@@ -344,7 +323,7 @@ def halving_doubling(case: Case) -> CollectiveCost:
     p, fixed, per_byte = fold(case)
     distance, size = 1, 0.5
     while distance < p:
-        beta, alpha = exchange(case, distance, p)
+        beta, alpha = swap(case, distance, p)
         fixed += case.passes * alpha
         per_byte += case.passes * beta * size
         distance, size = distance * 2, size / 2

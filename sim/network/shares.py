@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 
+from sim.network.exchange import exchange
 from sim.network.levels import Floats
 from sim.network.load import Loads
-from sim.network.phases import link_bytes
 from sim.network.pricing import Case, ring_flows, slice_digits, tree_flows
+from sim.network.schedule import Schedule
 from sim.network.schedules import schedule
 
 
@@ -26,11 +27,19 @@ def link_shares(algorithm: str, case: Case) -> Floats:
         return reduction_shares(algorithm, case)
     if algorithm == "multislice":
         return multislice_shares(case)
+    if algorithm in ("direct", "pairwise"):
+        return exchange(case.topology, case.layout).load * (case.passes / case.n)
     shape = tuple(d.count for d in case.layout.digits) if algorithm in ("hierarchical", "torus") else ()
-    total = np.zeros(case.topology.L)
-    for devices in case.layout.devices:
-        total += link_bytes(schedule(algorithm, case.kind, devices.tolist(), 1.0, shape), case.topology)
-    return total
+    return scheduled_shares(schedule(algorithm, case.kind, case.n, 1.0, shape), case)
+
+
+def scheduled_shares(plan: Schedule, case: Case) -> Floats:
+    """Bytes of a schedule of rank indices, in all groups at once."""
+    devices, loads = case.layout.devices, Loads(case.topology)
+    for phase in plan.phases:
+        size = np.tile(phase.bytes * phase.repeat, len(devices))
+        loads.add(devices[:, phase.src].ravel(), devices[:, phase.dst].ravel(), size)
+    return loads.load[1:]
 
 
 def ring_shares(case: Case, both: bool) -> Floats:

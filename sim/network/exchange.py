@@ -1,0 +1,148 @@
+"""Link loads of an exchange of all with all: every rank sends one byte to every other rank of its group.
+
+Few messages are routed one by one.  Many of a regular group are counted, not routed: a rank's messages leave at the
+outermost level at which their ends differ, and each router knows what a set of devices that exchange puts on its links
+(`Router.exchange`; hash ECMP: the expected load).  What has no such formula (edge lists, dead links, groups without a
+pattern, Valiant routing, large dragonflies) is met with a stratified sample of shifts r → r+k, seeded by the size of
+the group: ports stay exact, trunks are met in proportion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.network.composed import Composed
+from sim.network.layout import Layout
+from sim.network.levels import Floats, Ints
+from sim.network.load import path_latency
+from sim.network.topology import Topology
+
+#: Link visits (messages x hops) that are routed one by one.
+VISITS = 1 << 20
+#: Shifts that are looked at, at least.
+LEAST = 16
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """`load`: bytes on every link; `latency`: of the longest path (s); `exact`: not a sample."""
+
+    load: Floats
+    latency: float
+    exact: bool = True
+
+
+def exchange(topology: Topology, lay: Layout) -> Exchange:
+    """Loads and latency of all groups of a layout exchanging at once."""
+    far = hops(topology, lay)
+    shifts, weight = sampled_shifts(topology, lay)
+    whole = len(shifts) == lay.n - 1
+    if not whole and isinstance(topology, Composed):
+        counted = Counting(topology).run(lay)
+        if counted is not None:
+            return counted
+    load, latency = np.zeros(topology.L + 1), 0.0
+    every = -(-lay.devices.size * far // VISITS) if lay.devices.size * far > 4 * VISITS else 1
+    senders = np.arange(0, lay.n, min(every, lay.n // 2 or 1))
+    whole, weight = whole and len(senders) == lay.n, weight * lay.n / len(senders)
+    batch = max(1, VISITS // max(1, len(lay.devices) * len(senders) * far))
+    for src, dst in shifted_pairs(lay, shifts, senders, batch):
+        routes = topology.routes(src, dst)
+        latency = max(latency, float(path_latency(topology, routes).max(initial=0.0)))
+        load += np.bincount(routes.ravel() + 1, minlength=topology.L + 1)
+    return Exchange(load[1:] * weight, latency, whole)
+
+
+def shifted_pairs(
+    lay: Layout, shifts: Ints, senders: Ints | None = None, batch: int = 64
+) -> Iterator[tuple[Ints, Ints]]:
+    """Messages r → r+k of all groups, `batch` shifts k at a time, of all ranks or some."""
+    ranks = np.arange(lay.n) if senders is None else senders
+    for start in range(0, len(shifts), batch):
+        some = shifts[start : start + batch]
+        to = (ranks[None, :] + some[:, None]) % lay.n
+        src = np.broadcast_to(lay.devices[:, ranks], (len(some), len(lay.devices), len(ranks)))
+        yield src.ravel(), lay.devices[:, to].transpose(1, 0, 2).ravel()
+
+
+def hops(topology: Topology, lay: Layout) -> int:
+    """Links of a long path: across the first group."""
+    return int(topology.routes(lay.devices[:1, 0], lay.devices[:1, lay.n // 2]).shape[1])
+
+
+def sampled_shifts(topology: Topology, lay: Layout) -> tuple[Ints, float]:
+    """The shifts k = 1 … N-1 to look at, and how many each one stands for: all of them, or one out of each of some
+    equal strata."""
+    n = lay.n
+    most = max(LEAST, VISITS // max(1, lay.devices.size * hops(topology, lay)))
+    if n - 1 <= most:
+        return np.arange(1, n), 1.0
+    edges = np.linspace(1, n, most + 1)
+    within = np.random.default_rng(n).random(most)
+    return (edges[:-1] + within * np.diff(edges)).astype(np.int64), (n - 1) / most
+
+
+class Counting:
+    """Loads by counting, level by level."""
+
+    def __init__(self, topology: Composed) -> None:
+        self.topology = topology
+        self.load = np.zeros(topology.L)
+        self.latency: list[float] = []  # of a message that leaves at each level, planar detours included
+
+    def run(self, lay: Layout) -> Exchange | None:
+        """None where a group is not the product of its places in every level, or a router has no formula."""
+        counts = self.counts(lay)
+        if counts is None:
+            return None
+        weight, weights = 1.0, list[float]()
+        for level in reversed(range(len(counts))):
+            weights.insert(0, weight)
+            shape = self.topology.routers[level].shape
+            if self.topology.routers[level].planar and counts[level] > 1 and np.prod(counts[:level]) > 1:
+                if shape.ports != shape.block:
+                    return None  # devices that share a port need no detour: not uniform
+                weight *= counts[level]
+        for level, count in enumerate(counts):
+            if not self.add_level(lay.devices, counts, level, weights[level] if count > 1 else 0.0):
+                return None
+        return Exchange(self.load, max(self.latency, default=0.0))
+
+    def counts(self, lay: Layout) -> list[int] | None:
+        """Members visited at each level, if the places at a level do not depend on those at other levels."""
+        counts, inside = [1] * len(self.topology.routers), 1
+        for digit in lay.digits:
+            if digit.level < 0:
+                return None
+            counts[digit.level] *= digit.count
+        for level, count in enumerate(counts):
+            block, size = self.topology.blocks[level], self.topology.routers[level].shape.n
+            place = (lay.devices // block % size).reshape(len(lay.devices), -1, count, inside)
+            if (place != place[:, :1, :, :1]).any():
+                return None
+            inside *= count
+        return counts
+
+    def add_level(self, devices: Ints, counts: list[int], level: int, weight: float) -> bool:
+        """Messages between members of one level, `weight` bytes each; False if the router has no formula."""
+        if weight == 0.0:
+            self.latency.append(0.0)
+            return True
+        router, inside = self.topology.routers[level], int(np.prod(counts[:level]))
+        rows = devices.reshape(-1, counts[level] * inside)
+        if router.planar:  # all messages to an offset start there: `inside` of them for every pair of members
+            rows = rows.reshape(-1, counts[level], inside).transpose(0, 2, 1).reshape(-1, counts[level])
+            found = router.exchange(rows, 1)
+            weight *= inside
+        else:
+            found = router.exchange(rows, inside)
+        if found is None:
+            return False
+        load, latency = found
+        offset = self.topology.offsets[level]
+        self.load[offset : offset + len(load)] += weight * load
+        self.latency.append(latency + (max(self.latency, default=0.0) if router.planar else 0.0))
+        return True

@@ -179,11 +179,11 @@ def _request(spec: ValidationSet, row: Row, index: int) -> Request:
     return Request(name, group, row, overrides, tuple(assumptions), measure, scaled, skip)
 
 
-_CELL: Final = re.compile(r"\{(\w+)\}")
+_CELL: Final = re.compile(r"\{(\w+(?:[*/]\w+)*)\}")
 
 
 def _fill(value: object, cells: Mapping[str, str]) -> object:
-    """`"{column}"` becomes the cell (a number if it is one); a cell inside a text is inserted."""
+    """`"{column}"` becomes the cell (a number if it is one); a cell inside a text is inserted; `{a/b}` is a quotient."""
     if isinstance(value, Mapping):
         return {key: _fill(item, cells) for key, item in value.items()}
     if isinstance(value, list):
@@ -192,12 +192,26 @@ def _fill(value: object, cells: Mapping[str, str]) -> object:
         return value
     whole = _CELL.fullmatch(value)
     if whole:
-        cell = cells.get(whole[1], "")
+        cell = _cell(whole[1], cells)
         number = _number(cell)
         return cell if number is None else int(number) if number.is_integer() else number
-    text = _CELL.sub(lambda match: cells.get(match[1], ""), value)
+    text = _CELL.sub(lambda match: _cell(match[1], cells), value)
     number = _number(text) if text != value else None
     return text if number is None else number
+
+
+def _cell(expression: str, cells: Mapping[str, str]) -> str:
+    """A cell, or products and quotients of cells and numbers from left to right (empty where one of them is)."""
+    first, *rest = re.split(r"([*/])", expression)
+    if not rest:
+        return cells.get(first, "")
+    value = _number(cells.get(first, first))
+    for sign, name in zip(rest[::2], rest[1::2], strict=True):
+        other = _number(cells.get(name, name))
+        if value is None or other is None:
+            return ""
+        value = value * other if sign == "*" else value / other
+    return "" if value is None else repr(value)
 
 
 def _number(text: str) -> float | None:

@@ -16,6 +16,8 @@ They belong to the chip, never to a model or a measured row.  What they mean:
   Physical bound: an A100 sustains 1305 of 1410 MHz in HPL (0.93).  Set with `FusedAttention.first` and the
   `pointwise` of A100 and H100 on the one-node rows up to 7 B of the llm-foundry set (llm_steps.csv): gemm, attention
   and pointwise seconds against measured steps.  A100's was then lowered from 0.90 to 0.85 with all A100 sets in sight;
+  H100's from 0.84 to 0.72 (its 989 TFLOP/s are stated at 1.83 GHz, and 700 W hold about 1.3-1.4 GHz under dense
+  products) with all H100 sets in sight, its `pointwise` set to the rule above and `first` to keep the one-node rows;
   Blackwell's is that of SimuMax's B200 steps (operators at 0.39-0.65 of peak on Llama shapes), the TPUs' that of
   MaxText on v4 and v5e, V100's the clock it holds at 300 W (about 1.42 of 1.53 GHz).
 * Set with the one-device rows of DeepLearningExamples in sight (scenarios/published/single_device.csv): V100's
@@ -138,8 +140,8 @@ GENERATIONS: Final[Mapping[str, Generation]] = MappingProxyType(
             FusedAttention(0.75, 0.62), 0.9, 32, 64, "no MAMF row; between A100 and H100", host_s=45e-6,
         ),
         "hopper": Generation(
-            _gpu(132, 64, AMPERE_ALIGNMENT, 0.75, 2.0), _formats(0.803, fp8=0.709), 0.90, 0.65, 3.5e-6,
-            FusedAttention(0.72, 0.56, 22.0, first=0.40), 0.84, 32, 64,
+            _gpu(132, 64, AMPERE_ALIGNMENT, 0.75, 2.0), _formats(0.803, fp8=0.709), 0.90, 0.80, 3.5e-6,
+            FusedAttention(0.72, 0.56, 22.0, first=0.50), 0.72, 32, 64,
             f"{MAMF}: 794.5 of 989, fp8 1402.6 of 1979; FlashAttention-3 figures 5-6", host_s=40e-6,
         ),
         "blackwell": Generation(

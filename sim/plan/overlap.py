@@ -5,7 +5,8 @@
   a gather for the weight gradient beside the product before (Korthikanti et al. 2022, §4.2.2; Megatron-LM 3.0).
 * `all`: besides, a gather or scatter over t ranks is cut into t pieces beside the product it feeds or follows, of which
   only the own piece needs no partner: (t−1)/t of the product can hide it (Wang et al., ASPLOS 2023; Transformer
-  Engine's `ub_tp_comm_overlap`). An all-reduce is not cut: the pieces need sequence parallelism.
+  Engine's `ub_tp_comm_overlap`). The pieces are copies between registered buffers, so that no collective is launched
+  for them. An all-reduce is not cut: the pieces need sequence parallelism.
 A hidden collective takes a share c of the compute units from the kernel beside it: c/(1−c) of its time is added.
 """
 
@@ -32,32 +33,45 @@ def exposed(
     hiding: Hiding,
     collective: Callable[[Collective], float],
     kernel: Callable[[Op], float],
+    pieces: Callable[[Collective], float] | None = None,
 ) -> tuple[float, dict[str, float]]:
-    """(seconds the collectives add to the kernels, seconds of all collectives by axis)."""
+    """(seconds the collectives add to the kernels, seconds of all collectives by axis).
+
+    `collective` times one launched as a whole, `pieces` one cut into copies (as a whole where not given).
+    """
     added = 0.0
     axes: dict[str, float] = {}
     for place, op in enumerate(ops):
         if not isinstance(op, Collective):
             continue
-        seconds = collective(op)
+        product = _fed(ops, place, hiding)
+        if product is None:
+            seconds, cover = collective(op), _beside(ops, place, hiding, kernel)
+        else:
+            seconds, cover = (pieces or collective)(op), kernel(product) * (1.0 - 1.0 / hiding.ranks)
         axes[op.axis] = axes.get(op.axis, 0.0) + seconds
-        hidden = min(seconds, _cover(ops, place, hiding, kernel))
+        hidden = min(seconds, cover)
         share = hiding.share if op.axis == "tensor" else 0.0
         added += seconds - hidden + hidden * share / (1.0 - share)
     return added, axes
 
 
-def _cover(ops: Sequence[Op], place: int, hiding: Hiding, kernel: Callable[[Op], float]) -> float:
-    """Seconds of kernels that can hide the collective at `place`."""
+def _beside(ops: Sequence[Op], place: int, hiding: Hiding, kernel: Callable[[Op], float]) -> float:
+    """Seconds of the kernel beside which the whole collective at `place` runs; 0 where none does."""
     op, following = ops[place], ops[place + 1] if place + 1 < len(ops) else None
-    if not isinstance(op, Collective):
+    if not isinstance(op, Collective) or not op.overlap or (op.axis == "tensor" and hiding.rule == "none"):
         return 0.0
-    if op.overlap and not (op.axis == "tensor" and hiding.rule == "none"):
-        return kernel(following) if following is not None and not isinstance(following, Collective) else 0.0
-    if op.axis != "tensor" or hiding.rule != "all" or op.kind not in ("all_gather", "reduce_scatter"):
-        return 0.0
-    product = _product(ops[place + 1 : place + 4] if op.kind == "all_gather" else ops[max(0, place - 1) : place])
-    return kernel(product) * (1.0 - 1.0 / hiding.ranks) if product is not None else 0.0
+    return kernel(following) if following is not None and not isinstance(following, Collective) else 0.0
+
+
+def _fed(ops: Sequence[Op], place: int, hiding: Hiding) -> Gemm | None:
+    """The product in whose pieces the collective at `place` is cut; None where it is launched as a whole."""
+    op = ops[place]
+    if not isinstance(op, Collective) or op.overlap or op.axis != "tensor" or hiding.rule != "all":
+        return None
+    if op.kind not in ("all_gather", "reduce_scatter"):
+        return None
+    return _product(ops[place + 1 : place + 4] if op.kind == "all_gather" else ops[max(0, place - 1) : place])
 
 
 def _product(ops: Sequence[Op]) -> Gemm | None:

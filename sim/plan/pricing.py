@@ -123,11 +123,18 @@ class Pricer:
             Hiding(rule, groups.tensor.size, share),
             lambda op: self.collective(op, groups),
             lambda op: op_time(op, self.accelerator).seconds * op.count,
+            lambda op: self.pieces(op, groups),
         )
 
     def collective(self, op: Collective, groups: Groups) -> float:
         """Seconds of an op's collective, `count` times."""
         return self.communicator.time(op.kind, op.bytes, groups.axis(op.axis)) * op.count
+
+    def pieces(self, op: Collective, groups: Groups) -> float:
+        """Seconds of t−1 copies of 1/t of the buffer between neighbours, with no launch of a collective."""
+        group = groups.axis(op.axis)
+        launch = self.communicator.case(op.kind, group).base_s
+        return (self.communicator.cost(op.kind, group, "ring").seconds(op.bytes) - launch) * op.count
 
 
 def shard_of(plan: Plan) -> Shard:

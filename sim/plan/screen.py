@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
+from typing import Final
 
 from sim.device import time_ops
 from sim.device.records import Accelerator
@@ -27,6 +28,9 @@ from sim.plan.records import DeviceMemory, Plan, Sharding
 from sim.workload.records import Model, Numerics, Recompute
 from sim.workload.update import update_ops
 
+LEAST_LARGEST: Final = 16  # samples: the largest sub-batch tried of long samples
+MOST_SAMPLES: Final = 4096  # and of short ones
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -38,7 +42,8 @@ class Limits:
     context: tuple[int, ...] = (1,)
     expert: tuple[int, ...] = ()
     sequence_parallel: bool | None = None  # None: with every tensor degree above 1
-    sub_batch: tuple[int, ...] = (1, 2, 4, 8, 16)
+    sub_batch: tuple[int, ...] = ()  # empty: powers of two up to `largest_pass` units, and the rank's whole share
+    largest_pass: int = 65536
     virtual_stages: tuple[int, ...] = (1, 2, 4)
     sharding: tuple[Sharding, ...] = ("none", "optimizer", "full")
     recompute: tuple[Recompute, ...] = ("none", "selective", "full")
@@ -59,6 +64,8 @@ class Candidate:
 def candidates(model: Model, devices: int, global_batch: int, limits: Limits = Limits()) -> Iterator[Plan]:
     """Every consistent plan, duplicates left out."""
     blocks, heads, experts = (getattr(model, name, None) for name in ("depth", "heads", "experts"))
+    if hasattr(model, "tables"):
+        experts = devices  # embedding tables are split by rows: any degree
     for tensor, pipeline, context in product(
         _allowed(limits.tensor, devices), _allowed(limits.pipeline, devices), limits.context
     ):
@@ -82,7 +89,16 @@ def candidates(model: Model, devices: int, global_batch: int, limits: Limits = L
                 expert=expert,
                 sequence_parallel=tensor > 1 if limits.sequence_parallel is None else limits.sequence_parallel,
             )
-            yield from _variants(base, blocks, limits)
+            yield from _variants(base, blocks, limits, _sub_batches(model, limits, global_batch // data))
+
+
+def _sub_batches(model: Model, limits: Limits, share: int) -> list[int]:
+    """Sub-batches that divide a rank's share of the global batch."""
+    if limits.sub_batch:
+        return [samples for samples in limits.sub_batch if share % samples == 0]
+    most = min(max(LEAST_LARGEST, int(limits.largest_pass / model.units_per_sample)), MOST_SAMPLES)
+    powers = {2**k for k in range(most.bit_length()) if 2**k <= most and share % 2**k == 0}
+    return sorted(powers | ({share} if share <= most else set()))
 
 
 def _allowed(given: Sequence[int], devices: int) -> Sequence[int]:
@@ -95,11 +111,11 @@ def _experts(given: Sequence[int], experts: int | None, ranks: int) -> list[int]
     return [e for e in given or divisors(experts) if experts % e == 0 and ranks % e == 0]
 
 
-def _variants(base: Plan, blocks: int | None, limits: Limits) -> Iterator[Plan]:
+def _variants(base: Plan, blocks: int | None, limits: Limits, sub_batches: Sequence[int]) -> Iterator[Plan]:
     """Sub-batch, interleaving, sharding, recomputation and rank order of one set of degrees."""
     share = base.global_batch // base.data
-    for sub_batch, chunks in product(limits.sub_batch, limits.virtual_stages):
-        if share % sub_batch or (chunks > 1 and not _interleaves(base, chunks, share // sub_batch, blocks)):
+    for sub_batch, chunks in product(sub_batches, limits.virtual_stages):
+        if chunks > 1 and not _interleaves(base, chunks, share // sub_batch, blocks):
             continue
         for sharding, recompute, order in product(limits.sharding, limits.recompute, limits.orders or (AXES,)):
             if not _shards(base, sharding, limits):
@@ -153,6 +169,7 @@ class Screen:
         self._parts: dict[tuple[object, ...], dict[Signature, tuple[int, int]]] = {}
         self._assigned: dict[tuple[object, ...], Assigned] = {}
         self._passes: dict[tuple[object, ...], _Passes] = {}
+        self.refused: InputError | None = None  # why the last plan that fits was left out
 
     def memory(self, plan: Plan) -> DeviceMemory:
         """The fullest device of a plan: of equal stages the first holds most micro-batches."""
@@ -170,9 +187,12 @@ class Screen:
         for plan in plans:
             try:
                 memory = self.memory(plan)
-                yield Candidate(plan, memory, self.time(plan) if memory.fits else None)
             except InputError:
                 continue
+            try:
+                yield Candidate(plan, memory, self.time(plan) if memory.fits else None)
+            except InputError as error:
+                self.refused = error
 
     def time(self, plan: Plan) -> float:
         """Seconds of a step in closed form."""

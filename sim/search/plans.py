@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from sim.device.records import Accelerator
 from sim.engine import Step, simulate_step
@@ -17,12 +17,13 @@ from sim.errors import Infeasible, InfeasibleError, InputError, Lever
 from sim.network import Communicator
 from sim.plan.feasible import infeasible
 from sim.plan.groups import AXES
-from sim.plan.records import DeviceMemory, Plan
+from sim.plan.records import DeviceMemory, Plan, Sharding
 from sim.plan.screen import Candidate, Limits, Screen, candidates
-from sim.workload.records import Model, Numerics
+from sim.workload.records import Model, Numerics, Recompute
 
 TIE: Final = 0.01  # plans closer than this are as good as each other: the model is not more exact
 LEAST_SEQUENCE: Final = 4096  # positions a context rank keeps: attention of fewer is shorter than its exchange
+PLACEMENTS: Final = 4  # orders of the ranks of the best plan that are simulated
 MOST_TIMES: Final = 64  # times the devices that are tried when nothing fits
 GIB: Final = 2.0**30
 
@@ -80,17 +81,29 @@ def search(
     screen = Screen(model, numerics, accelerator, communicator)
     devices = communicator.cluster.devices
     every = list(screen.run(candidates(model, devices, global_batch, limits)))
-    fitting = sorted((c for c in every if c.time_s is not None), key=lambda c: (c.time_s or 0.0, repr(c.plan)))
+    fitting = sorted((c for c in every if c.time_s is not None), key=lambda c: (c.time_s or 0.0, _means(c.plan), repr(c.plan)))
     if not fitting:
+        if screen.refused is not None:  # nothing can be priced: a format the device lacks, not a matter of the plan
+            raise screen.refused
         raise InfeasibleError(_nothing_fits(screen, every, devices, global_batch, limits))
     short = _distinct(fitting, simulated)
     steps = [(c, simulate_step(screen.prepared(c.plan), engine="simpy")) for c in short]
     if not limits.orders:
         steps += _placements(screen, min(steps, key=lambda item: item[1].time_s)[0])
-    steps.sort(key=lambda item: item[1].time_s)
+    steps.sort(key=lambda item: (item[1].time_s, _means(item[0].plan)))
     best = steps[0][1]
     ranked = tuple(Ranked(c.plan, c.memory, step, _why(step, best)) for c, step in steps)
     return Found(ranked, len(every), len(fitting))
+
+
+def _means(plan: Plan) -> tuple[int, ...]:
+    """How much a plan makes use of; of equally fast ones the plainest comes first."""
+    return (
+        get_args(Recompute).index(plan.recompute),
+        get_args(Sharding).index(plan.sharding),
+        plan.virtual_stages,
+        sum(getattr(plan, axis) > 1 for axis in (*AXES, "expert")),
+    )
 
 
 def _distinct(fitting: Sequence[Candidate], count: int) -> list[Candidate]:
@@ -108,12 +121,13 @@ def _distinct(fitting: Sequence[Candidate], count: int) -> list[Candidate]:
 
 
 def _placements(screen: Screen, best: Candidate) -> list[tuple[Candidate, Step]]:
-    """The best plan with its ranks in every other order that keeps tensor ranks together or not."""
+    """The best plan with its ranks in other orders: all in closed form, the `PLACEMENTS` fastest simulated."""
     wide = [axis for axis in AXES if getattr(best.plan, axis) > 1]
-    orders = {tuple(o) + tuple(a for a in AXES if a not in wide) for o in permutations(wide)}
-    now = tuple(a for a in best.plan.order if a in wide) + tuple(a for a in AXES if a not in wide)
-    others = [replace(best.plan, order=order) for order in sorted(orders - {now})]
-    return [(replace(best, plan=plan), simulate_step(screen.prepared(plan), engine="simpy")) for plan in others]
+    rest = tuple(axis for axis in AXES if axis not in wide)
+    now = tuple(axis for axis in best.plan.order if axis in wide)
+    plans = [replace(best.plan, order=(*order, *rest)) for order in permutations(wide) if order != now]
+    plans.sort(key=lambda plan: (screen.time(plan), plan.order))
+    return [(replace(best, plan=plan), simulate_step(screen.prepared(plan), "simpy")) for plan in plans[:PLACEMENTS]]
 
 
 def _why(step: Step, best: Step) -> str:
@@ -166,7 +180,7 @@ def described(plan: Plan) -> str:
 
 def _more_devices(screen: Screen, devices: int, global_batch: int, limits: Limits) -> list[Lever]:
     """The fewest devices, doubling, on which some plan fits; the global batch stays."""
-    lean = replace(limits, data=(), sub_batch=limits.sub_batch[:1], recompute=limits.recompute[-1:])
+    lean = replace(limits, data=(), sub_batch=limits.sub_batch or (1,), recompute=limits.recompute[-1:])
     lean = replace(lean, virtual_stages=limits.virtual_stages[:1])
     times = 2
     while times <= MOST_TIMES:

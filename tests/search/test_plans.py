@@ -14,12 +14,13 @@ from tiny import CHIP, GIB, NUMERICS, cluster, model
 
 from sim.device.records import Memory
 from sim.engine import simulate_step
-from sim.errors import InfeasibleError
+from sim.errors import InfeasibleError, InputError
 from sim.network import Communicator
 from sim.plan.screen import Limits, Screen, candidates
-from sim.search import search
+from sim.search import limits_of, search
 
 LIMITS = Limits(sub_batch=(1, 4), virtual_stages=(1, 2))
+ORDER = ("tensor", "data", "context", "pipeline")
 
 
 def test_the_search_finds_what_simulating_every_plan_finds() -> None:
@@ -57,3 +58,61 @@ def test_nothing_fits_is_said_with_the_smallest_need() -> None:
         search(model(), NUMERICS, tiny, Communicator(cluster(4)), 16, LIMITS)
     assert caught.value.reason.need_bytes > caught.value.reason.have_bytes == 1e6
     assert caught.value.reason.levers
+
+
+def test_what_a_request_gives_is_kept() -> None:
+    """Degrees, sub-batch, sharding, order and everything that is not searched; what is empty varies."""
+    given = {"tensor": 2, "sharding": "optimizer", "recompute": "full", "bucket_bytes": 1e6, "order": ORDER}
+    limits = limits_of(given, model())
+    plans = list(candidates(model(), 16, 64, limits))
+    assert {(p.tensor, p.sharding, p.recompute, p.bucket_bytes, p.order) for p in plans if p.data > 1} == {
+        (2, "optimizer", "full", 1e6, ORDER)
+    }
+    assert {p.pipeline for p in plans} == {1, 2, 4, 8}
+    found = search(model(), NUMERICS, CHIP, Communicator(cluster(16)), 64, limits)
+    assert {r.plan.order for r in found.ranked} == {ORDER}
+
+
+def test_context_is_searched_where_every_rank_keeps_a_long_sequence() -> None:
+    """32,768 positions over up to 8 ranks of 4,096; 512 positions are not cut."""
+    assert limits_of({}, model(sequence=32768)).context == (1, 2, 4, 8)
+    assert limits_of({}, model()).context == (1,)
+    assert limits_of({"context": 2}, model()).context == (2,)
+
+
+def test_nothing_fits_names_the_devices_that_would_do() -> None:
+    """8 GB of state over 2 devices of 4 GiB: the plan on more devices that the lever names fits."""
+    small = replace(CHIP, memory=Memory(1.0 * GIB, 1e12, 1.0))
+    with pytest.raises(InfeasibleError) as caught:
+        search(model(), NUMERICS, small, Communicator(cluster(2)), 64)
+    levers = [lever.change for lever in caught.value.reason.levers]
+    more = next(int(text.split()[0]) for text in levers if text.endswith(" devices"))
+    assert search(model(), NUMERICS, small, Communicator(cluster(more)), 64).fitting > 0
+
+
+def test_a_format_the_device_lacks_is_told_not_searched_around() -> None:
+    """InputError that names the format, not "nothing fits"."""
+    lacking = replace(CHIP, compute={"fp32": CHIP.compute["fp32"]})
+    with pytest.raises(InputError, match="does not compute in this format"):
+        search(model(), NUMERICS, lacking, Communicator(cluster(4)), 16)
+
+
+def test_no_layout_divides_the_batch() -> None:
+    """7 samples over a data degree of 4: a batch that divides is named."""
+    with pytest.raises(InfeasibleError, match="global batch of 7") as caught:
+        search(model(), NUMERICS, CHIP, Communicator(cluster(4)), 7, limits_of({"data": 4}, model()))
+    assert caught.value.reason.levers[0].change == "global_batch: 8"
+
+
+def test_ten_thousand_candidates_are_screened_in_closed_form() -> None:
+    """A mixture of experts on 2,048 devices: more than 10,000 plans, the engine runs for a handful of them."""
+    plans = list(candidates(model(depth=48, experts=16), 2048, 8192, limits_of({}, model())))
+    assert len(plans) >= 10_000
+    assert len(set(plans)) == len(plans)
+
+
+def test_the_fastest_order_of_ranks_is_found() -> None:
+    """Tensor ranks inside the node beat tensor ranks across nodes, and the other orders are shown with their time."""
+    found = search(model(), NUMERICS, CHIP, Communicator(cluster(16)), 64, limits_of({"tensor": 8}, model()))
+    assert found.best.order.index("tensor") == 0
+    assert len({r.plan.order for r in found.ranked}) > 1

@@ -110,8 +110,8 @@ class PlanRequest:
 class PublishedInput:
     """A published figure that stands in for a model: shown as an input, never as a result."""
 
-    value: float
-    source: str
+    value: float = field(metadata={"doc": "the figure"})
+    source: str = field(metadata={"doc": "who published it"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,11 +58,15 @@ class FusedAttention:
     A head of d elements reaches d/(d + `softmax_dim`) of it: the exponentials cost the same for any d.
     """
 
-    forward: float
-    backward: float
-    softmax_dim: float = 28.0
-    first: float = 0.5  # what a kernel of the first generation (FlashAttention, 2022) keeps of these
-    block: int = 128  # rows of queries per tile; a causal tile on the diagonal is computed in full
+    forward: float = field(metadata={"doc": "forward pass, share of the format's peak", "gt": 0, "le": 1})
+    backward: float = field(metadata={"doc": "backward pass, share of the format's peak", "gt": 0, "le": 1})
+    softmax_dim: float = field(
+        default=28.0, metadata={"doc": "head elements whose products take as long as the softmax", "ge": 0}
+    )
+    first: float = field(default=0.5, metadata={"doc": "what FlashAttention of 2022 keeps of these", "gt": 0, "le": 1})
+    block: int = field(
+        default=128, metadata={"doc": "rows of queries per tile; a causal tile on the diagonal runs in full", "gt": 0}
+    )
 
 
 @dataclass(frozen=True, slots=True)

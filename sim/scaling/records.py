@@ -37,16 +37,16 @@ class CriticalBatch:
 class Printed:
     """What the paper prints for this domain, kept beside what its own constants give."""
 
-    data_scale: float | None = None
-    model_scale: float | None = None
-    dataset_units: float | None = None
-    parameters: float | None = None
-    sub_batch: int | None = None
-    flops_per_step: float | None = None
-    bytes_per_step: float | None = None
-    footprint_bytes: float | None = None
-    step_s: float | None = None
-    epoch_days: float | None = None
+    data_scale: float | None = field(default=None, metadata={"doc": "data at the target / data today"})
+    model_scale: float | None = field(default=None, metadata={"doc": "parameters at the target / today"})
+    dataset_units: float | None = field(default=None, metadata={"doc": "units of data at the target"})
+    parameters: float | None = field(default=None, metadata={"doc": "parameters at the target"})
+    sub_batch: int | None = field(default=None, metadata={"doc": "samples per device and step"})
+    flops_per_step: float | None = field(default=None, metadata={"doc": "FLOPs of a step on one accelerator"})
+    bytes_per_step: float | None = field(default=None, metadata={"doc": "bytes accessed in that step"})
+    footprint_bytes: float | None = field(default=None, metadata={"doc": "minimal memory footprint"})
+    step_s: float | None = field(default=None, metadata={"doc": "time of that step"})
+    epoch_days: float | None = field(default=None, metadata={"doc": "days of one pass over the data"})
     mismatches: tuple[str, ...] = field(default=(), metadata={"doc": "known inconsistencies of the paper"})
 
 
@@ -54,7 +54,7 @@ class Printed:
 class Domain:
     """One application domain: its laws, its present state, its target."""
 
-    name: str
+    name: str = field(metadata={"doc": "name of the domain"})
     unit: str = field(metadata={"doc": "what a data set counts: word, char, image …"})
     error_unit: str = field(metadata={"doc": "unit of the error"})
     curve: LearningCurve = field(metadata={"doc": "learning curve"})
@@ -63,12 +63,12 @@ class Domain:
     current_units: float = field(metadata={"doc": "data the state of the art was trained on", "gt": 0})
     target_error: float = field(metadata={"doc": "error wanted", "gt": 0})
     units_per_sample: float = field(metadata={"doc": "units of data one sample holds", "gt": 0})
-    units_per_sample_source: str = ""
+    units_per_sample_source: str = field(default="", metadata={"doc": "how units_per_sample is known"})
     critical_batches: tuple[CriticalBatch, ...] = field(
         default=(), metadata={"doc": "measured critical batches, the default first"}
     )
     fitted_to_units: float | None = field(
         default=None, metadata={"doc": "largest data set the laws were fitted on; empty: current_units"}
     )
-    printed: Printed = Printed()
-    source: str = ""
+    printed: Printed = field(default=Printed(), metadata={"doc": "what a paper prints, for comparison only"})
+    source: str = field(default="", metadata={"doc": "where the laws come from"})

@@ -37,7 +37,8 @@ def scenario_schema() -> dict[str, Any]:
     properties: dict[str, Any] = {"extends": _EXTENDS, **{key: {"type": "string"} for key in TEXTS}}
     for key, model in models.items():
         properties[key] = {"anyOf": [_NAME, references[model, "validation"]]}
-    defs["ClusterFile"]["properties"]["accelerator"] = properties["accelerator"]
+    chip = {**properties["accelerator"], "description": "what its devices are"}
+    defs["ClusterFile"]["properties"]["accelerator"] = chip
     properties["study"] = references[models["study"], "validation"]
     properties["sources"] = TypeAdapter(list[str]).json_schema()
     return {

@@ -24,19 +24,32 @@ loads, and backward sums come out of the data gradient (cuDNN's fused ops; XLA o
 class Numerics:
     """Formats and kernels of training. Defaults: bf16 mixed precision, Adam, fused pointwise ops, flash attention."""
 
-    compute: Format = "bf16"  # matrix products
-    activations: Format = "bf16"  # what is stored and streamed between ops
-    weights: Format = "bf16"  # the copy the matrix products read
-    gradients: Format = "bf16"
-    master: Format | None = "fp32"  # the copy the optimiser updates; None: it updates `weights` in place
-    optimizer: OptimizerName = "adam"
-    optimizer_format: Format = "fp32"
-    fused: bool = True  # pointwise chains fused into one pass
-    attention: Literal["plain", "flash1", "flash"] = "flash"  # flash1: the kernels of 2022
-    shape_ops: bool = False  # reshapes, concatenations, reductions to an operand's shape are passes (TensorFlow 1)
-    loss: Literal["passes", "fused"] = "passes"  # cross-entropy in fp32 passes (Megatron-LM) or in one kernel
-    batch_norm: BatchNorm = "passes"
-    launch: Literal["eager", "graph"] = "eager"  # graph: compiled or captured, so that the host issues nothing per op
+    compute: Format = field(default="bf16", metadata={"doc": "matrix products"})
+    activations: Format = field(default="bf16", metadata={"doc": "what is stored and streamed between ops"})
+    weights: Format = field(default="bf16", metadata={"doc": "the copy the matrix products read"})
+    gradients: Format = field(default="bf16", metadata={"doc": "gradients, and what is reduced of them"})
+    master: Format | None = field(
+        default="fp32", metadata={"doc": "the copy the optimiser updates; null: it updates `weights` in place"}
+    )
+    optimizer: OptimizerName = field(default="adam", metadata={"doc": "how weights are updated"})
+    optimizer_format: Format = field(default="fp32", metadata={"doc": "moments of the optimiser"})
+    fused: bool = field(default=True, metadata={"doc": "pointwise chains fused into one pass"})
+    attention: Literal["plain", "flash1", "flash"] = field(
+        default="flash", metadata={"doc": "scores written out, or FlashAttention (flash1: its kernels of 2022)"}
+    )
+    shape_ops: bool = field(
+        default=False,
+        metadata={"doc": "reshapes, concatenations, reductions to an operand's shape are passes (TensorFlow 1)"},
+    )
+    loss: Literal["passes", "fused"] = field(
+        default="passes", metadata={"doc": "cross-entropy in fp32 passes (Megatron-LM) or in one kernel"}
+    )
+    batch_norm: BatchNorm = field(
+        default="passes", metadata={"doc": "how much of batch normalisation has a pass of its own"}
+    )
+    launch: Literal["eager", "graph"] = field(
+        default="eager", metadata={"doc": "graph: compiled or captured, so that the host issues nothing per op"}
+    )
 
 
 @dataclass(frozen=True, slots=True)

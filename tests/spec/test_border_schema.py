@@ -29,8 +29,18 @@ def test_the_checked_in_schema_and_reference_are_current():
 def test_the_reference_has_a_row_for_every_key():
     """Doc, default and unit of each, from the field."""
     text = reference()
-    assert "| `tensor` | whole number ≥ 1 | `1` | tensor-parallel degree |" in text
+    assert (
+        "| `sub_batch` | whole number ≥ 1 | `null` | samples per device per pass; empty: smallest near the best time |"
+        in text
+    )
     assert '| `bucket_bytes` | quantity, as `80 GiB` | `"25 MB"` | gradients reduced together |' in text
+
+
+def test_every_field_says_what_it_means():
+    """No row of the reference has an empty last cell."""
+    rows = [line for line in reference().splitlines() if line.startswith("| `")]
+    assert len(rows) > 300
+    assert [row for row in rows if row.split("|")[-2].strip() == ""] == []
 
 
 def test_every_part_is_a_mapping_or_a_name():
@@ -43,11 +53,11 @@ def test_every_part_is_a_mapping_or_a_name():
 def test_fields_carry_description_unit_and_bounds():
     """Written once, beside the field."""
     plan = scenario_schema()["$defs"]["PlanRequest"]["properties"]
-    assert plan["tensor"] == {
-        "default": 1,
-        "description": "tensor-parallel degree",
-        "minimum": 1,
-        "title": "Tensor",
+    assert plan["shard_group"] == {
+        "default": 0,
+        "description": "ranks one sharded copy is spread over; 0: all",
+        "minimum": 0,
+        "title": "Shard Group",
         "type": "integer",
     }
     assert plan["bucket_bytes"]["type"] == plan["bucket"]["anyOf"][0]["type"] == "string"

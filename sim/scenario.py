@@ -101,6 +101,9 @@ class PlanRequest:
     overlap_tensor: TensorOverlap = field(
         default="gradients", metadata={"doc": "tensor-parallel collectives that run beside a product"}
     )
+    recompute_stop: bool = field(
+        default=False, metadata={"doc": "full recomputation leaves out the last product: backward never reads its result"}
+    )
     release_gradients: bool = field(
         default=False, metadata={"doc": "apply and free every gradient as soon as it is complete"}
     )
@@ -115,8 +118,16 @@ class PublishedInput:
 
 
 @dataclass(frozen=True, slots=True)
+class SlowDevice:
+    """A device whose kernels take `factor` times as long as those of its fellows."""
+
+    rank: int = field(metadata={"doc": "rank of the device, from 0, in the plan's rank order", "ge": 0})
+    factor: float = field(metadata={"doc": "times as long as on the other devices", "ge": 1})
+
+
+@dataclass(frozen=True, slots=True)
 class Training:
-    """How training consumes data."""
+    """How training consumes data, and how unevenly the devices run."""
 
     passes: float = field(default=1.0, metadata={"doc": "passes over the projected data at small batch", "gt": 0})
     critical_batch: float | None = field(
@@ -131,6 +142,11 @@ class Training:
     batch_tolerance: float = field(
         default=0.32, metadata={"doc": "sub-batch rule: within this of the best time per sample", "gt": 0, "lt": 1}
     )
+    jitter: float = field(
+        default=0.0,
+        metadata={"doc": "relative standard deviation of every pass on every device; 0: none", "ge": 0, "lt": 1},
+    )
+    slow_devices: tuple[SlowDevice, ...] = field(default=(), metadata={"doc": "devices slower than the others"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from sim.device import op_time, time_ops
 from sim.device.records import Accelerator
 from sim.network import Cluster, Communicator, Group
-from sim.ops import Collective, Op
+from sim.ops import Collective, Gemm, Op
 from sim.plan.costs import Work
 from sim.plan.groups import Groups
 from sim.plan.overlap import Hiding, exposed
@@ -78,14 +78,17 @@ class Pricer:
 
     def backward(self, layer: Layer, recompute: Recompute, plan: Plan, groups: Groups, contention: Contention) -> Work:
         """Gradients of data and weights, after what recomputation runs again."""
-        ops = (*layer.recompute.get(recompute, ()), *layer.backward)
-        return self._work(layer, recompute, ops, plan, groups, contention)
+        again = layer.recompute.get(recompute, ())
+        if plan.recompute_stop and recompute == "full":
+            again = needed(again)
+        return self._work(layer, recompute, (*again, *layer.backward), plan, groups, contention)
 
     def _work(
         self, layer: Layer, which: str, ops: Sequence[Op], plan: Plan, groups: Groups, contention: Contention
     ) -> Work:
         inner = (groups.tensor, groups.context, groups.expert, groups.data)
-        key = (layer.name, which, plan.sub_batch, shard_of(plan), inner, contention, plan.overlap_tensor)
+        rules = (plan.overlap_tensor, plan.recompute_stop)
+        key = (layer.name, which, plan.sub_batch, shard_of(plan), inner, contention, rules)
         if key not in self._works:
             self._works[key] = self.price(ops, groups, contention, plan.overlap_tensor)
         return self._works[key]
@@ -135,6 +138,16 @@ class Pricer:
         group = groups.axis(op.axis)
         launch = self.communicator.case(op.kind, group).base_s
         return (self.communicator.cost(op.kind, group, "ring").seconds(op.bytes) - launch) * op.count
+
+
+def needed(ops: Sequence[Op]) -> Sequence[Op]:
+    """What of a block is run again where recomputation stops early: everything before its last product.
+
+    Backward reads the operands of a product, never its result; what follows the last product is a sum or a mask.
+    So do PyTorch's checkpoints without re-entry (early stop, from 2.1) and compilers that drop unused values (XLA).
+    """
+    last = max((place for place, op in enumerate(ops) if isinstance(op, Gemm)), default=len(ops))
+    return ops[:last]
 
 
 def shard_of(plan: Plan) -> Shard:

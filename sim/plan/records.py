@@ -49,6 +49,7 @@ class Plan:
     release_gradients: bool = False  # every gradient is applied, and its memory freed, as soon as it is complete
     overlap_sends: bool = True  # False: a stage waits until its message to the next one has left
     overlap_tensor: TensorOverlap = "gradients"
+    recompute_stop: bool = False  # recomputation ends with the last tensor backward reads: the last product is left out
 
     @property
     def devices(self) -> int:

@@ -1,0 +1,44 @@
+"""What a pass of a block runs again, and what collectives beside it cost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tiny import CHIP, NUMERICS, cluster, model
+
+from sim.network import Communicator
+from sim.ops import Gemm
+from sim.plan import Plan, Prepared, prepare
+from sim.plan.pricing import needed
+
+
+def _backward_flops(plan: Plan) -> float:
+    prepared: Prepared = prepare(model(), plan, NUMERICS, CHIP, Communicator(cluster(plan.devices)))
+    block = next(b for b in prepared.stages[0].chunks[0].blocks if b.kind == "block")
+    return block.backward.executed_flops
+
+
+def test_recomputation_that_stops_early_leaves_out_the_last_product() -> None:
+    """Of a GPT block's 12·h² weights the second product of the MLP holds 4·h²: 2·tokens·4h² FLOPs are not run again."""
+    plan = Plan(4, 4, recompute="full")
+    whole, early = (_backward_flops(p) for p in (plan, replace(plan, recompute_stop=True)))
+    assert whole - early == pytest.approx(2 * 4 * 512 * 4 * 1024**2, rel=0.01)
+
+
+def test_stopping_early_changes_nothing_without_full_recomputation() -> None:
+    """Nothing, or only attention, is run again: no product to leave out."""
+    for policy in ("none", "selective"):
+        plan = Plan(4, 4, recompute=policy)  # type: ignore[arg-type]
+        assert _backward_flops(plan) == _backward_flops(replace(plan, recompute_stop=True))
+
+
+def test_ops_after_the_last_product_go_too() -> None:
+    """A product in the middle stays, the last one and the sum behind it go; without products everything stays."""
+    ops = next(layer.recompute["full"] for layer in model().layers(1, NUMERICS) if layer.kind == "block")
+    kept = needed(ops)
+    products = [op for op in ops if isinstance(op, Gemm)]
+    assert [op for op in kept if isinstance(op, Gemm)] == products[:-1]
+    assert kept == ops[: len(kept)]
+    plain = tuple(op for op in ops if not isinstance(op, Gemm))
+    assert needed(plain) == plain

@@ -43,6 +43,8 @@ def outcome_of(result: Result) -> Outcome:
             "model_flops_per_s_per_device": step.model_flops / step.time_s / result.devices,
             "recompute_flops_per_s_per_device": WITH_RECOMPUTE * step.model_flops / step.time_s / result.devices,
             "memory_bytes": result.fullest.total_bytes,
+            "communication_s": sum(step.communication_s.values()),
+            "exposed_communication_s": step.exposed_communication_s,
         },
         accelerator=result.accelerator,
         ideal_s=result.mfu * step.time_s,

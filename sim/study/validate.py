@@ -80,9 +80,10 @@ def validate(
     simulate = _simulator(spec)
     compared: dict[str, list[Comparison]] = defaultdict(list)
     skipped: dict[str, list[Skipped]] = defaultdict(list)
+    outcomes: dict[str, Outcome] = {}
     for number, request in enumerate(asked):
         progress(number, len(asked))
-        found = compare(request, simulate)
+        found = compare(request, _kept(simulate, outcomes))
         if isinstance(found, Comparison):
             compared[request.group].append(found)
         else:
@@ -98,6 +99,8 @@ def validate(
         left_out, notes = import_module("sim.study.collectives").left_out(spec, asked)
     if spec.quantity == "ops":
         left_out, notes = import_module("sim.study.single_device").left_out_summary(counted)
+    if spec.quantity == "run":
+        notes = import_module("sim.study.scaling_efficiency").notes(asked, counted, outcomes)
     overall = [
         _overall("every field printed", [row for row in counted if row.printed], left_out, levels),
         _overall("all rows", counted, left_out, levels),
@@ -112,6 +115,18 @@ def validate(
         excluded,
         notes,
     )
+
+
+def _kept(simulate: Simulate, outcomes: dict[str, Outcome]) -> Simulate:
+    """The same simulation, its outcomes kept by row."""
+
+    def run(request: Request) -> Outcome | str:
+        found = simulate(request)
+        if isinstance(found, Outcome):
+            outcomes[request.id] = found
+        return found
+
+    return run
 
 
 def _simulator(spec: ValidationSet) -> Simulate:

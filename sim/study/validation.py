@@ -183,7 +183,7 @@ _CELL: Final = re.compile(r"\{(\w+(?:[*/]\w+)*)\}")
 
 
 def _fill(value: object, cells: Mapping[str, str]) -> object:
-    """`"{column}"` becomes the cell (a number if it is one); a cell inside a text is inserted; `{a/b}` is a quotient."""
+    """`"{column}"` becomes the cell (a number if it is one), `"{a/b}"` a quotient; inside a text they are inserted."""
     if isinstance(value, Mapping):
         return {key: _fill(item, cells) for key, item in value.items()}
     if isinstance(value, list):

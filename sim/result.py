@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from sim.engine.records import Step
+from sim.engine.records import Spread, Step
 from sim.errors import Lever
 from sim.plan.energy import Energy
 from sim.plan.records import DeviceMemory, Plan
@@ -91,6 +91,7 @@ class Result:
     bottleneck: Bottleneck
     extrapolated: tuple[str, ...]
     provenance: Provenance
+    spread: Spread | None = None  # of the step, under jitter
     search: Found | None = None  # the plans it was chosen from
     missing: Mapping[str, str] = field(default_factory=dict)
 

@@ -8,12 +8,13 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 
 from sim.device import time_ops
-from sim.engine import Step, simulate_step
+from sim.engine import Spread, Step, simulate_step
 from sim.engine.step import Engine
 from sim.errors import InfeasibleError, InputError, Lever, Problem
 from sim.network import Communicator
 from sim.network.records import Cluster, LinkType
-from sim.plan import check_plan, device_memory, infeasible, prepare
+from sim.plan import check_plan, device_memory, infeasible, prepare, slow_stages, slowed
+from sim.plan.costs import Prepared
 from sim.plan.energy import Energy, step_energy
 from sim.plan.pricing import shard_of
 from sim.plan.records import Plan
@@ -39,8 +40,9 @@ def simulate(
     trace: bool = False,
     must_fit: bool = True,
     levers: bool = True,
+    seed: int = 0,
 ) -> Result:
-    """Answer one scenario.
+    """Answer one scenario; `seed` of its random streams (jitter).
 
     Raises InputError (wrong plan or target), InfeasibleError (does not fit, unless `must_fit` is off),
     UnreachableError (target below the floor).  `levers` computes what would help most: a few more steps simulated.
@@ -52,8 +54,10 @@ def simulate(
     memory = device_memory(model, plan, scenario.workload.numerics, scenario.accelerator)
     if must_fit and not all(device.fits for device in memory):
         raise InfeasibleError(infeasible(model, plan, scenario.workload.numerics, scenario.accelerator))
-    step = run_step(scenario, model, plan, engine=engine, trace=trace)
-    goal = _time_to_target(scenario, model, projection, plan, step)
+    prepared, step = _slowest(scenario, model, plan, engine, trace)
+    spread = _spread(scenario, prepared, step, seed)
+    goal = _time_to_target(scenario, model, projection, plan, spread.mean_s if spread else step.time_s)
+    goal = _with_band(goal, spread)
     peak = scenario.accelerator.compute[scenario.workload.numerics.compute].peak_flops * step.time_s * plan.devices
     energy, no_energy = _energy(scenario, model, plan, step, goal)
     cost, no_cost = _cost(scenario, plan, goal)
@@ -72,6 +76,7 @@ def simulate(
         sub_batch=choice,
         memory=memory,
         step=step,
+        spread=spread,
         mfu=step.model_flops / peak,
         hfu=step.executed_flops / peak,
         time_to_target=goal,
@@ -110,6 +115,13 @@ def model_of(scenario: Scenario, projection: Projection | None) -> Model:
 
 def run_step(scenario: Scenario, model: Model, plan: Plan, *, engine: Engine = "simpy", trace: bool = False) -> Step:
     """Price and simulate one optimiser step of `plan`."""
+    return _slowest(scenario, model, plan, engine, trace)[1]
+
+
+def _slowest(
+    scenario: Scenario, model: Model, plan: Plan, engine: Engine, trace: bool = False
+) -> tuple[Prepared, Step]:
+    """The step of the replica all others wait for: that with the devices that slow it most."""
     published = scenario.training.compute_s
     prepared = prepare(
         model,
@@ -119,7 +131,19 @@ def run_step(scenario: Scenario, model: Model, plan: Plan, *, engine: Engine = "
         _communicator(scenario.cluster),
         compute_s=published.value if published else None,
     )
-    return simulate_step(prepared, engine=engine, trace=trace)
+    slow = slow_stages(plan, [(device.rank, device.factor) for device in scenario.training.slow_devices])
+    replicas = [slowed(prepared, stages) if stages else prepared for stages in slow]
+    steps = [simulate_step(replica, engine=engine, trace=trace) for replica in replicas]
+    return max(zip(replicas, steps, strict=True), key=lambda pair: pair[1].time_s)
+
+
+def _spread(scenario: Scenario, prepared: Prepared, step: Step, seed: int) -> Spread | None:
+    """The step under the scenario's jitter, where it has any."""
+    if scenario.training.jitter == 0.0:
+        return None
+    from sim.engine.jitter import spread  # noqa: PLC0415  (scipy: only where there is jitter)
+
+    return spread(prepared, step.time_s, scenario.training.jitter, seed=seed)
 
 
 _communicators: dict[int, tuple[Cluster, Communicator]] = {}
@@ -228,38 +252,46 @@ def _choose_sub_batch(scenario: Scenario, model: Model, shared: Mapping[str, Any
 
 
 def _time_to_target(
-    scenario: Scenario, model: Model, projection: Projection | None, plan: Plan, step: Step
+    scenario: Scenario, model: Model, projection: Projection | None, plan: Plan, step_s: float
 ) -> TimeToTarget | None:
     target, training, domain = scenario.target, scenario.training, scenario.scaling
     batch = plan.global_batch
     per_sample = training.units_per_sample or (domain.units_per_sample if domain else model.units_per_sample)
     if target.steps:
-        return _plain_goal(target.steps * batch, batch, step)
+        return _plain_goal(target.steps * batch, batch, step_s)
     if projection is None:
         samples = target.samples or (target.units / per_sample if target.units else None)
-        return _plain_goal(samples, batch, step) if samples else None
+        return _plain_goal(samples, batch, step_s) if samples else None
     known = domain.critical_batches if domain else ()
     critical = CriticalBatch(training.critical_batch, "given in the scenario") if training.critical_batch else None
     critical = critical or (known[0] if known else None)
     needed = training.passes * projection.samples
     done = effort(needed, batch, critical)
-    pass_s = projection.samples / batch * step.time_s
+    pass_s = projection.samples / batch * step_s
     full = per_sample / model.units_per_sample
     return TimeToTarget(
-        seconds=done.steps * step.time_s,
+        seconds=done.steps * step_s,
         steps=done.steps,
         samples=done.samples,
         days_per_epoch=pass_s / DAY,
         days_per_epoch_full=pass_s * full / DAY if abs(full - 1) > 0.01 else None,
         critical_batch=critical,
-        alternatives=tuple((c, effort(needed, batch, c).steps * step.time_s) for c in known if c is not critical),
+        alternatives=tuple((c, effort(needed, batch, c).steps * step_s) for c in known if c is not critical),
     )
 
 
-def _plain_goal(samples: float, batch: int, step: Step) -> TimeToTarget:
+def _plain_goal(samples: float, batch: int, step_s: float) -> TimeToTarget:
     steps = samples / batch
-    seconds = steps * step.time_s
+    seconds = steps * step_s
     return TimeToTarget(seconds, steps, samples, seconds / DAY, None, None)
+
+
+def _with_band(goal: TimeToTarget | None, spread: Spread | None) -> TimeToTarget | None:
+    """The time to the target with its 5th, 50th and 95th percentile under jitter."""
+    if goal is None or spread is None:
+        return goal
+    low, middle, high = spread.of_steps(goal.steps)
+    return replace(goal, p05_s=low, p50_s=middle, p95_s=high)
 
 
 def _energy(

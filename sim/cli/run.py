@@ -34,7 +34,7 @@ def command(
     """How long SCENARIO takes to reach its target, and what limits it."""
     document = load_document(scenario, sets)
     with locating(document):
-        result = simulate(build(document), engine=engine, trace=trace is not None)
+        result = simulate(build(document), engine=engine, trace=trace is not None, seed=seed or 0)
     body = to_json(result)
     text = render(result)
     if trace is not None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from sim.engine.program import Program
+from sim.engine.records import Spread
 from sim.engine.step import build
 from sim.errors import InputError, Problem
 from sim.plan.costs import Prepared
@@ -50,7 +51,7 @@ def jittered_steps(prepared: Prepared, sigma: float, *, steps: int = 16, seed: i
     All `prepared.replicas` are kept apart as the vector axis; contention is left out of the draw.
     """
     if not 0.0 <= sigma < 1.0:
-        raise InputError(Problem("must lie in [0, 1)", "jitter", str(sigma)))
+        raise InputError(Problem("must lie in [0, 1)", "training.jitter", str(sigma)))
     program = build(prepared)
     streams = np.random.SeedSequence(seed).spawn(steps)
     return StepTimes(tuple(_one(prepared, program, sigma, np.random.default_rng(s)) for s in streams))
@@ -62,15 +63,27 @@ def _one(prepared: Prepared, program: Program, sigma: float, draw: np.random.Gen
     ends: list[Floats] = []
     kernels = [track.kind == "compute" for track in program.tracks]
     joint = [track.axis in JOINT_AXES for track in program.tracks]
-    uniform = 1.0 - draw.random((sum(kernels[t] for t in program.track), replicas))  # in (0, 1]
-    factors = iter(np.maximum(0.0, 1.0 + sigma * largest_of(ranks, np.minimum(uniform, 1.0 - 2.0**-53))))
     for track, seconds, after in zip(program.track, program.seconds, program.after, strict=True):
         start = free[track]
         for j in after:
             start = np.maximum(start, ends[j])
         if joint[track]:
             start = np.full(replicas, start.max())
-        end = start + (seconds * next(factors) if kernels[track] else seconds)
+        end = start + (seconds * _factors(sigma, ranks, draw.random(replicas)) if kernels[track] else seconds)
         free[track] = end
         ends.append(end)
     return float(free.max())
+
+
+def _factors(sigma: float, ranks: int, uniform: Floats) -> Floats:
+    """How many times longer a pass takes on the slowest of `ranks`; `uniform` in [0, 1)."""
+    inside = np.clip(1.0 - uniform, 2.0**-53, 1.0 - 2.0**-53)
+    return np.maximum(0.0, 1.0 + sigma * largest_of(ranks, inside))
+
+
+def spread(prepared: Prepared, step_s: float, sigma: float, *, draws: int = 32, seed: int = 0) -> Spread:
+    """Steps of `step_s` [s] under jitter: the draws (without contention) relative to the step without jitter."""
+    scale = step_s / jittered_steps(prepared, 0.0, steps=1).seconds[0]
+    times = jittered_steps(prepared, sigma, steps=draws, seed=seed)
+    low, middle, high = (float(p) * scale for p in np.quantile(times.seconds, (0.05, 0.5, 0.95)))
+    return Spread(sigma, draws, times.mean_s * scale, times.std_s * scale, low, middle, high)

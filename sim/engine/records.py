@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
+
+Z95: Final = 1.6448536269514722  # Φ⁻¹(0.95)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +37,21 @@ class Step:
     model_flops: float
     events: int
     slices: tuple[Slice, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Steps under jitter: `draws` of them, each drawn anew (s); `std_s` of a single step."""
+
+    jitter: float  # relative standard deviation of a pass on one device
+    draws: int
+    mean_s: float
+    std_s: float
+    p05_s: float
+    p50_s: float
+    p95_s: float
+
+    def of_steps(self, steps: float) -> tuple[float, float, float]:
+        """5th, 50th and 95th percentile (s) of `steps` independent steps together: n·mean + z·√n·std."""
+        middle, width = steps * self.mean_s, steps**0.5 * self.std_s
+        return middle - Z95 * width, middle, middle + Z95 * width

@@ -3,7 +3,7 @@
 from sim.plan.check import check_plan
 from sim.plan.costs import Block, Chunk, Message, Prepared, Stage, Work
 from sim.plan.feasible import fullest, infeasible
-from sim.plan.groups import Groups, groups_of
+from sim.plan.groups import Groups, groups_of, slow_stages
 from sim.plan.memory import device_memory
 from sim.plan.prepare import prepare, slowed
 from sim.plan.records import DeviceMemory, Plan, Sharding
@@ -25,5 +25,6 @@ __all__ = [
     "groups_of",
     "infeasible",
     "prepare",
+    "slow_stages",
     "slowed",
 ]

@@ -6,6 +6,7 @@ context ranks together (all of them hold the same weights); experts cut that set
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sim.errors import InputError, Problem
@@ -85,3 +86,21 @@ def _gradient_ranks(plan: Plan, stride: dict[str, int]) -> tuple[int, int]:
     if stride[inner] * degree(plan, inner) == stride[outer]:
         return size, stride[inner]
     return size, max(1, stride[outer] // degree(plan, inner))
+
+
+def slow_stages(plan: Plan, devices: Sequence[tuple[int, float]]) -> list[dict[int, float]]:
+    """Of (rank, factor) pairs: the factor per stage in every replica that has a slow device, equal ones once.
+
+    The ranks of a stage exchange inside its ops, so that a stage runs as its slowest rank does. `[{}]`: none is slow.
+    """
+    stride = strides(plan)
+    replicas: dict[int, dict[int, float]] = {}
+    for number, (rank, factor) in enumerate(devices):
+        if not 0 <= rank < plan.devices:
+            hint = f"ranks are 0 to {plan.devices - 1}"
+            raise InputError(Problem("no such device", f"training.slow_devices.{number}.rank", str(rank), hint=hint))
+        stage = rank // stride["pipeline"] % plan.pipeline
+        stages = replicas.setdefault(rank // stride["data"] % plan.data, {})
+        stages[stage] = max(factor, stages.get(stage, 1.0))
+    distinct = {tuple(sorted(stages.items())) for stages in replicas.values()}
+    return [dict(stages) for stages in sorted(distinct)] or [{}]

@@ -49,6 +49,10 @@ def _answer(result: Result) -> str:
             f"  {goal.steps:,.0f} steps of {duration(result.step.time_s)} at a global batch of {plan.global_batch:,}; "
             f"one pass over the data takes {duration(goal.days_per_epoch * DAY)}"
         )
+        if goal.p05_s is not None and goal.p95_s is not None:
+            lines.append(
+                f"  under jitter between {duration(goal.p05_s)} and {duration(goal.p95_s)} (5th to 95th percentile)"
+            )
         lines += _batch_lines(goal, plan.global_batch, projection is not None)
     return "\n".join(lines)
 
@@ -112,6 +116,12 @@ def _budget(result: Result) -> str:
             lines.append(
                 f"  {name:<26} {duration(seconds) if seconds else '0':>10} {percent(share):>7}  {mark}".rstrip()
             )
+    if result.spread is not None:
+        spread = result.spread
+        lines.append(
+            f"  with jitter of {percent(spread.jitter)}: mean {duration(spread.mean_s)}, "
+            f"5th to 95th percentile {duration(spread.p05_s)} to {duration(spread.p95_s)}"
+        )
     lines.append(
         f"  mfu {percent(result.mfu)} (model FLOPs over peak), hfu {percent(result.hfu)} (executed FLOPs over peak)"
     )
@@ -279,6 +289,7 @@ def _step_json(result: Result) -> dict[str, Any]:
     body = {k: v for k, v in asdict(result.step).items() if k != "slices"}
     body["communication_s"] = dict(result.step.communication_s)
     return body | {
+        "spread": asdict(result.spread) if result.spread else None,
         "mfu": result.mfu,
         "hfu": result.hfu,
         "mfu_definition": "model FLOPs (attention counted full, no recompute) / (step time x devices x dense peak)",
@@ -292,5 +303,5 @@ def _goal_json(goal: TimeToTarget | None) -> dict[str, Any] | None:
     body = asdict(goal)
     body["alternatives"] = [{"critical_batch": asdict(c), "seconds": s} for c, s in goal.alternatives]
     if goal.p50_s is None:
-        body["p05_s_reason"] = "no campaign with failures was simulated, so there is no band"
+        body["p05_s_reason"] = "neither jitter nor failures were simulated, so there is no band"
     return body

@@ -81,7 +81,8 @@ def search(
     screen = Screen(model, numerics, accelerator, communicator)
     devices = communicator.cluster.devices
     every = list(screen.run(candidates(model, devices, global_batch, limits)))
-    fitting = sorted((c for c in every if c.time_s is not None), key=lambda c: (c.time_s or 0.0, _means(c.plan), repr(c.plan)))
+    fitting = [c for c in every if c.time_s is not None]
+    fitting.sort(key=lambda c: (c.time_s or 0.0, _means(c.plan), repr(c.plan)))
     if not fitting:
         if screen.refused is not None:  # nothing can be priced: a format the device lacks, not a matter of the plan
             raise screen.refused

@@ -102,7 +102,10 @@ class PlanRequest:
         default="gradients", metadata={"doc": "tensor-parallel collectives that run beside a product"}
     )
     recompute_stop: bool = field(
-        default=False, metadata={"doc": "full recomputation leaves out the last product: backward never reads its result"}
+        default=False, metadata={"doc": "full recomputation leaves out the last product, which backward never reads"}
+    )
+    gradient_passes: int = field(
+        default=0, metadata={"doc": "passes over gradients before they are reduced (flattened, divided)", "ge": 0}
     )
     release_gradients: bool = field(
         default=False, metadata={"doc": "apply and free every gradient as soon as it is complete"}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from sim.device import op_time, time_ops
 from sim.device.records import Accelerator
 from sim.network import Cluster, Communicator, Group
-from sim.ops import Collective, Gemm, Op
+from sim.ops import BYTES_PER_ELEMENT, Collective, Gemm, Op, Pointwise
 from sim.plan.costs import Work
 from sim.plan.groups import Groups
 from sim.plan.overlap import Hiding, exposed
@@ -81,13 +81,27 @@ class Pricer:
         again = layer.recompute.get(recompute, ())
         if plan.recompute_stop and recompute == "full":
             again = needed(again)
-        return self._work(layer, recompute, (*again, *layer.backward), plan, groups, contention)
+        return self._work(
+            layer, recompute, (*again, *layer.backward, *self.flattened(layer, plan)), plan, groups, contention
+        )
+
+    def flattened(self, layer: Layer, plan: Plan) -> tuple[Op, ...]:
+        """Passes over a block's gradients before every reduction of sharded ones.
+
+        PyTorch's FSDP: two, one writes the gradients of the parameters into the flat one, one divides by the ranks.
+        """
+        elements = layer.parameter_elements
+        if plan.gradient_passes == 0 or plan.sharding not in ("gradients", "full") or elements == 0.0:
+            return ()
+        moved = elements * BYTES_PER_ELEMENT[self.numerics.gradients]
+        one = Pointwise("flatten gradients", elements, moved, moved, 1.0, self.numerics.gradients)
+        return (one,) * plan.gradient_passes
 
     def _work(
         self, layer: Layer, which: str, ops: Sequence[Op], plan: Plan, groups: Groups, contention: Contention
     ) -> Work:
         inner = (groups.tensor, groups.context, groups.expert, groups.data)
-        rules = (plan.overlap_tensor, plan.recompute_stop)
+        rules = (plan.overlap_tensor, plan.recompute_stop, plan.gradient_passes, plan.sharding)
         key = (layer.name, which, plan.sub_batch, shard_of(plan), inner, contention, rules)
         if key not in self._works:
             self._works[key] = self.price(ops, groups, contention, plan.overlap_tensor)
@@ -140,7 +154,7 @@ class Pricer:
         return (self.communicator.cost(op.kind, group, "ring").seconds(op.bytes) - launch) * op.count
 
 
-def needed(ops: Sequence[Op]) -> Sequence[Op]:
+def needed(ops: tuple[Op, ...]) -> tuple[Op, ...]:
     """What of a block is run again where recomputation stops early: everything before its last product.
 
     Backward reads the operands of a product, never its result; what follows the last product is a sum or a mask.

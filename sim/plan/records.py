@@ -50,6 +50,7 @@ class Plan:
     overlap_sends: bool = True  # False: a stage waits until its message to the next one has left
     overlap_tensor: TensorOverlap = "gradients"
     recompute_stop: bool = False  # recomputation ends with the last tensor backward reads: the last product is left out
+    gradient_passes: int = 0  # passes over gradients before a reduction: flattened, divided by the ranks
 
     @property
     def devices(self) -> int:

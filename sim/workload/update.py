@@ -24,8 +24,42 @@ def update_ops(elements: float, numerics: Numerics) -> tuple[Op, ...]:
     updated = BYTES_PER_ELEMENT[numerics.master] if numerics.master else weights
     reads = elements * (gradient + moments + updated)
     writes = elements * (moments + updated + (weights if numerics.master else 0.0))
+    if numerics.optimizer == "adam" and not numerics.fused and not numerics.shape_ops:  # TensorFlow's is one kernel
+        return _eager_adam(elements, numerics)
     name = f"{numerics.optimizer} update"
     return (Pointwise(name, elements, reads, writes, FLOPS[numerics.optimizer], numerics.master or numerics.weights),)
+
+
+EAGER_ADAM = (
+    ("gradient norm", "g", ""),
+    ("clip", "g", "g"),
+    ("decay", "w", "w"),
+    ("decay m", "m", "m"),
+    ("add to m", "mg", "m"),
+    ("decay v", "m", "m"),
+    ("add to v", "mg", "m"),
+    ("root", "m", "w"),
+    ("correct", "w", "w"),
+    ("add epsilon", "w", "w"),
+    ("step", "wmw", "w"),
+)
+"""Kernels of AdamW (Loshchilov & Hutter 2019) with clipping, one per tensor operation of the algorithm as eager PyTorch
+runs it: what each reads and writes (g gradient, w weight or a temporary of its format, m a moment)."""
+
+
+def _eager_adam(elements: float, numerics: Numerics) -> tuple[Op, ...]:
+    """Adam one tensor operation after the other, each streaming its operands, and the copy the products read."""
+    owned = numerics.master or numerics.weights
+    moment = BYTES_PER_ELEMENT[numerics.optimizer_format]
+    size = {"g": BYTES_PER_ELEMENT[numerics.gradients], "w": BYTES_PER_ELEMENT[owned], "m": moment}
+    ops: list[Op] = []
+    for name, reads, writes in EAGER_ADAM:
+        read, written = (elements * sum(size[x] for x in names) for names in (reads, writes))
+        ops.append(Pointwise(f"adam: {name}", elements, read, written, FLOPS["adam"] / len(EAGER_ADAM), owned))
+    if numerics.master:
+        copy = elements * BYTES_PER_ELEMENT[numerics.weights]
+        ops.append(Pointwise("adam: copy", elements, elements * size["w"], copy, 0.0, owned))
+    return tuple(ops)
 
 
 def sparse_update_ops(rows: int, row_elements: int, table_elements: float, numerics: Numerics) -> tuple[Op, ...]:

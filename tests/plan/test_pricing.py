@@ -42,3 +42,17 @@ def test_ops_after_the_last_product_go_too() -> None:
     assert kept == ops[: len(kept)]
     plain = tuple(op for op in ops if not isinstance(op, Gemm))
     assert needed(plain) == plain
+
+
+def test_flattening_gradients_streams_them_before_every_reduction() -> None:
+    """Two passes read and write 4 bytes per parameter of a block in every backward pass of sharded gradients."""
+    plan = Plan(4, 32, data=8, sharding="full")
+    bytes_of = {}
+    for passes in (0, 2):
+        prepared = prepare(
+            model(), replace(plan, gradient_passes=passes), NUMERICS, CHIP, Communicator(cluster(plan.devices))
+        )
+        block = next(b for b in prepared.stages[0].chunks[0].blocks if b.kind == "block")
+        bytes_of[passes] = block.backward.dram_bytes
+    block_parameters = next(x.parameter_elements for x in model().layers(1, NUMERICS) if x.kind == "block")
+    assert bytes_of[2] - bytes_of[0] == pytest.approx(2 * 2 * 4 * block_parameters)

@@ -139,7 +139,11 @@ class Recorder:
         if len(parts) <= 1:
             return parts[0] if parts else tensor
         total = self._alike(tensor, "gradient sum")
-        self._stream(total.name, parts, (total,), (len(parts) - 1) * self._inside(total))
+        compiled = (
+            self.numerics.batch_norm == "compiled"
+        )  # added where the last part is made, which is not stored alone
+        reads, writes = (parts[1:], ()) if compiled else (parts, (total,))
+        self._stream(total.name, reads, writes, (len(parts) - 1) * self._inside(total))
         return total
 
     @staticmethod

@@ -10,13 +10,14 @@ from sim.ops import Format, Op
 
 Recompute = Literal["none", "selective", "full"]
 OptimizerName = Literal["sgd", "momentum", "adam"]
-BatchNorm = Literal["passes", "fused", "statistics", "convolution"]
+BatchNorm = Literal["passes", "fused", "statistics", "convolution", "compiled"]
 """How much of batch normalisation has a pass of its own.
 
 passes: statistics, normalisation, sum and ReLU are ops. fused: one kernel normalises, adds the shortcut and rectifies,
 and leaves one bit per element for backward (cuDNN's BatchNormAddRelu). statistics: the sums of the forward pass also
-come out of the convolution that makes the tensor. convolution: the next convolution normalises and rectifies what it
-loads, and backward sums come out of the data gradient (cuDNN's fused ops; XLA on TPU; compilers of other chips).
+come out of the convolution that makes the tensor. convolution: forward, the next convolution normalises and rectifies
+what it loads (cuDNN's fused ops, MXNet's NormConvolution). compiled: backward too, and sums of gradients come out of
+the data gradients (XLA on TPU, compilers of other chips).
 """
 
 

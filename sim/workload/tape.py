@@ -13,10 +13,12 @@ With `Numerics.fused` the product is accumulated inside the matrix multiplicatio
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 from sim.ops import BYTES_PER_ELEMENT, Convolution, Gather
 from sim.workload.graph import Tensor, Weight
 from sim.workload.recorder import Note, Recorder
+from sim.workload.records import BatchNorm
 
 
 class Tape(Recorder):
@@ -252,32 +254,36 @@ class Tape(Recorder):
         In passes forward costs three tensors (statistics read, normalised read and written) and backward five, ReLU's
         gradient three more; fused two tensors and a bit per element backward in each of two passes.
         """
-        level = ("passes", "fused", "statistics", "convolution").index(self.numerics.batch_norm)
+        level = get_args(BatchNorm).index(self.numerics.batch_norm)
         if not level or self._literal:
             y = self.normalise(f"{name} norm", x, channels)
             y = y if addend is None else self.add(f"{name} sum", (y, addend))
             return self.pointwise(f"{name} relu", (y,), y.elements, 1.0, saves_output=True) if relu else y
         scale, shift = self.weight(f"{name} norm scale", channels), self.weight(f"{name} norm shift", channels)
         statistics, n = self.tensor(f"{name} norm statistics", 2 * channels), x.elements
-        loaded = loaded and level == 3
-        size = 0.0 if loaded else x.bytes
-        out = Tensor(f"{name} out", n, size, x.steps)
+        loaded = loaded and level >= 3  # never written: the next convolution makes it from x
+        out = Tensor(f"{name} out", n, 0.0 if loaded else x.bytes, x.steps)
         mask = Tensor(f"{name} sign", n, n / 8 if relu and not loaded else 0.0, x.steps, differentiable=False)
         shortcut = () if addend is None else (addend,)
-        reads = (x, statistics, scale.tensor, shift.tensor, *shortcut)
         if level == 1:
             self._stream(f"{name} norm statistics", (x,), (statistics,), 4 * n, reduction=True)
         if not loaded:
+            reads = (x, statistics, scale.tensor, shift.tensor, *shortcut)
             self._stream(f"{name} norm", reads, (out, mask), (4 + relu + len(shortcut)) * n)
 
         def backward(dy: Tensor) -> None:
             made = tuple(self._gradient(w, dy) for w in (scale, shift))
-            # `loaded`: the data gradient sums what it makes, and reads x beside it; its gradient is formed by the two
-            # convolutions that load it, which costs a second read of x and of dy instead of a pass of three tensors
-            seen: tuple[Tensor, ...] = (x, statistics) if loaded else (dy, x, statistics, mask)
-            self._stream(f"{name} norm sums", seen, made, (3 + relu) * n, reduction=True)
-            parts = (self._part(x), *(self._part(t) for t in shortcut))
-            self._stream(f"{name} norm gradient", (dy, x, statistics, mask, scale.tensor, *made), parts, (5 + relu) * n)
+            # compiled: the data gradient sums what it makes, with x and the signs beside it, and the two convolutions
+            # that take this gradient form it from dy and x: one tensor more for each of them, and no pass
+            read = () if level == 4 else (Tensor(f"{name} made", n, x.bytes) if loaded else dy,)
+            self._stream(f"{name} norm sums", (*read, x, statistics, mask), made, (3 + relu) * n, reduction=True)
+            parts = [self._part(x)]
+            if addend is not None and level == 4:
+                self._pass(addend, dy)
+            elif addend is not None:
+                parts.append(self._part(addend))
+            inputs = (*read, x, statistics, *(() if level == 4 else (mask,)), scale.tensor, *made)
+            self._stream(f"{name} norm gradient", inputs, parts, (5 + relu) * n)
             for weight, gradient in zip((scale, shift), made, strict=True):
                 self._accumulate(weight, gradient)
 

@@ -95,8 +95,8 @@ def test_flops_against_torch() -> None:
 
 def test_kernels_of_batch_normalisation() -> None:
     """fp16 bytes saved: sums out of the convolution spare one read of every output, and a shortcut of its own is
-    normalised in the pass that adds it; normalising while loading spares four tensors and three sign masks of every
-    rectified branch; parameters and FLOPs of products stay.
+    normalised in the pass that adds it; normalising while loading spares two tensors and three sign masks of every
+    rectified branch; a compiler a fifth of what is left, update included; parameters and FLOPs of products stay.
     """
     model, b = ResNet(depth=50), 4
     streamed = {}
@@ -116,4 +116,5 @@ def test_kernels_of_batch_normalisation() -> None:
     )
     assert streamed["passes"] > streamed["fused"]
     assert streamed["fused"] - streamed["statistics"] == pytest.approx(2 * (stem + inner + ends + 3 * cuts), rel=1e-3)
-    assert streamed["statistics"] - streamed["convolution"] == pytest.approx((4 * 2 + 3 / 8) * inner, rel=1e-3)
+    assert streamed["statistics"] - streamed["convolution"] == pytest.approx((2 * 2 + 3 / 8) * inner, rel=2e-3)
+    assert streamed["compiled"] < 0.8 * streamed["convolution"]

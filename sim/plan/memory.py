@@ -194,7 +194,7 @@ def _dynamic(stage: int, chunks: Sequence[Sequence[Part]], plan: Plan, numerics:
             again = _saved(part, "none") - _saved(part, policy) if recomputed else 0.0
             workspace = max(workspace, part.layer.workspace_bytes + again)
     if plan.offload == "activations":
-        kept = 2 * max((_saved(part, plan.recompute) for chunk in chunks for part in chunk), default=0.0)
+        kept = min(kept, 2 * max((_saved(part, plan.recompute) for chunk in chunks for part in chunk), default=0.0))
     return {
         "activations": kept,
         "workspace": workspace,

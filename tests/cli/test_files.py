@@ -80,7 +80,7 @@ def test_show_prints_every_leaf_with_its_place(run, small):
     assert places["plan.sub_batch: 128"] == f"{small}:13:14"
     assert places["scaling.curve.alpha: 13.0"] == "scenarios/scaling/word-lm.yaml:6:10"
     assert places["plan.data: 2"] == "--set plan.data=2"
-    assert places["plan.tensor: 1"] == "default"
+    assert places["plan.tensor: null"] == "default"
 
 
 def test_show_as_json(run, small):
@@ -94,7 +94,7 @@ def test_show_as_json(run, small):
         "line": 13,
         "column": 14,
     }
-    assert leaves["plan.tensor"] == {"path": "plan.tensor", "value": 1, "from": "default"}
+    assert leaves["plan.tensor"] == {"path": "plan.tensor", "value": None, "from": "default"}
 
 
 def test_show_refuses_what_run_refuses(run, small):

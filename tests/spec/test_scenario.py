@@ -26,7 +26,7 @@ def test_a_scenario_is_read_with_its_library_parts(small):
     assert scenario.cluster.devices == 4
     assert scenario.cluster.levels[0].link.bandwidth == 56e9
     assert scenario.plan.bucket_bytes == 25e6
-    assert scenario.plan.tensor == 1
+    assert scenario.plan.tensor is None
 
 
 def test_a_set_overrides_one_leaf(small):
@@ -84,7 +84,7 @@ def test_every_leaf_tells_where_it_comes_from(small):
     assert str(leaves["plan.sub_batch"].mark) == f"{small}:13:14"
     assert str(leaves["scaling.curve.alpha"].mark).startswith("scenarios/scaling/word-lm.yaml:")
     assert str(leaves["plan.data"].mark) == "--set plan.data=2"
-    assert (leaves["plan.tensor"].value, str(leaves["plan.tensor"].mark)) == (1, "default")
+    assert (leaves["plan.tensor"].value, str(leaves["plan.tensor"].mark)) == (None, "default")
     assert "plan.bucket_bytes" not in leaves
 
 

@@ -11,6 +11,14 @@ from sim.network.levels import Name
 from sim.network.records import Cluster, Level, LinkType
 
 ROUTING = ("static", "ecmp", "valiant")
+#: Options a topology knows, and the least value of each (0 where none is named).
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "fat_tree": ("leaf", "tiers", "pod", "hop_latency_s"),
+    "leaf_spine": ("leaf", "tiers", "pod", "hop_latency_s"),
+    "rail": ("leaf", "tiers", "pod", "hop_latency_s", "pxn"),
+    "dragonfly": ("local_links", "global_links", "hop_latency_s"),
+}
+LEAST = {"leaf": 1, "tiers": 2, "pod": 1, "local_links": 0.001, "global_links": 0.001}
 TREES = ("fat_tree", "leaf_spine", "rail", "dragonfly")
 
 
@@ -25,10 +33,10 @@ def problems(cluster: Cluster) -> list[Problem]:
         found.append(Problem(f"must hold every device 0 … {cluster.devices - 1} once", "rank_order"))
     if bool(cluster.levels) == bool(cluster.edges) and cluster.devices != 1:
         found.append(Problem("give either levels or edges", "levels"))
-    for a, b, fraction in cluster.degraded_links:
+    for i, (_, _, fraction) in enumerate(cluster.degraded_links):
         if not 0 < fraction <= 1:
             rule = "the remaining fraction of a degraded link lies in (0, 1]"
-            found.append(Problem(rule, f"degraded_links.{a}-{b}", str(fraction), hint="dead links have their own list"))
+            found.append(Problem(rule, f"degraded_links[{i}]", str(fraction), hint="dead links have their own list"))
     return found + (edge_problems(cluster) if cluster.edges else level_problems(cluster))
 
 
@@ -66,6 +74,30 @@ def one_level(level: Level, path: str) -> list[Problem]:
     elif level.oversubscription != 1 and level.topology not in TREES:
         rule = f"{level.topology} has no trunks to oversubscribe; use one of {', '.join(TREES)}"
         found.append(Problem(rule, f"{path}.oversubscription", str(level.oversubscription)))
+    return found + (option_problems(level, path) if level.topology in ROUTERS else [])
+
+
+def option_problems(level: Level, path: str) -> list[Problem]:
+    """Options are few and numbers; `leaf`, `tiers` and `pod` must fit together."""
+    found, known = [], OPTIONS.get(level.topology, ())
+    for name, value in level.options.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            choice = f"{level.topology} knows {', '.join(known)}" if known else f"{level.topology} has none"
+            rule, hint = f"no such option; {choice}", f"did you mean {near[0]}?" if near else ""
+            found.append(Problem(rule, f"{path}.options.{name}", str(value), hint=hint))
+        elif not isinstance(value, int | float) or isinstance(value, bool) or value < LEAST.get(name, 0):
+            rule = f"must be a number of at least {LEAST.get(name, 0)}"
+            found.append(Problem(rule, f"{path}.options.{name}", str(value)))
+    if found:
+        return found
+    tiers, leaf, pod = (float(level.options.get(name, 0)) for name in ("tiers", "leaf", "pod"))
+    if tiers not in (0, 2, 3):
+        found.append(Problem("a fat tree has 2 or 3 tiers", f"{path}.options.tiers", f"{tiers:g}"))
+    if pod and tiers != 3:
+        found.append(Problem("pods are those of 3 tiers", f"{path}.options.pod", f"{pod:g}", hint="add tiers: 3"))
+    if pod and leaf and pod < level.size and pod % leaf:
+        found.append(Problem(f"must be a multiple of leaf, {leaf:g}", f"{path}.options.pod", f"{pod:g}"))
     return found
 
 
@@ -109,8 +141,8 @@ def both_ways(a: str, b: str) -> tuple[tuple[Name, Name], tuple[Name, Name]]:
 def unknown_ends(cluster: Cluster, ends: Mapping[tuple[Name, Name], int]) -> list[Problem]:
     """Dead or degraded links that the cluster does not have."""
     found = []
-    named = [("dead_links", a, b) for a, b in cluster.dead_links]
-    named += [("degraded_links", a, b) for a, b, _ in cluster.degraded_links]
+    named = [(f"dead_links[{i}]", a, b) for i, (a, b) in enumerate(cluster.dead_links)]
+    named += [(f"degraded_links[{i}]", a, b) for i, (a, b, _) in enumerate(cluster.degraded_links)]
     for field, a, b in named:
         if not any(pair in ends for pair in both_ways(a, b)):
             nodes = sorted({str(end) for pair in ends for end in pair})

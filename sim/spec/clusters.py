@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 
 from sim.errors import InputError, Problem
 from sim.network.records import Cluster, Edge, Level, LinkType
+from sim.spec.cluster_check import sound
 from sim.spec.fields import read
 from sim.spec.library import find, names, root
 from sim.spec.library import shown as shown_path
@@ -19,8 +20,9 @@ from sim.spec.merge import Resolver, merge
 from sim.spec.messages import did_you_mean, join, shown
 
 Topology = Literal[
-    "switch", "fully_connected", "ring", "torus", "mesh", "hybrid_cube_mesh", "fat_tree", "rail", "dragonfly"
-]
+    "switch", "fully_connected", "ring", "torus", "mesh", "hybrid_cube_mesh", "fat_tree", "leaf_spine", "rail",
+    "dragonfly",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,12 @@ class ClusterFile:
     devices: int | None = field(default=None, metadata={"doc": "keeps nodes, scales the outermost level", "gt": 0})
     levels: tuple[LevelGroup, ...] = field(default=(), metadata={"doc": "innermost first"})
     graph: GraphGroup | None = field(default=None, metadata={"doc": "instead of levels"})
-    dead_links: tuple[tuple[str, str], ...] = field(default=(), metadata={"doc": "pairs of graph nodes"})
-    degraded_links: tuple[tuple[str, str, float], ...] = field(default=(), metadata={"doc": "pairs, remaining share"})
+    dead_links: tuple[tuple[int | str, int | str], ...] = field(
+        default=(), metadata={"doc": "pairs of devices or switches"}
+    )
+    degraded_links: tuple[tuple[int | str, int | str, float], ...] = field(
+        default=(), metadata={"doc": "pairs, remaining share"}
+    )
     rank_order: tuple[int, ...] = field(default=(), metadata={"doc": "device of each rank"})
     routing: Literal["static", "ecmp", "valiant"] = field(default="static", metadata={"doc": "choice among equals"})
     status: Literal["shipped", "announced", "hypothetical"] = field(
@@ -152,26 +158,43 @@ def read_cluster(node: Node, path: str = "") -> Cluster:
         for pair in _all(_edge, file.graph.edges if file.graph else (), node, path, ["graph", "edges"])
         for edge in pair
     )
-    ends = [end for edge in edges for end in (edge.source, edge.target) if isinstance(end, int)]
     cluster = Cluster(
         name=file.name,
         accelerator=_accelerator_name(file.accelerator, node, path),
-        devices=prod(level.size for level in levels) if levels else max(ends, default=0) + 1,
+        devices=prod(level.size for level in levels) if levels else file.devices or _devices_of(edges),
         levels=levels,
         edges=edges,
-        dead_links=file.dead_links,
-        degraded_links=file.degraded_links,
+        dead_links=tuple((str(a), str(b)) for a, b in file.dead_links),
+        degraded_links=tuple((str(a), str(b), left) for a, b, left in file.degraded_links),
         rank_order=file.rank_order,
         routing=file.routing,
         source=file.source,
     )
     if file.devices in (None, cluster.devices):
-        return cluster
+        return sound(cluster, node, path)
     try:
-        return resize(cluster, file.devices or 1)
+        _not_by_hand(cluster, node)
+        smaller = resize(cluster, file.devices or 1)
     except InputError as error:
         there, where = node.at("devices") or node, join(path, ["devices"])
         raise InputError(*(there.problem(p.rule, where, p.value, p.hint) for p in error.problems)) from None
+    return sound(smaller, node, path)
+
+
+def _devices_of(edges: Sequence[Edge]) -> int:
+    """One more than the largest number of a device."""
+    return max((end for edge in edges for end in (edge.source, edge.target) if isinstance(end, int)), default=0) + 1
+
+
+def _not_by_hand(cluster: Cluster, node: Node) -> None:
+    """A torus whose sizes and devices stand in one file is not resized: one of them is wrong."""
+    devices, levels = node.at("devices"), node.at("levels")
+    if devices is None or levels is None or cluster.levels[-1].topology not in ("torus", "mesh"):
+        return
+    if devices.mark.line and devices.mark.file == levels.mark.file:
+        sizes = " x ".join(str(n) for level in cluster.levels for n in level.sizes)
+        rule = f"the sizes {sizes} multiply to {cluster.devices}"
+        raise InputError(Problem(rule, "devices", str(devices.plain)))
 
 
 def _accelerator_name(value: object, node: Node, path: str) -> str:

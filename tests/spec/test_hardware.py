@@ -240,10 +240,11 @@ def test_a_cluster_may_be_any_graph() -> None:
         - {ends: [0, 1], link: nvlink3}
         - {ends: [1, switch], bandwidth: 10 GB/s, latency: 1 us}
         - {ends: [switch, 2], bandwidth: 10 GB/s, latency: 1 us, directed: true}
+        - {ends: [2, 0], bandwidth: 10 GB/s, latency: 1 us, directed: true}
     """
     cluster = read_cluster(parse(text))
     assert cluster.devices == 3
-    assert len(cluster.edges) == 5
+    assert len(cluster.edges) == 6
     assert Edge("switch", 1, 10e9, 1e-6) in cluster.edges
 
 

@@ -11,6 +11,7 @@ from sim.network import Cluster, Communicator, Group
 from sim.ops import BYTES_PER_ELEMENT, Collective, Gemm, Op, Pointwise
 from sim.plan.costs import Work
 from sim.plan.groups import Groups
+from sim.plan.issue import issue_s
 from sim.plan.overlap import Hiding, exposed
 from sim.plan.records import Plan, TensorOverlap
 from sim.workload.records import Layer, Model, Numerics, Recompute, Shard
@@ -61,9 +62,11 @@ class Pricer:
     communicator: Communicator
     _layers: dict[tuple[int, Shard], tuple[Layer, ...]] = field(default_factory=dict)
     _works: dict[tuple[object, ...], Work] = field(default_factory=dict)
+    _host_s: float = 0.0  # of an op where passes are waited for
 
     def __post_init__(self) -> None:
-        if self.numerics.launch == "graph":
+        if self.numerics.launch != "eager":
+            self._host_s = self.accelerator.host_s if self.numerics.launch == "waited" else 0.0
             self.accelerator = replace(self.accelerator, host_s=0.0)
 
     def layers(self, plan: Plan) -> tuple[Layer, ...]:
@@ -74,16 +77,15 @@ class Pricer:
         return self._layers[key]
 
     def forward(self, layer: Layer, plan: Plan, groups: Groups, contention: Contention) -> Work:
-        return self._work(layer, "forward", layer.forward, plan, groups, contention)
+        return self._work(layer, "forward", layer.forward, len(layer.forward), plan, groups, contention)
 
     def backward(self, layer: Layer, recompute: Recompute, plan: Plan, groups: Groups, contention: Contention) -> Work:
         """Gradients of data and weights, after what recomputation runs again."""
         again = layer.recompute.get(recompute, ())
         if plan.recompute_stop and recompute == "full":
             again = needed(again)
-        return self._work(
-            layer, recompute, (*again, *layer.backward, *self.flattened(layer, plan)), plan, groups, contention
-        )
+        ops = (*again, *layer.backward, *self.flattened(layer, plan))
+        return self._work(layer, recompute, ops, len(again), plan, groups, contention)
 
     def flattened(self, layer: Layer, plan: Plan) -> tuple[Op, ...]:
         """Passes over a block's gradients before every reduction of sharded ones.
@@ -98,33 +100,49 @@ class Pricer:
         return (one,) * plan.gradient_passes
 
     def _work(
-        self, layer: Layer, which: str, ops: Sequence[Op], plan: Plan, groups: Groups, contention: Contention
+        self,
+        layer: Layer,
+        which: str,
+        ops: Sequence[Op],
+        python: int,
+        plan: Plan,
+        groups: Groups,
+        contention: Contention,
     ) -> Work:
+        """`python`: how many of the ops Python issues, the others being issued by the autograd engine."""
         inner = (groups.tensor, groups.context, groups.expert, groups.data)
         rules = (plan.overlap_tensor, plan.recompute_stop, plan.gradient_passes, plan.sharding)
         key = (layer.name, which, plan.sub_batch, shard_of(plan), inner, contention, rules)
         if key not in self._works:
-            self._works[key] = self.price(ops, groups, contention, plan.overlap_tensor)
+            issue = issue_s(ops, python, self._host_s)
+            self._works[key] = self.price(ops, groups, contention, plan.overlap_tensor, issue)
         return self._works[key]
 
     def price(
-        self, ops: Sequence[Op], groups: Groups, contention: Contention, rule: TensorOverlap = "gradients"
+        self,
+        ops: Sequence[Op],
+        groups: Groups,
+        contention: Contention,
+        rule: TensorOverlap = "gradients",
+        issue: float = 0.0,
     ) -> Work:
-        """All ops one after the other; a collective that may overlap hides behind a kernel beside it."""
+        """All ops one after the other, `issue` seconds at least; a collective may hide behind a kernel beside it."""
         kernels = time_ops((op for op in ops if not isinstance(op, Collective)), self.accelerator)
         added, axes = self._collectives(ops, groups, rule)
-        seconds = kernels.seconds + added
+        waiting = max(0.0, issue - kernels.seconds - added)
+        seconds = kernels.seconds + added + waiting
         shared = any(level_of(self.communicator.cluster, groups.axis(axis)) == contention.level for axis in axes)
         slowed = (
             kernels.compute_s / (1.0 - contention.compute_share)
             + kernels.memory_bound_s / (1.0 - contention.memory_share)
             + kernels.overhead_s
+            + waiting
             + added * (2.0 if shared else 1.0)
         )
         return Work(
             seconds=seconds,
             memory_bound_s=kernels.memory_bound_s,
-            overhead_s=kernels.overhead_s,
+            overhead_s=kernels.overhead_s + waiting,
             communication_s=added,
             communication=tuple(sorted(axes.items())),
             executed_flops=kernels.executed_flops,

@@ -13,6 +13,7 @@ from sim.workload.kernels import (
     FP32,
     Frame,
     Part,
+    Steps,
     Weight,
     bias_gradient,
     bias_pass,
@@ -246,7 +247,7 @@ def plain_core(f: Frame, a: AttentionSizes, part: Part) -> None:
         forward.append(pointwise(f, "attention.position_shift", scores, act, act, 0.0))
     if a.relative:
         forward.append(pointwise(f, "attention.position_bias", scores, 2 * act, act))
-    forward += softmax_forward(f, scores, masked=not a.causal)
+    forward += softmax_forward(f, scores, masked=not a.causal, fused=fused_softmax(f, batch))
     if f.mask:
         forward.append(pointwise(f, "attention.dropout", scores, act, act + f.mask))
     forward.append(gemm(f, "attention.context", q_len, a.v_head_dim, kv_len, batch))
@@ -267,12 +268,24 @@ def expand_heads(f: Frame, a: AttentionSizes, kv_len: int) -> list[Op]:
     return [pointwise(f, "attention.repeat_kv", wide, f.act * a.kv_heads / a.heads, f.act)]
 
 
-def softmax_forward(f: Frame, scores: float, masked: bool) -> list[Op]:
-    """Scale, mask and softmax of the scores: one pass fused, three unfused."""
+def fused_softmax(f: Frame, batch: int) -> bool:
+    """Whether the scores' softmax is one kernel.
+
+    Megatron-LM's takes four matrices of scores at a time (`FusedScaleMaskSoftmax.is_kernel_available`): others, such
+    as one sample of 16 heads over 8 ranks, are scaled, masked and normalised in fp32 passes.
+    """
+    return f.numerics.fused and batch % 4 == 0
+
+
+def softmax_forward(f: Frame, scores: float, masked: bool, fused: bool) -> list[Op]:
+    """Scale, mask and softmax of the scores: one pass fused, three unfused (in fp32: five, widened and narrowed)."""
     act = f.act
-    if f.numerics.fused:
+    if fused:
         return [pointwise(f, "attention.softmax", scores, act + (1 if masked else 0), act, 5.0)]
-    steps = (("scale", act, act), ("mask", act, act), ("softmax", act, act))
+    steps: Steps = (("scale", act, act), ("mask", act, act), ("softmax", act, act))
+    if f.numerics.fused:
+        steps = (("widen", act, FP32), ("scale", FP32, FP32), ("mask", FP32, FP32))
+        steps = (*steps, ("softmax", FP32, FP32), ("narrow", FP32, act))
     return [pointwise(f, f"attention.{step}", scores, reads, writes, 2.0) for step, reads, writes in steps]
 
 
@@ -290,8 +303,9 @@ def plain_backward(f: Frame, a: AttentionSizes, batch: int, q_len: int, kv_len: 
     if f.mask:
         ops.append(pointwise(f, "attention.dropout.backward", scores, act + f.mask, act))
     ops.append(pointwise(f, "attention.softmax.backward", scores, 2 * act, act, 4.0))
-    if not f.numerics.fused:
-        ops += [pointwise(f, f"attention.{step}.backward", scores, act, act) for step in ("mask", "scale")]
+    if not fused_softmax(f, batch):
+        wide = FP32 if f.numerics.fused else act
+        ops += [pointwise(f, f"attention.{step}.backward", scores, wide, wide) for step in ("mask", "scale")]
     if a.relative:
         ops.append(pointwise(f, "attention.position_bias.backward", scores, act, 0.0))
     if a.position_scores:

@@ -48,8 +48,12 @@ class Numerics:
     batch_norm: BatchNorm = field(
         default="passes", metadata={"doc": "how much of batch normalisation has a pass of its own"}
     )
-    launch: Literal["eager", "graph"] = field(
-        default="eager", metadata={"doc": "graph: compiled or captured, so that the host issues nothing per op"}
+    launch: Literal["eager", "waited", "graph"] = field(
+        default="eager",
+        metadata={
+            "doc": "waited: the host waits for every pass (Megatron-LM's timers, DeepSpeed's pipeline); "
+            "graph: compiled or captured, so that the host issues nothing per op"
+        },
     )
 
 

@@ -288,3 +288,13 @@ def test_ranks_beyond_the_key_value_heads_keep_copies() -> None:
     projection = next(op for op in block_of.forward if op.name == "attention.qkv")
     assert isinstance(projection, Gemm)
     assert projection.n == 1024 // 8 + 2 * 64
+
+
+@pytest.mark.parametrize(("sub_batch", "tensor", "kernels"), [(1, 4, 1), (2, 8, 1), (1, 8, 5)])
+def test_the_fused_softmax_takes_four_matrices_of_scores_at_a_time(sub_batch: int, tensor: int, kernels: int) -> None:
+    """16 heads: 4 a rank over 4 ranks, 2 over 8, where one sample is normalised in five fp32 passes (Megatron-LM)."""
+    model = Transformer(hidden=1024, depth=2, heads=16, vocabulary=51200, sequence=1024)
+    layers = model.layers(sub_batch, Numerics(attention="plain"), Shard(tensor=tensor))
+    names = ("widen", "scale", "mask", "softmax", "narrow")
+    block = next(layer for layer in layers if layer.kind == "block")
+    assert sum(op.name in [f"attention.{name}" for name in names] for op in block.forward) == kernels

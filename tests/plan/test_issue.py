@@ -1,0 +1,38 @@
+"""Host time of passes the framework waits for: Python forward, the autograd engine back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tiny import CHIP, NUMERICS, cluster, model
+
+from sim.network import Communicator
+from sim.ops import Pointwise
+from sim.plan import Plan, prepare
+from sim.plan.issue import AUTOGRAD, PYTHON, issue_s
+
+OPS = [Pointwise(f"op {k}", 1.0, 4.0, 4.0) for k in range(10)]
+
+
+def test_python_issues_more_slowly_than_the_autograd_engine() -> None:
+    """Ten ops of 50 us, four of them Python's."""
+    assert issue_s(OPS, 4, 50e-6) == pytest.approx(50e-6 * (4 * PYTHON + 6 * AUTOGRAD))
+    assert PYTHON > 1 > AUTOGRAD
+
+
+def test_a_waited_pass_takes_the_longer_of_kernels_and_issue() -> None:
+    """A chip without host time is as fast either way; with a slow host the forward pass is bound by it alone."""
+
+    def block(launch: str, host_s: float) -> tuple[float, float]:
+        chip = replace(CHIP, host_s=host_s)
+        numerics = replace(NUMERICS, launch=launch)  # type: ignore[arg-type]
+        prepared = prepare(model(), Plan(1, 1), numerics, chip, Communicator(cluster(1)))
+        found = next(b for b in prepared.stages[0].chunks[0].blocks if b.kind == "block")
+        return found.forward.seconds, found.backward.seconds
+
+    assert block("waited", 0.0) == pytest.approx(block("graph", 1.0))
+    layer = next(layer for layer in model().layers(1, NUMERICS) if layer.kind == "block")
+    forward, backward = block("waited", 1.0)
+    assert forward == pytest.approx(PYTHON * len(layer.forward))
+    assert backward == pytest.approx(AUTOGRAD * len(layer.backward))

@@ -20,13 +20,18 @@ PARTIAL_SUM_BYTES = 4.0  # split-k parts are added in fp32
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """`batch` products of m×k by k×n, elements of `size` bytes."""
+    """`batch` products of m×k by k×n, elements of `size` bytes.
+
+    `rows`: lengths of the operands' rows in memory, k and n where empty. Those of a convolution are its channels in
+    every direction, since channels lie innermost.
+    """
 
     m: int
     n: int
     k: int
     batch: int
     size: float
+    rows: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +61,10 @@ def alignment(product: Product, unit: MatrixUnit) -> float:
     """
     if not unit.alignment:
         return 1.0
-    efficiency = _aligned(product.k * product.size, unit)
-    narrow = product.n * product.size < unit.alignment[0][0]
-    return efficiency if narrow else min(efficiency, _aligned(product.n * product.size, unit))
+    k, n = product.rows or (product.k, product.n)
+    efficiency = _aligned(k * product.size, unit)
+    narrow = n * product.size < unit.alignment[0][0]
+    return efficiency if narrow else min(efficiency, _aligned(n * product.size, unit))
 
 
 def off_matrix_unit(product: Product, unit: MatrixUnit) -> bool:

@@ -42,12 +42,13 @@ def convolution_product(op: Convolution) -> Product:
     outputs = op.n * op.h_out * op.w_out
     c_in, c_out = op.c_in // op.groups, op.c_out // op.groups
     size = BYTES_PER_ELEMENT[op.format]
+    rows = (c_in, c_out)
     if op.direction == "forward":
-        return Product(outputs, c_out, c_in * taps, op.groups, size)
+        return Product(outputs, c_out, c_in * taps, op.groups, size, rows)
     if op.direction == "data":
         inputs = outputs * min(op.stride**2, taps)  # positions some output looked at
-        return Product(inputs, c_in, c_out * max(1, round(taps / op.stride**2)), op.groups, size)
-    return Product(c_in * taps, c_out, outputs, op.groups, size)
+        return Product(inputs, c_in, c_out * max(1, round(taps / op.stride**2)), op.groups, size, rows)
+    return Product(c_in * taps, c_out, outputs, op.groups, size, rows)
 
 
 def convolution_bytes(op: Convolution, accelerator: Accelerator) -> float:

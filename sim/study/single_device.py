@@ -23,7 +23,7 @@ from sim.study.validation import Comparison, Request, Row, Skipped, ValidationSe
 from sim.study.validation import Outcome as RowOutcome
 from sim.workload.dlrm import Dlrm
 from sim.workload.presets import PRESETS
-from sim.workload.records import Model, Numerics
+from sim.workload.records import BatchNorm, Model, Numerics
 from sim.workload.resnet import ResNet
 from sim.workload.transformer import Transformer
 from sim.workload.translation import AttentionNmt
@@ -154,12 +154,13 @@ def numerics_of(given: Mapping[str, Any], chip: Accelerator) -> Numerics:
     precision = given["precision"]
     optimizer: Literal["sgd", "momentum", "adam"] = given.get("optimizer", "adam")
     fused = bool(given.get("fused", True))
+    norm: BatchNorm = given.get("batch_norm", "passes")
     if precision == "mixed":
         half: Format = "fp16" if "fp16" in chip.compute else "bf16"
         stored: Format = given.get("activations", half)
-        return Numerics(half, stored, half, half, "fp32", optimizer, fused=fused, attention="plain")
+        return Numerics(half, stored, half, half, "fp32", optimizer, fused=fused, attention="plain", batch_norm=norm)
     compute: Format = "tf32" if precision == "tf32" else "fp32"
-    return Numerics(compute, "fp32", "fp32", "fp32", None, optimizer, fused=fused, attention="plain")
+    return Numerics(compute, "fp32", "fp32", "fp32", None, optimizer, fused=fused, attention="plain", batch_norm=norm)
 
 
 def _sub_batch(given: Mapping[str, Any]) -> int:

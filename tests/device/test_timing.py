@@ -242,3 +242,12 @@ def test_heads_off_sixteen_bytes_leave_the_matrix_unit(a100: Accelerator) -> Non
     assert fast > 3 * vector
     assert rate(Gemm("one", 8192, 8192, 8190), a100) > 3 * vector
     assert rate(Gemm("interaction", 32, 27, 128, batch=4096), a100) > rate(Gemm("s", 32, 27, 150, batch=4096), a100)
+
+
+def test_an_odd_batch_does_not_misalign_a_weight_gradient(a100: Accelerator) -> None:
+    """Channels lie innermost: 39 images of 7x7 take as long per image as 40, tiles apart."""
+    odd, even = (
+        op_time(Convolution("", n, 7, 7, 512, 512, 3, 3, direction="weight", format="fp16"), a100).compute_s / n
+        for n in (39, 40)
+    )
+    assert odd == pytest.approx(even, rel=0.05)

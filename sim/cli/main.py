@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, str]] = {
     "ops": "Time of every op of a step on one accelerator.",
     "footprint": "A trained model on a chip: size, memory, latency, energy of a query, training.",
     "collective": "Time and bandwidth of one collective on a cluster.",
+    "place": "Put the ops of a model on a few unequal devices.",
     "sweep": "Run a scenario over a grid of values.",
     "sensitivity": "What the answer reacts to most.",
     "require": "What hardware meets a deadline.",

@@ -111,3 +111,16 @@ def test_the_papers_recurrent_models_gain_from_a_learned_placement(family: str) 
     assert learned.fits
     assert learned.time_s <= min(layer_wise(graph, devices).time_s, greedy(graph, devices).time_s)
     assert learned.time_s < alone.time_s
+
+
+def test_a_decoder_waits_for_the_whole_memory_and_the_targets_embedding_for_nothing() -> None:
+    """Attention reads all encoder states: no stretch of the decoder begins before the last of the encoder."""
+    numerics = Numerics("fp32", "fp32", "fp32", "fp32", master=None, optimizer="sgd", fused=False)
+    graph = unrolled(AttentionNmt(hidden=256), 16, numerics, (CHIP,), 4)
+    nodes = {node.name: node for node in graph.nodes}
+    decoder = next(name for name in nodes if name.startswith("forward") and name.endswith("decoder 0"))
+    assert any(name.endswith("memory 3") for name in nodes[decoder].after)
+    target = next(name for name in nodes if name.startswith("forward") and name.endswith("target embedding 2"))
+    assert nodes[target].after == ()
+    back = next(name for name in nodes if name.startswith("backward") and name.endswith("memory 3"))
+    assert any(name.endswith("decoder 0") for name in nodes[back].after)

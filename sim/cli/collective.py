@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Final
 
 import click
 
 from sim.cli import options
+from sim.cli.sizes import KINDS, size
 from sim.errors import InputError, Problem
 from sim.network import Cluster, Group
 from sim.ops import CollectiveKind
@@ -17,18 +17,6 @@ from sim.spec.astra import from_cluster as astra_dimensions
 from sim.spec.astra import is_network, network_yaml, read_network, read_system, to_cluster
 from sim.spec.clusters import load_cluster
 from sim.study.collective_sweep import Sweep, astra_sweep, sizes_between, sweep
-from sim.units import parse_quantity
-
-KINDS: Final[dict[str, CollectiveKind]] = {
-    "all-reduce": "all_reduce",
-    "reduce-scatter": "reduce_scatter",
-    "all-gather": "all_gather",
-    "all-to-all": "all_to_all",
-    "broadcast": "broadcast",
-    "reduce": "reduce",
-    "send": "send",
-    "barrier": "barrier",
-}
 
 
 @click.command()
@@ -68,7 +56,9 @@ def command(
 
     SIZE is the full buffer of one rank, as nccl-tests counts it.
     """
-    sizes = [_size(only, "bytes")] if only else sizes_between(_size(smallest, "from"), _size(largest, "to"), factor)
+    sizes = [size(only, "bytes")] if only else sizes_between(size(smallest, "from"), size(largest, "to"), factor)
+    if op == "barrier":
+        sizes = [0.0]
     path = Path(cluster)
     if is_network(path):
         found = _astra(path, astra_system, KINDS[op], sizes, group, algorithm)
@@ -99,17 +89,6 @@ def _astra(
     return sweep(cluster, kind, sizes, parse_group(group, cluster), algorithm)
 
 
-def _size(text: str, option: str) -> float:
-    """ "8 MiB" or a bare number of bytes."""
-    try:
-        value = float(text) if re.fullmatch(r"\d+(\.\d*)?([eE]\d+)?", text.strip()) else parse_quantity(text, "bytes")
-    except InputError as error:
-        raise InputError(*(Problem(p.rule, f"--{option}", p.value, hint=p.hint) for p in error.problems)) from None
-    if value < 1:
-        raise InputError(Problem("must be at least one byte", f"--{option}", text))
-    return value
-
-
 def parse_group(text: str | None, cluster: Cluster) -> Group:
     """64x8 = 64 ranks 8 apart (every such group at once); 0-7,16 = those ranks; nothing = all devices."""
     if text is None:
@@ -121,5 +100,7 @@ def parse_group(text: str | None, cluster: Cluster) -> Group:
     ranks: list[int] = []
     for part in text.split(","):
         first, _, last = part.partition("-")
+        if last and int(last) < int(first):
+            raise InputError(Problem("a range of ranks runs upwards", "--group", part))
         ranks += range(int(first), int(last or first) + 1)
     return Group(len(ranks), ranks=tuple(ranks))

@@ -9,6 +9,8 @@ from typing import Any, cast, get_args
 import click
 
 from sim.cli import options
+from sim.cli.sizes import KINDS
+from sim.cli.sizes import size as buffer_size
 from sim.errors import InputError, Problem
 from sim.ops import Format
 from sim.spec.clusters import list_clusters, load_cluster, resize
@@ -16,6 +18,8 @@ from sim.spec.hardware import accelerator_files, list_accelerators, load_acceler
 from sim.spec.hardware_text import dump_accelerator, new_accelerator
 from sim.spec.messages import did_you_mean
 from sim.units import Dimension, parse_quantity
+
+_DRAWN = tuple(name for name in KINDS if name not in ("send", "barrier"))
 
 
 @click.group()
@@ -47,18 +51,34 @@ def list_command(status: str | None, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--devices", type=click.IntRange(min=1), help="Resize a cluster: nodes stay whole.")
 @click.option(
-    "--draw", type=click.Path(path_type=Path, dir_okay=False), help="Draw a cluster's graph into FILE (HTML)."
+    "--draw", type=click.Path(path_type=Path, dir_okay=False), help="Draw a cluster's graph into FILE (.svg, .html)."
 )
+@click.option("--op", type=click.Choice(_DRAWN), help="Colour links by a collective.  [default: all-reduce]")
+@click.option("--bytes", "nbytes", metavar="SIZE", help="Its buffer.  [default: 1GiB]")
+@click.option("--algorithm", metavar="NAME", help="Its algorithm.  [default: the cheapest]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @options.debug_option
-def show_command(name: str, devices: int | None, draw: Path | None, as_json: bool) -> None:
+def show_command(
+    name: str,
+    devices: int | None,
+    draw: Path | None,
+    op: str | None,
+    nbytes: str | None,
+    algorithm: str | None,
+    as_json: bool,
+) -> None:
     """One accelerator or cluster, by NAME or file, with the source of every figure."""
     report = _report()
+    if draw is None and (op or nbytes or algorithm):
+        raise click.UsageError("--op, --bytes and --algorithm go with --draw")
     if _is_cluster(name):
         cluster = load_cluster(name)
         cluster = cluster if devices is None else resize(cluster, devices)
         if draw is not None:
-            import_module("sim.report.topology_drawing").draw_cluster(cluster, draw)
+            drawing = import_module("sim.report.topology_drawing")
+            kind = KINDS[op or "all-reduce"]
+            wanted = drawing.DrawnCollective(kind, buffer_size(nbytes or "1GiB", "bytes"), algorithm)
+            drawing.draw_cluster(cluster, draw, wanted)
         if as_json:
             options.write_json({"cluster": report.cluster_row(cluster)})
         else:

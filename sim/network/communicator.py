@@ -84,9 +84,11 @@ class Communicator:
     def costs(self, kind: CollectiveKind, group: Group, every: bool = False) -> tuple[CollectiveCost, ...]:
         """Candidates a library would choose from; `every`: all algorithms that can run."""
         if group_size(group) == 1:
+            self.case(kind, group)  # a rank that does not exist is an error
             return (CollectiveCost("none", 0.0, 0.0),)
         if kind == "send":
-            return (self.hop(group.stride),)
+            self.case(kind, group)  # a group that does not fit is an error
+            return (self.chain(group.ranks) if group.ranks else self.hop(group.stride),)
         key = (kind, group)
         if every or key not in self._candidates:
             case = self.case(kind, group)
@@ -104,7 +106,7 @@ class Communicator:
             case = self.case(kind, group)
             name = algorithm.removesuffix(SUFFIX)
             self.check(name, case)
-            cost = ALGORITHMS[name].price(case)
+            cost = ALGORITHMS[name].price(case) if case.n > 1 else CollectiveCost(name, 0.0, 0.0)
             self._costs[key] = cost if name == algorithm else self._low_latency(case, cost)
         return self._costs[key]
 
@@ -117,7 +119,11 @@ class Communicator:
 
     def check(self, algorithm: str, case: Case) -> None:
         """Raise InputError saying why the algorithm cannot run here and which can."""
-        able = [n for n in ALGORITHMS if not refusal(n, case)]
+        if case.kind == "send":
+            raise InputError(Problem("a send is one message, without algorithms", path="algorithm", value=algorithm))
+        able = [n for n in ALGORITHMS if case.n == 1 or not refusal(n, case)]
+        if algorithm in able:
+            return
         can = f"can run here: {', '.join(able)}"
         if algorithm not in ALGORITHMS:
             raise InputError(Problem(f"no such algorithm; {can}", path="algorithm", value=algorithm))
@@ -144,6 +150,8 @@ class Communicator:
     def link_loads(self, kind: CollectiveKind, nbytes: float, group: Group, algorithm: str | None = None) -> Floats:
         """Bytes over every link (index as in `topology.cap`) if all groups of the axis run the collective once."""
         case = self.case(kind, group)
+        if case.n == 1:
+            return np.zeros(self.topology.L)
         name = (algorithm or self.choose(kind, nbytes, group).algorithm).removesuffix(SUFFIX)
         self.check(name, case)
         return nbytes * link_shares(name, case)
@@ -155,6 +163,10 @@ class Communicator:
             ranks = np.arange(self.cluster.devices - stride)
             self._hops[key] = self._flows_cost(ranks, ranks + stride)
         return self._hops[key]
+
+    def chain(self, ranks: Sequence[int]) -> CollectiveCost:
+        """Every rank of a list sends to the next one at once."""
+        return self._flows_cost(np.array(ranks[:-1]), np.array(ranks[1:]))
 
     def send(self, nbytes: float, stride: int) -> float:
         """Seconds of all pipeline hops r → r + stride at once."""

@@ -64,7 +64,9 @@ def group_matrix(cluster: Cluster, group: Group) -> Ints:
         rows = np.array([group.ranks], dtype=np.int64)
     else:
         span = group.size * group.stride
-        if group.size < 1 or group.stride < 1 or span > cluster.devices:
+        if group.size < 1 or group.stride < 1:
+            raise InputError(Problem("a group has at least one rank, and a stride of at least one", "group"))
+        if span > cluster.devices:
             rule = f"{group.size} ranks {group.stride} apart need {span} devices, the cluster has {cluster.devices}"
             raise InputError(Problem(rule, path="group", value=str(group.size)))
         used = cluster.devices // span * span

@@ -38,7 +38,8 @@ def render(found: Sweep) -> str:
         if several:
             cells.append(_runner_up(row.times_s, row.algorithm))
         rows.append(cells)
-    span = f"{found.ranks} of {found.devices} devices" if found.ranks < found.devices else f"{found.devices} devices"
+    whole = f"{found.devices:,} device{'s' * (found.devices > 1)}"
+    span = f"{found.ranks:,} of {whole}" if found.ranks < found.devices else whole
     lines = [f"{found.kind.replace('_', '-')} on {found.cluster}, {span}", "", table(header, rows, left=0)]
     if found.busiest:
         lines += ["", f"busiest links at {size_text(found.rows[-1].nbytes)}:"]
@@ -101,12 +102,14 @@ def curves(found: Sweep) -> dict[str, list[tuple[float, float]]]:
 
 def write_plot(found: Sweep, path: Path) -> None:
     """busbw against size: `.svg` (plain) or `.html` (interactive, works offline)."""
+    if found.kind == "barrier":
+        raise InputError(Problem("a barrier has no bytes to draw", "--plot", str(path)))
     if path.suffix == ".svg":
         path.write_text(plot_svg(found) + "\n", encoding="utf-8")
     elif path.suffix in (".html", ".htm"):
         path.write_text(plot_html(found), encoding="utf-8")
     else:
-        raise InputError(Problem("must end in .svg or .html", "plot", str(path)))
+        raise InputError(Problem("must end in .svg or .html", "--plot", str(path)))
 
 
 def plot_html(found: Sweep) -> str:

@@ -64,7 +64,9 @@ def draw_topology(cluster: Cluster, collective: DrawnCollective | None = None) -
 
 
 def draw_cluster(cluster: Cluster, path: Path, collective: DrawnCollective | None = None) -> None:
-    """Write the picture to `path` (.svg, else a page); links coloured by a 1 GiB all-reduce unless told otherwise."""
+    """Write the picture to `path` (.svg or .html); links coloured by a 1 GiB all-reduce unless told otherwise."""
+    if path.suffix not in (".svg", ".html", ".htm"):
+        raise InputError(Problem("must end in .svg or .html", "--draw", str(path)))
     svg = draw_topology(cluster, collective or DrawnCollective())
     text = svg + "\n" if path.suffix == ".svg" else as_html(svg, cluster.name)
     path.write_text(text, encoding="utf-8")

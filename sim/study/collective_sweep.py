@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,6 +15,7 @@ from sim.network import Cluster, Communicator, Group
 from sim.ops import CollectiveKind
 
 _NS: Final = 1e-9
+_MOST_SIZES: Final = 10_000
 _NAMED_LINKS: Final = 200_000  # beyond, links are told by number
 
 
@@ -65,8 +67,10 @@ def sizes_between(smallest: float, largest: float, factor: float = 2.0) -> list[
     """smallest, smallest·factor … up to largest."""
     if smallest <= 0 or largest < smallest or factor <= 1:
         raise InputError(
-            Problem("sizes run from a positive size to one not below it", "from", f"{smallest:g} … {largest:g}")
+            Problem("sizes run from a positive size to one not below it", "--from", f"{smallest:g} … {largest:g}")
         )
+    if math.log(largest / smallest) / math.log(factor) > _MOST_SIZES:
+        raise InputError(Problem(f"asks for more than {_MOST_SIZES:,} sizes", "--factor", str(factor)))
     sizes = [float(smallest)]
     while sizes[-1] * factor <= largest * (1 + 1e-9):
         sizes.append(sizes[-1] * factor)

@@ -73,6 +73,12 @@ def test_the_plot_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     [
         (("dgx-h100", "--algorithm", "magic"), "no such algorithm"),
         (("dgx-h100", "--group", "0,0"), "may occur once"),
+        (("dgx-h100", "--group", "0"), "at least one rank"),
+        (("dgx-h100", "--group", "5-2"), "runs upwards"),
+        (("dgx-h100", "--group", "2x8", "--op", "send"), "need 16 devices"),
+        (("dgx-h100", "--algorithm", "ring", "--op", "send"), "without algorithms"),
+        (("dgx-h100", "--op", "barrier", "--plot", "x.svg"), "no bytes to draw"),
+        (("dgx-h100", "--factor", "1.00001"), "more than 10,000 sizes"),
         (("dgx-h100", "--group", "4x"), "SIZExSTRIDE"),
         (("dgx-h100", "--bytes", "8 parsecs"), "--bytes"),
         (("dgx-h100", "--from", "2MiB", "--to", "1MiB"), "sizes run"),
@@ -88,3 +94,32 @@ def test_bad_input_is_exit_2_with_the_reason(
     assert code == 2
     assert message in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("op", ["all-reduce", "send", "barrier", "all-to-all"])
+@pytest.mark.parametrize("algorithm", ["auto", "all"])
+def test_one_device_communicates_in_no_time(capsys: pytest.CaptureFixture[str], op: str, algorithm: str) -> None:
+    """A cluster of one device (cs-3), or a group of one."""
+    for args in (("cs-3",), ("dgx-h100", "--group", "1")):
+        code, out, _ = run(capsys, *args, "--op", op, "--algorithm", algorithm, "--bytes", "1MiB", "--json")
+        assert code == 0
+        assert json.loads(out)["rows"][0]["time_s"] == 0
+
+
+def test_a_barrier_is_one_row_without_bytes(capsys: pytest.CaptureFixture[str]) -> None:
+    """Sizes mean nothing to it."""
+    code, out, _ = run(capsys, "dgx-h100", "--op", "barrier", "--json")
+    (row,) = json.loads(out)["rows"]
+    assert code == 0
+    assert row["bytes"] == row["busbw_bytes_per_s"] == 0
+    assert row["time_s"] > 0
+
+
+def test_a_listed_send_goes_from_rank_to_rank(capsys: pytest.CaptureFixture[str]) -> None:
+    """0 → 3 inside a node of 450 GB/s; 0 → 8 between nodes of one 50 GB/s card a device."""
+    times = []
+    for pair in ("0,3", "0,8"):
+        code, out, _ = run(capsys, "dgx-h100-superpod", "--op", "send", "--group", pair, "--bytes", "8GiB", "--json")
+        assert code == 0
+        times.append(json.loads(out)["rows"][0]["time_s"])
+    assert times[1] > 5 * times[0]

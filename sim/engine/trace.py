@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from sim.engine.records import Slice, Step
 from sim.plan.records import DeviceMemory
 
 Event = dict[str, object]
+PASS: Final = re.compile(r"(forward|backward) \d+( chunk \d+)?")  # of one micro-batch, whatever part of it
 
 
 def trace_events(step: Step, memory: Sequence[DeviceMemory] = ()) -> list[Event]:
@@ -81,8 +84,9 @@ def _memory(slices: Sequence[Slice], kinds: Mapping[str, float], pid: int) -> li
     """Bytes held: what stays, and activations that come with forward and go with backward passes."""
     passes: dict[str, list[Slice]] = {}
     for s in slices:
-        if _stream(s.track) == "compute" and s.name.startswith(("forward", "backward")):
-            passes.setdefault(s.name, []).append(s)
+        which = PASS.match(s.name) if _stream(s.track) == "compute" else None
+        if which is not None:
+            passes.setdefault(which.group(), []).append(s)
     changes = [
         (max(s.end_s for s in parts), -1.0) if name.startswith("backward") else (min(s.start_s for s in parts), 1.0)
         for name, parts in passes.items()

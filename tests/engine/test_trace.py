@@ -70,3 +70,11 @@ def test_the_file_is_json_and_always_the_same(tmp_path: Path) -> None:
     assert one.read_bytes() == two.read_bytes()
     content = json.loads(gzip.decompress(one.read_bytes()))
     assert {e["ph"] for e in content["traceEvents"]} == {"M", "X", "C"}
+
+
+def test_memory_of_fully_sharded_micro_batches_comes_and_goes_with_each() -> None:
+    """Three micro-batches one after the other: three rises to the full height, and back."""
+    memory = [DeviceMemory("all devices", 8, {"weights": 10.0, "activations": 8.0}, 100.0)]
+    events = trace_events(_traced(CASES["sharded"]), memory)
+    values = [e["args"]["value"] for e in events if e["name"] == "memory bytes"]  # type: ignore[index]
+    assert values == [10.0, 18.0, 10.0, 18.0, 10.0, 18.0, 10.0] or values == [18.0, 10.0, 18.0, 10.0, 18.0, 10.0]

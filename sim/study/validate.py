@@ -101,6 +101,8 @@ def validate(
         left_out, notes = import_module("sim.study.single_device").left_out_summary(counted)
     if spec.quantity == "run":
         notes = import_module("sim.study.scaling_efficiency").notes(asked, counted, outcomes)
+    if spec.quantity == "scaling":
+        notes = import_module("sim.study.epochs").notes(spec)
     overall = [
         _overall("every field printed", [row for row in counted if row.printed], left_out, levels),
         _overall("all rows", counted, left_out, levels),
@@ -140,6 +142,9 @@ def _simulator(spec: ValidationSet) -> Simulate:
     if spec.quantity == "ops":
         ops = import_module("sim.study.single_device").simulate_row
         return lambda request: cast(Outcome | str, ops(spec, request))
+    if spec.quantity == "scaling":
+        epochs = import_module("sim.study.epochs").simulate_row
+        return lambda request: cast(Outcome | str, epochs(spec, request))
     raise InputError(Problem(f"no simulation of the quantity {spec.quantity!r}", "quantity"))
 
 

@@ -52,7 +52,7 @@ class Measure:
     @property
     def higher_is_faster(self) -> bool:
         """Whether the relative error in time has the opposite sign."""
-        return self.field not in {"step_time_s", "memory_bytes", "seconds", "seconds_per_sample"}
+        return self.field not in {"step_time_s", "memory_bytes", "seconds", "seconds_per_sample", "epochs"}
 
 
 @dataclass(frozen=True, slots=True)

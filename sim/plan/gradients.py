@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from sim.network import Communicator, Group
 from sim.ops import BYTES_PER_ELEMENT
@@ -17,6 +18,9 @@ from sim.plan.groups import Groups
 from sim.plan.layout import Part
 from sim.plan.records import Plan
 from sim.workload.records import Numerics, Parameter
+
+CHUNK_BYTES: Final = 4 * 2**20
+"""What a pipelined ring has on one hop: a step of 512 KiB (NCCL: buffers of 4 MiB, 8 steps) on each of 8 channels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +51,39 @@ class Exchange:
         """Seconds to sum `nbytes` of gradients."""
         shard, copies = self.group(axis)
         time = self.communicator.time
-        if self.plan.sharding == "none":
+        if self.plan.sharding == "none" or (self.plan.sharding == "optimizer" and self.plan.gather == "broadcast"):
             return time("all_reduce", nbytes, self.groups.expert_data if axis == "expert" else self.groups.data)
         across = time("all_reduce", nbytes / shard.size, copies) if copies.size > 1 else 0.0
         return time("reduce_scatter", nbytes, shard) + across
 
-    def gather_s(self, nbytes: float, axis: str = "data") -> float:
-        """Seconds to collect `nbytes` of parameters from the ranks that updated them.
+    def gather_s(self, nbytes: float, axis: str = "data", tensors: int = 0) -> float:
+        """Seconds to collect `nbytes` of parameters, in so many `tensors`, from the ranks that updated them.
 
-        Where every rank owns whole tensors they are broadcast one owner after the other: N broadcasts of 1/N, each
-        once around the ring (libraries have no other broadcast), so that latency grows with N².
+        Where every rank owns whole tensors they are broadcast one owner after the other: as many broadcasts as there
+        are owners, min(N, tensors), each once around the ring (libraries have no other broadcast) of N ranks. The next
+        broadcast starts when its owner has the one before, on average half of the ring away.
         """
         group = self.group(axis)[0]
         if self.plan.gather == "broadcast":
-            return group.size * self.communicator.time("broadcast", nbytes / group.size, group, "ring")
+            owners = min(group.size, tensors or group.size)
+            each = nbytes / owners
+            return owners * (self.communicator.time("broadcast", each, group, "ring") + self.wave_s(each, group) / 2.0)
         return self.communicator.time("all_gather", nbytes, group)
+
+    def wave_s(self, nbytes: float, group: Group) -> float:
+        """Seconds until the first chunk has gone around the ring: a rank passes a chunk on when it has all of it.
+
+        Nodes of g ranks: g−1 hops inside and one to the next node, whose cards share the chunk.
+        """
+        send, one, levels = self.communicator.send, self.communicator.p2p, self.communicator.cluster.levels
+        node = levels[0].size if levels else 1
+        inside = min(group.size, max(1, node // group.stride))
+        nodes = -(-group.size // inside)
+        chunk = min(CHUNK_BYTES, nbytes)
+        step = one(chunk, 0, group.stride) - one(0.0, 0, group.stride) if inside > 1 else 0.0
+        far = group.stride * inside
+        leap = send(chunk / inside, far) - send(0.0, far) if nodes > 1 else 0.0
+        return nodes * (inside - 1) * step + (nodes - 1) * leap
 
     def rows(self, parameter: Parameter) -> float:
         """Bytes of all ranks' embedding gradient rows of one step: what every rank holds after the all-gather."""
@@ -142,24 +164,27 @@ def gathers(exchange: Exchange, parts: Iterable[Part], copies: float = 0.0) -> t
     limit = float("inf") if whole else plan.bucket_bytes
     out: list[Message] = []
     held, first, place = {"data": 0.0, "expert": 0.0}, 0, 0
+    tensors = {"data": 0, "expert": 0}
     for part in parts:
         for _ in range(part.count):
             for parameter in part.layer.parameters:
                 held[parameter.reduce_axis] += parameter.elements * exchange.weight_bytes
+                tensors[parameter.reduce_axis] += 1
             place += 1
             if sum(held.values()) >= limit:
-                out += _gather(exchange, held, first)
+                out += _gather(exchange, held, first, tensors)
                 first = place
     held["data"] += copies * exchange.weight_bytes
-    out += _gather(exchange, held, first)
+    out += _gather(exchange, held, first, tensors)
     return tuple(m for m in out if m.seconds > 0.0)
 
 
-def _gather(exchange: Exchange, held: dict[str, float], place: int) -> list[Message]:
+def _gather(exchange: Exchange, held: dict[str, float], place: int, tensors: dict[str, int]) -> list[Message]:
     out = []
     for axis, nbytes in held.items():
         if nbytes > 0.0:
-            out.append(Message("gather parameters", axis, exchange.gather_s(nbytes, axis), nbytes, place))
+            seconds = exchange.gather_s(nbytes, axis, tensors[axis])
+            out.append(Message("gather parameters", axis, seconds, nbytes, place))
             held[axis] = 0.0
     return out
 

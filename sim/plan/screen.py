@@ -18,7 +18,7 @@ from sim.errors import InputError
 from sim.network import Communicator
 from sim.plan.check import divisors
 from sim.plan.costs import Prepared
-from sim.plan.gradients import Exchange, block_messages
+from sim.plan.gradients import Exchange, block_messages, gathers
 from sim.plan.groups import AXES, groups_of
 from sim.plan.layout import Assigned, Part, assign
 from sim.plan.memory import elements_by_axis, layer_memory, sharded_elements, tied_copy
@@ -271,8 +271,10 @@ class Screen:
         reduce_s, last = _bucketed(held, exchange.gradient_bytes, plan.bucket_bytes, exchange.reduce_s)
         gather_s, first = 0.0, 0.0
         if plan.sharding != "none":
-            bucket = float("inf") if plan.gather == "broadcast" else plan.bucket_bytes
-            gather_s, first = _bucketed(held, exchange.weight_bytes, bucket, exchange.gather_s)
+            gather_s, first = _bucketed(held, exchange.weight_bytes, plan.bucket_bytes, exchange.gather_s)
+        if plan.sharding != "none" and plan.gather == "broadcast":
+            whole = sum(m.seconds for chunk in chunks for m in gathers(exchange, chunk, copies))
+            gather_s = first = whole
         return _Passes(forward, backward, reduce_s, last, gather_s, first, 0.0, update)
 
 

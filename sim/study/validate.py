@@ -101,6 +101,7 @@ def validate(
         left_out, notes = import_module("sim.study.single_device").left_out_summary(counted)
     if spec.quantity == "run":
         notes = import_module("sim.study.scaling_efficiency").notes(asked, counted, outcomes)
+        notes += import_module("sim.study.ranking").notes(asked, counted)
     if spec.quantity == "scaling":
         notes = import_module("sim.study.epochs").notes(spec)
     overall = [

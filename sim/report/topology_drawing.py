@@ -54,8 +54,10 @@ def draw_topology(cluster: Cluster, collective: DrawnCollective | None = None) -
     communicator = Communicator(drawn)
     lines = _lines(communicator, collective)
     places = _places(drawn, communicator.topology)
-    title = f"{cluster.name}: {cluster.devices:,} devices"
+    title = f"{cluster.name}: {cluster.devices:,} device{'s' * (cluster.devices > 1)}"
     notes = [] if drawn.devices == cluster.devices else [f"drawn: a part of {drawn.devices} devices, same structure"]
+    if notes and (cluster.dead_links or cluster.degraded_links):
+        notes[0] += ", without the dead and degraded links"
     if collective is not None:
         what = f"all drawn devices {collective.kind.replace('_', '-')} {si(collective.nbytes, 'B')}"
         notes.append(f"{what}; colour: how long a link is busy, share of the busiest")
@@ -93,10 +95,12 @@ def shrink(cluster: Cluster) -> Cluster:
             kept = 1 if least == 1 and i == 0 else min(least, 2) if levels[i].topology == "dragonfly" else least
             sizes = tuple(min(n, kept) for n in levels[i].sizes)
             options = dict(levels[i].options)
+            tall = levels[i].size > int(options.get("pod", levels[i].size))
             if "leaf" in options:
-                options["leaf"] = min(int(options["leaf"]), max(1, math.prod(sizes) // 2))
+                options["leaf"] = min(int(options["leaf"]), max(1, math.prod(sizes) // (4 if tall else 2)))
             if "pod" in options:
-                options["pod"] = min(int(options["pod"]), max(1, math.prod(sizes)))
+                leaf = int(options.get("leaf", 1))
+                options["pod"] = max(leaf, math.prod(sizes) // (2 if tall else 1) // leaf * leaf)
             levels[i] = replace(levels[i], sizes=sizes, options=options)
     levels = [level for level in levels if level.size > 1] or levels[:1]
     devices = math.prod(level.size for level in levels)
@@ -131,6 +135,8 @@ def _places(cluster: Cluster, topology: Topology) -> dict[Name, Point]:
     places: dict[Name, Point] = {}
     for device, place in _device_places(cluster, [n for n in nodes if isinstance(n, int)]).items():
         places[device] = place
+    if not cluster.levels:
+        return places | _inside({n: list(graph.neighbors(n)) for n in nodes if isinstance(n, str)}, places)
     names = [level.name for level in cluster.levels]
     tiers: dict[float, list[Name]] = {}
     for node in nodes:
@@ -147,6 +153,18 @@ def _places(cluster: Cluster, topology: Topology) -> dict[Name, Point]:
         ):
             places[node] = (x, y)
     return places
+
+
+def _inside(switches: dict[str, list[Name]], devices: dict[Name, Point]) -> dict[Name, Point]:
+    """Switches of an edge list: on a circle inside that of the devices, each near what it joins; one in the middle."""
+    x0, y0 = WIDTH / 2, (HEIGHT + TOP) / 2
+    near = {s: [devices[n] for n in ends if n in devices] for s, ends in switches.items()}
+    pull = {s: (sum(x - x0 for x, _ in at), sum(y - y0 for _, y in at)) for s, at in near.items()}
+    ordered = sorted(switches, key=lambda s: (math.atan2(pull[s][0], -pull[s][1]) % math.tau, _natural(s), s))
+    radius = 0.0 if len(ordered) == 1 else min(WIDTH, HEIGHT - TOP) / 4 - 30
+    turn = math.atan2(pull[ordered[0]][0], -pull[ordered[0]][1]) if ordered else 0.0
+    angles = [turn + math.tau * i / len(ordered) for i in range(len(ordered))]
+    return {s: (x0 + radius * math.sin(a), y0 - radius * math.cos(a)) for s, a in zip(ordered, angles, strict=True)}
 
 
 def _natural(name: str) -> tuple[int, ...]:

@@ -37,13 +37,14 @@ class Exchange:
 
 def exchange(topology: Topology, lay: Layout) -> Exchange:
     """Loads and latency of all groups of a layout exchanging at once."""
+    many = lay.devices.size * (lay.n - 1) > VISITS
+    if many and (counted := count(topology, lay)) is not None:
+        return counted
     far = hops(topology, lay)
-    shifts, weight = sampled_shifts(topology, lay)
+    shifts, weight = sampled_shifts(topology, lay, far)
     whole = len(shifts) == lay.n - 1
-    if not whole and isinstance(topology, Composed):
-        counted = Counting(topology).run(lay)
-        if counted is not None:
-            return counted
+    if not whole and not many and (counted := count(topology, lay)) is not None:
+        return counted
     load, latency = np.zeros(topology.L + 1), 0.0
     every = -(-lay.devices.size * far // VISITS) if lay.devices.size * far > 4 * VISITS else 1
     senders = np.arange(0, lay.n, min(every, lay.n // 2 or 1))
@@ -54,6 +55,11 @@ def exchange(topology: Topology, lay: Layout) -> Exchange:
         latency = max(latency, float(path_latency(topology, routes).max(initial=0.0)))
         load += np.bincount(routes.ravel() + 1, minlength=topology.L + 1)
     return Exchange(load[1:] * weight, latency, whole)
+
+
+def count(topology: Topology, lay: Layout) -> Exchange | None:
+    """The exchange counted, where it can be."""
+    return Counting(topology).run(lay) if isinstance(topology, Composed) else None
 
 
 def shifted_pairs(
@@ -73,11 +79,11 @@ def hops(topology: Topology, lay: Layout) -> int:
     return int(topology.routes(lay.devices[:1, 0], lay.devices[:1, lay.n // 2]).shape[1])
 
 
-def sampled_shifts(topology: Topology, lay: Layout) -> tuple[Ints, float]:
+def sampled_shifts(topology: Topology, lay: Layout, far: int | None = None) -> tuple[Ints, float]:
     """The shifts k = 1 … N-1 to look at, and how many each one stands for: all of them, or one out of each of some
-    equal strata."""
-    n = lay.n
-    most = max(LEAST, VISITS // max(1, lay.devices.size * hops(topology, lay)))
+    equal strata. `far`: links of a long path."""
+    n, far = lay.n, hops(topology, lay) if far is None else far
+    most = max(LEAST, VISITS // max(1, lay.devices.size * far))
     if n - 1 <= most:
         return np.arange(1, n), 1.0
     edges = np.linspace(1, n, most + 1)

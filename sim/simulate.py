@@ -13,7 +13,7 @@ from sim.engine.step import Engine
 from sim.errors import InfeasibleError, InputError, Lever, Problem
 from sim.network import Communicator
 from sim.network.records import Cluster, LinkType
-from sim.plan import check_plan, device_memory, infeasible, prepare, slow_stages, slowed
+from sim.plan import check_given, check_plan, device_memory, infeasible, prepare, slow_stages, slowed
 from sim.plan.costs import Prepared
 from sim.plan.energy import Energy, step_energy
 from sim.plan.pricing import shard_of
@@ -194,6 +194,7 @@ def search_plan(scenario: Scenario, model: Model) -> Found:
     batch = scenario.plan.global_batch
     if batch is None:
         raise InputError(Problem("is required when the plan is searched", "plan.global_batch", hint="samples per step"))
+    check_given(given(scenario.plan), scenario.cluster.devices, **_limits(model))
     from sim.search.plans import limits_of, search  # noqa: PLC0415  (only when asked for)
 
     return search(
@@ -207,10 +208,10 @@ def search_plan(scenario: Scenario, model: Model) -> Found:
 
 
 def _limits(model: Model) -> dict[str, int | None]:
-    """What of a model bounds the degrees, where it has it: blocks a pipeline can cut between, heads, experts."""
+    """What of a model bounds the degrees, where it has it: blocks a pipeline cuts between, heads, experts, sequence."""
     depth = getattr(model, "depth", None)
     blocks = None if depth is None else int(depth) + int(getattr(model, "encoder_blocks", 0))
-    return {"blocks": blocks, "heads": getattr(model, "heads", None), "experts": getattr(model, "experts", None)}
+    return {"blocks": blocks, **{name: getattr(model, name, None) for name in ("heads", "experts", "sequence")}}
 
 
 def _choose_sub_batch(scenario: Scenario, model: Model, shared: Mapping[str, Any], must_fit: bool) -> SubBatch:

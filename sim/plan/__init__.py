@@ -1,6 +1,6 @@
 """How a model is laid over a cluster: checked, weighed in bytes, priced in seconds; closed form only."""
 
-from sim.plan.check import check_plan
+from sim.plan.check import check_given, check_plan
 from sim.plan.costs import Block, Chunk, Message, Prepared, Stage, Work
 from sim.plan.feasible import fullest, infeasible
 from sim.plan.groups import Groups, groups_of, slow_stages
@@ -19,6 +19,7 @@ __all__ = [
     "Sharding",
     "Stage",
     "Work",
+    "check_given",
     "check_plan",
     "device_memory",
     "fullest",

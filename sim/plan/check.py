@@ -2,32 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from sim.errors import InputError, Problem
-from sim.plan.groups import AXES
+from sim.plan.groups import AXES, degree
 from sim.plan.records import Plan
 
 
 def check_plan(
-    plan: Plan, devices: int, *, blocks: int | None = None, heads: int | None = None, experts: int | None = None
+    plan: Plan,
+    devices: int,
+    *,
+    blocks: int | None = None,
+    heads: int | None = None,
+    experts: int | None = None,
+    sequence: int | None = None,
 ) -> None:
-    """Raise InputError with everything wrong; `blocks`, `heads`, `experts` of the model where it has them."""
-    problems = [
-        *_positive(plan),
-    ]
+    """Raise InputError with everything wrong; `blocks`, `heads`, `experts`, `sequence` of the model where it has them.
+
+    Where the cluster cannot be divided by the other degrees, the batch per data rank is not judged.
+    """
+    problems = [*_positive(plan)]
     if not problems:
+        degrees = _degrees(plan, devices)
+        whole = devices % (plan.tensor * plan.pipeline * plan.context) == 0
         problems = [
-            *_degrees(plan, devices),
-            *_batch(plan),
+            *degrees,
+            *(_batch(plan) if whole else ()),
             *_pipeline(plan, blocks),
             *_tensor(plan, heads),
-            *_experts(plan, experts),
-            *_sharding(plan),
+            *_context(plan, sequence),
+            *(_experts(plan, experts) if whole else ()),
+            *(_sharding(plan) if whole else ()),
             *_order(plan),
         ]
     if problems:
         raise InputError(*problems)
+
+
+def check_given(given: Mapping[str, Any], devices: int, **model: int | None) -> None:
+    """The same of a plan that is still to be searched: only what is `given` is judged, the rest is filled in to fit."""
+    said = {"sub_batch": 1, "global_batch": 1, "data": 1} | dict(given)
+    inner = math.prod(said.get(axis, 1) for axis in AXES)
+    if inner >= 1 and devices % inner == 0 and not all(axis in given for axis in AXES):
+        said["data"] *= devices // inner  # whichever degree takes it: the product is right
+    if "data" not in given or "global_batch" not in given or "sub_batch" not in given:
+        said["global_batch"] = said["sub_batch"] * said["data"] * said.get("pipeline", 1)
+    check_plan(Plan(**said), devices, **model)
 
 
 def divisors(n: int) -> list[int]:
@@ -55,13 +78,23 @@ def _degrees(plan: Plan, devices: int) -> list[Problem]:
     if plan.devices == devices:
         return []
     rest = plan.tensor * plan.pipeline * plan.context
-    product = f"{plan.data}·{plan.tensor}·{plan.pipeline}·{plan.context} = {plan.devices}"
     if devices % rest == 0:
+        product = f"{plan.data}·{plan.tensor}·{plan.pipeline}·{plan.context} = {plan.devices}"
+        rule = f"data·tensor·pipeline·context must be the {devices} devices of the cluster"
         hint = f"with tensor·pipeline·context = {rest}, data must be {devices // rest}"
-    else:
-        hint = f"tensor·pipeline·context = {rest} must divide {devices}: nearest {nearest(rest, divisors(devices))}"
-    rule = f"data·tensor·pipeline·context must be the {devices} devices of the cluster"
-    return [Problem(rule, "plan.data", product, hint=hint)]
+        return [Problem(rule, "plan.data", product, hint=hint)]
+    axis = _culprit(plan, devices)
+    mine = degree(plan, axis)
+    others = rest // mine
+    choices = divisors(devices // others) if devices % others == 0 else divisors(devices)
+    rule = f"tensor·pipeline·context = {rest} must divide the {devices} devices of the cluster"
+    return [Problem(rule, f"plan.{axis}", str(mine), hint=f"nearest {nearest(mine, choices)}")]
+
+
+def _culprit(plan: Plan, devices: int) -> str:
+    """The axis to change: one that does not divide the devices by itself, or else the widest."""
+    inner = [axis for axis in AXES if axis != "data"]
+    return max(inner, key=lambda axis: (devices % degree(plan, axis) != 0, degree(plan, axis)))
 
 
 def _batch(plan: Plan) -> list[Problem]:
@@ -104,8 +137,17 @@ def _pipeline(plan: Plan, blocks: int | None) -> list[Problem]:
 def _tensor(plan: Plan, heads: int | None) -> list[Problem]:
     if heads is None or heads % plan.tensor == 0:
         return []
-    rule = f"must divide the {heads} attention heads"
-    return [Problem(rule, "plan.tensor", str(plan.tensor), hint=f"nearest {nearest(plan.tensor, divisors(heads))}")]
+    choices = divisors(heads)
+    both = [choice for choice in choices if plan.devices % choice == 0]
+    hint = f"nearest {nearest(plan.tensor, both if len(both) > 1 else choices)}"
+    return [Problem(f"must divide the {heads} attention heads", "plan.tensor", str(plan.tensor), hint=hint)]
+
+
+def _context(plan: Plan, sequence: int | None) -> list[Problem]:
+    if not sequence or sequence % plan.context == 0:
+        return []
+    hint = f"nearest {nearest(plan.context, divisors(sequence))}"
+    return [Problem(f"must divide the sequence of {sequence}", "plan.context", str(plan.context), hint=hint)]
 
 
 def _experts(plan: Plan, experts: int | None) -> list[Problem]:
@@ -115,6 +157,9 @@ def _experts(plan: Plan, experts: int | None) -> list[Problem]:
         rule = f"must divide data·context = {ranks}"
         hint = f"nearest {nearest(plan.expert, divisors(ranks))}"
         problems.append(Problem(rule, "plan.expert", str(plan.expert), hint=hint))
+    if experts == 0 and plan.expert > 1:
+        rule = "the model has no experts to spread"
+        return [Problem(rule, "plan.expert", str(plan.expert), hint="expert: 1")]
     if experts is not None and plan.expert > 1 and (experts < plan.expert or experts % plan.expert):
         rule = f"the model has {experts} experts: the expert degree must divide them"
         fits = divisors(experts) if experts else [1]

@@ -7,7 +7,7 @@ and head count as a block each (as BLOOM's 70 + 2 over 12 stages).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sim.errors import InputError, Problem
 from sim.plan.records import Plan
@@ -46,7 +46,8 @@ def _given(blocks: int, places: int, plan: Plan) -> tuple[int, ...]:
             return (counts[0] - 2,)
         return (counts[0] - 1, *counts[1:-1], counts[-1] - 1)
     rule = f"must give {places} numbers that add up to {blocks} blocks (or {blocks + 2} with embedding and head)"
-    raise InputError(Problem(rule, "plan.stage_layers", str(counts)))
+    hint = f"as even as possible: {list(stage_counts(blocks, replace(plan, stage_layers=())))}"
+    raise InputError(Problem(rule, "plan.stage_layers", str(list(counts)), hint=hint))
 
 
 Assigned = tuple[tuple[tuple[Part, ...], ...], ...]  # [stage][chunk][part]

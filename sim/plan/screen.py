@@ -64,13 +64,14 @@ class Candidate:
 def candidates(model: Model, devices: int, global_batch: int, limits: Limits = Limits()) -> Iterator[Plan]:
     """Every consistent plan, duplicates left out."""
     blocks, heads, experts = (getattr(model, name, None) for name in ("depth", "heads", "experts"))
+    sequence = getattr(model, "sequence", None) or 0
     if hasattr(model, "tables"):
         experts = devices  # embedding tables are split by rows: any degree
     for tensor, pipeline, context in product(
         _allowed(limits.tensor, devices), _allowed(limits.pipeline, devices), limits.context
     ):
         inner = tensor * pipeline * context
-        if devices % inner or tensor > limits.largest_tensor:
+        if devices % inner or tensor > limits.largest_tensor or sequence % context:
             continue
         if (heads and heads % tensor) or (blocks and pipeline > blocks):
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sim.errors import InputError
-from sim.plan import Plan, check_plan
+from sim.plan import Plan, check_given, check_plan
 
 
 def _message(plan: Plan, devices: int, **model: int) -> str:
@@ -27,8 +27,37 @@ def test_degrees_must_multiply_to_the_devices() -> None:
 
 
 def test_degrees_that_do_not_divide_name_the_nearest_product() -> None:
-    """3·2 = 6 does not divide 32: 4 or 8 does."""
-    assert "nearest 4 or 8" in _message(Plan(1, 64, data=5, tensor=3, pipeline=2), 32)
+    """3·2 = 6 does not divide 32: with two stages a tensor degree of 2 or 4 does. The batch is not judged then."""
+    text = _message(Plan(1, 64, data=5, tensor=3, pipeline=2), 32)
+    assert text.startswith("plan.tensor: tensor·pipeline·context = 6 must divide the 32 devices")
+    assert "nearest 2 or 4" in text
+    assert "global_batch" not in text
+
+
+def test_context_must_divide_the_sequence() -> None:
+    """1,023 positions over two ranks do not come out even."""
+    assert "nearest 1 or 3" in _message(Plan(1, 2, context=2), 2, sequence=1023)
+
+
+def test_a_dense_model_has_no_experts_to_spread() -> None:
+    """An expert degree of 1 is the choice."""
+    assert "no experts" in _message(Plan(1, 64, data=4, expert=4), 4, experts=0)
+
+
+def test_of_a_search_only_what_is_given_is_judged() -> None:
+    """Degrees left open may take what is left over; a given one must divide, and a given batch too."""
+    check_given({"tensor": 4}, 16, heads=16, blocks=8)
+    check_given({"data": 2, "global_batch": 64}, 16)
+    for given, path in (
+        ({"tensor": 3}, "plan.tensor"),
+        ({"data": 3}, "plan.data"),
+        ({"pipeline": 16}, "plan.pipeline"),
+        ({"tensor": 2, "virtual_stages": 2, "pipeline": 1}, "plan.virtual_stages"),
+        ({"data": 4, "sub_batch": 3, "global_batch": 64}, "plan.global_batch"),
+    ):
+        with pytest.raises(InputError) as caught:
+            check_given(given, 16, heads=16, blocks=8)
+        assert {p.path for p in caught.value.problems} == {path}
 
 
 def test_the_batch_must_divide() -> None:

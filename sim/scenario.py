@@ -98,6 +98,15 @@ class PlanRequest:
     overlap_sends: bool = field(
         default=True, metadata={"doc": "a stage computes on while its message to the next one leaves"}
     )
+    update_buffer: Format | None = field(
+        default=None, metadata={"doc": "format of a copy of the gradients made for the update"}
+    )
+    spare_buffers: int = field(
+        default=0, metadata={"doc": "micro-batches a pipeline stage keeps room for beyond those in flight", "ge": 0}
+    )
+    reserve_bytes: float = field(
+        default=0.0, metadata={"doc": "fixed buffers of the framework", "dimension": "bytes", "ge": 0}
+    )
     overlap_tensor: TensorOverlap = field(
         default="gradients", metadata={"doc": "tensor-parallel collectives that run beside a product"}
     )

@@ -71,7 +71,7 @@ def layer_memory(
         kinds |= _dynamic(stage, chunks, plan, numerics)
         moving = kinds["activations"] + kinds["workspace"] + kinds["communication"]
         kinds["fragmentation"] = FRAGMENTATION * moving if accelerator.memory.reserve_bytes > 0.0 else 0.0
-        kinds["reserve"] = accelerator.memory.reserve_bytes
+        kinds["reserve"] = accelerator.memory.reserve_bytes + plan.reserve_bytes
         name = f"stage {stage}" if plan.pipeline > 1 else "all devices"
         devices = plan.devices // plan.pipeline
         result.append(DeviceMemory(name, devices, kinds, accelerator.memory.capacity_bytes))
@@ -156,9 +156,10 @@ def _state(
     state = whole if zero < 1 else cut
     on_host = plan.offload == "optimizer"
     moment = BYTES_PER_ELEMENT[numerics.optimizer_format]
+    copy = BYTES_PER_ELEMENT[plan.update_buffer] if plan.update_buffer else 0.0
     return {
         "weights": (whole if zero < 3 else cut) * BYTES_PER_ELEMENT[numerics.weights],
-        "gradients": _gradients(chunks, whole if zero < 2 else cut, plan, numerics),
+        "gradients": _gradients(chunks, whole if zero < 2 else cut, plan, numerics) + state * copy,
         "optimizer": 0.0 if on_host else state * MOMENTS[numerics.optimizer] * moment,
         "master": 0.0 if on_host or numerics.master is None else state * BYTES_PER_ELEMENT[numerics.master],
     }
@@ -180,10 +181,14 @@ def _gradients(chunks: Sequence[Sequence[Part]], elements: float, plan: Plan, nu
 
 
 def _dynamic(stage: int, chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics) -> dict[str, float]:
-    """Activations, workspace and buffers."""
+    """Activations, workspace and buffers at the fullest moment of backward.
+
+    What the parts after the running one had saved is free again: the logits' share never meets a block's workspace.
+    """
     flights = in_flight(stage, plan)
     left = plan.recompute_layers if plan.recompute_layers is not None else 10**9
-    kept, workspace = 0.0, 0.0
+    kept = 0.0
+    moments: list[tuple[float, float]] = []  # (activations kept so far, transient) while a part runs backward
     for chunk, flying in zip(chunks, flights, strict=True):
         for part in chunk:
             recomputed = min(left, part.count) if part.layer.kind == "block" else part.count
@@ -192,7 +197,9 @@ def _dynamic(stage: int, chunks: Sequence[Sequence[Part]], plan: Plan, numerics:
             saved = recomputed * _saved(part, policy) + (part.count - recomputed) * _saved(part, "none")
             kept += flying * saved
             again = _saved(part, "none") - _saved(part, policy) if recomputed else 0.0
-            workspace = max(workspace, part.layer.workspace_bytes + again)
+            moments.append((kept, part.layer.workspace_bytes + again))
+    others = kept - moments[-1][0] if chunks[-1][-1].layer.kind != "head" and moments else 0.0
+    kept, workspace = max(((held + others, need) for held, need in moments), key=sum, default=(0.0, 0.0))
     if plan.offload == "activations":
         kept = min(kept, 2 * max((_saved(part, plan.recompute) for chunk in chunks for part in chunk), default=0.0))
     return {
@@ -208,7 +215,7 @@ def _saved(part: Part, policy: Recompute) -> float:
 
 
 def _buffers(chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics) -> float:
-    """Working sets of communication."""
+    """Working sets of communication: two gathered blocks and the gradients of one; a compiler gathers tensors singly."""
     blocks = [part.layer.parameter_elements for c in chunks for part in c for _ in range(part.count)]
     blocks.sort(reverse=True)
     sent = max((part.layer.output_bytes for c in chunks for part in c), default=0.0)
@@ -216,6 +223,8 @@ def _buffers(chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics) -
     if plan.data * plan.context == 1:
         return messages
     wire = BYTES_PER_ELEMENT[plan.communication_format or numerics.gradients]
+    if plan.sharding == "full" and numerics.launch == "graph":
+        blocks = sorted((p.elements for p, _ in _parameters(chunks)), reverse=True)
     if plan.sharding == "full":
         gathered = sum(blocks[:2]) * BYTES_PER_ELEMENT[numerics.weights]
         return messages + gathered + sum(blocks[:1]) * wire
@@ -226,13 +235,14 @@ def _buffers(chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics) -
 def in_flight(stage: int, plan: Plan) -> tuple[int, ...]:
     """Micro-batches whose activations each chunk of a stage holds at the fullest moment.
 
-    1F1B: min(P − p, m). GPipe: m. Interleaved: the first 2(P−p−1) + (v−1)P + 1 forward passes, in schedule order.
+    1F1B: min(P − p, m) with spare buffers. GPipe: m. Interleaved: the first 2(P−p−1) + (v−1)P + 1 forward passes, in
+    schedule order.
     """
     stages, chunks, passes = plan.pipeline, plan.virtual_stages, max(1, plan.micro_batches)
     if plan.schedule == "gpipe":
         return (passes,) * chunks
     if chunks == 1:
-        return (min(stages - stage, passes),)
+        return (min(stages - stage + (plan.spare_buffers if stages > 1 else 0), passes),)
     total = min((stages - stage - 1) * 2 + (chunks - 1) * stages + 1, passes * chunks)
     held = [0] * chunks
     for k in range(total):

@@ -134,3 +134,15 @@ def test_sharding_an_embedding_evens_out_a_layer_parallel_worker() -> None:
     assert cut[0] == pytest.approx(cut[1]) == pytest.approx(cut[2])
     assert sum(cut) == pytest.approx(sum(whole))
     assert max(cut[:3]) < whole[0]
+
+
+def test_what_a_framework_keeps_beside_the_model() -> None:
+    """DeepSpeed: fp32 gradients of the updated shard, one micro-batch more than 1F1B needs, fixed buckets."""
+    plan = Plan(1, 64, data=4, pipeline=2, sharding="optimizer")
+    plain = device_memory(model(), plan, NUMERICS, CHIP)[0].bytes_by_kind
+    more = device_memory(model(), replace(plan, update_buffer="fp32"), NUMERICS, CHIP)[0].bytes_by_kind
+    assert more["gradients"] - plain["gradients"] == pytest.approx(plain["master"])
+    spare = device_memory(model(), replace(plan, spare_buffers=1), NUMERICS, CHIP)[0].bytes_by_kind
+    assert spare["activations"] == pytest.approx(plain["activations"] * 3 / 2)
+    kept = device_memory(model(), replace(plan, reserve_bytes=5e9), NUMERICS, CHIP)[0].bytes_by_kind
+    assert kept["reserve"] - plain["reserve"] == pytest.approx(5e9)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, cast, get_args
 
 from sim.errors import InputError, Problem
 from sim.spec.loader import Node, load
+from sim.spec.messages import did_you_mean
 from sim.study.validation import Measure, Quantity, Row, Rule, ValidationSet
 
 _KEYS: Final = {
@@ -38,6 +40,11 @@ def load_validation_set(path: Path, rows: Path | None = None) -> ValidationSet:
     if problems:
         raise InputError(*problems)
     table = rows or path.parent / _text(node, "csv", problems, f"{path.stem}.csv")
+    if rows is None:
+        columns = header(table)
+        if not columns:
+            raise InputError(Problem("is empty: a header line is needed", file=str(table)))
+        _check_columns(node, columns, quantity)
     return ValidationSet(
         name=_text(node, "name", problems, path.stem),
         quantity=cast(Quantity, quantity),
@@ -73,6 +80,57 @@ def read_rows(path: Path) -> tuple[Row, ...]:
     if too_long:
         raise InputError(*too_long)
     return rows
+
+
+def header(path: Path) -> tuple[str, ...]:
+    """Column names of a CSV."""
+    if not path.is_file():
+        raise InputError(Problem("no such file", file=str(path)))
+    with path.open(encoding="utf-8-sig", newline="", errors="replace") as stream:
+        return tuple(name.strip() for name in next(csv.reader(stream), []))
+
+
+def _check_columns(node: Node, columns: tuple[str, ...], quantity: str) -> None:
+    """Every column a set names is in its CSV, every measured field is one a simulation gives."""
+    problems = [
+        where.problem("no such column", path, repr(name), did_you_mean(name, columns) or f"of {', '.join(columns)}")
+        for where, path, name in _named_columns(node)
+        if name not in columns
+    ]
+    fields = import_module("sim.study.runs").FIELDS if quantity == "run" else ()
+    for index, item in enumerate(_items(node, "measured")):
+        field = item.at("field")
+        if fields and field is not None and field.value not in fields:
+            hint = did_you_mean(str(field.value), fields) or f"one of {', '.join(fields)}"
+            problems.append(field.problem("no such figure", f"measured[{index}].field", repr(field.value), hint))
+    if problems:
+        raise InputError(*problems)
+
+
+def _named_columns(node: Node) -> Iterator[tuple[Node, str, str]]:
+    """Where a set names a column: (place, path, name)."""
+    group = node.at("group")
+    if group is not None and group.value:
+        yield group, "group", str(group.value)
+    for index, item in enumerate(_items(node, "measured")):
+        column = item.at("column")
+        if column is not None:
+            yield column, f"measured[{index}].column", str(column.value)
+    for part in ("columns", "printed"):
+        yield from _keys(node.at(part), part)
+    for index, rule in enumerate(_items(node, "rules")):
+        yield from _keys(rule.at("when"), f"rules[{index}].when")
+
+
+def _keys(node: Node | None, path: str) -> Iterator[tuple[Node, str, str]]:
+    for name, child in node.value.items() if node is not None and isinstance(node.value, dict) else ():
+        mark = child.key_mark or child.mark
+        yield Node(child.value, mark), f"{path}.{name}", name
+
+
+def _items(node: Node, key: str) -> list[Node]:
+    found = node.at(key)
+    return found.value if found is not None and isinstance(found.value, list) else []
 
 
 def _columns(node: Node) -> tuple[Rule, ...]:

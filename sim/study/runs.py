@@ -14,6 +14,21 @@ from sim.study.validation import Outcome, Request, ValidationSet
 
 WITH_RECOMPUTE: Final = 4.0 / 3.0  # "hardware" FLOPs of published runs count a second forward pass, run or not
 
+FIELDS: Final = (
+    "step_time_s",
+    "samples_per_s",
+    "seconds_per_sample",
+    "samples_per_s_per_device",
+    "units_per_s_per_device",
+    "mfu",
+    "hfu",
+    "model_flops_per_s_per_device",
+    "recompute_flops_per_s_per_device",
+    "memory_bytes",
+    "communication_s",
+    "exposed_communication_s",
+)  # what a measured column of runs is compared with
+
 
 def simulate_request(spec: ValidationSet, request: Request) -> Outcome | str:
     """Simulate one row, fitting or not (`fits` says which); a text says why it could not be."""

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from statistics import mean, median
 from typing import Final, Literal
 
+from sim.errors import InputError, Problem
+
 Row = Mapping[str, str]
 Quantity = Literal["run", "collective", "ops", "model", "scaling", "trends"]
 
@@ -235,6 +237,9 @@ def compare(request: Request, simulate: Callable[[Request], Outcome | str]) -> C
         predicted = error = over = math.nan
         measured = math.nan
     else:
+        if measure.field not in outcome.fields:
+            known = ", ".join(outcome.fields)
+            raise InputError(Problem("no such figure", "measured.field", measure.field, hint=f"one of {known}"))
         predicted = outcome.fields[measure.field]
         ratio = measured / predicted if measure.higher_is_faster else predicted / measured
         error = ratio - 1.0

@@ -1,0 +1,163 @@
+"""`foretrain validate` of a user's own set: anywhere on disk, other rows through it, mistakes told with their place."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from sim.simulate import simulate
+from sim.spec import load_scenario
+from sim.study.published import load_validation_set
+from sim.study.runs import FIELDS, outcome_of
+from sim.study.validate import set_files
+
+SET = """\
+name: mine
+quantity: run
+csv: mine.csv
+group: machine
+measured:
+  - {column: step_s, field: step_time_s}
+  - {column: mfu_pct, field: mfu, scale: 0.01}
+template:
+  target: {steps: 1}
+  workload:
+    family: transformer
+    sizes: {sequence: 2048, vocabulary: 51200}
+    numerics: {compute: bf16, activations: bf16, weights: bf16, gradients: fp32, attention: flash}
+  cluster: dgx-a100-superpod
+columns:
+  layers: workload.sizes.depth
+  hidden: workload.sizes.hidden
+  heads: workload.sizes.heads
+  gpus: cluster.devices
+  tp: plan.tensor
+  batch: plan.global_batch
+  mbs: plan.sub_batch
+rules:
+  - {when: {tp: "[2-9]"}, set: {plan.sequence_parallel: true}}
+  - {when: {mbs: ""}, set: {plan.sub_batch: 1}, assume: "micro-batch 1"}
+"""
+
+ROWS = """\
+id,machine,layers,hidden,heads,gpus,tp,batch,mbs,step_s,mfu_pct
+a,one,24,2048,16,8,1,64,4,1.3,
+b,one,24,2304,24,8,2,64,4,,40
+c,two,24,2304,24,16,2,64,,1.2,
+wrong,two,24,2304,24,16,3,64,,1.2,
+empty,two,24,2304,24,16,2,64,,,
+"""
+
+
+@pytest.fixture
+def mine(tmp_path):
+    """A set beside its rows."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(SET)
+    (tmp_path / "mine.csv").write_text(ROWS)
+    return path
+
+
+def body_of(run, *arguments):
+    outcome = run("validate", *arguments, "--json", "--quiet")
+    assert (outcome.code, outcome.err) == (0, "")
+    return json.loads(outcome.out)
+
+
+def test_every_set_and_row_has_its_figures(run, mine):
+    """The keys of the issue; rows with an assumption say which, rows that cannot be expressed say why."""
+    one, two = body_of(run, mine)["sets"]
+    for found in (one, two):
+        errors = ("mean_abs_error", "median_abs_error", "p90_abs_error", "bias", "null_mean_abs_error")
+        assert all(math.isfinite(found[key]) for key in errors)
+        assert {"name", "rows", "skill"} <= set(found)
+    assert [row["id"] for row in one["rows"]] == ["a", "b"]
+    assert [(row["id"], row["assumptions"]) for row in two["rows"]] == [("c", ["micro-batch 1"])]
+    assert {s["id"] for s in two["skipped"]} == {"wrong", "empty"}
+    assert any("plan.tensor" in s["reason"] for s in two["skipped"])
+    a = one["rows"][0]
+    assert a["error"] == pytest.approx(a["predicted"] / a["measured"] - 1)
+
+
+def test_the_text_counts_what_is_left_out(run, mine):
+    """Never dropped in silence."""
+    text = run("validate", mine, "--quiet").out
+    assert "not expressed: 1 of two: plan.tensor" in text
+    assert "not expressed: 1 of two: no measured value" in text
+
+
+def test_other_rows_run_through_the_same_rules(run, mine, tmp_path):
+    """`--rows`: a subset gives the same predictions."""
+    other = tmp_path / "other.csv"
+    other.write_text("\n".join(ROWS.splitlines()[:3]) + "\n")
+    (only,) = body_of(run, mine, "--rows", other)["sets"]
+    full = body_of(run, mine)["sets"][0]
+    assert [row["predicted"] for row in only["rows"]] == [row["predicted"] for row in full["rows"]]
+
+
+def test_the_plot_holds_every_row(run, mine, tmp_path):
+    """A page that needs no network."""
+    page = tmp_path / "plots" / "p.html"
+    assert run("validate", mine, "--plot", page, "--quiet").code == 0
+    text = page.read_text(encoding="utf-8")
+    assert all(f"{name}: " in text for name in "abc")
+    assert "Predicted against measured" in text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "message"),
+    [
+        ("quantity: run", "quantity: runs", ":1:1: quantity: quantity must be one of run, collective"),
+        ("csv: mine.csv", "csv: none.csv", "none.csv: no such file"),
+        ("  layers: work", "  layrs: work", ":16:3: columns.layrs: no such column, got 'layrs' (did you mean"),
+        ('"[2-9]"', '"[2-9"', ":24:5: rules[0].when.tp: is not a regular expression"),
+        ("column: step_s", "column: step", ":6:14: measured[0].column: no such column, got 'step' (did you mean"),
+        ("field: step_time_s", "field: step_time", ":6:29: measured[0].field: no such figure, got 'step_time'"),
+        ("when: {tp:", "when: {tpp:", ":24:13: rules[0].when.tpp: no such column"),
+        ("group: machine", "group: mach", ":4:8: group: no such column, got 'mach' (did you mean \"machine\"?)"),
+        ("rules:", "rulez:", "rulez: unknown key"),
+        ("set: {plan.seq", "sett: {plan.seq", ":24:33: rules[0].sett: unknown key"),
+    ],
+)
+def test_a_mistake_in_a_set_is_told_where_it_stands(run, mine, wrong, right, message):
+    """Exit 2, file:line:column, nothing simulated."""
+    assert wrong in SET
+    mine.write_text(SET.replace(wrong, right, 1))
+    outcome = run("validate", mine, "--quiet")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert message in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "is empty"),
+        ("id,machine\na,b,c\n", "no such column"),
+        (ROWS + "x,one,24,2048,16,8,1,64,4,1.3,,7\n", "mine.csv:7:1: has more cells than the header"),
+    ],
+)
+def test_a_wrong_table_is_bad_input(run, mine, content, message):
+    """The CSV is named, with its line."""
+    mine.with_suffix(".csv").write_text(content)
+    outcome = run("validate", mine, "--quiet")
+    assert outcome.code == 2
+    assert message in outcome.err
+
+
+def test_unknown_sets_and_rows_are_bad_input(run, mine):
+    """The sets there are, are named."""
+    assert "llm_steps" in run("validate", "llm_step").err
+    assert "no such file" in run("validate", mine, "--rows", mine.parent / "no.csv").err
+
+
+def test_the_sets_of_the_library_name_columns_they_have():
+    """Every one loads."""
+    for path in set_files().values():
+        assert load_validation_set(path).rows
+
+
+def test_the_figures_a_set_may_name_are_those_a_run_gives():
+    """`FIELDS` and the outcome say the same."""
+    assert tuple(outcome_of(simulate(load_scenario("paper/word-lm"), levers=False)).fields) == FIELDS

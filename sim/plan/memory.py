@@ -188,8 +188,9 @@ def _dynamic(stage: int, chunks: Sequence[Sequence[Part]], plan: Plan, numerics:
     flights = in_flight(stage, plan)
     left = plan.recompute_layers if plan.recompute_layers is not None else 10**9
     kept = 0.0
-    moments: list[tuple[float, float]] = []  # (activations kept so far, transient) while a part runs backward
+    moments: list[tuple[float, float]] = []  # (saved by later parts of the chunk, transient) while a part runs backward
     for chunk, flying in zip(chunks, flights, strict=True):
+        parts: list[tuple[float, float]] = []
         for part in chunk:
             recomputed = min(left, part.count) if part.layer.kind == "block" else part.count
             left -= recomputed if part.layer.kind == "block" else 0
@@ -197,9 +198,12 @@ def _dynamic(stage: int, chunks: Sequence[Sequence[Part]], plan: Plan, numerics:
             saved = recomputed * _saved(part, policy) + (part.count - recomputed) * _saved(part, "none")
             kept += flying * saved
             again = _saved(part, "none") - _saved(part, policy) if recomputed else 0.0
-            moments.append((kept, part.layer.workspace_bytes + again))
-    others = kept - moments[-1][0] if chunks[-1][-1].layer.kind != "head" and moments else 0.0
-    kept, workspace = max(((held + others, need) for held, need in moments), key=sum, default=(0.0, 0.0))
+            parts.append((saved if flying else 0.0, part.layer.workspace_bytes + again))
+        later = 0.0
+        for saved, transient in reversed(parts):
+            moments.append((later, transient))
+            later += saved
+    kept, workspace = max(((kept - freed, transient) for freed, transient in moments), key=sum, default=(0.0, 0.0))
     if plan.offload == "activations":
         kept = min(kept, 2 * max((_saved(part, plan.recompute) for chunk in chunks for part in chunk), default=0.0))
     return {
@@ -215,7 +219,7 @@ def _saved(part: Part, policy: Recompute) -> float:
 
 
 def _buffers(chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics) -> float:
-    """Working sets of communication: two gathered blocks and the gradients of one; a compiler gathers tensors singly."""
+    """Working sets of communication: two gathered blocks, gradients of one; a compiler gathers single tensors."""
     blocks = [part.layer.parameter_elements for c in chunks for part in c for _ in range(part.count)]
     blocks.sort(reverse=True)
     sent = max((part.layer.output_bytes for c in chunks for part in c), default=0.0)

@@ -9,7 +9,7 @@ from tiny import CHIP, GIB, NUMERICS, model
 
 from sim.device.records import Memory
 from sim.plan import Plan, device_memory, fullest, infeasible
-from sim.plan.memory import in_flight, level
+from sim.plan.memory import in_flight, layer_memory, level
 from sim.workload.records import Numerics
 from sim.workload.recurrent import LstmLM
 
@@ -146,3 +146,33 @@ def test_what_a_framework_keeps_beside_the_model() -> None:
     assert spare["activations"] == pytest.approx(plain["activations"] * 3 / 2)
     kept = device_memory(model(), replace(plan, reserve_bytes=5e9), NUMERICS, CHIP)[0].bytes_by_kind
     assert kept["reserve"] - plain["reserve"] == pytest.approx(5e9)
+
+
+def test_the_logits_are_free_before_a_block_recomputes() -> None:
+    """One stage: the fullest moment is backward of the head with all blocks' activations, or that of a block without
+    the head's; with a small vocabulary the block decides and the head's activations do not count."""
+    plan = Plan(4, 4, recompute="full")
+    for vocabulary in (64, 256000):
+        layers = model(vocabulary=vocabulary).layers(4, NUMERICS)
+        kinds = layer_memory(layers, plan, NUMERICS, CHIP)[0].bytes_by_kind
+        blocks = sum(x.saved_bytes["full"] * x.count for x in layers if x.kind != "head")
+        block, head = (next(x for x in layers if x.kind == kind) for kind in ("block", "head"))
+        again = block.saved_bytes["none"] - block.saved_bytes["full"]
+        moments = (
+            blocks + head.saved_bytes["full"] + head.workspace_bytes,
+            blocks + block.workspace_bytes + again,
+        )
+        assert kinds["activations"] + kinds["workspace"] == pytest.approx(max(moments))
+
+
+def test_a_compiler_gathers_one_tensor_at_a_time() -> None:
+    """Fully sharded: two gathered blocks and one block's gradients in eager wraps, tensors where it is compiled."""
+    plan = Plan(1, 8, data=8, sharding="full")
+    layers = model().layers(1, NUMERICS)
+    eager, compiled = (
+        layer_memory(layers, plan, numerics, CHIP)[0].bytes_by_kind["communication"]
+        for numerics in (NUMERICS, replace(NUMERICS, launch="graph"))
+    )
+    tensors = sorted((p.elements for x in layers for p in x.parameters), reverse=True)
+    assert compiled == pytest.approx(2 * sum(tensors[:2]) + 4 * tensors[0])
+    assert compiled <= eager

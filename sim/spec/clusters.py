@@ -31,7 +31,11 @@ class LevelGroup:
 
     name: str = field(metadata={"doc": "node, rack, fabric …"})
     topology: Topology = field(metadata={"doc": "how the members are joined"})
-    link: object = field(metadata={"doc": "a link type, or a mapping `like: TYPE` with what differs"})
+    link: object = field(
+        metadata={
+            "doc": "a link type, or a mapping `like: TYPE` with what differs; a ring port has half of its bandwidth"
+        }
+    )
     size: int | None = field(default=None, metadata={"doc": "members", "gt": 0})
     sizes: tuple[int, ...] = field(default=(), metadata={"doc": "dimensions of a torus or mesh"})
     nics: float | None = field(default=None, metadata={"doc": "links of this type per member", "gt": 0})

@@ -98,6 +98,9 @@ class PlanRequest:
     overlap_sends: bool = field(
         default=True, metadata={"doc": "a stage computes on while its message to the next one leaves"}
     )
+    overlap_experts: bool = field(
+        default=False, metadata={"doc": "exchanges with experts run beside the kernels of another micro-batch"}
+    )
     update_buffer: Format | None = field(
         default=None, metadata={"doc": "format of a copy of the gradients made for the update"}
     )

@@ -7,6 +7,9 @@
   only the own piece needs no partner: (t−1)/t of the product can hide it (Wang et al., ASPLOS 2023; Transformer
   Engine's `ub_tp_comm_overlap`). The pieces are copies between registered buffers, so that no collective is launched
   for them. An all-reduce is not cut: the pieces need sequence parallelism.
+Exchanges with experts may run beside the kernels of another micro-batch, whose forward pass is interleaved with this
+one's backward pass (DualPipe; DeepSeek-V3, arXiv 2412.19437, §3.2.1): hidden up to all kernels of the block, at the
+cost of 20 of 132 units (§3.2.2).
 A hidden collective takes a share c of the compute units from the kernel beside it: c/(1−c) of its time is added.
 """
 
@@ -14,9 +17,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from sim.ops import Collective, Gemm, Op
 from sim.plan.records import TensorOverlap
+
+EXPERT_SHARE: Final = 20 / 132
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,7 @@ class Hiding:
     rule: TensorOverlap = "gradients"
     ranks: int = 1
     share: float = 0.0
+    experts: bool = False
 
 
 def exposed(
@@ -52,7 +59,11 @@ def exposed(
         axes[op.axis] = axes.get(op.axis, 0.0) + seconds
         hidden = min(seconds, cover)
         share = hiding.share if op.axis == "tensor" else 0.0
-        added += seconds - hidden + hidden * share / (1.0 - share)
+        if not (hiding.experts and op.axis == "expert"):
+            added += seconds - hidden + hidden * share / (1.0 - share)
+    if hiding.experts and "expert" in axes:
+        hidden = min(axes["expert"], sum(kernel(op) for op in ops if not isinstance(op, Collective)))
+        added += axes["expert"] - hidden + hidden * EXPERT_SHARE / (1.0 - EXPERT_SHARE)
     return added, axes
 
 

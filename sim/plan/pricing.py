@@ -111,11 +111,11 @@ class Pricer:
     ) -> Work:
         """`python`: how many of the ops Python issues, the others being issued by the autograd engine."""
         inner = (groups.tensor, groups.context, groups.expert, groups.data)
-        rules = (plan.overlap_tensor, plan.recompute_stop, plan.gradient_passes, plan.sharding)
+        rules = (plan.overlap_tensor, plan.overlap_experts, plan.recompute_stop, plan.gradient_passes, plan.sharding)
         key = (layer.name, which, plan.sub_batch, shard_of(plan), inner, contention, rules)
         if key not in self._works:
             issue = issue_s(ops, python, self._host_s)
-            self._works[key] = self.price(ops, groups, contention, plan.overlap_tensor, issue)
+            self._works[key] = self.price(ops, groups, contention, plan.overlap_tensor, issue, plan.overlap_experts)
         return self._works[key]
 
     def price(
@@ -125,10 +125,11 @@ class Pricer:
         contention: Contention,
         rule: TensorOverlap = "gradients",
         issue: float = 0.0,
+        experts: bool = False,
     ) -> Work:
         """All ops one after the other, `issue` seconds at least; a collective may hide behind a kernel beside it."""
         kernels = time_ops((op for op in ops if not isinstance(op, Collective)), self.accelerator)
-        added, axes = self._collectives(ops, groups, rule)
+        added, axes = self._collectives(ops, groups, rule, experts)
         waiting = max(0.0, issue - kernels.seconds - added)
         seconds = kernels.seconds + added + waiting
         shared = any(level_of(self.communicator.cluster, groups.axis(axis)) == contention.level for axis in axes)
@@ -150,12 +151,14 @@ class Pricer:
             stretch=slowed / seconds if seconds > 0.0 else 1.0,
         )
 
-    def _collectives(self, ops: Sequence[Op], groups: Groups, rule: TensorOverlap) -> tuple[float, dict[str, float]]:
+    def _collectives(
+        self, ops: Sequence[Op], groups: Groups, rule: TensorOverlap, experts: bool
+    ) -> tuple[float, dict[str, float]]:
         """(seconds the collectives add to the kernels, seconds by axis)."""
         share = contention_of(self.communicator.cluster, groups.tensor).compute_share
         return exposed(
             ops,
-            Hiding(rule, groups.tensor.size, share),
+            Hiding(rule, groups.tensor.size, share, experts),
             lambda op: self.collective(op, groups),
             lambda op: op_time(op, self.accelerator).seconds * op.count,
             lambda op: self.pieces(op, groups),

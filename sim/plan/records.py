@@ -49,6 +49,7 @@ class Plan:
     release_gradients: bool = False  # every gradient is applied, and its memory freed, as soon as it is complete
     overlap_sends: bool = True  # False: a stage waits until its message to the next one has left
     overlap_tensor: TensorOverlap = "gradients"
+    overlap_experts: bool = False  # exchanges with experts beside the kernels of another micro-batch (DualPipe)
     update_buffer: Format | None = None  # copy of the gradients a device updates with, made for the update (DeepSpeed)
     spare_buffers: int = 0  # micro-batches a stage keeps room for beyond those in flight (DeepSpeed: 1)
     reserve_bytes: float = 0.0  # fixed buckets and communicators of the framework

@@ -47,3 +47,14 @@ def test_the_own_piece_hides_nothing() -> None:
 def test_a_hidden_collective_takes_compute_units() -> None:
     """With a share c of the units gone the product takes c/(1−c) of the hidden time longer."""
     assert _added([_collective("all_gather"), GEMM], "all", share=0.25) == pytest.approx(6.0 / 3)
+
+
+def test_exchanges_with_experts_hide_behind_another_micro_batch() -> None:
+    """All kernels of the block cover them (here 8 of 12 s), which lose 20 of 132 units meanwhile."""
+    exchange = Collective("dispatch", "all_to_all", 1e6, "expert", "bf16")
+    ops: list[Op] = [exchange, GEMM, exchange]
+    plain, axes = exposed(ops, Hiding(), lambda _: COLLECTIVE_S, lambda _: PRODUCT_S)
+    hidden, same = exposed(ops, Hiding(experts=True), lambda _: COLLECTIVE_S, lambda _: PRODUCT_S)
+    assert plain == pytest.approx(12.0)
+    assert hidden == pytest.approx(12.0 - 8.0 + 8.0 * 20 / 112)
+    assert axes == same == {"expert": pytest.approx(12.0)}

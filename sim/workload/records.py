@@ -42,8 +42,9 @@ class Numerics:
         default=False,
         metadata={"doc": "reshapes, concatenations, reductions to an operand's shape are passes (TensorFlow 1)"},
     )
-    loss: Literal["passes", "fused"] = field(
-        default="passes", metadata={"doc": "cross-entropy in fp32 passes (Megatron-LM) or in one kernel"}
+    loss: Literal["passes", "fused", "logged"] = field(
+        default="passes",
+        metadata={"doc": "cross-entropy in fp32 passes (Megatron-LM), in one kernel, or so with two metrics beside it"},
     )
     batch_norm: BatchNorm = field(
         default="passes", metadata={"doc": "how much of batch normalisation has a pass of its own"}

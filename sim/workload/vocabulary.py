@@ -236,8 +236,8 @@ def loss_forward(f: Frame, local: int) -> list[Op]:
     """Cross-entropy. Passes: widen, maximum, difference, exponential, sum, quotient; three small all-reduces."""
     n, wide = float(f.tokens) * local, FP32
     ends = [collective(f, f"loss.{what}", "all_reduce", f.tokens, size=wide) for what in ("maximum", "target", "sum")]
-    if f.numerics.loss == "fused":
-        return [pointwise(f, "loss", n, 2 * f.act, 0.0, 5.0), *ends[0], *ends[2]]
+    if f.numerics.loss != "passes":
+        return [pointwise(f, "loss", n, 2 * f.act, 0.0, 5.0), *ends[0], *ends[2], *metrics(f, n)]
     return [
         pointwise(f, "loss.widen", n, f.act, wide, 0.0),
         pointwise(f, "loss.maximum", n, wide, 0.0),
@@ -251,10 +251,25 @@ def loss_forward(f: Frame, local: int) -> list[Op]:
     ]
 
 
+def metrics(f: Frame, logits: float) -> list[Op]:
+    """Cross-entropy and perplexity of every micro-batch as Composer logs them: each widens the logits to fp32 and takes
+    their log-softmax."""
+    if f.numerics.loss != "logged":
+        return []
+    return [
+        op
+        for metric in ("cross_entropy", "perplexity")
+        for op in (
+            pointwise(f, f"metric.{metric}.widen", logits, f.act, FP32, 0.0),
+            pointwise(f, f"metric.{metric}.softmax", logits, FP32, FP32, 5.0),
+        )
+    ]
+
+
 def loss_backward(f: Frame, local: int) -> list[Op]:
     """Softmax less one-hot, scaled by the loss gradient, then narrowed for the products."""
     n, wide = float(f.tokens) * local, FP32
-    if f.numerics.loss == "fused":
+    if f.numerics.loss != "passes":
         return [pointwise(f, "loss.backward", n, f.act, f.act, 3.0)]
     return [
         pointwise(f, "loss.backward", n, wide, wide, 2.0),

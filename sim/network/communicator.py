@@ -22,7 +22,7 @@ from sim.network.load import Loads
 from sim.network.phases import solve
 from sim.network.pricing import Case
 from sim.network.protocols import SUFFIX, low_latency
-from sim.network.records import Cluster, CollectiveCost, Group
+from sim.network.records import Cluster, CollectiveCost, Group, LinkType
 from sim.network.schedule import Schedule
 from sim.network.schedules import all_to_all_unequal, schedule
 from sim.network.shares import link_shares
@@ -194,8 +194,13 @@ class Communicator:
         loads = Loads(self.topology)
         latency = loads.add(src, dst, 1.0)
         used = set(self.topology.level_of(src, dst).tolist()) if self.cluster.levels else set()
-        base = max((level.link.base_s for i, level in enumerate(self.cluster.levels) if i in used), default=0.0)
+        base = max((launch_s(level.link) for i, level in enumerate(self.cluster.levels) if i in used), default=0.0)
         return CollectiveCost("send", latency + base, loads.per_byte)
+
+
+def launch_s(link: LinkType) -> float:
+    """Launch of a message (s)."""
+    return link.base_s if link.message_base_s is None else link.message_base_s
 
 
 def group_size(group: Group) -> int:

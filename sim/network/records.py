@@ -11,7 +11,8 @@ class LinkType:
     """A kind of link (hardware/links.yaml): constants belong to the type, never to a system.
 
     `bandwidth`: one device's share in one direction over all its links of this type (e.g. NVLink3: 300 GB/s).
-    `latency_s`: per message and hop; `base_s`: fixed software cost of launching a collective that uses it.
+    `latency_s`: per message and hop; `base_s`: fixed software cost of launching a collective that uses it
+    (the knee of measured all-reduce curves); `message_base_s`: of a send between two devices.
     `efficiency`: payload share of the raw rate that large transfers reach.
     `compute_share`, `memory_share`: fraction of a device's compute units / memory bandwidth a collective takes
     from the kernels it overlaps.
@@ -31,6 +32,7 @@ class LinkType:
     reduction_efficiency: float = 0.0  # payload share an in-network all-reduce reaches; 0: as `efficiency`
     fast_latency: float = 1.0  # latency and launch cost of the low-latency protocol (NCCL LL/LL128), relative
     fast_bandwidth: float = 0.0  # payload rate of that protocol, relative; 0: there is none
+    message_base_s: float | None = None  # launch of a message between two devices; None: as `base_s`
     confidence: str = "B"  # A vendor or measured … D recalled or assumed
 
 

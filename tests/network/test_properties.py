@@ -193,3 +193,14 @@ def test_sub_groups_in_any_layout_cost_what_their_schedules_take(size: int, stri
     assert communicator.time("all_reduce", 1e8, group, algorithm) == pytest.approx(
         solve(together, communicator.topology), rel=1e-9
     )
+
+
+def test_a_message_pays_its_own_launch_and_not_the_knee_of_collectives() -> None:
+    """Send: path latency + `message_base_s` (NCCL tuning.cc, 8.4 us); a link that names none pays `base_s`."""
+    knee = with_links(flat("switch", 8), lambda x: replace(x, base_s=94e-6))
+    own = with_links(knee, lambda x: replace(x, message_base_s=8.4e-6))
+    path = Communicator(flat("switch", 8)).send(0.0, 1)
+    assert Communicator(knee).send(0.0, 1) == pytest.approx(path + 94e-6)
+    assert Communicator(own).send(0.0, 1) == pytest.approx(path + 8.4e-6)
+    assert Communicator(own).p2p(0.0, 0, 5) == pytest.approx(path + 8.4e-6)
+    assert Communicator(own).time("all_reduce", 1.0, Group(8)) >= 94e-6

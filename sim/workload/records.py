@@ -56,6 +56,9 @@ class Numerics:
             "graph: compiled or captured, so that the host issues nothing per op"
         },
     )
+    eager_update: bool = field(
+        default=False, metadata={"doc": "Adam as one kernel per tensor operation instead of one for all"}
+    )
 
 
 @dataclass(frozen=True, slots=True)

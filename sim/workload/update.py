@@ -24,7 +24,7 @@ def update_ops(elements: float, numerics: Numerics) -> tuple[Op, ...]:
     updated = BYTES_PER_ELEMENT[numerics.master] if numerics.master else weights
     reads = elements * (gradient + moments + updated)
     writes = elements * (moments + updated + (weights if numerics.master else 0.0))
-    if numerics.optimizer == "adam" and not numerics.fused and not numerics.shape_ops:  # TensorFlow's is one kernel
+    if numerics.optimizer == "adam" and numerics.eager_update:
         return _eager_adam(elements, numerics)
     name = f"{numerics.optimizer} update"
     return (Pointwise(name, elements, reads, writes, FLOPS[numerics.optimizer], numerics.master or numerics.weights),)

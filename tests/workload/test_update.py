@@ -24,10 +24,10 @@ def test_fused_adam_streams_each_tensor_once() -> None:
 def test_eager_adam_streams_its_operands_in_every_operation() -> None:
     """Clipping 3 gradients; decays 6 tensors; sums into the moments 4 and 2 gradients; root, division, epsilon 6; step
     4; the copy: (3 + 2)·2 + 20·4 + 4 + 2 bytes a weight."""
-    assert _bytes(replace(MIXED, fused=False)) == pytest.approx((3 + 2) * 2 + (6 + 4 + 6 + 4) * 4 + 4 + 2)
+    assert _bytes(replace(MIXED, eager_update=True)) == pytest.approx((3 + 2) * 2 + (6 + 4 + 6 + 4) * 4 + 4 + 2)
 
 
 def test_both_compute_the_same() -> None:
     """The FLOPs of an update do not depend on how it is cut into kernels."""
-    fused, eager = (sum(op.flops for op in update_ops(7.0, replace(MIXED, fused=f))) for f in (True, False))
+    fused, eager = (sum(op.flops for op in update_ops(7.0, replace(MIXED, eager_update=e))) for e in (False, True))
     assert eager == pytest.approx(fused)

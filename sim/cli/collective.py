@@ -61,6 +61,7 @@ def command(
         sizes = [0.0]
     path = Path(cluster)
     if is_network(path):
+        _goes_with_ours(astra_system, group, algorithm, write_astra)
         found = _astra(path, astra_system, KINDS[op], sizes, group, algorithm)
     elif astra_system is not None:
         raise InputError(Problem("goes with an ASTRA-sim network.yml", "astra-system", cluster))
@@ -77,6 +78,18 @@ def command(
         options.write_json(to_json(found))
     else:
         click.echo(render(found))
+
+
+def _goes_with_ours(system: Path | None, group: str | None, algorithm: str, write: Path | None) -> None:
+    """ASTRA-sim's own semantics know neither groups nor our algorithms; a network.yml is not written again."""
+    if write is not None:
+        raise InputError(Problem("the cluster is an ASTRA-sim network file already", "--write-astra", str(write)))
+    if system is not None:
+        wrong = [("--group", group)] if group else []
+        wrong += [("--algorithm", algorithm)] if algorithm != "auto" else []
+        if wrong:
+            rule = "goes without --astra-system, which names the algorithms of all devices"
+            raise InputError(*(Problem(rule, option, value) for option, value in wrong))
 
 
 def _astra(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -109,6 +109,18 @@ class Composed(Topology):
             for router, offset in zip(self.routers, self.offsets, strict=True)
             for link, a, b in router.ends()
         }
+
+    def named(self, links: Sequence[int]) -> dict[int, tuple[Name, Name]]:
+        found = {}
+        for router, offset in zip(self.routers, self.offsets, strict=True):
+            wanted = {link - offset for link in links if offset <= link < offset + router.link_count}
+            for link, a, b in router.ends():
+                if not wanted:
+                    break
+                if link in wanted:
+                    wanted.discard(link)
+                    found[offset + link] = (a, b)
+        return found
 
     def graph(self) -> nx.DiGraph[Name]:
         import networkx as nx  # noqa: PLC0415  120 ms of start-up, needed only here

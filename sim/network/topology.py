@@ -6,6 +6,7 @@ N devices, L directed links, cap[L] B/s (efficiency included), lat[L] s, routes(
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sim.network.levels import Floats, Ints, Name
@@ -29,6 +30,11 @@ class Topology:
     def names(self) -> dict[int, tuple[Name, Name]]:
         """Link id → (from, to) names, devices by number."""
         raise NotImplementedError
+
+    def named(self, links: Sequence[int]) -> dict[int, tuple[Name, Name]]:
+        """Ends of some links."""
+        names = self.names()
+        return {link: names[link] for link in links if link in names}
 
     def graph(self) -> nx.DiGraph[Name]:
         """The cluster as a networkx graph; edges carry capacity, latency and link id."""

@@ -136,8 +136,11 @@ def from_cluster(cluster: Cluster) -> tuple[AstraDimension, ...]:
     dims: list[AstraDimension] = []
     inside = 1
     for i, level in enumerate(cluster.levels):
-        dims += _dimensions(level, inside, f"levels[{i}]", problems)
+        if level.size > 1:
+            dims += _dimensions(level, inside, f"levels[{i}]", problems)
         inside *= level.size
+    if cluster.devices == 1:
+        problems.append(Problem("one device has no network to write", "cluster"))
     if problems:
         raise InputError(*problems)
     return tuple(dims)

@@ -16,7 +16,6 @@ from sim.ops import CollectiveKind
 
 _NS: Final = 1e-9
 _MOST_SIZES: Final = 10_000
-_NAMED_LINKS: Final = 200_000  # beyond, links are told by number
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +115,15 @@ def busiest_links(
     loads = communicator.link_loads(kind, row.nbytes, group, row.algorithm)
     topology = communicator.topology
     busy = np.where(topology.cap > 0, loads / np.where(topology.cap > 0, topology.cap, 1.0), 0.0) / row.time_s
-    names = topology.names() if topology.L <= _NAMED_LINKS else {}
     found: list[BusyLink] = []
     classes, first, counts = np.unique(np.round(busy, 9), return_index=True, return_counts=True)
-    for i in np.argsort(-classes)[:most]:
+    fullest = np.argsort(-classes)[:most]
+    names = topology.named([int(first[i]) for i in fullest])
+    for i in fullest:
         if classes[i] <= 0:
             break
         link = int(first[i])
-        source, target = names.get(link, (f"link {link}", ""))
+        source, target = names[link]
         found.append(BusyLink(str(source), str(target), int(counts[i]), float(loads[link]), float(busy[link])))
     return tuple(found)
 

@@ -123,3 +123,28 @@ def test_a_listed_send_goes_from_rank_to_rank(capsys: pytest.CaptureFixture[str]
         assert code == 0
         times.append(json.loads(out)["rows"][0]["time_s"])
     assert times[1] > 5 * times[0]
+
+
+def test_astra_semantics_refuse_what_they_would_ignore(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Groups, our algorithms, and writing what was just read."""
+    (tmp_path / "network.yml").write_text(NETWORK, encoding="utf-8")
+    (tmp_path / "system.json").write_text(json.dumps(SYSTEM), encoding="utf-8")
+    network, system = str(tmp_path / "network.yml"), str(tmp_path / "system.json")
+    for args, says in (
+        (("--astra-system", system, "--group", "4"), "--group: goes without --astra-system"),
+        (("--astra-system", system, "--algorithm", "ring"), "--algorithm: goes without"),
+        (("--write-astra", str(tmp_path / "x.yml")), "network file already"),
+    ):
+        code, _, err = run(capsys, network, *args)
+        assert code == 2
+        assert says in err
+    code, _, err = run(capsys, "cs-3", "--write-astra", str(tmp_path / "x.yml"))
+    assert code == 2
+    assert "one device" in err
+
+
+def test_links_of_a_huge_cluster_have_names(capsys: pytest.CaptureFixture[str]) -> None:
+    """75,264 devices: the busiest links by their ends."""
+    code, out, _ = run(capsys, "frontier", "--bytes", "1MiB", "--json")
+    assert code == 0
+    assert all("link" not in link["source"] and link["target"] for link in json.loads(out)["busiest_links"])

@@ -110,6 +110,9 @@ class Composed(Topology):
             for link, a, b in router.ends()
         }
 
+    def span_of(self, level: int) -> tuple[int, int]:
+        return self.offsets[level], self.offsets[level] + self.routers[level].link_count
+
     def named(self, links: Sequence[int]) -> dict[int, tuple[Name, Name]]:
         found = {}
         for router, offset in zip(self.routers, self.offsets, strict=True):

@@ -347,10 +347,18 @@ def reduction_step(case: Case, digit: int, share: float) -> tuple[float, float]:
     lay, link = case.layout, case.cluster.levels[case.layout.digits[digit].level].link
     src, dst = lay.pairs(lay.moved(digit))
     routes = case.topology.routes(src, dst)
-    load = np.bincount(routes[:, 0], minlength=case.topology.L) * share
+    load = np.bincount(own_ports(case, digit, routes)[0], minlength=case.topology.L) * share
     slow = link.efficiency / link.reduction_efficiency if link.reduction_efficiency else 1.0
     beta = float((load / case.topology.cap).max()) * slow
     return beta, float(np.append(case.topology.lat, 0.0)[routes].sum(axis=1).max())
+
+
+def own_ports(case: Case, digit: int, routes: Ints) -> tuple[Ints, Ints]:
+    """The first and the last link of every route that belong to the digit's own level (others lead to its port)."""
+    low, high = case.topology.span_of(case.layout.digits[digit].level)
+    own = (routes >= low) & (routes < high)
+    rows, column = np.arange(len(routes)), np.arange(routes.shape[1])
+    return routes[rows, own.argmax(axis=1)], routes[rows, np.where(own, column, 0).max(axis=1)]
 
 
 def switch_tree(case: Case) -> CollectiveCost:

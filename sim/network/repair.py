@@ -51,6 +51,9 @@ class Repaired(Topology):
             bad = bad[~good]
         return replaced(routes, bad, self.ids[self.alive.routes(src[bad], dst[bad])]) if len(bad) else routes
 
+    def span_of(self, level: int) -> tuple[int, int]:
+        return self.whole.span_of(level)
+
     def names(self) -> dict[int, tuple[Name, Name]]:
         return {link: pair for link, pair in self.whole.names().items() if not self.dead[link]}
 

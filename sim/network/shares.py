@@ -9,7 +9,7 @@ import numpy as np
 from sim.network.exchange import exchange
 from sim.network.levels import Floats
 from sim.network.load import Loads
-from sim.network.pricing import Case, ring_flows, slice_digits, tree_flows
+from sim.network.pricing import Case, own_ports, ring_flows, slice_digits, tree_flows
 from sim.network.schedule import Schedule
 from sim.network.schedules import schedule
 
@@ -61,8 +61,7 @@ def reduction_shares(algorithm: str, case: Case) -> Floats:
     for i, digit in enumerate(digits):
         src, dst = case.layout.pairs(case.layout.moved(i))
         routes = case.topology.routes(src, dst)
-        last = (routes >= 0).sum(axis=1) - 1
-        for link in (routes[:, 0], routes[np.arange(len(routes)), last]):
+        for link in own_ports(case, i, routes):
             total += np.bincount(link, minlength=case.topology.L) * share
         share /= digit.count
     if algorithm == "switch_tree":

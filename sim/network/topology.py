@@ -31,6 +31,10 @@ class Topology:
         """Link id → (from, to) names, devices by number."""
         raise NotImplementedError
 
+    def span_of(self, level: int) -> tuple[int, int]:
+        """Link ids of a level: from, to (an edge list: all)."""
+        return 0, self.L
+
     def named(self, links: Sequence[int]) -> dict[int, tuple[Name, Name]]:
         """Ends of some links."""
         names = self.names()

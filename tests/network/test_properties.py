@@ -204,3 +204,28 @@ def test_a_message_pays_its_own_launch_and_not_the_knee_of_collectives() -> None
     assert Communicator(own).send(0.0, 1) == pytest.approx(path + 8.4e-6)
     assert Communicator(own).p2p(0.0, 0, 5) == pytest.approx(path + 8.4e-6)
     assert Communicator(own).time("all_reduce", 1.0, Group(8)) >= 94e-6
+
+
+ODD = [
+    flat("torus", 1, 4),
+    flat("dragonfly", 2, 1, 4),
+    flat("fat_tree", 10, options={"leaf": 3}),
+    flat("fat_tree", 30, options={"leaf": 3, "tiers": 3, "pod": 12}),
+    two_level(5, "rail", g=3, nics=2),
+    two_level(3, "torus", g=4, nics=2),
+    two_level(5, "rail", g=4),
+]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.sampled_from(ODD), KIND, st.data())
+def test_no_link_is_busy_for_longer_than_the_collective(
+    cluster: Cluster, kind: CollectiveKind, data: st.DataObject
+) -> None:
+    """Odd shapes, any list of ranks, every algorithm: bytes over capacity of every link fit into the time."""
+    ranks = data.draw(st.lists(st.integers(0, cluster.devices - 1), min_size=2, unique=True))
+    communicator, group = Communicator(cluster), Group(len(ranks), ranks=tuple(ranks))
+    for cost in communicator.costs(kind, group, every=True):
+        loads = communicator.link_loads(kind, 1.0, group, cost.algorithm)
+        assert loads.sum() > 0
+        assert (loads / communicator.topology.cap).max() <= cost.per_byte_s * (1 + 1e-9)

@@ -31,7 +31,7 @@ def command(
         for chip in accelerators or (None,):
             label = name if chip is None else f"{name} on {chip}"
             loaded.append((label, load_document(name, sets if chip is None else _on(chip, sets))))
-    outcomes = run_all(loaded)
+    outcomes = run_all(loaded, seed or 0)
     if as_json:
         options.write_json(to_json(outcomes))
     else:

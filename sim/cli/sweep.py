@@ -20,7 +20,8 @@ def command(
     """Run SCENARIO once for every value of one key and print the results side by side."""
     if bool(key) != bool(values):
         raise click.UsageError("--key and --values go together")
-    found = sweep(scenario, sets, key, [value.strip() for value in values.split(",")] if values else ())
+    listed = [value.strip() for value in values.split(",")] if values else ()
+    found = sweep(scenario, sets, key, listed, seed or 0)
     if as_json:
         options.write_json({"key": found.key, "values": list(found.values), **to_json(found.cases)})
     else:

@@ -28,13 +28,13 @@ class Cause:
     device_seconds: float
 
 
-def run_all(documents: Sequence[tuple[str, Document]]) -> list[Case]:
+def run_all(documents: Sequence[tuple[str, Document]], seed: int = 0) -> list[Case]:
     """Simulate each; an infeasible one keeps its reason instead of stopping the others."""
     cases = []
     for label, document in documents:
         try:
             with locating(document):
-                cases.append(Case(label, simulate(build(document))))
+                cases.append(Case(label, simulate(build(document), seed=seed)))
         except InfeasibleError as error:
             cases.append(Case(label, None, error.reason))
     return cases

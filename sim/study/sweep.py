@@ -20,7 +20,9 @@ class Swept:
     cases: tuple[Case, ...]
 
 
-def sweep(name: str, sets: Sequence[str] = (), key: str = "", values: Sequence[object] = ()) -> Swept:
+def sweep(
+    name: str, sets: Sequence[str] = (), key: str = "", values: Sequence[object] = (), seed: int = 0
+) -> Swept:
     """Run the scenario's own study, or `key` over `values`; what does not fit keeps its reason."""
     study = load_scenario(name, sets).study
     if not key:
@@ -29,7 +31,7 @@ def sweep(name: str, sets: Sequence[str] = (), key: str = "", values: Sequence[o
             raise InputError(Problem("is required for a sweep", "study", file=name, hint=hint))
         key, values = study.key, study.values
     loaded = [(str(value), load_document(name, (*sets, f"{key}={_text(value)}"))) for value in values]
-    return Swept(key, tuple(values), tuple(run_all(loaded)))
+    return Swept(key, tuple(values), tuple(run_all(loaded, seed)))
 
 
 def _text(value: object) -> str:

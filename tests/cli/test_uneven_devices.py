@@ -90,3 +90,13 @@ def test_start_up_does_not_load_scipy_without_jitter(small):
     code += "except SystemExit: pass\nprint('scipy' in sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip().endswith("False")
+
+
+def test_sweeps_and_comparisons_take_the_seed_too(run, small):
+    """Another seed, other percentiles; the same seed, the same text."""
+    arguments = ("sweep", small, "--key", "training.jitter", "--values", "0.02,0.05", "--json")
+    one, again, other = (run(*arguments, "--seed", seed).out for seed in (1, 1, 2))
+    assert one == again != other
+    arguments = ("compare", small, small, *JITTER, "--json")
+    one, again, other = (run(*arguments, "--seed", seed).out for seed in (1, 1, 2))
+    assert one == again != other

@@ -10,7 +10,7 @@ from sim.network.composed import ROUTERS
 from sim.network.levels import Name
 from sim.network.records import Cluster, Level, LinkType
 
-ROUTING = ("static", "ecmp", "valiant")
+ROUTING = ("static", "ecmp", "valiant", "adaptive")
 #: Options a topology knows, and the least value of each (0 where none is named).
 OPTIONS: dict[str, tuple[str, ...]] = {
     "fat_tree": ("leaf", "tiers", "pod", "hop_latency_s"),

@@ -20,6 +20,7 @@ class FatTree(Switch):
     A leaf with P ports down has S = max(1, ⌊P/oversubscription⌋) links up that add up to P·port/oversubscription.
     Three tiers: aggregation switch a of every pod is joined to K = leaves-per-pod cores of plane a at full rate.
     Static routing sends by the source's place in its leaf: permutations by shift or exclusive-or do not collide.
+    Adaptive routing (packets spread over all spines) is a fluid limit: only the sum of a leaf's uplinks binds.
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -31,7 +32,8 @@ class FatTree(Switch):
         self.leaves = -(-n // self.leaf)
         self.leaf_ports = self.leaf_width()
         over = shape.level.oversubscription
-        self.spines = max(1, int(self.leaf_ports / over))
+        # adaptive routing spreads every flow over all spines: a leaf's uplinks act as one link
+        self.spines = 1 if shape.routing == "adaptive" else max(1, int(self.leaf_ports / over))
         trunk = shape.port_capacity * self.leaf_ports / over / self.spines
         total = shape.instances * self.leaf_count() * self.spines
         self.to_spine = self.add(total, trunk, shape.hop_latency)

@@ -80,7 +80,7 @@ class Cluster:
     dead_links: tuple[tuple[str, str], ...] = ()  # names of graph nodes
     degraded_links: tuple[tuple[str, str, float], ...] = ()  # …, remaining fraction of the capacity
     rank_order: tuple[int, ...] = ()  # rank → device; empty: identity
-    routing: str = "static"  # static, ecmp, valiant
+    routing: str = "static"  # static, ecmp, valiant, adaptive
     source: str = ""
 
 

@@ -263,3 +263,16 @@ def test_networkx_answers_cuts() -> None:
     half = {d for d in range(16) if d % 4 < 2}
     assert nx.cut_size(graph, half, set(graph) - half, weight="capacity") == pytest.approx(2 * 8 * BANDWIDTH / 4)
     assert math.isclose(nx.diameter(graph), 4)
+
+
+def test_adaptive_routing_spreads_flows_over_all_spines():
+    """Two rings of 12 nodes over leaves of 8: by static choice two flows meet on one downlink, spread they do not."""
+    still = flat("fat_tree", 24, options={"leaf": 8})
+    group = Group(12)
+    times = [
+        Communicator(replace(still, routing=routing)).time("all_reduce", 1e9, group, "ring")
+        for routing in ("static", "adaptive")
+    ]
+    alone = Communicator(flat("switch", 24)).time("all_reduce", 1e9, group, "ring")
+    assert times[0] > 1.5 * times[1]
+    assert times[1] == pytest.approx(alone, rel=0.01)

@@ -1,1 +1,95 @@
-"""foretrain: how long training to a target accuracy takes on hardware that may not exist yet."""
+"""foretrain: how long training to a target accuracy takes on hardware that may not exist yet.
+
+    from sim import load_scenario, simulate
+    result = simulate(load_scenario("paper/word-lm"))
+
+The names below are the public ones; each is imported when it is first used, so that `import sim` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from sim.device.records import Accelerator, Cache, Compute, MatrixUnit, Memory, Power
+    from sim.engine import Step
+    from sim.errors import (
+        Infeasible,
+        InfeasibleError,
+        InputError,
+        Lever,
+        Unreachable,
+        UnreachableError,
+    )
+    from sim.network import Cluster, Communicator, Edge, Group, Level, LinkType
+    from sim.plan import Plan
+    from sim.result import Result
+    from sim.scaling import Domain, LearningCurve, Projection, SizeLaw, project
+    from sim.scenario import PlanRequest, Scenario, Target, Training, Workload
+    from sim.simulation import simulate
+    from sim.spec import load_scenario
+    from sim.workload.build import build_model
+    from sim.workload.records import Numerics
+
+_HOMES: Final = {
+    "sim.device.records": ("Accelerator", "Cache", "Compute", "MatrixUnit", "Memory", "Power"),
+    "sim.engine": ("Step",),
+    "sim.errors": ("Infeasible", "InfeasibleError", "InputError", "Lever", "Unreachable", "UnreachableError"),
+    "sim.network": ("Cluster", "Communicator", "Edge", "Group", "Level", "LinkType"),
+    "sim.plan": ("Plan",),
+    "sim.result": ("Result",),
+    "sim.scaling": ("Domain", "LearningCurve", "Projection", "SizeLaw", "project"),
+    "sim.scenario": ("PlanRequest", "Scenario", "Target", "Training", "Workload"),
+    "sim.simulation": ("simulate",),
+    "sim.spec": ("load_scenario",),
+    "sim.workload.build": ("build_model",),
+    "sim.workload.records": ("Numerics",),
+}
+_HOME: Final = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Accelerator",
+    "Cache",
+    "Cluster",
+    "Communicator",
+    "Compute",
+    "Domain",
+    "Edge",
+    "Group",
+    "Infeasible",
+    "InfeasibleError",
+    "InputError",
+    "LearningCurve",
+    "Level",
+    "Lever",
+    "LinkType",
+    "MatrixUnit",
+    "Memory",
+    "Numerics",
+    "Plan",
+    "PlanRequest",
+    "Power",
+    "Projection",
+    "Result",
+    "Scenario",
+    "SizeLaw",
+    "Step",
+    "Target",
+    "Training",
+    "Unreachable",
+    "UnreachableError",
+    "Workload",
+    "build_model",
+    "load_scenario",
+    "project",
+    "simulate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, from the room it lives in."""
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(home), name)

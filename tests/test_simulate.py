@@ -11,7 +11,7 @@ import pytest
 
 from sim.errors import InfeasibleError, InputError
 from sim.report.run import render, to_json
-from sim.simulate import simulate
+from sim.simulation import simulate
 from sim.spec import load_scenario
 
 COMMAND = ["run", "paper/case-study-5-layer-parallel", "--json"]

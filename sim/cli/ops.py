@@ -11,7 +11,7 @@ from sim.device.cached import cache_aware
 from sim.device.table import op_table
 from sim.report.ops import render, to_html, to_json
 from sim.report.roofline import roofline_svg
-from sim.simulate import choose_plan, model_of, project_target
+from sim.simulation import choose_plan, model_of, project_target
 from sim.spec import load_scenario
 from sim.study.step_ops import step_ops
 

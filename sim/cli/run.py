@@ -11,7 +11,7 @@ from sim.cli import options
 from sim.engine.step import Engine
 from sim.engine.trace import write_trace
 from sim.report.run import render, to_json
-from sim.simulate import simulate
+from sim.simulation import simulate
 from sim.spec import build, load_document, locating
 
 

@@ -124,4 +124,3 @@ def rate_of(program: Program, track: int, task: int, running: dict[int, int]) ->
         return 1.0
     others = (program.tracks[other] for other in running if other != track)
     return 1.0 / (1 + sum(o.level == me.level and "stream" in (o.kind, me.kind) for o in others))
-

@@ -62,9 +62,7 @@ def _steady(prepared: Prepared, engine: Engine) -> Step | None:
 
 def _repeats(prepared: Prepared) -> bool:
     """Whether micro-batches involve streams, so that simulating each is not cheap already."""
-    return prepared.reduce_every_pass or any(
-        b.gather for s in prepared.stages for c in s.chunks for b in c.blocks
-    )
+    return prepared.reduce_every_pass or any(b.gather for s in prepared.stages for c in s.chunks for b in c.blocks)
 
 
 def _extended(before: Step, last: Step, passes: int, model_flops: float, events: int) -> Step:

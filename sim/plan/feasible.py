@@ -42,9 +42,7 @@ def _levers(
             effect = f"{need.total_bytes / GIB:.1f} GiB: {'fits' if need.fits else 'still too much'}"
             tried.append((not need.fits, need.total_bytes, Lever(change, effect)))
     tried.sort(key=lambda item: item[:2])
-    more = Lever(
-        f"devices with at least {worst.total_bytes / GIB:.1f} GiB of memory", "fits, with this plan unchanged"
-    )
+    more = Lever(f"devices with at least {worst.total_bytes / GIB:.1f} GiB of memory", "fits, with this plan unchanged")
     return (*(lever for _, _, lever in tried), more)
 
 

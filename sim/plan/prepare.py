@@ -243,5 +243,3 @@ def _stage_with(stage: Stage, change: Callable[[Work], Work]) -> Stage:
         for c in stage.chunks
     )
     return replace(stage, chunks=chunks, update=change(stage.update))
-
-

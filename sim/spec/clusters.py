@@ -77,7 +77,9 @@ class ClusterFile:
         default=(), metadata={"doc": "pairs, remaining share"}
     )
     rank_order: tuple[int, ...] = field(default=(), metadata={"doc": "device of each rank"})
-    routing: Literal["static", "ecmp", "valiant", "adaptive"] = field(default="static", metadata={"doc": "choice among equals"})
+    routing: Literal["static", "ecmp", "valiant", "adaptive"] = field(
+        default="static", metadata={"doc": "choice among equals"}
+    )
     status: Literal["shipped", "announced", "hypothetical"] = field(
         default="hypothetical", metadata={"doc": "as chips"}
     )

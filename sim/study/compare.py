@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sim.errors import Infeasible, InfeasibleError
 from sim.result import Result
-from sim.simulate import simulate
+from sim.simulation import simulate
 from sim.spec import Document, build, locating
 
 

@@ -12,7 +12,7 @@ from sim.ops import total_bytes, total_flops
 from sim.result import Result
 from sim.scaling import Domain, consistency, data_scale, parameters_for
 from sim.scenario import Scenario
-from sim.simulate import choose_plan, model_of, project_target, simulate
+from sim.simulation import choose_plan, model_of, project_target, simulate
 from sim.spec import load_scenario
 from sim.spec.library import folder
 from sim.spec.loader import load

@@ -10,7 +10,7 @@ from sim.device.records import Accelerator
 from sim.errors import Infeasible, InfeasibleError, InputError, Lever, Problem
 from sim.scenario import Scenario
 from sim.search import Device, Graph, Placement, evaluate, greedy, layer_wise, learn, unrolled
-from sim.simulate import choose_plan, model_of, project_target
+from sim.simulation import choose_plan, model_of, project_target
 
 PIECES: Final = 5  # stretches a sequence is cut into
 GIB: Final = 2.0**30
@@ -82,7 +82,6 @@ def place(
     if not any(placement.fits for placement in found):
         raise InfeasibleError(_too_large(placed))
     return placed
-
 
 
 def _too_large(placed: Placed) -> Infeasible:

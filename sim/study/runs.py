@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sim.errors import ForetrainError, InputError
 from sim.result import Result
-from sim.simulate import simulate
+from sim.simulation import simulate
 from sim.spec import build, document_of
 from sim.study.validation import Outcome, Request, ValidationSet
 

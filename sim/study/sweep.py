@@ -20,9 +20,7 @@ class Swept:
     cases: tuple[Case, ...]
 
 
-def sweep(
-    name: str, sets: Sequence[str] = (), key: str = "", values: Sequence[object] = (), seed: int = 0
-) -> Swept:
+def sweep(name: str, sets: Sequence[str] = (), key: str = "", values: Sequence[object] = (), seed: int = 0) -> Swept:
     """Run the scenario's own study, or `key` over `values`; what does not fit keeps its reason."""
     study = load_scenario(name, sets).study
     if not key:

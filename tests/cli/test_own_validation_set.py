@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from sim.simulate import simulate
+from sim.simulation import simulate
 from sim.spec import load_scenario
 from sim.study.published import load_validation_set
 from sim.study.runs import FIELDS, outcome_of

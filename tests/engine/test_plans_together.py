@@ -47,9 +47,7 @@ CASES = {
     "layer by layer recomputation": Plan(2, 64, data=4, pipeline=2, recompute="full", recompute_layers=3),
     "optimizer on the host": Plan(2, 64, data=4, pipeline=2, sharding="optimizer", offload="optimizer"),
     "activations on the host": Plan(2, 64, data=4, sharding="full", offload="activations"),
-    "no overlap": Plan(
-        2, 64, data=4, pipeline=2, sharding="optimizer", overlap_gradients=False, overlap_gathers=False
-    ),
+    "no overlap": Plan(2, 64, data=4, pipeline=2, sharding="optimizer", overlap_gradients=False, overlap_gathers=False),
     "fully sharded, no overlap": Plan(2, 64, data=8, sharding="full", overlap_gradients=False, overlap_gathers=False),
 }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.simulate import simulate
+from sim.simulation import simulate
 from sim.spec import build, document_of
 from sim.study.published import load_validation_set
 from sim.study.runs import overlay

@@ -2,19 +2,59 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from sim.errors import InputError, Problem
 from sim.workload.records import Shard
-
-if TYPE_CHECKING:
-    from sim.workload.transformer import Transformer
 
 POSITIVE = ("hidden", "depth", "heads", "kv_heads", "head_dim", "vocabulary", "sequence", "ffn", "moe_every")
 NOT_NEGATIVE = ("experts", "memory", "window", "encoder_depth", "encoder_sequence", "dense_layers", "shared_experts")
 
 
-def check_sizes(model: Transformer) -> None:
+class TransformerSizes(Protocol):
+    """The sizes the rules speak of."""
+
+    @property
+    def hidden(self) -> int: ...
+
+    @property
+    def heads(self) -> int: ...
+
+    @property
+    def kv_heads(self) -> int: ...
+
+    @property
+    def head_dim(self) -> int: ...
+
+    @property
+    def ffn(self) -> int: ...
+
+    @property
+    def sequence(self) -> int: ...
+
+    @property
+    def predictions(self) -> int: ...
+
+    @property
+    def encoder_tokens(self) -> int: ...
+
+    @property
+    def memory(self) -> int: ...
+
+    @property
+    def experts(self) -> int: ...
+
+    @property
+    def top_k(self) -> int: ...
+
+    @property
+    def expert_ffn(self) -> int: ...
+
+    @property
+    def capacity_factor(self) -> float: ...
+
+
+def check_sizes(model: TransformerSizes) -> None:
     """Raise `InputError` with every size that cannot be."""
     found = [_least(model, name, 1) for name in POSITIVE]
     found += [_least(model, name, 0) for name in NOT_NEGATIVE]
@@ -32,7 +72,7 @@ def _least(model: object, name: str, least: int) -> Problem | None:
     return Problem(f"must be at least {least}", name, str(value))
 
 
-def _heads(model: Transformer) -> list[Problem]:
+def _heads(model: TransformerSizes) -> list[Problem]:
     problems = []
     if model.head_dim * model.heads != model.hidden and model.head_dim == model.hidden // model.heads:
         near = nearest_divisors(model.hidden, model.heads)
@@ -46,7 +86,7 @@ def _heads(model: Transformer) -> list[Problem]:
     return problems
 
 
-def _experts(model: Transformer) -> list[Problem]:
+def _experts(model: TransformerSizes) -> list[Problem]:
     if not model.experts:
         return []
     problems = []
@@ -57,7 +97,7 @@ def _experts(model: Transformer) -> list[Problem]:
     return problems
 
 
-def check_shard(model: Transformer, sub_batch: int, shard: Shard) -> None:
+def check_shard(model: TransformerSizes, sub_batch: int, shard: Shard) -> None:
     """Raise `InputError` if the degrees do not divide what they cut."""
     t, c = shard.tensor, shard.context
     cuts = [("tensor", t, "heads", model.heads), ("tensor", t, "ffn", model.ffn)]

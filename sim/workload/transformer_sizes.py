@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 from sim.errors import InputError, Problem
+from sim.workload.records import Model
 
-if TYPE_CHECKING:
-    from sim.workload.transformer import Transformer
+M = TypeVar("M", bound=Model)
 
 ASPECT = 128  # hidden / depth of GPT-3 175B (Brown et al. 2020, table 2.1: 12288 / 96)
 HEAD_DIM = 128
@@ -17,7 +17,7 @@ DEFAULTS: Mapping[str, int] = {"vocabulary": 50_257, "sequence": 2048}
 WIDTH_LIMIT = 1 << 24
 
 
-def solve_sizes(family: Callable[..., Transformer], parameters: float, fixed: Mapping[str, Any]) -> Transformer:
+def solve_sizes(family: Callable[..., M], parameters: float, fixed: Mapping[str, Any]) -> M:
     """Width or depth, whichever is not in `fixed`, that comes closest to `parameters`.
 
     With neither given, width/depth follows GPT-3 within a quarter, and the pair that comes closest is taken.
@@ -29,7 +29,7 @@ def solve_sizes(family: Callable[..., Transformer], parameters: float, fixed: Ma
 
     head = head_of(sizes, parameters)
 
-    def build(hidden: int, depth: int) -> Transformer:
+    def build(hidden: int, depth: int) -> M:
         return family(**{"heads": max(1, hidden // head), **sizes, "hidden": hidden, "depth": depth})
 
     if "hidden" in fixed and "depth" in fixed:
@@ -40,7 +40,7 @@ def solve_sizes(family: Callable[..., Transformer], parameters: float, fixed: Ma
         return build(fixed["hidden"], depth)
     unit = step_of(sizes, head)
 
-    def at_depth(depth: int) -> Transformer:
+    def at_depth(depth: int) -> M:
         return build(unit * best(lambda n: build(unit * n, depth), parameters, WIDTH_LIMIT // unit), depth)
 
     if "depth" in fixed:
@@ -62,7 +62,7 @@ def step_of(sizes: Mapping[str, Any], head: int) -> int:
     return head * int(sizes.get("kv_heads") or 1)
 
 
-def best(build: Callable[[int], Transformer], parameters: float, limit: int) -> int:
+def best(build: Callable[[int], Model], parameters: float, limit: int) -> int:
     """The whole number whose model is closest to `parameters` (counts grow with it): bisection."""
     low, high = 1, limit
     while low < high:

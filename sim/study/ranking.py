@@ -40,8 +40,13 @@ def rankings(requests: Iterable[Request], rows: Iterable[Comparison]) -> tuple[R
     return tuple(
         Ranking(str(key[0]), tuple(row.id for row in group), _correlation(group))
         for key, group in found.items()
-        if len(group) >= LEAST
+        if len(group) >= LEAST and len({_plan(asked[row.id].overrides) for row in group}) > 1
     )
+
+
+def _plan(overrides: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    """What a row says of its plan."""
+    return tuple(sorted((path, str(value)) for path, value in overrides.items() if path.startswith("plan.")))
 
 
 def _equal(overrides: Mapping[str, object]) -> tuple[tuple[str, str], ...]:

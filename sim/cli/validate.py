@@ -8,6 +8,7 @@ import click
 
 from sim.cli import options
 from sim.report import validation as report
+from sim.report.validation_page import markdown as markdown_table
 from sim.study.validate import Report, find_set, set_files, validate
 
 
@@ -20,14 +21,19 @@ from sim.study.validate import Report, find_set, set_files, validate
     "--plot", type=click.Path(path_type=Path, dir_okay=False), help="Write predicted against measured (HTML)."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@click.option("--markdown", is_flag=True, help="Print one table of all published sets (docs/validation.md).")
 @options.quiet_option
 @options.debug_option
-def command(sets: tuple[str, ...], rows: Path | None, plot: Path | None, as_json: bool, quiet: bool) -> None:
+def command(
+    sets: tuple[str, ...], rows: Path | None, plot: Path | None, as_json: bool, markdown: bool, quiet: bool
+) -> None:
     """Simulate published measurements and print the errors, beside a null model.
 
     SETS are names (`paper`, `trends`, and those of scenarios/published) or files; all of them when empty.
     """
-    names = sets or ("paper", *set_files())
+    names = sets or (*(() if markdown else ("paper",)), *set_files())
+    if markdown and (as_json or {"paper", "trends"} & set(names)):
+        raise click.UsageError("--markdown prints published sets only, and not with --json")
     if rows is not None and (len(names) != 1 or names[0] in ("paper", "trends")):
         raise click.UsageError("--rows needs exactly one set that has a CSV")
     body: dict[str, object] = {}
@@ -48,7 +54,9 @@ def command(sets: tuple[str, ...], rows: Path | None, plot: Path | None, as_json
 
         write_scatter(plot, reports)
         options.progress(f"wrote {plot}", quiet)
-    if as_json:
+    if markdown:
+        click.echo(markdown_table(reports))
+    elif as_json:
         options.write_json(body | (report.to_json(reports) if reports else {}))
     else:
         click.echo("\n\n".join(texts))

@@ -23,6 +23,13 @@ They belong to the chip, never to a model or a measured row.  What they mean:
 * Set with the one-device rows of DeepLearningExamples in sight (scenarios/published/single_device.csv): V100's
   `pointwise` and vector ceiling; the set's own figure leaves each model out.  A100's `convolution` is that of Hopper;
   0.66 had made up there for passes that fused batch normalisation does not have (mlperf_resnet.yaml, 0.72-0.80).
+* Rows in sight: A100, H100, B200, TPU and V100 `sustained`, `pointwise`, `first`, `host_s` of Ampere, and the TPU's
+  `convolution` were chosen with published steps of the shipped validation sets in sight (docs/validation.md), so the
+  figures of those sets are in-sample for them.  The host times of other generations are assumptions.
+* Recalled or assumed, without a table in this repository: `memory_achievable` and the ceilings given as "about" or
+  "no MAMF row", `kernel_overhead_s`, `convolution`, `access_bytes`, `random_bytes`, `ramp_k`, `max_split_k`,
+  `multicast`, the vector ceiling 0.9, the sustained share and attention of chips not named above, and every efficiency of AMD,
+  Gaudi, Trainium and TPU attention.
 * Tile shapes, their relative efficiency and alignment: NVIDIA, "Matrix Multiplication Background User's Guide".
 * Flash attention: FlashAttention-2 (arXiv:2307.08691) on A100, FlashAttention-3 (arXiv:2407.08608) on H100.
 """
@@ -54,17 +61,19 @@ GPU_SHAPES: Final = (
     TileShape(32, 64, 0.50),
     TileShape(32, 32, 0.40),
 )
-"""Tiles cuBLAS offers, largest first; the relative efficiencies are read off the guide's tile-size figure."""
+"""Tiles cuBLAS offers, largest first; the relative efficiencies follow the guide's tile-size figure
+by eye: no table of them is published."""
 
 AMPERE_ALIGNMENT: Final = ((128, 1.0), (64, 0.96), (32, 0.88), (16, 0.76), (8, 0.6), (4, 0.5), (2, 0.45))
-"""Row bytes that divide evenly → efficiency; from A100 on best at 128 bytes (guide; Anthony et al. 2024).
+"""Row bytes that divide evenly → efficiency; from A100 on best at 128 bytes (guide; Anthony et al. 2024, whose figures
+show the order of the steps; the values between 128 bytes and 2 are assumptions).
 
 The odd end is what padding GPT-2's vocabulary from 50,257 to 50,304 saves: a quarter of a step of which the head is a
 third (Karpathy, nanoGPT, 2023), so an odd row runs at about 0.45.
 """
 
 VOLTA_ALIGNMENT: Final = ((16, 1.0), (8, 0.5), (4, 0.35), (2, 0.25))
-"""V100's tensor cores need 16-byte rows and gain nothing beyond (guide)."""
+"""V100's tensor cores need 16-byte rows and gain nothing beyond (guide); what narrower rows lose is assumed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from sim.ops import (
     Pointwise,
 )
 
+#: Tiles of products on vector units (SGEMM); the shapes and relative efficiencies are assumptions.
 VECTOR_SHAPES = (TileShape(128, 128), TileShape(128, 64, 0.98), TileShape(64, 64, 0.95), TileShape(32, 32, 0.8))
 Limit = Literal["compute", "memory", "cache", "overhead", "replay", "communication"]
 

@@ -8,7 +8,7 @@ from sim.device.records import Accelerator, Memory
 from sim.device.tiles import Product
 from sim.ops import BYTES_PER_ELEMENT, Convolution, Gather, Gemm, Pointwise
 
-USABLE_CACHE = 0.5  # share of the cache one op's blocks may fill while the next ones are loaded (double buffering)
+USABLE_CACHE = 0.5  # assumed: one op's blocks fill half of the cache, the next ones are loaded into the other
 
 
 def gemm_bytes(op: Gemm, accelerator: Accelerator) -> float:

@@ -7,7 +7,9 @@ ranks; the number of max-min solves grows with the number of distinct instants.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -73,10 +75,10 @@ class _FlowSimulation:
         self.solves = 0
         self.memo: dict[tuple[tuple[int, ...], ...], Floats] = {}
 
-    def at(self, delay: float, action: object) -> Timeout:
+    def at(self, delay: float, action: Callable[[], None]) -> Timeout:
         timeout = self.env.timeout(delay)
         if timeout.callbacks is not None:
-            timeout.callbacks.append(lambda _: action())  # type: ignore[operator]
+            timeout.callbacks.append(lambda _: action())
         return timeout
 
     def advance(self, rank: int) -> None:
@@ -163,7 +165,7 @@ class _FlowSimulation:
         self.flows = [f for f in self.flows if f.left > _DONE * f.size + resolution * f.rate]
         for flow in done:
             latency = float(sum(self.topology.lat[link] for link in flow.links))
-            self.at(latency, lambda flow=flow: self.receive(flow))
+            self.at(latency, partial(self.receive, flow))
         self.touch()
 
 

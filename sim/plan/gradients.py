@@ -20,7 +20,9 @@ from sim.plan.records import Plan
 from sim.workload.records import Numerics, Parameter
 
 CHUNK_BYTES: Final = 4 * 2**20
-"""What a pipelined ring has on one hop: a step of 512 KiB (NCCL: buffers of 4 MiB, 8 steps) on each of 8 channels."""
+"""What a pipelined ring has on one hop: a step of 512 KiB (NCCL: buffers of 4 MiB, 8 steps) on each of 8 channels.
+
+The number of channels is an assumption, made with the rows of internevo_7b in sight."""
 
 
 @dataclass(frozen=True, slots=True)

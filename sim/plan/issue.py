@@ -17,7 +17,8 @@ from sim.ops import Op
 
 PYTHON: Final = 2.4
 AUTOGRAD: Final = 0.4
-"""Host time of an op relative to the mean of forward and backward (`Accelerator.host_s`)."""
+"""Host time of an op relative to the mean of forward and backward (`Accelerator.host_s`): not measured, but set with
+the rows of a100_megatron_single_node in sight, whose validation figures are therefore in-sample."""
 
 
 def issue_s(ops: Sequence[Op], python: int, host_s: float) -> float:

@@ -22,7 +22,8 @@ from sim.workload.liveness import peak
 from sim.workload.records import Layer, Model, Numerics, Parameter, Recompute
 from sim.workload.update import MOMENTS
 
-FRAGMENTATION: Final = 0.03  # of activations, workspace and buffers: blocks a caching allocator cannot fill
+FRAGMENTATION: Final = 0.03
+"""Of activations, workspace and buffers: blocks a caching allocator cannot fill. An assumption, no measurement."""
 
 
 def device_memory(model: Model, plan: Plan, numerics: Numerics, accelerator: Accelerator) -> tuple[DeviceMemory, ...]:

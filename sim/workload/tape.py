@@ -13,7 +13,7 @@ With `Numerics.fused` the product is accumulated inside the matrix multiplicatio
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import get_args
+from typing import Literal, get_args
 
 from sim.ops import BYTES_PER_ELEMENT, Convolution, Gather
 from sim.workload.graph import Tensor, Weight
@@ -319,11 +319,11 @@ class Tape(Recorder):
         """2-D convolution; `shape` gives its geometry (format and count are set here)."""
         out = self.tensor(name, shape.n * shape.h_out * shape.w_out * shape.c_out)
 
-        def op(direction: str) -> Convolution:
+        def op(direction: Literal["forward", "data", "weight"]) -> Convolution:
             return Convolution(
                 name if direction == "forward" else f"{name} {direction} gradient",
                 shape.n, shape.h_out, shape.w_out, shape.c_in, shape.c_out, shape.kernel_h, shape.kernel_w,
-                shape.stride, shape.groups, direction, self.numerics.compute, self._now.steps,  # type: ignore[arg-type]
+                shape.stride, shape.groups, direction, self.numerics.compute, self._now.steps,
             )  # fmt: skip
 
         self._emit(op("forward"), (x, weight.tensor), (out,))

@@ -11,7 +11,7 @@ from sim.ops import BYTES_PER_ELEMENT, Gather, Op, Pointwise
 from sim.workload.records import Numerics, Parameter
 
 MOMENTS = {"sgd": 0, "momentum": 1, "adam": 2}
-FLOPS = {"sgd": 2.0, "momentum": 4.0, "adam": 12.0}
+FLOPS = {"sgd": 2.0, "momentum": 4.0, "adam": 12.0}  # per weight: operations of each update rule, counted
 
 
 def update_ops(elements: float, numerics: Numerics) -> tuple[Op, ...]:

@@ -29,7 +29,7 @@ def test_distilled_bert_has_the_size_of_distilbert() -> None:
     """Half of the blocks: 66 M parameters, 40 % smaller (Sanh et al. 2019), and faster."""
     found = of()
     assert variant(found, "distilled").parameters == pytest.approx(66e6, rel=0.02)
-    assert (variant(found, "distilled").latency_s or 1) < (variant(found, "16-bit").latency_s or 0)
+    assert 0.0 < (variant(found, "distilled").latency_s or 0.0) < (variant(found, "16-bit").latency_s or 0.0)
 
 
 def test_pruned_blocks_keep_half_of_the_values_and_their_indices() -> None:
@@ -44,6 +44,7 @@ def test_pruning_is_faster_only_with_structured_sparsity() -> None:
     """A100 multiplies 2:4 operands at twice the rate, V100 does not; it never gets slower."""
     fast, slow = of(batch=64), of(chip="v100-sxm2-32gb")
     assert (variant(fast, "pruned 2:4").throughput_per_s or 0) > (variant(fast, "16-bit").throughput_per_s or 0)
+    assert variant(slow, "16-bit").latency_s is not None
     assert variant(slow, "pruned 2:4").latency_s == variant(slow, "16-bit").latency_s
     assert "no structured sparsity" in variant(slow, "pruned 2:4").note
 

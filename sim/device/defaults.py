@@ -28,8 +28,8 @@ They belong to the chip, never to a model or a measured row.  What they mean:
   figures of those sets are in-sample for them.  The host times of other generations are assumptions.
 * Recalled or assumed, without a table in this repository: `memory_achievable` and the ceilings given as "about" or
   "no MAMF row", `kernel_overhead_s`, `convolution`, `access_bytes`, `random_bytes`, `ramp_k`, `max_split_k`,
-  `multicast`, the vector ceiling 0.9, the sustained share and attention of chips not named above, and every efficiency of AMD,
-  Gaudi, Trainium and TPU attention.
+  `multicast`, the vector ceiling 0.9, the sustained share and attention of chips not named above, and every
+  efficiency of AMD, Gaudi, Trainium and TPU attention.
 * Tile shapes, their relative efficiency and alignment: NVIDIA, "Matrix Multiplication Background User's Guide".
 * Flash attention: FlashAttention-2 (arXiv:2307.08691) on A100, FlashAttention-3 (arXiv:2407.08608) on H100.
 """

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.cli.main import EXIT_BUG, EXIT_INFEASIBLE, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_UNREACHABLE
+from sim.cli.main import COMMANDS, EXIT_BUG, EXIT_INFEASIBLE, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_UNREACHABLE
 from sim.spec.scenario import READ
 
 ROOT = Path(__file__).parents[1]
@@ -97,3 +97,16 @@ def test_every_command_and_part_the_readme_names_exists():
         assert f"\n| {code} | " in text
     for part in READ:
         assert f"\n| `{part}` | " in text
+
+
+def test_the_readme_lists_every_command():
+    """One row each, no other."""
+    table = README.read_text(encoding="utf-8").split("## Commands", 1)[1].split("stdout is data", 1)[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(COMMANDS)
+
+
+def test_every_file_the_readme_links_to_is_there():
+    """Pages of docs/, the catalogue's README, the changelog."""
+    links = re.findall(r"\]\(([^)#]+)", README.read_text(encoding="utf-8"))
+    assert len(links) >= 5
+    assert [link for link in links if not link.startswith("http") and not (ROOT / link).exists()] == []

@@ -23,7 +23,6 @@ COMMANDS: Final[dict[str, str]] = {
     "check": "Check scenario or hardware files without running anything.",
     "show": "The resolved scenario, with the file and line of every leaf.",
     "project": "Data and model size that a target error needs.",
-    "fit": "Fit a learning curve to pilot runs (CSV).",
     "compare": "Several scenarios, or several accelerators, side by side.",
     "model": "Parameters, FLOPs and layers of a model.",
     "ops": "Time of every op of a step on one accelerator.",
@@ -31,15 +30,10 @@ COMMANDS: Final[dict[str, str]] = {
     "collective": "Time and bandwidth of one collective on a cluster.",
     "place": "Put the ops of a model on a few unequal devices.",
     "sweep": "Run a scenario over a grid of values.",
-    "sensitivity": "What the answer reacts to most.",
-    "require": "What hardware meets a deadline.",
-    "explore": "The Pareto front of time, cost and energy.",
     "validate": "Compare with published measurements.",
     "hardware": "List, show or derive accelerators and clusters.",
     "scenarios": "List the scenarios that come with foretrain.",
     "schema": "JSON Schema of the scenario file.",
-    "report": "HTML report of a run folder.",
-    "cite": "Sources behind a result.",
 }
 
 

@@ -86,10 +86,18 @@ def simulate(
         extrapolated=_extrapolated(scenario, projection),
         provenance=_provenance(scenario),
         search=found,
-        missing={key: why for key, why in (("energy", no_energy), ("cost", no_cost)) if why}
-        | ({} if projection else {"projection": "the scenario names no scaling domain"})
-        | ({} if goal else {"time_to_target": "the scenario names no target: only the step was simulated"}),
+        missing=_missing(no_energy, no_cost, projection is not None, goal is not None),
     )
+
+
+def _missing(no_energy: str, no_cost: str, projected: bool, timed: bool) -> dict[str, str]:
+    """Why parts of the result are empty."""
+    whys = {"energy": no_energy, "cost": no_cost}
+    if not projected:
+        whys["projection"] = "the scenario names no scaling domain"
+    if not timed:
+        whys["time_to_target"] = "the scenario names no target: only the step was simulated"
+    return {key: why for key, why in whys.items() if why}
 
 
 def project_target(scenario: Scenario) -> Projection | None:

@@ -93,17 +93,7 @@ def validate(
     counted = [row for name in names if name not in excluded for row in compared[name]]
     levels = null_levels(row for name in names for row in compared[name]) | null_levels(counted)
     summaries = tuple(summarise(name, compared[name], skipped[name], levels) for name in names)
-    left_out = leave_one_set_out(counted) if spec.quantity == "run" else {}
-    notes: tuple[str, ...] = ()
-    if spec.quantity == "collective":
-        left_out, notes = import_module("sim.study.collectives").left_out(spec, asked)
-    if spec.quantity == "ops":
-        left_out, notes = import_module("sim.study.single_device").left_out_summary(counted)
-    if spec.quantity == "run":
-        notes = import_module("sim.study.scaling_efficiency").notes(asked, counted, outcomes)
-        notes += import_module("sim.study.ranking").notes(asked, counted)
-    if spec.quantity == "scaling":
-        notes = import_module("sim.study.epochs").notes(spec)
+    left_out, notes = _held_out(spec, asked, counted, outcomes)
     overall = [
         _overall("every field printed", [row for row in counted if row.printed], left_out, levels),
         _overall("all rows", counted, left_out, levels),
@@ -118,6 +108,23 @@ def validate(
         excluded,
         notes,
     )
+
+
+def _held_out(
+    spec: ValidationSet, asked: Sequence[Request], counted: Sequence[Comparison], outcomes: dict[str, Outcome]
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """(mean error of each group left out, sentences below the table), as the quantity has them."""
+    if spec.quantity == "collective":
+        found = import_module("sim.study.collectives").left_out(spec, asked)
+        return cast(tuple[dict[str, float], tuple[str, ...]], found)
+    if spec.quantity == "ops":
+        found = import_module("sim.study.single_device").left_out_summary(counted)
+        return cast(tuple[dict[str, float], tuple[str, ...]], found)
+    if spec.quantity == "scaling":
+        return {}, import_module("sim.study.epochs").notes(spec)
+    notes = import_module("sim.study.scaling_efficiency").notes(asked, counted, outcomes)
+    notes += import_module("sim.study.ranking").notes(asked, counted)
+    return leave_one_set_out(counted), notes
 
 
 def _kept(simulate: Simulate, outcomes: dict[str, Outcome]) -> Simulate:

@@ -30,7 +30,7 @@ DRAM_PJ_PER_BIT: Final[Mapping[str, float]] = MappingProxyType(
     }
 )
 CACHE_PJ_PER_BIT: Final = 0.13  # SRAM of 7-12 nm, DeepFlow configurations
-IDLE_SHARE: Final = 0.12  # of board power: A100 and H100 idle at 0.10-0.17
+IDLE_SHARE: Final = 0.12  # of board power: A100 and H100 idle at 0.10-0.17 (recalled)
 LINK_PJ_PER_BIT: Final = 13.0  # off-package electrical link, DeepFlow configurations
 VECTOR_PJ_PER_BYTE: Final = 4.1
 """Most a FLOP of a vector unit costs, per byte of its format, beside a matrix unit: 16.4 pJ in fp32, the V100's
@@ -50,6 +50,7 @@ def default_power(
     """e_flop = (P_peak − P_idle − bandwidth·e_dram) / (peak·achievable·sustained), by format (J).
 
     It is the power limit that keeps a device from its burst rate, so the sustained rate is the one at peak power.
+    At least a fifth of the board's power is left to FLOPs (an assumption, for figures that do not fit together).
     A vector unit beside a matrix unit need not be able to draw that power: its FLOPs are held to VECTOR_PJ_PER_BYTE.
     """
     idle = IDLE_SHARE * peak_w if idle_w is None else idle_w

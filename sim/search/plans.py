@@ -22,7 +22,7 @@ from sim.plan.screen import Candidate, Limits, Screen, candidates
 from sim.workload.records import Model, Numerics, Recompute
 
 TIE: Final = 0.01  # plans closer than this are as good as each other: the model is not more exact
-LEAST_SEQUENCE: Final = 4096  # positions a context rank keeps: attention of fewer is shorter than its exchange
+LEAST_SEQUENCE: Final = 4096  # positions a context rank keeps: assumed: attention of fewer is shorter than its exchange
 PLACEMENTS: Final = 4  # orders of the ranks of the best plan that are simulated
 MOST_TIMES: Final = 64  # times the devices that are tried when nothing fits
 GIB: Final = 2.0**30

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from sim.workload.graph import Tensor
 from sim.workload.tape import Tape
 
-SIGMOID, TANH, DERIVATIVE = 4.0, 6.0, 3.0
+SIGMOID, TANH, DERIVATIVE = 4.0, 6.0, 3.0  # FLOPs of a value, as Catamount counts them
 
 
 def lstm_cell(

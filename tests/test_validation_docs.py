@@ -6,7 +6,9 @@ from itertools import dropwhile
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from sim.cli.validate import command
 from sim.report.validation_page import HEADER, markdown
 from sim.study.validate import find_set, set_files, validate
 
@@ -52,6 +54,14 @@ def test_the_page_shows_what_validate_prints(name: str) -> None:
 def test_the_page_has_every_file_and_no_other() -> None:
     """Those of the library."""
     assert {row[0] for row in shown()} == set(set_files())
+
+
+def test_the_command_prints_the_table_and_published_sets_only() -> None:
+    """As the function does; the paper's tables and JSON are refused beside it."""
+    done = CliRunner().invoke(command, ["-q", "--markdown", "dawnbench"])
+    assert done.output.rstrip("\n") == markdown([validate(find_set("dawnbench"))])
+    for arguments in (["--markdown", "paper"], ["--markdown", "--json", "dawnbench"]):
+        assert CliRunner().invoke(command, arguments).exit_code == 2
 
 
 def test_a_figure_that_moved_is_noticed() -> None:

@@ -23,7 +23,8 @@ They belong to the chip, never to a model or a measured row.  What they mean:
 * Set with the one-device rows of DeepLearningExamples in sight (scenarios/published/single_device.csv): V100's
   `pointwise` and vector ceiling; the set's own figure leaves each model out.  A100's `convolution` is that of Hopper;
   0.66 had made up there for passes that fused batch normalisation does not have (mlperf_resnet.yaml, 0.72-0.80).
-* Rows in sight: A100, H100, B200, TPU and V100 `sustained`, `pointwise`, `first`, `host_s` of Ampere, and the TPU's
+* Rows in sight: A100, H100, B200, TPU and V100 `sustained`, `pointwise`, `first`, A100's and B200's
+  flash-attention shares, `host_s` of Ampere, and the TPU's
   `convolution` were chosen with published steps of the shipped validation sets in sight (docs/validation.md), so the
   figures of those sets are in-sample for them.  The host times of other generations are assumptions.
 * Recalled or assumed, without a table in this repository: `memory_achievable` and the ceilings given as "about" or

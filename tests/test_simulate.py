@@ -113,3 +113,16 @@ def test_the_same_scenario_gives_the_same_bytes_in_any_process():
         for seed in ("1", "2")
     }
     assert len(outputs) == 1
+
+
+@pytest.mark.parametrize(("domain", "unroll"), [("word-lm", 80), ("char-lm", 150), ("nmt", 26), ("speech", 75)])
+def test_full_sequences_are_those_of_the_domain(domain, unroll):
+    """Every scenario of the frontier runs; a pass of full sequences takes units per sample / unroll of the time."""
+    goal = run(f"paper/frontier-{domain}", levers=False).time_to_target
+    per_sample = load_scenario(f"paper/frontier-{domain}").scaling.units_per_sample
+    assert goal.days_per_epoch_full == pytest.approx(goal.days_per_epoch * per_sample / unroll)
+
+
+def test_an_image_is_an_image():
+    """Nothing is unrolled: there is no second figure."""
+    assert run("paper/frontier-image", levers=False).time_to_target.days_per_epoch_full is None

@@ -37,6 +37,7 @@ def check_plan(
             *(_experts(plan, experts) if whole else ()),
             *(_sharding(plan) if whole else ()),
             *_order(plan),
+            *_schedule(plan, heads),
         ]
     if problems:
         raise InputError(*problems)
@@ -180,3 +181,11 @@ def _order(plan: Plan) -> list[Problem]:
     if sorted(plan.order) == sorted(AXES):
         return []
     return [Problem(f"must name each of {', '.join(AXES)} once", "plan.order", ", ".join(plan.order))]
+
+
+def _schedule(plan: Plan, heads: int | None) -> list[Problem]:
+    """A model with attention heads computes all positions at once: it has no time steps whose layers could overlap."""
+    if heads is None or plan.layer_schedule == "none":
+        return []
+    hint = "layer_schedule: none; pipeline and virtual_stages overlap micro-batches"
+    return [Problem("needs a recurrent model", "plan.layer_schedule", plan.layer_schedule, hint=hint)]

@@ -15,6 +15,11 @@ from sim.workload.records import Model, Numerics
 GIB = 2.0**30
 
 
+def _gib(nbytes: float) -> str:
+    """GiB with one decimal; as a power of ten where that would be a row of digits."""
+    return f"{nbytes / GIB:.1f} GiB" if nbytes < 1e7 * GIB else f"{nbytes / GIB:.3g} GiB"
+
+
 def fullest(memory: tuple[DeviceMemory, ...]) -> DeviceMemory:
     """The class of devices that holds most relative to its capacity."""
     return max(memory, key=lambda device: device.total_bytes / device.capacity_bytes)
@@ -25,8 +30,8 @@ def infeasible(model: Model, plan: Plan, numerics: Numerics, accelerator: Accele
     worst = fullest(device_memory(model, plan, numerics, accelerator))
     kind, most = max(worst.bytes_by_kind.items(), key=lambda item: item[1])
     statement = (
-        f"{worst.name}: needs {worst.total_bytes / GIB:.1f} GiB of {worst.capacity_bytes / GIB:.1f} GiB; "
-        f"the largest part is {kind} with {most / GIB:.1f} GiB"
+        f"{worst.name}: needs {_gib(worst.total_bytes)} of {_gib(worst.capacity_bytes)}; "
+        f"the largest part is {kind} with {_gib(most)}"
     )
     levers = _levers(model, plan, numerics, accelerator, worst)
     return Infeasible(statement, worst.name, worst.total_bytes, worst.capacity_bytes, levers)
@@ -39,10 +44,10 @@ def _levers(
     for change, other in _changes(plan):
         need = fullest(device_memory(model, other, numerics, accelerator))
         if need.total_bytes < worst.total_bytes:
-            effect = f"{need.total_bytes / GIB:.1f} GiB: {'fits' if need.fits else 'still too much'}"
+            effect = f"{_gib(need.total_bytes)}: {'fits' if need.fits else 'still too much'}"
             tried.append((not need.fits, need.total_bytes, Lever(change, effect)))
     tried.sort(key=lambda item: item[:2])
-    more = Lever(f"devices with at least {worst.total_bytes / GIB:.1f} GiB of memory", "fits, with this plan unchanged")
+    more = Lever(f"devices with at least {_gib(worst.total_bytes)} of memory", "fits, with this plan unchanged")
     return (*(lever for _, _, lever in tried), more)
 
 

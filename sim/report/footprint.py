@@ -34,6 +34,7 @@ def _variant(v: Variant) -> dict[str, Any]:
         "parameters": v.parameters,
         "disk_bytes": v.disk_bytes,
         "memory_bytes": v.memory_bytes,
+        "batch": v.batch,
         "fits": v.fits,
         "latency_s": v.latency_s,
         "throughput_per_s": v.throughput_per_s,
@@ -44,11 +45,12 @@ def _variant(v: Variant) -> dict[str, Any]:
 
 def footprint_text(found: ModelFootprint) -> str:
     """Variants as rows, then what training took."""
-    head = ["variant", "weights", "parameters", "on disk", "memory", "latency", f"queries/s at {found.batch}"]
+    head = ["variant", "weights", "parameters", "on disk", "batch", "memory", "latency", "queries/s"]
     rows = [_cells(v) for v in found.variants]
     training = found.training
     lines = [
-        f"{found.model} on {found.accelerator}: a query is one forward pass over one sample",
+        f"{found.model} on {found.accelerator}: a query is one forward pass over one sample; latency is that of one "
+        f"query, memory, queries/s and energy those of {found.batch} at once, or of as many as fit",
         "",
         table([*head, "energy/query", ""], rows, left=2),
         "",
@@ -69,7 +71,7 @@ def _cells(v: Variant) -> list[str]:
         times = [duration(v.latency_s), three(v.throughput_per_s)]
     energy = si_energy(v.energy_j) if v.energy_j is not None else "-"
     memory = f"{si(v.memory_bytes, 'B')}{'' if v.fits else ' (too much)'}"
-    return [v.name, v.format, si(v.parameters), si(v.disk_bytes, "B"), memory, *times, energy, v.note]
+    return [v.name, v.format, si(v.parameters), si(v.disk_bytes, "B"), str(v.batch), memory, *times, energy, v.note]
 
 
 def si_energy(joules: float) -> str:

@@ -45,6 +45,7 @@ class Variant:
     energy_j: float | None
     fits: bool
     note: str = ""
+    batch: int = 1  # queries at once that memory, throughput and energy are for
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,9 @@ class ModelFootprint:
 
 
 def footprint(model: Model, accelerator: Accelerator, batch: int = 32, samples: float | None = None) -> ModelFootprint:
-    """The model on the chip: latency for one query, throughput and energy for `batch` at once."""
+    """The model on the chip: latency for one query; memory, throughput and energy for `batch` at once, or as many of
+    them (halved until it fits) as the memory holds.
+    """
     narrow = sixteen(accelerator)
     formats = [narrow if name == "bf16" else name for name in FORMATS]
     variants = [_variant(_name(name), name, model, accelerator, batch) for name in formats]
@@ -124,7 +127,15 @@ def _variant(name: str, number: Format, model: Model, chip: Accelerator, batch: 
     parameters = _parameters(single) if change is not _same else model.parameters
     disk = parameters * BYTES_PER_ELEMENT[number]
     memory = disk + _activations(change(model.layers(batch, numerics)))
+    while batch > 1 and memory > _room(chip):
+        batch //= 2
+        memory = disk + _activations(change(model.layers(batch, numerics)))
     return _priced(name, number, model, chip, batch, change, parameters, disk, memory)
+
+
+def _room(chip: Accelerator) -> float:
+    """Bytes a model may take on the chip."""
+    return chip.memory.capacity_bytes - chip.memory.reserve_bytes
 
 
 def _priced(
@@ -140,23 +151,24 @@ def _priced(
 ) -> Variant:
     """Times and energy, or the reason there are none."""
     numerics = _numerics(number, chip)
-    fits = memory <= chip.memory.capacity_bytes - chip.memory.reserve_bytes
+    fits = memory <= _room(chip)
     if number not in chip.compute:
         note = f"{chip.name} has no {number}"
-        return Variant(name, number, parameters, disk, memory, None, None, None, fits, note)
+        return Variant(name, number, parameters, disk, memory, None, None, None, fits, note, batch)
     try:
         alone = time_ops(_forward(change(model.layers(1, numerics))), chip).seconds
         ops = _forward(change(model.layers(batch, numerics)))
         rate = batch / time_ops(ops, chip).seconds
         energy = ops_energy(ops, chip).total_j / batch if chip.power else None
     except InputError as error:
-        return Variant(name, number, parameters, disk, memory, None, None, None, fits, error.problems[0].rule)
-    return Variant(name, number, parameters, disk, memory, alone, rate, energy, fits)
+        return Variant(name, number, parameters, disk, memory, None, None, None, fits, error.problems[0].rule, batch)
+    return Variant(name, number, parameters, disk, memory, alone, rate, energy, fits, batch=batch)
 
 
 def _pruned(number: Format, model: Model, chip: Accelerator, batch: int) -> Variant:
     """Blocks pruned 2:4, embedding and head dense; faster only where the chip multiplies sparse operands."""
     dense = _variant("pruned 2:4", number, model, chip, batch)
+    batch = dense.batch
     numerics = _numerics(number, chip)
     layers = model.layers(1, numerics)
     blocks = sum(layer.count * layer.parameter_elements for layer in layers if layer.kind == "block")
@@ -167,7 +179,7 @@ def _pruned(number: Format, model: Model, chip: Accelerator, batch: int) -> Vari
         parameters=model.parameters - blocks * (1.0 - PRUNED_KEEPS),
         disk_bytes=dense.disk_bytes - saved,
         memory_bytes=dense.memory_bytes - saved,
-        fits=dense.memory_bytes - saved <= chip.memory.capacity_bytes - chip.memory.reserve_bytes,
+        fits=dense.memory_bytes - saved <= _room(chip),
     )
     if chip.sparsity <= 1.0 or dense.latency_s is None or dense.throughput_per_s is None:
         return replace(smaller, note=smaller.note or f"{chip.name} has no structured sparsity")

@@ -108,3 +108,10 @@ def test_everything_wrong_is_told_at_once() -> None:
 def test_degrees_must_be_positive() -> None:
     """Zero devices along an axis."""
     assert "at least 1" in _message(Plan(1, 64, data=0), 8)
+
+
+def test_only_recurrent_models_overlap_layers_over_time_steps() -> None:
+    """A Transformer has heads and no time steps."""
+    text = _message(Plan(1, 64, pipeline=4, layer_schedule="wavefront"), 4, heads=16)
+    assert "needs a recurrent model" in text
+    check_plan(Plan(1, 64, pipeline=4, layer_schedule="wavefront"), 4)

@@ -87,3 +87,21 @@ def test_reports_say_the_same() -> None:
     assert [v["name"] for v in payload["variants"]] == [v.name for v in found.variants]
     assert all(v.name in text for v in found.variants)
     assert payload["queries_to_equal_training"] == found.queries_to_equal_training
+
+
+def test_throughput_is_that_of_a_batch_that_fits() -> None:
+    """Llama 3 8B at 8,192 tokens: 32 sequences of logits do not fit 80 GiB beside 32 GB of weights; 8 do."""
+    found = footprint(build_model("llama3-8b", {}), load_accelerator("a100-sxm4-80gb"), 32)
+    single = variant(found, "fp32")
+    assert single.batch == 8
+    assert single.fits
+    assert footprint_json(found)["variants"][0]["batch"] == 8
+    assert "or of as many as fit" in footprint_text(found)
+
+
+def test_a_model_that_does_not_fit_alone_says_so() -> None:
+    """GPT-3's weights exceed the chip at any batch."""
+    found = footprint(build_model("gpt3-175b", {}), load_accelerator("a100-sxm4-80gb"), 4)
+    assert variant(found, "16-bit").batch == 1
+    assert not variant(found, "16-bit").fits
+    assert "(too much)" in footprint_text(found)

@@ -1,0 +1,8 @@
+"""The way from the frozen scenario to the frozen result."""
+
+from sim.simulation.goal import project_target
+from sim.simulation.planning import choose_plan, model_of
+from sim.simulation.run import simulate
+from sim.simulation.stepping import run_step
+
+__all__ = ["choose_plan", "model_of", "project_target", "run_step", "simulate"]

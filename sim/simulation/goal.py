@@ -1,0 +1,91 @@
+"""From a step to the target: how many samples and steps, how long, with which energy and cost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from sim.engine import Spread, Step
+from sim.errors import InputError, Problem
+from sim.plan.energy import Energy, step_energy
+from sim.plan.records import Plan
+from sim.result import Cost, TimeToTarget
+from sim.scaling import CriticalBatch, Projection, effort, project
+from sim.scenario import Scenario
+from sim.workload.records import Model
+
+DAY: Final = 86400.0
+
+
+def project_target(scenario: Scenario) -> Projection | None:
+    """Data and model size at the target, where the scenario has a scaling domain and asks for an error."""
+    target = scenario.target
+    if scenario.scaling is None:
+        if target.error is not None:
+            raise InputError(
+                Problem("an error is a target only with a scaling domain", "target.error", f"{target.error:g}")
+            )
+        return None
+    if target.samples or target.units or target.steps:
+        return None
+    return project(scenario.scaling, target.error, scenario.training.units_per_sample)
+
+
+def time_to_target(
+    scenario: Scenario, model: Model, projection: Projection | None, plan: Plan, step_s: float
+) -> TimeToTarget | None:
+    target, training, domain = scenario.target, scenario.training, scenario.scaling
+    batch = plan.global_batch
+    per_sample = training.units_per_sample or (domain.units_per_sample if domain else model.units_per_sample)
+    if target.steps:
+        return _plain_goal(target.steps * batch, batch, step_s)
+    if projection is None:
+        samples = target.samples or (target.units / per_sample if target.units else None)
+        return _plain_goal(samples, batch, step_s) if samples else None
+    known = domain.critical_batches if domain else ()
+    critical = CriticalBatch(training.critical_batch, "given in the scenario") if training.critical_batch else None
+    critical = critical or (known[0] if known else None)
+    needed = training.passes * projection.samples
+    done = effort(needed, batch, critical)
+    pass_s = projection.samples / batch * step_s
+    full = per_sample / model.units_per_sample
+    return TimeToTarget(
+        seconds=done.steps * step_s,
+        steps=done.steps,
+        samples=done.samples,
+        days_per_epoch=pass_s / DAY,
+        days_per_epoch_full=pass_s * full / DAY if abs(full - 1) > 0.01 else None,
+        critical_batch=critical,
+        alternatives=tuple((c, effort(needed, batch, c).steps * step_s) for c in known if c is not critical),
+    )
+
+
+def _plain_goal(samples: float, batch: int, step_s: float) -> TimeToTarget:
+    steps = samples / batch
+    seconds = steps * step_s
+    return TimeToTarget(seconds, steps, samples, seconds / DAY, None, None)
+
+
+def with_band(goal: TimeToTarget | None, spread: Spread | None) -> TimeToTarget | None:
+    """The time to the target with its 5th, 50th and 95th percentile under jitter."""
+    if goal is None or spread is None:
+        return goal
+    low, middle, high = spread.of_steps(goal.steps)
+    return replace(goal, p05_s=low, p50_s=middle, p95_s=high)
+
+
+def energy_of(
+    scenario: Scenario, model: Model, plan: Plan, step: Step, goal: TimeToTarget | None
+) -> tuple[Energy | None, str]:
+    if scenario.accelerator.power is None:
+        return None, f"the accelerator {scenario.accelerator.name} has no power figures"
+    steps = goal.steps if goal else None
+    return step_energy(model, plan, scenario.workload.numerics, scenario.accelerator, step.time_s, steps), ""
+
+
+def cost_of(scenario: Scenario, plan: Plan, goal: TimeToTarget | None) -> tuple[Cost | None, str]:
+    price = scenario.accelerator.price_usd
+    if price is None:
+        return None, f"the accelerator {scenario.accelerator.name} has no price"
+    hours = goal.seconds / 3600.0 * plan.devices if goal else None
+    return Cost(price * plan.devices, hours), ""

@@ -1,0 +1,118 @@
+"""The model and the plan a scenario asks for, with what it leaves open filled in or searched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from sim.device import time_ops
+from sim.errors import InfeasibleError, InputError, Problem
+from sim.plan import check_given, check_plan, device_memory, infeasible
+from sim.plan.pricing import shard_of
+from sim.plan.records import Plan
+from sim.plan.sub_batch import LARGEST, SubBatch, choose_sub_batch
+from sim.scaling import Projection
+from sim.scenario import PlanRequest, Scenario
+from sim.simulation.stepping import communicator_of
+from sim.workload.build import build_model
+from sim.workload.records import Model
+
+if TYPE_CHECKING:
+    from sim.search.plans import Found
+
+MICRO_BATCHES_PER_STAGE: Final = 4  # default accumulation of a pipeline: bubble below a fifth
+
+
+def model_of(scenario: Scenario, projection: Projection | None) -> Model:
+    """The model, of the projected size where its own is left open."""
+    workload = scenario.workload
+    projected = projection.parameters if projection else None
+    return build_model(workload.family, workload.sizes, workload.parameters, projected)
+
+
+def choose_plan(scenario: Scenario, model: Model, must_fit: bool = True) -> tuple[Plan, SubBatch | None]:
+    """The plan the scenario asks for, with what it leaves open filled in, checked against the cluster."""
+    request, devices = scenario.plan, scenario.cluster.devices
+    shared = given(request)
+    pipeline = request.pipeline or 1
+    data = request.data or max(1, devices // ((request.tensor or 1) * pipeline * (request.context or 1)))
+    shared |= {"data": data}
+    accumulate = MICRO_BATCHES_PER_STAGE * pipeline if pipeline > 1 else 1
+
+    def checked(sub_batch: int) -> Plan:
+        plan = Plan(**{"global_batch": sub_batch * data * accumulate, **shared, "sub_batch": sub_batch})
+        check_plan(plan, devices, **_limits(model))
+        return plan
+
+    if request.sub_batch is not None:
+        return checked(request.sub_batch), None
+    checked(1)  # wrong degrees are told before a sub-batch is weighed with them
+    choice = _choose_sub_batch(scenario, model, shared, must_fit)
+    return checked(choice.samples), choice
+
+
+def given(request: PlanRequest) -> dict[str, Any]:
+    """What a request says of the plan."""
+    said = {f.name: getattr(request, f.name) for f in fields(Plan) if hasattr(request, f.name)}
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def search_plan(scenario: Scenario, model: Model) -> Found:
+    """All plans for the scenario's global batch, best first; what the request gives is kept."""
+    batch = scenario.plan.global_batch
+    if batch is None:
+        raise InputError(Problem("is required when the plan is searched", "plan.global_batch", hint="samples per step"))
+    check_given(given(scenario.plan), scenario.cluster.devices, **_limits(model))
+    from sim.search.plans import limits_of, search  # noqa: PLC0415  (only when asked for)
+
+    return search(
+        model,
+        scenario.workload.numerics,
+        scenario.accelerator,
+        communicator_of(scenario.cluster),
+        batch,
+        limits_of(given(scenario.plan), model),
+    )
+
+
+def _limits(model: Model) -> dict[str, int | None]:
+    """What of a model bounds the degrees, where it has it: blocks a pipeline cuts between, heads, experts, sequence."""
+    depth = getattr(model, "depth", None)
+    blocks = None if depth is None else int(depth) + int(getattr(model, "encoder_blocks", 0))
+    return {"blocks": blocks, **{name: getattr(model, name, None) for name in ("heads", "experts", "sequence")}}
+
+
+def _choose_sub_batch(scenario: Scenario, model: Model, shared: Mapping[str, Any], must_fit: bool) -> SubBatch:
+    """The rule of `sim.plan.sub_batch`, with the device model's pass time and the plan's memory."""
+    request, numerics, chip = scenario.plan, scenario.workload.numerics, scenario.accelerator
+    shard = shard_of(Plan(**{**shared, "sub_batch": 1, "global_batch": 1}))
+    times: dict[int, float] = {}
+
+    def pass_time(batch: int) -> float:
+        if batch not in times:
+            layers = model.layers(batch, numerics, shard)
+            times[batch] = sum(
+                (time_ops(layer.forward, chip).seconds + time_ops(layer.backward, chip).seconds) * layer.count
+                for layer in layers
+            )
+        return times[batch]
+
+    def trial(batch: int) -> Plan:
+        passes = request.pipeline or 1
+        return Plan(**{**shared, "sub_batch": batch, "global_batch": batch * shared["data"] * passes})
+
+    def fits(batch: int) -> bool:
+        return all(d.fits for d in device_memory(model, trial(batch), numerics, chip))
+
+    share = None if request.global_batch is None else max(1, request.global_batch // shared["data"])
+    largest = LARGEST if share is None else share
+    choice = choose_sub_batch(
+        pass_time, fits if must_fit else lambda _: True, scenario.training.batch_tolerance, largest
+    )
+    if choice is None:
+        raise InfeasibleError(infeasible(model, trial(1), numerics, chip))
+    if share is not None and share % choice.samples:
+        samples = next(b for b in range(choice.samples, 0, -1) if share % b == 0)
+        choice = replace(choice, samples=samples, time_per_sample_s=pass_time(samples) / samples)
+    return choice

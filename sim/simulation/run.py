@@ -1,0 +1,71 @@
+"""One door: `simulate(scenario) -> Result`, the way from the frozen scenario to the frozen result."""
+
+from __future__ import annotations
+
+from sim.engine.step import Engine
+from sim.errors import InfeasibleError
+from sim.plan import device_memory, infeasible
+from sim.result import Result
+from sim.scenario import Scenario
+from sim.simulation.goal import cost_of, energy_of, project_target, time_to_target, with_band
+from sim.simulation.limits import bottleneck_of
+from sim.simulation.planning import choose_plan, model_of, search_plan
+from sim.simulation.provenance import extrapolated, missing, provenance
+from sim.simulation.stepping import slowest, spread_of
+
+
+def simulate(
+    scenario: Scenario,
+    *,
+    engine: Engine = "simpy",
+    trace: bool = False,
+    must_fit: bool = True,
+    levers: bool = True,
+    seed: int = 0,
+) -> Result:
+    """Answer one scenario; `seed` of its random streams (jitter).
+
+    Raises InputError (wrong plan or target), InfeasibleError (does not fit, unless `must_fit` is off),
+    UnreachableError (target below the floor).  `levers` computes what would help most: a few more steps simulated.
+    """
+    projection = project_target(scenario)
+    model = model_of(scenario, projection)
+    found = search_plan(scenario, model) if scenario.plan.search else None
+    plan, choice = (found.best, None) if found else choose_plan(scenario, model, must_fit)
+    memory = device_memory(model, plan, scenario.workload.numerics, scenario.accelerator)
+    if must_fit and not all(device.fits for device in memory):
+        raise InfeasibleError(infeasible(model, plan, scenario.workload.numerics, scenario.accelerator))
+    prepared, step = slowest(scenario, model, plan, engine, trace)
+    spread = spread_of(scenario, prepared, step, seed)
+    goal = time_to_target(scenario, model, projection, plan, spread.mean_s if spread else step.time_s)
+    goal = with_band(goal, spread)
+    peak = scenario.accelerator.compute[scenario.workload.numerics.compute].peak_flops * step.time_s * plan.devices
+    energy, no_energy = energy_of(scenario, model, plan, step, goal)
+    cost, no_cost = cost_of(scenario, plan, goal)
+    return Result(
+        name=scenario.name,
+        description=scenario.description,
+        workload=model.name,
+        accelerator=scenario.accelerator.name,
+        cluster=scenario.cluster.name,
+        devices=plan.devices,
+        parameters=model.parameters,
+        active_parameters=model.active_parameters,
+        units_per_sample=model.units_per_sample,
+        projection=projection,
+        plan=plan,
+        sub_batch=choice,
+        memory=memory,
+        step=step,
+        spread=spread,
+        mfu=step.model_flops / peak,
+        hfu=step.executed_flops / peak,
+        time_to_target=goal,
+        energy=energy,
+        cost=cost,
+        bottleneck=bottleneck_of(scenario, model, plan, step, levers),
+        extrapolated=extrapolated(scenario, projection),
+        provenance=provenance(scenario),
+        search=found,
+        missing=missing(no_energy, no_cost, projection is not None, goal is not None),
+    )

@@ -1,0 +1,57 @@
+"""One optimiser step of a plan: priced, slowed by the devices that are slow, simulated."""
+
+from __future__ import annotations
+
+from sim.engine import Spread, Step, simulate_step
+from sim.engine.step import Engine
+from sim.network import Communicator
+from sim.network.records import Cluster
+from sim.plan import prepare, slow_stages, slowed
+from sim.plan.costs import Prepared
+from sim.plan.records import Plan
+from sim.scenario import Scenario
+from sim.workload.records import Model
+
+
+def run_step(scenario: Scenario, model: Model, plan: Plan, *, engine: Engine = "simpy", trace: bool = False) -> Step:
+    """Price and simulate one optimiser step of `plan`."""
+    return slowest(scenario, model, plan, engine, trace)[1]
+
+
+def slowest(scenario: Scenario, model: Model, plan: Plan, engine: Engine, trace: bool = False) -> tuple[Prepared, Step]:
+    """The step of the replica all others wait for: that with the devices that slow it most."""
+    published = scenario.training.compute_s
+    prepared = prepare(
+        model,
+        plan,
+        scenario.workload.numerics,
+        scenario.accelerator,
+        communicator_of(scenario.cluster),
+        compute_s=published.value if published else None,
+    )
+    slow = slow_stages(plan, [(device.rank, device.factor) for device in scenario.training.slow_devices])
+    replicas = [slowed(prepared, stages) if stages else prepared for stages in slow]
+    steps = [simulate_step(replica, engine=engine, trace=trace) for replica in replicas]
+    return max(zip(replicas, steps, strict=True), key=lambda pair: pair[1].time_s)
+
+
+def spread_of(scenario: Scenario, prepared: Prepared, step: Step, seed: int) -> Spread | None:
+    """The step under the scenario's jitter, where it has any."""
+    if scenario.training.jitter == 0.0:
+        return None
+    from sim.engine.jitter import spread  # noqa: PLC0415  (scipy: only where there is jitter)
+
+    return spread(prepared, step.time_s, scenario.training.jitter, seed=seed)
+
+
+_communicators: dict[int, tuple[Cluster, Communicator]] = {}
+
+
+def communicator_of(cluster: Cluster) -> Communicator:
+    """One communicator per cluster object: its costs are memoised."""
+    known = _communicators.get(id(cluster))
+    if known is None or known[0] is not cluster:
+        if len(_communicators) > 64:
+            _communicators.clear()
+        known = _communicators[id(cluster)] = (cluster, Communicator(cluster))
+    return known[1]

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
         Unreachable,
         UnreachableError,
     )
+    from sim.files import load_scenario
     from sim.network import Cluster, Communicator, Edge, Group, Level, LinkType
     from sim.plan import Plan
     from sim.result import Result
     from sim.scaling import Domain, LearningCurve, Projection, SizeLaw, project
     from sim.scenario import PlanRequest, Scenario, Target, Training, Workload
     from sim.simulation import simulate
-    from sim.spec import load_scenario
     from sim.workload.build import build_model
     from sim.workload.records import Numerics
 
@@ -42,7 +42,7 @@ _HOMES: Final = {
     "sim.scaling": ("Domain", "LearningCurve", "Projection", "SizeLaw", "project"),
     "sim.scenario": ("PlanRequest", "Scenario", "Target", "Training", "Workload"),
     "sim.simulation": ("simulate",),
-    "sim.spec": ("load_scenario",),
+    "sim.files": ("load_scenario",),
     "sim.workload.build": ("build_model",),
     "sim.workload.records": ("Numerics",),
 }

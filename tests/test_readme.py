@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from sim.cli.main import COMMANDS, EXIT_BUG, EXIT_INFEASIBLE, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_UNREACHABLE
-from sim.spec.scenario import READ
+from sim.files.scenario import READ
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

@@ -10,9 +10,9 @@ import sys
 import pytest
 
 from sim.errors import InfeasibleError, InputError
+from sim.files import load_scenario
 from sim.report.run import render, to_json
 from sim.simulation import simulate
-from sim.spec import load_scenario
 
 COMMAND = ["run", "paper/case-study-5-layer-parallel", "--json"]
 KEYS = {

@@ -8,9 +8,9 @@ import click
 
 from sim.cli import options
 from sim.errors import InputError, Problem
-from sim.spec.checking import Finding, check_file, files_of
-from sim.spec.loader import Node
-from sim.study.published import load_validation_set
+from sim.files.checking import Finding, check_file, files_of
+from sim.files.loader import Node
+from sim.validate.published import load_validation_set
 
 
 @click.command()

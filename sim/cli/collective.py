@@ -10,12 +10,12 @@ import click
 from sim.cli import options
 from sim.cli.sizes import KINDS, size
 from sim.errors import InputError, Problem
+from sim.files.astra import from_cluster as astra_dimensions
+from sim.files.astra import is_network, network_yaml, read_network, read_system, to_cluster
+from sim.files.clusters import load_cluster
 from sim.network import Cluster, Group
 from sim.ops import CollectiveKind
 from sim.report.collective import render, to_json, write_plot
-from sim.spec.astra import from_cluster as astra_dimensions
-from sim.spec.astra import is_network, network_yaml, read_network, read_system, to_cluster
-from sim.spec.clusters import load_cluster
 from sim.study.collective_sweep import Sweep, astra_sweep, sizes_between, sweep
 
 

@@ -6,8 +6,8 @@ import click
 
 from sim.cli import options
 from sim.errors import InfeasibleError
+from sim.files import load_document
 from sim.report.compare import render, to_json
-from sim.spec import load_document
 from sim.study.compare import run_all
 
 

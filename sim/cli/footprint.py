@@ -9,8 +9,8 @@ import click
 from sim.cli import options
 from sim.cli.model import load_model
 from sim.errors import InputError, Problem
+from sim.files.hardware import load_accelerator
 from sim.report.footprint import footprint_json, footprint_text
-from sim.spec.hardware import load_accelerator
 from sim.study.footprint import footprint
 
 

@@ -12,11 +12,11 @@ from sim.cli import options
 from sim.cli.sizes import KINDS
 from sim.cli.sizes import size as buffer_size
 from sim.errors import InputError, Problem
+from sim.files.clusters import list_clusters, load_cluster, resize
+from sim.files.hardware import accelerator_files, list_accelerators, load_accelerator_file
+from sim.files.hardware_text import dump_accelerator, new_accelerator
+from sim.files.messages import did_you_mean
 from sim.ops import Format
-from sim.spec.clusters import list_clusters, load_cluster, resize
-from sim.spec.hardware import accelerator_files, list_accelerators, load_accelerator_file
-from sim.spec.hardware_text import dump_accelerator, new_accelerator
-from sim.spec.messages import did_you_mean
 from sim.units import Dimension, parse_quantity
 
 _DRAWN = tuple(name for name in KINDS if name not in ("send", "barrier"))
@@ -96,8 +96,8 @@ def show_command(
 def _is_cluster(name: str) -> bool:
     """Whether NAME is a cluster; an unknown name is an error that knows both kinds."""
     if Path(name).suffix in (".yaml", ".yml"):
-        checking = import_module("sim.spec.checking")
-        loader = import_module("sim.spec.loader")
+        checking = import_module("sim.files.checking")
+        loader = import_module("sim.files.loader")
         return bool(checking.kind_of(Path(name), loader.load(Path(name))) == "cluster")
     if name in list_accelerators():
         return False
@@ -129,7 +129,7 @@ def project_command(
 ) -> None:
     """CHIP extrapolated to a year along trends within one number format, with bands from back-tests."""
     power_w, price_usd = _quantity(power, "watts", "--power"), _quantity(price, "usd", "--price")
-    study = import_module("sim.study.chip_projection")
+    study = import_module("sim.horizon.chip_projection")
     wanted = cast(Format | None, new_format)
     projection = study.project_chip(load_accelerator_file(chip), year, wanted, power_w, price_usd)
     report = _report()

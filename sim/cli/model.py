@@ -9,12 +9,12 @@ import click
 
 from sim.cli import options
 from sim.errors import InputError, Problem
+from sim.files.fields import read_partial
+from sim.files.huggingface import load_config
+from sim.files.loader import parse
+from sim.files.merge import override
 from sim.ops import BYTES_PER_ELEMENT, Format
 from sim.report.model import describe, render, render_list
-from sim.spec.fields import read_partial
-from sim.spec.huggingface import load_config
-from sim.spec.loader import parse
-from sim.spec.merge import override
 from sim.workload.build import build_model
 from sim.workload.presets import PRESETS, canonical, preset
 from sim.workload.records import Model, Numerics

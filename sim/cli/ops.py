@@ -9,10 +9,10 @@ import click
 from sim.cli import options
 from sim.device.cached import cache_aware
 from sim.device.table import op_table
+from sim.files import load_scenario
 from sim.report.ops import render, to_html, to_json
 from sim.report.roofline import roofline_svg
 from sim.simulation import choose_plan, model_of, project_target
-from sim.spec import load_scenario
 from sim.study.step_ops import step_ops
 
 

@@ -8,10 +8,10 @@ import click
 
 from sim.cli import options
 from sim.errors import InputError, Problem
+from sim.files import build, load_document, locating
+from sim.files.hardware import load_accelerator
+from sim.placement.place import place
 from sim.report.place import render, to_json
-from sim.spec import build, load_document, locating
-from sim.spec.hardware import load_accelerator
-from sim.study.place import place
 from sim.units import parse_quantity
 
 MOST_DEVICES: Final = 10  # one digit each in the report

@@ -10,9 +10,9 @@ import click
 from sim.cli import options
 from sim.engine.step import Engine
 from sim.engine.trace import write_trace
+from sim.files import build, load_document, locating
 from sim.report.run import render, to_json
 from sim.simulation import simulate
-from sim.spec import build, load_document, locating
 
 
 @click.command()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from sim.cli import options
-from sim.spec.checking import kind_of
-from sim.spec.library import find, names, shown
-from sim.spec.loader import load
+from sim.files.checking import kind_of
+from sim.files.library import find, names, shown
+from sim.files.loader import load
 
 
 @click.command()

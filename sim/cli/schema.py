@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from sim.cli import options
-from sim.spec.reference import reference
-from sim.spec.schema import scenario_schema
+from sim.files.reference import reference
+from sim.files.schema import scenario_schema
 
 
 @click.command()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from sim.cli import options
-from sim.spec import Leaf, build, load_document
-from sim.spec.messages import shown
+from sim.files import Leaf, build, load_document
+from sim.files.messages import shown
 
 
 @click.command()

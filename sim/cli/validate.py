@@ -9,7 +9,7 @@ import click
 from sim.cli import options
 from sim.report import validation as report
 from sim.report.validation_page import markdown as markdown_table
-from sim.study.validate import Report, find_set, set_files, validate
+from sim.validate.sets import Report, find_set, set_files, validate
 
 
 @click.command()
@@ -68,7 +68,7 @@ def _special(name: str) -> tuple[str, dict[str, object]]:
         from sim.report import trends  # noqa: PLC0415  (start-up time)
 
         return trends.backtest_text(), trends.backtest_json()
-    from sim.study.paper import lines  # noqa: PLC0415  (start-up time)
+    from sim.validate.paper import lines  # noqa: PLC0415  (start-up time)
 
     found = list(lines())
     return report.paper(found), report.paper_json(found)

@@ -7,10 +7,10 @@ from math import prod
 from typing import Any, Final
 
 from sim.device.records import Accelerator
+from sim.files.hardware import AcceleratorFile, build_accelerator
+from sim.horizon.chip_projection import ChipProjection, Projected
 from sim.network.records import Cluster, Level
 from sim.report.text import duration, percent, si, table, three
-from sim.spec.hardware import AcceleratorFile, build_accelerator
-from sim.study.chip_projection import ChipProjection, Projected
 
 _UNITS: Final[Mapping[str, str]] = {"capacity": "B", "bandwidth": "B/s", "cache": "B", "power": "W", "price": "USD"}
 SIXTEEN: Final = ("bf16", "fp16")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from sim.placement import Placement
+from sim.placement.place import Placed
 from sim.report.text import duration, gib, percent, table
-from sim.search import Placement
-from sim.study.place import Placed
 
 
 def render(placed: Placed) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from sim.study.validate import Report
+from sim.validate.sets import Report
 
 
 def write_scatter(path: Path, reports: Sequence[Report]) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sim.report.text import percent, table
-from sim.study.trends import (
+from sim.horizon.trends import (
     HORIZON_YEARS,
     LEVEL,
     METRICS,
@@ -20,6 +19,7 @@ from sim.study.trends import (
     published_scores,
     widening_of,
 )
+from sim.report.text import percent, table
 
 
 def backtest_json() -> dict[str, Any]:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from sim.report.text import gib, percent, table
-from sim.study.paper import Line
-from sim.study.validate import Overall, Report
-from sim.study.validation import Comparison, Summary
+from sim.validate.paper import Line
+from sim.validate.sets import Overall, Report
+from sim.validate.validation import Comparison, Summary
 
 
 def render(report: Report) -> str:

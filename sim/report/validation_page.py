@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from sim.study.validate import Report
-from sim.study.validation import Comparison, Summary
+from sim.validate.sets import Report
+from sim.validate.validation import Comparison, Summary
 
 HEADER = ("file", "set", "rows", "mean", "median", "bias", "null", "skill", "left out")
 

@@ -1,21 +1,5 @@
-"""Searches that need the engine: the fastest plan, and where to place the ops of a graph."""
+"""The fastest plan that fits: every plan weighed, priced in closed form, the best simulated."""
 
-from sim.search.placement import Device, Graph, Node, Placement, evaluate, greedy, layer_wise, learn
 from sim.search.plans import Found, Ranked, limits_of, search
-from sim.search.unrolled import unrolled
 
-__all__ = [
-    "Device",
-    "Found",
-    "Graph",
-    "Node",
-    "Placement",
-    "Ranked",
-    "evaluate",
-    "greedy",
-    "layer_wise",
-    "learn",
-    "limits_of",
-    "search",
-    "unrolled",
-]
+__all__ = ["Found", "Ranked", "limits_of", "search"]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sim.errors import Infeasible, InfeasibleError
+from sim.files import Document, build, locating
 from sim.result import Result
 from sim.simulation import simulate
-from sim.spec import Document, build, locating
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from sim.files.scaling import load_domain
 from sim.scaling import Domain, Projection, project
-from sim.spec.scaling import load_domain
 
 PAPER: Final = ("word-lm", "char-lm", "nmt", "speech", "image")
 

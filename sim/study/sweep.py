@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sim.errors import InputError, Problem
-from sim.spec import load_document, load_scenario
+from sim.files import load_document, load_scenario
 from sim.study.compare import Case, run_all
 
 

@@ -8,12 +8,12 @@ import time
 import pytest
 
 from sim.engine import simulate_step
+from sim.files import build, document_of
+from sim.files.hardware import load_accelerator
 from sim.network import Communicator
 from sim.plan import Plan, prepare
 from sim.plan.screen import Screen, candidates
 from sim.search import limits_of, search
-from sim.spec import build, document_of
-from sim.spec.hardware import load_accelerator
 from sim.workload.build import build_model
 from sim.workload.records import Numerics
 

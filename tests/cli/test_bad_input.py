@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.spec.conftest import SCENARIO
+from tests.files.conftest import SCENARIO
 
 GRAPH = """\
   name: graph

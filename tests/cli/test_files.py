@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.spec.conftest import SCENARIO
+from tests.files.conftest import SCENARIO
 
 ROOT = Path(__file__).parents[2]
 

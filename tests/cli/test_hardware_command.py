@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from sim.cli.footprint import command as footprint_command
 from sim.cli.hardware import command as hardware_command
 from sim.errors import InputError
-from sim.spec.lint import lint_file
+from sim.files.lint import lint_file
 
 
 def said(*args: str) -> str:

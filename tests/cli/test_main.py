@@ -62,7 +62,7 @@ def test_help_imports_nothing_heavy():
     code = (
         "import sys\nfrom sim.cli import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
-        "heavy = {'numpy', 'pydantic', 'yaml', 'networkx', 'simpy', 'rich', 'plotly', 'scipy', 'sim.spec'}\n"
+        "heavy = {'numpy', 'pydantic', 'yaml', 'networkx', 'simpy', 'rich', 'plotly', 'scipy', 'sim.files'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -7,11 +7,11 @@ import math
 
 import pytest
 
+from sim.files import load_scenario
 from sim.simulation import simulate
-from sim.spec import load_scenario
-from sim.study.published import load_validation_set
-from sim.study.runs import FIELDS, outcome_of
-from sim.study.validate import set_files
+from sim.validate.published import load_validation_set
+from sim.validate.runs import FIELDS, outcome_of
+from sim.validate.sets import set_files
 
 SET = """\
 name: mine

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.spec.conftest import SCENARIO
+from tests.files.conftest import SCENARIO
 
 JITTER = ("--set", "training.jitter=0.05")
 SLOW = "training.slow_devices=[{rank: 2, factor: 1.5}]"

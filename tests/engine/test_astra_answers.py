@@ -9,8 +9,8 @@ import pytest
 
 from sim.engine.astra import AstraDimension, AstraSystem, aware_all_reduce, unaware_ns
 from sim.errors import InputError
+from sim.files.astra import to_cluster
 from sim.network import schedule, solve, topology
-from sim.spec.astra import to_cluster
 
 DATA = Path(__file__).parents[1] / "data" / "astra_collectives.csv"
 SYSTEMS = {

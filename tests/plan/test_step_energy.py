@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from sim.files.hardware import load_accelerator
 from sim.plan.energy import step_energy
 from sim.plan.records import Plan
-from sim.spec.hardware import load_accelerator
 from sim.workload.records import Numerics
 from sim.workload.transformer import Transformer
 

@@ -12,10 +12,10 @@ from sim.device import Accelerator
 from sim.device.cached import cache_aware
 from sim.device.table import Executed, op_table
 from sim.device.timing import time_ops
+from sim.files.hardware import load_accelerator
 from sim.ops import Collective, Gemm, Op, Pointwise
 from sim.report.ops import render, to_html, to_json
 from sim.report.roofline import roofline_svg
-from sim.spec.hardware import load_accelerator
 from sim.workload.records import Numerics
 from sim.workload.recurrent import LstmLM
 

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from sim.cli.compare import command
 from sim.errors import InfeasibleError, InputError
+from sim.files import load_document
 from sim.report.compare import rate, render, to_json
-from sim.spec import load_document
 from sim.study.compare import causes, device_seconds, run_all
 from sim.study.sweep import sweep
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from sim.files.hardware import load_accelerator
 from sim.report.footprint import footprint_json, footprint_text
-from sim.spec.hardware import load_accelerator
 from sim.study.footprint import ModelFootprint, Variant, footprint
 from sim.workload.build import build_model
 

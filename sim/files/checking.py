@@ -1,0 +1,95 @@
+"""Checking any file foretrain reads: what kind it is, and every problem in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+from sim.errors import InputError, Problem
+from sim.files import library
+from sim.files.fields import read
+from sim.files.lint import lint_file
+from sim.files.loader import Node, load
+from sim.files.scenario import KEYS, load_scenario
+from sim.scaling import Domain
+from sim.workload.records import Numerics
+
+Reader: TypeAlias = Callable[[Path, Node], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found in one file."""
+
+    file: str
+    kind: str
+    problems: tuple[Problem, ...] = ()
+
+
+def files_of(path: str) -> list[Path]:
+    """The file behind a path or a scenario's name, or every YAML file below a folder."""
+    place = Path(path)
+    if place.is_dir():
+        return sorted(p for p in place.rglob("*") if p.suffix in (".yaml", ".yml") and p.is_file())
+    return [library.find("scenarios", path)]
+
+
+def kind_of(path: Path, node: Node) -> str:
+    """What a file is: by its place in the library, else by its keys."""
+    keys = set(node.value) if isinstance(node.value, dict) else set()
+    for kind, part in _FOLDERS.items():
+        if path.resolve().is_relative_to(library.folder(part)):
+            return kind
+    if path.resolve().is_relative_to(library.folder("scenarios")) and not keys & set(KEYS):
+        return "validation set" if keys & _TELLING["validation set"] else "published figures"
+    told = next((kind for kind, telling in _TELLING.items() if keys & telling), None)
+    if told is None and keys and path.name == "links.yaml":
+        return "links"
+    return told or "scenario"
+
+
+def check_file(path: Path, sets: Sequence[str] = (), readers: Mapping[str, Reader] = MappingProxyType({})) -> Finding:
+    """Read the file as what it is; its problems instead of an exception. `readers` adds kinds of upper rooms."""
+    shown = library.shown(path)
+    kind = "unreadable"
+    try:
+        node = load(path, shown)
+        kind = kind_of(path, node)
+        if kind == "scenario":
+            load_scenario(path, sets)
+        elif reader := {**_READERS, **readers}.get(kind):
+            reader(path, node)
+    except InputError as error:
+        return Finding(shown, kind, error.problems)
+    return Finding(shown, kind)
+
+
+def _lint(path: Path) -> None:
+    """Hardware files answer to more than their schema."""
+    if problems := lint_file(path):
+        raise InputError(*problems)
+
+
+_FOLDERS: Final[dict[str, library.Kind]] = {
+    "accelerator": "accelerators",
+    "cluster": "clusters",
+    "scaling domain": "scaling",
+    "numerics": "numerics",
+}
+_TELLING: Final[dict[str, frozenset[str]]] = {
+    "scaling domain": frozenset({"curve"}),
+    "cluster": frozenset({"levels", "graph"}),
+    "accelerator": frozenset({"compute", "memory", "cache"}),
+    "validation set": frozenset({"quantity", "measured", "csv"}),
+    "scenario": frozenset({"workload", "target", "cluster", "plan", "training", "study", "scaling"}),
+}
+_READERS: Final[dict[str, Reader]] = {
+    "scaling domain": lambda path, node: read(Domain, node),
+    "numerics": lambda path, node: read(Numerics, node),
+    "cluster": lambda path, node: _lint(path),
+    "accelerator": lambda path, node: _lint(path),
+    "links": lambda path, node: _lint(path),
+}

@@ -1,0 +1,323 @@
+"""Link and cluster files: hardware/links.yaml and hardware/clusters/*.yaml to the records of sim.network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from math import prod
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from sim.errors import InputError, Problem
+from sim.files.cluster_check import sound
+from sim.files.fields import read
+from sim.files.library import find, names, root
+from sim.files.library import shown as shown_path
+from sim.files.loader import Node, load
+from sim.files.merge import Resolver, merge
+from sim.files.messages import did_you_mean, join, shown
+from sim.network.records import Cluster, Edge, Level, LinkType
+
+Topology = Literal[
+    "switch", "fully_connected", "ring", "torus", "mesh", "hybrid_cube_mesh", "fat_tree", "leaf_spine", "rail",
+    "dragonfly",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class LevelGroup:
+    """One level, innermost first."""
+
+    name: str = field(metadata={"doc": "node, rack, fabric …"})
+    topology: Topology = field(metadata={"doc": "how the members are joined"})
+    link: object = field(
+        metadata={
+            "doc": "a link type, or a mapping `like: TYPE` with what differs; a ring port has half of its bandwidth"
+        }
+    )
+    size: int | None = field(default=None, metadata={"doc": "members", "gt": 0})
+    sizes: tuple[int, ...] = field(default=(), metadata={"doc": "dimensions of a torus or mesh"})
+    nics: float | None = field(default=None, metadata={"doc": "links of this type per member", "gt": 0})
+    oversubscription: float = field(default=1.0, metadata={"doc": "down / up capacity", "ge": 1})
+    options: Mapping[str, float | int | str] = field(default_factory=dict, metadata={"doc": "of the topology"})
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeGroup:
+    """One link of a graph, in both directions unless `directed`."""
+
+    ends: tuple[int | str, int | str] = field(metadata={"doc": "device numbers or switch names"})
+    link: str = field(default="", metadata={"doc": "a link type, for what is left out here"})
+    bandwidth: float | None = field(default=None, metadata={"doc": "per direction", "dimension": "bandwidth", "gt": 0})
+    latency: float | None = field(default=None, metadata={"doc": "per message", "dimension": "seconds", "ge": 0})
+    directed: bool = field(default=False, metadata={"doc": "one direction only"})
+
+
+@dataclass(frozen=True, slots=True)
+class GraphGroup:
+    """Any graph."""
+
+    edges: tuple[EdgeGroup, ...] = field(metadata={"doc": "its links"})
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterFile:
+    """A cluster: hardware/clusters/*.yaml."""
+
+    name: str = field(metadata={"doc": "lower case with dashes"})
+    accelerator: object = field(metadata={"doc": "name or file of an accelerator"})
+    devices: int | None = field(default=None, metadata={"doc": "keeps nodes, scales the outermost level", "gt": 0})
+    levels: tuple[LevelGroup, ...] = field(default=(), metadata={"doc": "innermost first"})
+    graph: GraphGroup | None = field(default=None, metadata={"doc": "instead of levels"})
+    dead_links: tuple[tuple[int | str, int | str], ...] = field(
+        default=(), metadata={"doc": "pairs of devices or switches"}
+    )
+    degraded_links: tuple[tuple[int | str, int | str, float], ...] = field(
+        default=(), metadata={"doc": "pairs, remaining share"}
+    )
+    rank_order: tuple[int, ...] = field(default=(), metadata={"doc": "device of each rank"})
+    routing: Literal["static", "ecmp", "valiant", "adaptive"] = field(
+        default="static", metadata={"doc": "choice among equals"}
+    )
+    status: Literal["shipped", "announced", "hypothetical"] = field(
+        default="hypothetical", metadata={"doc": "as chips"}
+    )
+    source: str = field(default="", metadata={"doc": "where the figures come from"})
+    confidence: Literal["A", "B", "C", "D"] = field(default="B", metadata={"doc": "as in accelerator files"})
+
+
+def load_cluster(name_or_path: str | Path, base: Path | None = None) -> Cluster:
+    """The cluster of that name in the library, or in that file (relative to folder `base`)."""
+    resolver = Resolver({(): "clusters"})
+    return read_cluster(resolver.extended(resolver.file(find("clusters", str(name_or_path), base)), ()))
+
+
+def list_clusters() -> tuple[str, ...]:
+    """Names in the library."""
+    return names("clusters")
+
+
+@cache
+def _links_tree() -> Node:
+    path = root() / "hardware" / "links.yaml"
+    return load(path, shown_path(path))
+
+
+@cache
+def load_links() -> Mapping[str, LinkType]:
+    """Every link type of hardware/links.yaml, by name."""
+    return read_links(_links_tree())
+
+
+def read_links(node: Node) -> dict[str, LinkType]:
+    """Link types by name; every problem of every type at once."""
+    links: dict[str, LinkType] = {}
+    problems: list[Problem] = []
+    for name, child in (node.value if isinstance(node.value, dict) else {}).items():
+        try:
+            links[name] = _link_type(name, child, name)
+        except InputError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise InputError(*problems)
+    return links
+
+
+def _link_type(name: str, node: Node, path: str) -> LinkType:
+    """A link from its mapping; `name` unless the mapping says its own."""
+    if not isinstance(node.value, dict):
+        raise InputError(node.problem("must be a mapping", path, shown(node.plain)))
+    return read(LinkType, Node({"name": Node(name, node.mark)} | node.value, node.mark, node.key_mark), path)
+
+
+def resolve_link(node: Node, path: str) -> LinkType:
+    """A link by name, or a mapping: `like: NAME` and the fields that differ (every field without `like`)."""
+    if isinstance(node.value, str):
+        _known(node, path)
+        return load_links()[node.value]
+    like = node.at("like")
+    if like is None or not isinstance(node.value, dict):
+        return _link_type(path, node, path)
+    given = Node({key: child for key, child in node.value.items() if key != "like"}, node.mark, node.key_mark)
+    return _link_type(str(like.value), merge(_known(like, join(path, ["like"])), given, ("link",)), path)
+
+
+def _known(node: Node, path: str) -> Node:
+    """The tree of the link type a node names."""
+    tree = _links_tree()
+    found = tree.at(node.value) if isinstance(node.value, str) else None
+    if found is None:
+        choices = tree.value if isinstance(tree.value, dict) else {}
+        raise InputError(node.problem("unknown link type", path, shown(node.plain), did_you_mean(node.plain, choices)))
+    return found
+
+
+def read_cluster(node: Node, path: str = "") -> Cluster:
+    """The cluster a node of YAML says; `devices` other than the levels' product resizes it."""
+    file = read(ClusterFile, node, path)
+    if bool(file.levels) == (file.graph is not None):
+        raise InputError(node.problem("needs either levels or a graph", path))
+    levels = _all(_level, file.levels, node, path, ["levels"])
+    edges = tuple(
+        edge
+        for pair in _all(_edge, file.graph.edges if file.graph else (), node, path, ["graph", "edges"])
+        for edge in pair
+    )
+    cluster = Cluster(
+        name=file.name,
+        accelerator=_accelerator_name(file.accelerator, node, path),
+        devices=prod(level.size for level in levels) if levels else file.devices or _devices_of(edges),
+        levels=levels,
+        edges=edges,
+        dead_links=tuple((str(a), str(b)) for a, b in file.dead_links),
+        degraded_links=tuple((str(a), str(b), left) for a, b, left in file.degraded_links),
+        rank_order=file.rank_order,
+        routing=file.routing,
+        source=file.source,
+    )
+    if file.devices in (None, cluster.devices):
+        return sound(cluster, node, path)
+    try:
+        _not_by_hand(cluster, node)
+        smaller = resize(cluster, file.devices or 1)
+    except InputError as error:
+        there, where = node.at("devices") or node, join(path, ["devices"])
+        raise InputError(*(there.problem(p.rule, where, p.value, p.hint) for p in error.problems)) from None
+    return sound(smaller, node, path)
+
+
+def _devices_of(edges: Sequence[Edge]) -> int:
+    """One more than the largest number of a device."""
+    return max((end for edge in edges for end in (edge.source, edge.target) if isinstance(end, int)), default=0) + 1
+
+
+def _not_by_hand(cluster: Cluster, node: Node) -> None:
+    """A torus whose sizes and devices stand in one file is not resized: one of them is wrong."""
+    devices, levels = node.at("devices"), node.at("levels")
+    if devices is None or levels is None or cluster.levels[-1].topology not in ("torus", "mesh"):
+        return
+    if devices.mark.line and devices.mark.file == levels.mark.file:
+        sizes = " x ".join(str(n) for level in cluster.levels for n in level.sizes)
+        rule = f"the sizes {sizes} multiply to {cluster.devices}"
+        raise InputError(Problem(rule, "devices", str(devices.plain)))
+
+
+def _accelerator_name(value: object, node: Node, path: str) -> str:
+    """The name; a scenario has put the whole chip in its place."""
+    name = value.get("name") if isinstance(value, Mapping) else value
+    if isinstance(name, str):
+        return name
+    there = node.at("accelerator") or node
+    raise InputError(there.problem("must be the name of an accelerator", join(path, ["accelerator"]), shown(value)))
+
+
+G = TypeVar("G")
+R = TypeVar("R")
+
+
+def _all(
+    make: Callable[[G, Node, str], R], groups: Sequence[G], node: Node, path: str, steps: list[str]
+) -> tuple[R, ...]:
+    """`make` of every group with its node; problems of all of them together."""
+    made: list[R] = []
+    problems: list[Problem] = []
+    for number, group in enumerate(groups):
+        try:
+            made.append(make(group, node.at(*steps, number) or node, join(path, [*steps, number])))
+        except InputError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise InputError(*problems)
+    return tuple(made)
+
+
+def _level(group: LevelGroup, node: Node, path: str) -> Level:
+    sizes = group.sizes or ((group.size,) if group.size else ())
+    if not sizes or (group.size and group.sizes):
+        raise InputError(node.problem("needs either size or sizes", path))
+    if any(n < 1 for n in sizes):
+        raise InputError(node.problem("must be positive", join(path, ["sizes"]), str(list(sizes))))
+    link = resolve_link(node.at("link") or node, join(path, ["link"]))
+    return Level(group.name, group.topology, sizes, link, group.nics, group.oversubscription, group.options)
+
+
+def _edge(group: EdgeGroup, node: Node, path: str) -> tuple[Edge, ...]:
+    """One or both directions of a link."""
+    link = resolve_link(node.at("link") or node, join(path, ["link"])) if group.link else None
+    bandwidth = group.bandwidth if group.bandwidth is not None else link.bandwidth if link else None
+    latency = group.latency if group.latency is not None else link.latency_s if link else None
+    if bandwidth is None or latency is None:
+        raise InputError(node.problem("needs bandwidth and latency, or a link type", path))
+    source, target = group.ends
+    if any(isinstance(end, int) and end < 0 for end in group.ends):
+        raise InputError(node.problem("device numbers start at 0", path, str(list(group.ends))))
+    there = Edge(source, target, bandwidth, latency, group.link)
+    return (there,) if group.directed else (there, replace(there, source=target, target=source))
+
+
+def resize(cluster: Cluster, devices: int) -> Cluster:
+    """The same cluster with other many devices: inner levels stay whole, the outermost one scales.
+
+    At most one node's worth shrinks the node; a torus keeps its number of dimensions, as equal as they come.
+    Where whole nodes do not add up, as few nodes as possible are used in part, each equally (128 of NVL72: 2 x 64).
+    """
+    if not cluster.levels:
+        raise InputError(Problem("a graph cannot be resized", "devices", str(devices), hint="its edges are its size"))
+    cluster = _part_used(cluster, devices)
+    inner = 1
+    for number, level in enumerate(cluster.levels):
+        if devices <= inner * level.size or number == len(cluster.levels) - 1:
+            break
+        inner *= level.size
+    members, left = divmod(devices, inner)
+    if left or members < 1:
+        below = max(1, members) * inner
+        raise InputError(
+            Problem(f"must be a multiple of {inner}", "devices", str(devices), hint=f"{below} or {below + inner}")
+        )
+    outer = _part_of_mesh(replace(level, sizes=_sizes(level, members)))
+    keep = tuple(link for link in cluster.dead_links) if devices >= cluster.devices else ()
+    worn = cluster.degraded_links if devices >= cluster.devices else ()
+    return replace(
+        cluster,
+        devices=devices,
+        levels=(*cluster.levels[:number], outer),
+        dead_links=keep,
+        degraded_links=worn,
+        rank_order=cluster.rank_order if devices == cluster.devices else (),
+    )
+
+
+def _part_used(cluster: Cluster, devices: int) -> Cluster:
+    """Nodes behind a switch cut to an equal part where that makes `devices` come out, links out in proportion."""
+    node, *outer = cluster.levels
+    nodes = -(-devices // node.size)
+    if node.topology != "switch" or not outer or nodes < 2 or devices % node.size == 0 or devices % nodes:
+        return cluster
+    share = devices / (nodes * node.size)
+    fewer = [level if level.nics is None else replace(level, nics=level.nics * share) for level in outer]
+    return replace(cluster, levels=(replace(node, sizes=(devices // nodes,)), *fewer))
+
+
+def _part_of_mesh(level: Level) -> Level:
+    """Four devices or fewer of a hybrid cube mesh are a fully connected quad: 3 of 4 links of a P100 stay in it, 4 of
+    6 of a V100 (NVIDIA DGX-1 white paper); fewer devices leave the links to the others idle."""
+    if level.topology != "hybrid_cube_mesh" or level.size > 4:
+        return level
+    links = level.link.links_per_device
+    inside = (links - links // 3) / links * max(1, level.size - 1) / 3.0
+    return replace(level, topology="fully_connected", link=replace(level.link, bandwidth=level.link.bandwidth * inside))
+
+
+def _sizes(level: Level, members: int) -> tuple[int, ...]:
+    """`members` in as many dimensions as the level has, the largest factors in the last."""
+    if len(level.sizes) == 1 or members == level.size:
+        return level.sizes if members == level.size else (members,)
+    sizes: list[int] = []
+    left = members
+    for dimensions in range(len(level.sizes), 1, -1):
+        side = max(n for n in range(1, round(left ** (1 / dimensions)) + 2) if left % n == 0 and n**dimensions <= left)
+        sizes.append(side)
+        left //= side
+    return (*sizes, left)

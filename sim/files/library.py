@@ -1,0 +1,104 @@
+"""The library: hardware and scenarios that come with foretrain, found in the installed package or the checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Literal
+
+import sim
+from sim.errors import InputError, Problem
+from sim.files.messages import did_you_mean
+
+Kind = Literal[
+    "scenarios",
+    "accelerators",
+    "clusters",
+    "scaling",
+    "workloads",
+    "numerics",
+    "plans",
+    "training",
+    "campaigns",
+    "validation",
+]
+FOLDERS: Final[dict[Kind, str]] = {
+    "scenarios": "scenarios",
+    "accelerators": "hardware/accelerators",
+    "clusters": "hardware/clusters",
+    "scaling": "scenarios/scaling",
+    "workloads": "scenarios/workloads",
+    "numerics": "scenarios/numerics",
+    "plans": "scenarios/plans",
+    "training": "scenarios/training",
+    "campaigns": "scenarios/campaigns",
+    "validation": "scenarios/published",
+}
+_SUFFIXES: Final = (".yaml", ".yml", ".json")
+
+
+def root() -> Path:
+    """The folder that holds `hardware/` and `scenarios/`: inside an installed package, else the checkout."""
+    package = Path(sim.__file__).resolve().parent
+    for folder in (package / "_data", package.parent):
+        if (folder / "hardware").is_dir() and (folder / "scenarios").is_dir():
+            return folder
+    raise InputError(Problem("the library (hardware/ and scenarios/) is not installed", file=str(package)))
+
+
+def folder(kind: Kind) -> Path:
+    """Where the library keeps one kind of file."""
+    return root() / FOLDERS[kind]
+
+
+def names(kind: Kind) -> tuple[str, ...]:
+    """Names of one kind, sorted: paths below its folder without suffix; parts are not listed as scenarios."""
+    base = folder(kind)
+    found = (p.relative_to(base).with_suffix("").as_posix() for p in base.rglob("*.yaml"))
+    parts = {path.partition("/")[2] for path in FOLDERS.values()} if kind == "scenarios" else set()
+    return tuple(sorted(name for name in found if name.partition("/")[0] not in parts))
+
+
+def find(kind: Kind, name: str, near: Path | None = None) -> Path:
+    """The file behind `name`: a path (from `near`, then from here) or a name in the library."""
+    path = Path(name).expanduser()
+    if "\x00" in name or not name.strip():
+        raise InputError(Problem(f"no such {_singular(kind)}", value=repr(name)))
+    places = [place for place in (near, Path()) if place is not None]
+    if path.suffix in _SUFFIXES:
+        return next((place / path for place in places if (place / path).exists()), path)
+    if (inside := _in_library(kind, name)) is not None:
+        return inside
+    for place in places:
+        for candidate in (place / path, place / f"{name}.yaml"):
+            if candidate.is_file():
+                return candidate
+        if (place / path).is_dir():
+            raise InputError(Problem("is a directory, a YAML file is needed", file=name))
+    hint = did_you_mean(name, names(kind)) or _near_miss(kind, name)
+    raise InputError(
+        Problem(f"no such {_singular(kind)}: neither a file nor a name in the library", "", name, hint=hint)
+    )
+
+
+def shown(path: Path) -> str:
+    """How messages call a file: library files from the library's root, others as given."""
+    resolved, base = path.resolve(), root()
+    return resolved.relative_to(base).as_posix() if resolved.is_relative_to(base) else str(path)
+
+
+def _in_library(kind: Kind, name: str) -> Path | None:
+    base = folder(kind)
+    candidate = base / f"{name}.yaml"
+    return candidate if candidate.is_file() and candidate.resolve().is_relative_to(base) else None
+
+
+def _near_miss(kind: Kind, name: str) -> str:
+    """The name somebody meant who left the folder out."""
+    close = [known for known in names(kind) if known.rpartition("/")[2] == name.rpartition("/")[2]]
+    return f'did you mean "{close[0]}"?' if close else ""
+
+
+def _singular(kind: Kind) -> str:
+    """One file of a kind, as messages call it."""
+    odd = {"scaling": "scaling domain", "training": "training part", "numerics": "set of number formats"}
+    return odd.get(kind, kind.removesuffix("s"))

@@ -1,0 +1,186 @@
+"""Files joined into one tree: `extends`, names of library parts, and `--set`.
+
+A part of a scenario may be a mapping, or the name of a file; a mapping may extend a file.  Everything is one rule,
+`merge`: the upper tree wins leaf by leaf, and a mapping over a name extends that name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from sim.errors import InputError, Problem
+from sim.files import library
+from sim.files.library import Kind
+from sim.files.loader import Mark, Node, load, parse
+from sim.workload.registry import family_of
+
+Steps: TypeAlias = tuple[str, ...]
+
+PARTS: Final[dict[Steps, Kind]] = {
+    (): "scenarios",
+    ("scaling",): "scaling",
+    ("workload",): "workloads",
+    ("workload", "numerics"): "numerics",
+    ("cluster",): "clusters",
+    ("cluster", "accelerator"): "accelerators",
+    ("plan",): "plans",
+    ("training",): "training",
+    ("campaign",): "campaigns",
+}
+ACCELERATOR: Final[Steps] = ("cluster", "accelerator")
+
+
+def merge(base: Node, over: Node, path: Steps = ()) -> Node:
+    """`over` laid on `base`: mappings merge key by key, anything else replaces; a mapping over a name extends it."""
+    if not isinstance(over.value, dict) or "extends" in over.value:
+        return over
+    if isinstance(base.value, str) and path in PARTS:
+        return Node({"extends": base, **over.value}, over.mark, over.key_mark)
+    if not isinstance(base.value, dict):
+        return over
+    joined = dict(base.value)
+    for key, child in over.value.items():
+        known = joined.get(key)
+        joined[key] = child if known is None else merge(known, child, (*path, key))
+    return Node(joined, over.mark, over.key_mark or base.key_mark)
+
+
+def hoisted(root: Node) -> Node:
+    """A scenario's `accelerator` beside its cluster is short for `cluster.accelerator`."""
+    chip = root.at("accelerator")
+    if chip is None or not isinstance(root.value, dict):
+        return root
+    rest = {key: child for key, child in root.value.items() if key != "accelerator"}
+    inside = Node({"accelerator": chip}, chip.mark, chip.key_mark)
+    return merge(Node(rest, root.mark), Node({"cluster": inside}, root.mark))
+
+
+class Resolver:
+    """Loads files, follows `extends` and names; remembers which file each shown name stands for."""
+
+    def __init__(self, parts: dict[Steps, Kind] | None = None) -> None:
+        self.parts = PARTS if parts is None else parts
+        self.folders: dict[str, Path] = {}
+
+    def file(self, path: Path, at: Steps = ()) -> Node:
+        """The raw tree of the file that stands at `at`."""
+        shown = library.shown(path)
+        self.folders[shown] = path.parent
+        node = load(path, shown)
+        return hoisted(node) if not at and ACCELERATOR in self.parts else node
+
+    def extended(self, node: Node, at: Steps, stack: tuple[Path, ...] = ()) -> Node:
+        """`node` merged over what it extends (or names), parts below it left as they stand."""
+        if isinstance(node.value, str) and at:
+            return self._named(node, at, stack)
+        if not isinstance(node.value, dict) or "extends" not in node.value:
+            return node
+        own = {key: child for key, child in node.value.items() if key != "extends"}
+        bases = node.value["extends"]
+        result = Node({}, node.mark)
+        for base in bases.value if isinstance(bases.value, list) else [bases]:
+            result = merge(result, self._named(base, at, stack), at)
+        return merge(result, Node(own, node.mark, node.key_mark), at)
+
+    def _named(self, name: Node, at: Steps, stack: tuple[Path, ...]) -> Node:
+        if not isinstance(name.value, str):
+            raise InputError(name.problem("must be the name of a file", ".".join((*at, "extends"))))
+        if at == ("workload",) and family_of(name.value) is not None:
+            return Node({"family": name}, name.mark, name.key_mark)  # a published model is a workload of its own
+        try:
+            path = library.find(self.parts[at], name.value, self.folders.get(name.mark.file))
+            if path.resolve() in stack:
+                chain = " → ".join(library.shown(p) for p in (*stack, path))
+                raise InputError(Problem("extends itself", value=chain))
+            node = self.file(path, at)
+        except InputError as error:
+            raise InputError(*(self._here(name, at, problem) for problem in error.problems)) from None
+        return self.extended(node, at, (*stack, path.resolve()))
+
+    @staticmethod
+    def _here(name: Node, at: Steps, problem: Problem) -> Problem:
+        """A problem of finding a file is told where it was named."""
+        if problem.line:
+            return problem
+        value = problem.value or problem.file
+        return name.problem(problem.rule, ".".join(at), value, problem.hint)
+
+    def resolved(self, root: Node) -> Node:
+        """`root` with every part expanded; problems of several parts are told together."""
+        problems: list[Problem] = []
+        result = self._parts(root, (), problems)
+        if problems:
+            raise InputError(*problems)
+        return result
+
+    def _parts(self, node: Node, at: Steps, problems: list[Problem]) -> Node:
+        try:
+            node = self.extended(node, at) if at else node
+        except InputError as error:
+            problems.extend(error.problems)
+            return Node({}, node.mark, node.key_mark)
+        if not isinstance(node.value, dict):
+            return node
+        below = {steps[len(at)] for steps in self.parts if len(steps) > len(at) and steps[: len(at)] == at}
+        children = {
+            key: self._parts(child, (*at, key), problems) if key in below and child.value is not None else child
+            for key, child in node.value.items()
+        }
+        return Node(children, node.mark, node.key_mark)
+
+
+def override(root: Node, sets: Iterable[str]) -> Node:
+    """`root` with each `a.b=c` merged over it; the steps of a path through a list are numbers."""
+    for text in sets:
+        path, value = _assignment(text)
+        root = _replace(root, path, value, text)
+    return root
+
+
+def through_list(text: str) -> bool:
+    """Whether a `--set` names an element of a list, which exists only once names are resolved."""
+    return any(step.isdigit() for step in text.partition("=")[0].split("."))
+
+
+def _assignment(text: str) -> tuple[Steps, Node]:
+    """Path and value of `a.b=c`; the value is YAML."""
+    path, equals, value = text.partition("=")
+    steps = tuple(step.strip() for step in path.split("."))
+    mark = Mark(f"--set {text}")
+    if not equals or not all(steps):
+        raise InputError(Problem("must be PATH=VALUE, for example plan.data=64", file=mark.file))
+    try:
+        node = parse(value, mark.file) if value.strip() else Node(None, mark)
+    except InputError as error:
+        raise InputError(Problem(f"the value {error.problems[0].rule}", file=mark.file)) from None
+    steps = (*ACCELERATOR, *steps[1:]) if steps[0] == "accelerator" else steps
+    return steps, _marked(node, mark)
+
+
+def _marked(node: Node, mark: Mark) -> Node:
+    """Every node below at one mark."""
+    value = node.value
+    if isinstance(value, dict):
+        return Node({k: _marked(child, mark) for k, child in value.items()}, mark, mark)
+    if isinstance(value, list):
+        return Node([_marked(child, mark) for child in value], mark, mark)
+    return Node(value, mark, mark)
+
+
+def _replace(node: Node, steps: Steps, value: Node, text: str, at: Steps = ()) -> Node:
+    """`node` with `value` at `steps`; mappings are made on the way, list elements must exist."""
+    if not steps:
+        return value
+    head, rest = steps[0], steps[1:]
+    if isinstance(node.value, list):
+        if not head.isdigit() or int(head) >= len(node.value):
+            rule = f"{'.'.join((*at, head))}: no such element, the list has {len(node.value)}"
+            raise InputError(Problem(rule, file=f"--set {text}"))
+        items = list(node.value)
+        items[int(head)] = _replace(items[int(head)], rest, value, text, (*at, head))
+        return Node(items, node.mark, node.key_mark)
+    known = node.at(head) if isinstance(node.value, dict) else None
+    child = _replace(known or Node({}, value.mark, value.mark), rest, value, text, (*at, head))
+    return merge(node, Node({head: child}, node.mark, node.key_mark), at)

@@ -1,0 +1,294 @@
+"""Scenario files to the frozen `Scenario`: join the files, read every part, tell every problem at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from sim.errors import InputError, Problem
+from sim.files import library
+from sim.files.clusters import load_links, read_cluster
+from sim.files.fields import read, read_partial
+from sim.files.hardware import read_accelerator
+from sim.files.loader import Mark, Node, parse
+from sim.files.merge import ACCELERATOR, Resolver, hoisted, override, through_list
+from sim.files.messages import did_you_mean, short_name, shown
+from sim.network.records import Cluster
+from sim.scaling import Domain
+from sim.scenario import PlanRequest, Scenario, Sweep, Target, Training, Workload
+from sim.workload.presets import PRESETS
+from sim.workload.registry import FAMILIES, family_of
+
+T = TypeVar("T")
+
+READ: Final[dict[str, type]] = {
+    "target": Target,
+    "scaling": Domain,
+    "workload": Workload,
+    "plan": PlanRequest,
+    "training": Training,
+    "study": Sweep,
+}
+MAX_DEVICES: Final = 2**22
+BELOW: Final = {"format": "workload.numerics.compute"} | {
+    axis: f"plan.{axis}" for axis in ("tensor", "pipeline", "context", "expert", "sequence_parallel")
+}
+"""Names that lower rooms, which know no scenario, use for its fields."""
+TEXTS: Final = ("name", "description")
+KEYS: Final = (*TEXTS, *READ, "cluster", "accelerator", "sources", "extends")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Leaf:
+    """One value of a resolved document and where it comes from; a mark without a line is a default or a `--set`."""
+
+    path: str
+    value: Any
+    mark: Mark
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Document:
+    """A scenario as one tree: files joined, names resolved, overrides applied."""
+
+    file: str
+    node: Node
+
+    @property
+    def leaves(self) -> tuple[Leaf, ...]:
+        """Every value given, in file order, then the defaults of the parts."""
+        given = [Leaf(".".join(map(str, path)), node.plain, node.mark) for path, node in self.node.leaves()]
+        return (*given, *self._defaults())
+
+    def _defaults(self) -> Iterator[Leaf]:
+        for part, cls in READ.items():
+            node = self.node.at(part)
+            if node is not None or part in ("target", "plan", "training"):
+                yield from _defaults(cls, node or Node({}, Mark("default")), part)
+
+
+def load_scenario(name: str | Path, sets: Sequence[str] = ()) -> Scenario:
+    """The scenario of that name in the library or in that file, with every `a.b=c` of `sets` applied."""
+    return build(load_document(name, sets))
+
+
+def load_document(name: str | Path, sets: Sequence[str] = ()) -> Document:
+    """The resolved tree of a scenario."""
+    path = library.find("scenarios", str(name))
+    resolver = Resolver()
+    root = resolver.extended(resolver.file(path), (), (path.resolve(),))
+    return _document(resolver, root, sets, library.shown(path), path.stem)
+
+
+def document_of(values: Mapping[str, object], label: str, sets: Sequence[str] = ()) -> Document:
+    """The resolved tree of a scenario given as plain values (JSON types); `label` stands for its file in messages."""
+    resolver = Resolver()
+    root = resolver.extended(hoisted(parse(json.dumps(values), label)), ())
+    return _document(resolver, root, sets, label, label)
+
+
+def _document(resolver: Resolver, root: Node, sets: Sequence[str], shown_as: str, stem: str) -> Document:
+    root = override(root, [text for text in sets if not through_list(text)])
+    root = override(resolver.resolved(root), [text for text in sets if through_list(text)])
+    if not isinstance(root.value, dict):
+        raise InputError(root.problem("must be a mapping", "", shown(root.plain)))
+    if "name" not in root.value:
+        root = Node({"name": Node(stem, Mark("default")), **root.value}, root.mark)
+    return Document(shown_as, root)
+
+
+def build(document: Document) -> Scenario:
+    """The scenario a document says; InputError with the problems of all parts."""
+    root, problems = document.node, _unknown(document.node)
+
+    def part(make: Callable[[Node, str], T], *steps: str) -> T | None:
+        node = root.at(*steps)
+        if node is None or node.value is None:
+            return None
+        try:
+            return make(node, ".".join(steps))
+        except InputError as error:
+            problems.extend(error.problems)
+            return None
+
+    parts: dict[str, Any] = {key: part(_text, key) for key in TEXTS}
+    parts |= {key: part(partial(_record, cls), key) for key, cls in READ.items() if key != "workload"}
+    parts["sources"] = part(_texts, "sources")
+    workload = part(read_workload, "workload")
+    cluster = part(read_cluster, "cluster")
+    chip = part(read_accelerator, *ACCELERATOR)
+    problems += _required(root) + _size(root, cluster) + _targets(root, parts["target"], parts["scaling"])
+    if problems or workload is None or cluster is None or chip is None:
+        raise InputError(*_sorted(problems, root))
+    given = {key: value for key, value in parts.items() if value is not None}
+    return Scenario(workload=workload, cluster=cluster, accelerator=chip, links=load_links(), **given)
+
+
+@contextmanager
+def locating(document: Document) -> Iterator[None]:
+    """Problems that rooms below find in the scenario are told with the file and line of the field they name."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(*(_located(document.node, problem) for problem in error.problems)) from None
+
+
+def _located(root: Node, problem: Problem) -> Problem:
+    """`problem` at the deepest node its path leads to; as it is when its first step is none of the scenario's."""
+    path = BELOW.get(problem.path, problem.path)
+    steps = path.split(".")
+    reached = [node for n in range(len(steps), 0, -1) if (node := root.at(*map(_step, steps[:n]))) is not None]
+    if problem.file or not reached:
+        return problem
+    return reached[0].problem(problem.rule, path, problem.value, problem.hint)
+
+
+def _step(text: str) -> str | int:
+    return int(text) if text.isdigit() else text
+
+
+def _record(cls: type, node: Node, path: str) -> object:
+    return read(cls, node, path)
+
+
+def _required(root: Node) -> list[Problem]:
+    """Parts that are not there; the accelerator is the cluster's to ask for, unless the cluster is empty."""
+    empty = [key for key in ("workload", "cluster") if (node := root.at(key)) is None or node.value is None]
+    return [root.problem("is required", key) for key in empty]
+
+
+def read_workload(node: Node, path: str) -> Workload:
+    """The workload, its sizes checked against the family's own fields."""
+    workload = read(Workload, node, path)
+    base: Mapping[str, object] = {}
+    if workload.family.endswith(".json"):
+        workload = _imported(workload, node.at("family") or node)
+        base = workload.sizes
+    found = family_of(workload.family)
+    there = node.at("sizes") or node
+    if found is None:
+        known = (*FAMILIES, *PRESETS)
+        hint = did_you_mean(workload.family, known) or f"a published model or one of {', '.join(sorted(FAMILIES))}"
+        named = node.at("family") or node
+        raise InputError(named.problem("unknown model family", f"{path}.family", shown(workload.family), hint))
+    family, given = found
+    sizes = read_partial(family, there, f"{path}.sizes") if there is not node else {}
+    sizes = {**base, **{key: value for key, value in sizes.items() if value is not None}}
+    _check_rules(family, given | sizes, there, f"{path}.sizes")
+    return dataclasses.replace(workload, sizes=sizes)
+
+
+def _imported(workload: Workload, node: Node) -> Workload:
+    """The workload of a Hugging Face `config.json`, found beside the file that names it."""
+    from sim.files.huggingface import family_sizes, read_json  # noqa: PLC0415  (start-up time: only for such a file)
+
+    file = Path(node.mark.file).parent / workload.family
+    family, sizes = family_sizes(read_json(file), str(file))
+    return dataclasses.replace(workload, family=family, sizes=sizes)
+
+
+def _check_rules(family: Any, sizes: dict[str, Any], node: Node, path: str) -> None:
+    """The family's own rules on the sizes given; those on sizes still to be solved are not due yet."""
+    try:
+        family(**sizes)
+    except TypeError:  # a required size is left to be solved
+        return
+    except InputError as error:
+        keys = {problem: problem.path.rpartition(".")[2] for problem in error.problems}
+        found = [
+            (node.at(key) or node).problem(problem.rule, f"{path}.{key}", problem.value, problem.hint)
+            for problem, key in keys.items()
+            if key in sizes
+        ]
+        if found:
+            raise InputError(*found) from None
+
+
+def _size(root: Node, cluster: Cluster | None) -> list[Problem]:
+    """No cluster is larger than what can be simulated in seconds."""
+    if cluster is None or cluster.devices <= MAX_DEVICES:
+        return []
+    node = root.at("cluster", "devices") or root.at("cluster") or root
+    return [node.problem(f"must be at most {MAX_DEVICES:,}", "cluster.devices", f"{cluster.devices:,}")]
+
+
+def _targets(root: Node, target: Target | None, domain: Domain | None) -> list[Problem]:
+    """Rules between the target and the scaling domain."""
+    node = root.at("target") or root
+    named = [f.name for f in dataclasses.fields(Target) if target and getattr(target, f.name) is not None]
+    if len(named) > 1:
+        return [node.problem(f"must name one of {', '.join(named)}, not {len(named)}", "target")]
+    if domain is None:
+        broken = (root.at("scaling") or root).value is None or root.at("scaling") is None
+        if target is None and root.at("target") is not None:
+            return []  # the target is wrong: what it needs is not known
+        if broken and named in ([], ["error"]):
+            rule = "is required to know how much data the target needs"
+            return [node.problem(rule, "scaling", hint="or give target.samples, target.units or target.steps")]
+        return []
+    error = target.error if target is not None and target.error is not None else None
+    guess = domain.curve.best_guess
+    if (named and error is None) or error is None or guess is None or error < guess:
+        return []
+    there = root.at("target", "error") or node
+    return [there.problem("already reached by guessing", "target.error", f"{error:g}", f"best guess {guess:g}")]
+
+
+def _unknown(root: Node) -> list[Problem]:
+    """Keys no scenario has."""
+    keys = root.value if isinstance(root.value, dict) else {}
+    return [
+        Problem("unknown key", key, "", *_place(child), did_you_mean(key, KEYS))
+        for key, child in keys.items()
+        if key not in KEYS
+    ]
+
+
+def _place(node: Node) -> tuple[str, int, int]:
+    mark = node.key_mark or node.mark
+    return mark.file, mark.line, mark.column
+
+
+def _text(node: Node, path: str) -> str:
+    if not isinstance(node.value, str):
+        raise InputError(node.problem("must be text", path, shown(node.plain)))
+    return node.value
+
+
+def _texts(node: Node, path: str) -> tuple[str, ...]:
+    if not isinstance(node.value, list):
+        raise InputError(node.problem("must be a list", path, shown(node.plain)))
+    return tuple(_text(child, f"{path}.{i}") for i, child in enumerate(node.value))
+
+
+def _sorted(problems: list[Problem], root: Node) -> list[Problem]:
+    """Problems of the scenario's own file first, each once, in file order."""
+    unique = list(dict.fromkeys(problems))
+    return sorted(unique, key=lambda p: (p.file != root.mark.file, p.file, p.line, p.column))
+
+
+def _defaults(cls: Any, node: Node, path: str) -> Iterator[Leaf]:
+    """Fields of `cls` that `node` leaves out, with their defaults."""
+    for field in dataclasses.fields(cls):
+        child = node.at(field.name)
+        default = field.default
+        if field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        if child is None and default is not dataclasses.MISSING and not _stated(node, field.name):
+            if dataclasses.is_dataclass(default) and not isinstance(default, type):
+                yield from _defaults(type(default), Node({}, Mark("default")), f"{path}.{field.name}")
+            else:
+                yield Leaf(f"{path}.{field.name}", default, Mark("default"))
+        elif child is not None and isinstance(child.value, dict) and dataclasses.is_dataclass(default):
+            yield from _defaults(type(default), child, f"{path}.{field.name}")
+
+
+def _stated(node: Node, name: str) -> bool:
+    """Whether a field stands in `node` under its short name."""
+    short = short_name(name)
+    return short is not None and node.at(short) is not None

@@ -1,0 +1,1 @@
+"""Hardware of later years: trends with back-tests, chips projected along them."""

@@ -1,5 +1,0 @@
-"""YAML to the frozen records: the only room that knows pydantic and yaml."""
-
-from sim.spec.scenario import Document, Leaf, build, document_of, load_document, load_scenario, locating
-
-__all__ = ["Document", "Leaf", "build", "document_of", "load_document", "load_scenario", "locating"]

@@ -1,0 +1,191 @@
+"""A validation set: a YAML that says how rows become scenarios, beside a CSV of published rows."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final, cast, get_args
+
+from sim.errors import InputError, Problem
+from sim.files.loader import Node, load
+from sim.files.messages import did_you_mean
+from sim.validate.validation import Measure, Quantity, Row, Rule, ValidationSet
+
+_KEYS: Final = {
+    "name", "quantity", "description", "source", "csv", "group", "template", "columns", "rules", "measured",
+    "printed", "excluded",
+}  # fmt: skip
+_RULE_KEYS: Final = {"when", "set", "assume", "skip"}
+
+
+def load_validation_set(path: Path, rows: Path | None = None) -> ValidationSet:
+    """Read `path` and its CSV (or `rows` instead); InputError names every mistake with its place."""
+    node = load(path)
+    problems = _unknown_keys(node, _KEYS, "")
+    quantity = _text(node, "quantity", problems, "run")
+    if quantity not in get_args(Quantity):
+        problems.append(
+            node.problem(f"quantity must be one of {', '.join(get_args(Quantity))}", "quantity", repr(quantity))
+        )
+    rules = _columns(node) + _rules(node, problems)
+    measures = tuple(
+        Measure(str(m["column"]), str(m["field"]), float(m.get("scale", 1.0)), m.get("when", {}))
+        for m in _list(node, "measured")
+    )
+    if not measures and quantity == "run":
+        problems.append(node.problem("a set of runs needs `measured` columns", "measured"))
+    if problems:
+        raise InputError(*problems)
+    table = rows or path.parent / _text(node, "csv", problems, f"{path.stem}.csv")
+    if rows is None:
+        columns = header(table)
+        if not columns:
+            raise InputError(Problem("is empty: a header line is needed", file=str(table)))
+        _check_columns(node, columns, quantity)
+    return ValidationSet(
+        name=_text(node, "name", problems, path.stem),
+        quantity=cast(Quantity, quantity),
+        template=_mapping(node, "template"),
+        rules=rules,
+        measures=measures,
+        rows=read_rows(table),
+        group=_text(node, "group", problems, ""),
+        printed={k: str(v) for k, v in _mapping(node, "printed").items()},
+        excluded={k: str(v) for k, v in _mapping(node, "excluded").items()},
+        source=_text(node, "source", problems, ""),
+        description=_text(node, "description", problems, ""),
+    )
+
+
+def read_rows(path: Path) -> tuple[Row, ...]:
+    """Rows of a CSV with a header; a row longer than its header is an error."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream)
+            rows = tuple(reader)
+            if reader.fieldnames is None:
+                raise InputError(Problem("is empty: a header line is needed", file=str(path)))
+    except FileNotFoundError:
+        raise InputError(Problem("no such file", file=str(path))) from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(Problem(f"cannot be read as CSV: {error}", file=str(path))) from None
+    too_long = [
+        Problem("has more cells than the header", file=str(path), line=number, column=1)
+        for number, row in enumerate(rows, start=2)
+        if None in row
+    ]
+    if too_long:
+        raise InputError(*too_long)
+    return rows
+
+
+def header(path: Path) -> tuple[str, ...]:
+    """Column names of a CSV."""
+    if not path.is_file():
+        raise InputError(Problem("no such file", file=str(path)))
+    with path.open(encoding="utf-8-sig", newline="", errors="replace") as stream:
+        return tuple(name.strip() for name in next(csv.reader(stream), []))
+
+
+def _check_columns(node: Node, columns: tuple[str, ...], quantity: str) -> None:
+    """Every column a set names is in its CSV, every measured field is one a simulation gives."""
+    problems = [
+        where.problem("no such column", path, repr(name), did_you_mean(name, columns) or f"of {', '.join(columns)}")
+        for where, path, name in _named_columns(node)
+        if name not in columns
+    ]
+    fields = import_module("sim.validate.runs").FIELDS if quantity == "run" else ()
+    for index, item in enumerate(_items(node, "measured")):
+        field = item.at("field")
+        if fields and field is not None and field.value not in fields:
+            hint = did_you_mean(str(field.value), fields) or f"one of {', '.join(fields)}"
+            problems.append(field.problem("no such figure", f"measured[{index}].field", repr(field.value), hint))
+    if problems:
+        raise InputError(*problems)
+
+
+def _named_columns(node: Node) -> Iterator[tuple[Node, str, str]]:
+    """Where a set names a column: (place, path, name)."""
+    group = node.at("group")
+    if group is not None and group.value:
+        yield group, "group", str(group.value)
+    for index, item in enumerate(_items(node, "measured")):
+        column = item.at("column")
+        if column is not None:
+            yield column, f"measured[{index}].column", str(column.value)
+    for part in ("columns", "printed"):
+        yield from _keys(node.at(part), part)
+    for index, rule in enumerate(_items(node, "rules")):
+        yield from _keys(rule.at("when"), f"rules[{index}].when")
+
+
+def _keys(node: Node | None, path: str) -> Iterator[tuple[Node, str, str]]:
+    for name, child in node.value.items() if node is not None and isinstance(node.value, dict) else ():
+        mark = child.key_mark or child.mark
+        yield Node(child.value, mark), f"{path}.{name}", name
+
+
+def _items(node: Node, key: str) -> list[Node]:
+    found = node.at(key)
+    return found.value if found is not None and isinstance(found.value, list) else []
+
+
+def _columns(node: Node) -> tuple[Rule, ...]:
+    """`columns: {layers: workload.sizes.layers}` is a rule per column that has a value."""
+    return tuple(
+        Rule(when={column: ".+"}, assign=dict.fromkeys([paths] if isinstance(paths, str) else paths, f"{{{column}}}"))
+        for column, paths in _mapping(node, "columns").items()
+    )
+
+
+def _rules(node: Node, problems: list[Problem]) -> tuple[Rule, ...]:
+    found = []
+    listed = node.at("rules")
+    for index, item in enumerate(listed.value if listed is not None and isinstance(listed.value, list) else ()):
+        problems += _unknown_keys(item, _RULE_KEYS, f"rules[{index}].")
+        body = item.plain
+        when = {str(k): _pattern(v) for k, v in (body.get("when") or {}).items()}
+        for column, pattern in when.items():
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                problems.append(
+                    item.problem(f"is not a regular expression: {error}", f"rules[{index}].when.{column}", pattern)
+                )
+        found.append(Rule(when, body.get("set") or {}, body.get("assume") or "", body.get("skip") or ""))
+    return tuple(found)
+
+
+def _pattern(value: object) -> str:
+    """A condition: empty (null) means an empty cell."""
+    return "" if value is None else str(value)
+
+
+def _unknown_keys(node: Node, known: set[str], prefix: str) -> list[Problem]:
+    if not isinstance(node.value, dict):
+        return [node.problem("must be a mapping", prefix.rstrip("."))]
+    return [
+        child.problem(f"unknown key; known are {', '.join(sorted(known))}", f"{prefix}{key}")
+        for key, child in node.value.items()
+        if key not in known
+    ]
+
+
+def _text(node: Node, key: str, problems: list[Problem], default: str) -> str:
+    found = node.at(key)
+    return default if found is None or found.value is None else str(found.value)
+
+
+def _mapping(node: Node, key: str) -> Mapping[str, Any]:
+    found = node.at(key)
+    plain = found.plain if found is not None else None
+    return plain if isinstance(plain, dict) else {}
+
+
+def _list(node: Node, key: str) -> list[Mapping[str, Any]]:
+    found = node.at(key)
+    plain = found.plain if found is not None else None
+    return plain if isinstance(plain, list) else []

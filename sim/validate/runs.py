@@ -1,0 +1,83 @@
+"""Validation of whole runs: every row of a set becomes a scenario and is simulated."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sim.errors import ForetrainError, InputError
+from sim.files import build, document_of
+from sim.result import Result
+from sim.simulation import simulate
+from sim.validate.validation import Outcome, Request, ValidationSet
+
+WITH_RECOMPUTE: Final = 4.0 / 3.0  # "hardware" FLOPs of published runs count a second forward pass, run or not
+
+FIELDS: Final = (
+    "step_time_s",
+    "samples_per_s",
+    "seconds_per_sample",
+    "samples_per_s_per_device",
+    "units_per_s_per_device",
+    "mfu",
+    "hfu",
+    "model_flops_per_s_per_device",
+    "recompute_flops_per_s_per_device",
+    "memory_bytes",
+    "communication_s",
+    "exposed_communication_s",
+)  # what a measured column of runs is compared with
+
+
+def simulate_request(spec: ValidationSet, request: Request) -> Outcome | str:
+    """Simulate one row, fitting or not (`fits` says which); a text says why it could not be."""
+    values = overlay(spec.template, request.overrides)
+    try:
+        scenario = build(document_of(values, f"{spec.name}/{request.id}"))
+        return outcome_of(simulate(scenario, must_fit=False, levers=False, engine="recursion"))
+    except InputError as error:
+        return "; ".join(f"{p.path}: {p.rule} {p.value}".strip() for p in error.problems[:3])
+    except ForetrainError as error:
+        return str(error)
+
+
+def outcome_of(result: Result) -> Outcome:
+    """The comparable figures of a result."""
+    step = result.step
+    units = result.plan.global_batch * (result.units_per_sample or 1.0)
+    return Outcome(
+        fields={
+            "step_time_s": step.time_s,
+            "samples_per_s": result.plan.global_batch / step.time_s,
+            "seconds_per_sample": step.time_s / result.plan.global_batch,
+            "samples_per_s_per_device": result.plan.global_batch / step.time_s / result.devices,
+            "units_per_s_per_device": units / step.time_s / result.devices,
+            "mfu": result.mfu,
+            "hfu": result.hfu,
+            "model_flops_per_s_per_device": step.model_flops / step.time_s / result.devices,
+            "recompute_flops_per_s_per_device": WITH_RECOMPUTE * step.model_flops / step.time_s / result.devices,
+            "memory_bytes": result.fullest.total_bytes,
+            "communication_s": sum(step.communication_s.values()),
+            "exposed_communication_s": step.exposed_communication_s,
+        },
+        accelerator=result.accelerator,
+        ideal_s=result.mfu * step.time_s,
+        compute_share=step.compute_s / step.time_s,
+        fits=result.fullest.fits,
+    )
+
+
+def overlay(template: Mapping[str, object], overrides: Mapping[str, object]) -> dict[str, Any]:
+    """The template with every `a.b.c: value` laid over it; a library name on the way becomes what it extends."""
+    values: dict[str, Any] = copy.deepcopy(dict(template))
+    for path, value in overrides.items():
+        *parents, leaf = path.split(".")
+        node = values
+        for key in parents:
+            below = node.get(key)
+            if not isinstance(below, dict):
+                below = node[key] = {} if below is None else {"extends": below}
+            node = below
+        node[leaf] = value
+    return values

@@ -1,0 +1,175 @@
+"""Run validation sets: find them, simulate every row, sum up per published set and over all."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from statistics import mean
+from typing import cast
+
+from sim.errors import InputError, Problem
+from sim.files.library import folder
+from sim.validate.published import load_validation_set, read_rows
+from sim.validate.validation import (
+    Comparison,
+    Outcome,
+    Request,
+    Skipped,
+    Summary,
+    ValidationSet,
+    compare,
+    leave_one_set_out,
+    null_levels,
+    requests,
+    summarise,
+)
+
+Simulate = Callable[[Request], Outcome | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Overall:
+    """Errors of many sets together: over all rows, and the mean over sets of each set's mean."""
+
+    name: str
+    rows: Summary
+    mean_over_sets: float
+    left_out_over_sets: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One validation set, run: its published groups, and all of them together (every field printed; all rows)."""
+
+    name: str
+    quantity: str
+    description: str
+    summaries: tuple[Summary, ...]
+    overall: tuple[Overall, ...]
+    left_out: dict[str, float]
+    excluded: dict[str, str]
+    notes: tuple[str, ...] = ()  # sentences below the table
+
+
+def set_files() -> dict[str, Path]:
+    """The sets of the library by name."""
+    return {path.stem: path for path in sorted((folder("scenarios") / "published").glob("*.yaml"))}
+
+
+def find_set(name: str) -> Path:
+    """A set by library name or file."""
+    known = set_files()
+    path = known.get(name) or Path(name)
+    if not path.is_file():
+        raise InputError(
+            Problem("unknown validation set", value=repr(name), hint=f"one of paper, trends, {', '.join(known)}")
+        )
+    return path
+
+
+def validate(
+    path: Path, rows: Path | None = None, progress: Callable[[int, int], None] = lambda done, all_: None
+) -> Report:
+    """Simulate every row of a set (or of another CSV through its rules) and sum up."""
+    spec = load_validation_set(path)
+    asked = requests(spec, read_rows(rows) if rows else None)
+    simulate = _simulator(spec)
+    compared: dict[str, list[Comparison]] = defaultdict(list)
+    skipped: dict[str, list[Skipped]] = defaultdict(list)
+    outcomes: dict[str, Outcome] = {}
+    for number, request in enumerate(asked):
+        progress(number, len(asked))
+        found = compare(request, _kept(simulate, outcomes))
+        if isinstance(found, Comparison):
+            compared[request.group].append(found)
+        else:
+            skipped[request.group].append(found)
+    names = dict.fromkeys([*compared, *skipped])
+    excluded = {name: why for name, why in (spec.excluded or {}).items() if name in names}
+    counted = [row for name in names if name not in excluded for row in compared[name]]
+    levels = null_levels(row for name in names for row in compared[name]) | null_levels(counted)
+    summaries = tuple(summarise(name, compared[name], skipped[name], levels) for name in names)
+    left_out, notes = _held_out(spec, asked, counted, outcomes)
+    overall = [
+        _overall("every field printed", [row for row in counted if row.printed], left_out, levels),
+        _overall("all rows", counted, left_out, levels),
+    ]
+    return Report(
+        spec.name,
+        spec.quantity,
+        spec.description,
+        summaries,
+        tuple(part for part in overall if part is not None),
+        left_out,
+        excluded,
+        notes,
+    )
+
+
+def _held_out(
+    spec: ValidationSet, asked: Sequence[Request], counted: Sequence[Comparison], outcomes: dict[str, Outcome]
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """(mean error of each group left out, sentences below the table), as the quantity has them."""
+    if spec.quantity == "collective":
+        found = import_module("sim.validate.collectives").left_out(spec, asked)
+        return cast(tuple[dict[str, float], tuple[str, ...]], found)
+    if spec.quantity == "ops":
+        found = import_module("sim.validate.single_device").left_out_summary(counted)
+        return cast(tuple[dict[str, float], tuple[str, ...]], found)
+    if spec.quantity == "scaling":
+        return {}, import_module("sim.validate.epochs").notes(spec)
+    notes = import_module("sim.validate.scaling_efficiency").notes(asked, counted, outcomes)
+    notes += import_module("sim.validate.ranking").notes(asked, counted)
+    return leave_one_set_out(counted), notes
+
+
+def _kept(simulate: Simulate, outcomes: dict[str, Outcome]) -> Simulate:
+    """The same simulation, its outcomes kept by row."""
+
+    def run(request: Request) -> Outcome | str:
+        found = simulate(request)
+        if isinstance(found, Outcome):
+            outcomes[request.id] = found
+        return found
+
+    return run
+
+
+def _simulator(spec: ValidationSet) -> Simulate:
+    """How a row of this quantity is simulated; each room is loaded only for its own quantity."""
+    if spec.quantity == "run":
+        run = import_module("sim.validate.runs").simulate_request
+        return lambda request: cast(Outcome | str, run(spec, request))
+    if spec.quantity == "collective":
+        collective = import_module("sim.validate.collectives").simulate_row
+        return lambda request: cast(Outcome | str, collective(request, spec.template))
+    if spec.quantity == "ops":
+        ops = import_module("sim.validate.single_device").simulate_row
+        return lambda request: cast(Outcome | str, ops(spec, request))
+    if spec.quantity == "scaling":
+        epochs = import_module("sim.validate.epochs").simulate_row
+        return lambda request: cast(Outcome | str, epochs(spec, request))
+    raise InputError(Problem(f"no simulation of the quantity {spec.quantity!r}", "quantity"))
+
+
+def _overall(
+    name: str, rows: Sequence[Comparison], left_out: dict[str, float], levels: dict[str, float]
+) -> Overall | None:
+    timed = [row for row in rows if math.isfinite(row.error) and row.status == "ok"]
+    if not timed:
+        return None
+    groups = _groups(timed)
+    held_out = [left_out[name] for name in groups if name in left_out]
+    means = [mean(abs(row.error) for row in members) for members in groups.values()]
+    return Overall(name, summarise(name, rows, (), levels), mean(means), mean(held_out) if held_out else None)
+
+
+def _groups(rows: Iterable[Comparison]) -> dict[str, list[Comparison]]:
+    groups: dict[str, list[Comparison]] = defaultdict(list)
+    for row in rows:
+        groups[row.group].append(row)
+    return groups

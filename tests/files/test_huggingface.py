@@ -1,0 +1,147 @@
+"""Hugging Face configurations: sizes as the files name them give the counts of the released weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sim.errors import InputError
+from sim.files.huggingface import READERS, from_config, load_config
+from sim.files.loader import load
+from sim.files.scenario import read_workload
+from sim.workload.build import build_model
+
+LLAMA_3_8B = {
+    "model_type": "llama",
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "max_position_embeddings": 131072,
+    "num_attention_heads": 32,
+    "num_hidden_layers": 32,
+    "num_key_value_heads": 8,
+    "tie_word_embeddings": False,
+    "vocab_size": 128256,
+    "hidden_act": "silu",
+    "attention_bias": False,
+}
+MISTRAL = {**LLAMA_3_8B, "model_type": "mistral", "vocab_size": 32000, "sliding_window": 4096}
+MIXTRAL = {**MISTRAL, "model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2, "sliding_window": None}
+QWEN = {
+    **LLAMA_3_8B, "model_type": "qwen2", "hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28,
+    "num_attention_heads": 28, "num_key_value_heads": 4, "vocab_size": 152064,
+}  # fmt: skip
+GPT2 = {"model_type": "gpt2", "n_embd": 768, "n_layer": 12, "n_head": 12, "n_positions": 1024, "vocab_size": 50257}
+NEOX = {
+    "model_type": "gpt_neox", "hidden_size": 6144, "intermediate_size": 24576, "num_attention_heads": 64,
+    "num_hidden_layers": 44, "vocab_size": 50432, "max_position_embeddings": 2048, "rotary_pct": 0.25,
+}  # fmt: skip
+BERT = {
+    "model_type": "bert", "hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12,
+    "num_hidden_layers": 12, "vocab_size": 30522, "max_position_embeddings": 512, "type_vocab_size": 2,
+}  # fmt: skip
+T5 = {
+    "model_type": "t5", "d_model": 1024, "d_kv": 128, "d_ff": 65536, "num_layers": 24, "num_heads": 128,
+    "vocab_size": 32128, "relative_attention_num_buckets": 32, "n_positions": 512,
+}  # fmt: skip
+DEEPSEEK = {
+    "model_type": "deepseek_v3", "hidden_size": 7168, "intermediate_size": 18432, "moe_intermediate_size": 2048,
+    "num_hidden_layers": 61, "num_attention_heads": 128, "num_key_value_heads": 128, "n_routed_experts": 256,
+    "n_shared_experts": 1, "num_experts_per_tok": 8, "first_k_dense_replace": 3, "moe_layer_freq": 1,
+    "kv_lora_rank": 512, "q_lora_rank": 1536, "qk_rope_head_dim": 64, "qk_nope_head_dim": 128, "v_head_dim": 128,
+    "vocab_size": 129280, "max_position_embeddings": 163840, "hidden_act": "silu",
+}  # fmt: skip
+OPT = {
+    "model_type": "opt", "hidden_size": 4096, "ffn_dim": 16384, "num_attention_heads": 32, "num_hidden_layers": 32,
+    "vocab_size": 50272, "max_position_embeddings": 2048, "word_embed_proj_dim": 4096,
+}  # fmt: skip
+GEMMA_2 = {
+    "model_type": "gemma2", "hidden_size": 3584, "intermediate_size": 14336, "num_hidden_layers": 42,
+    "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 256, "vocab_size": 256000,
+    "max_position_embeddings": 8192,
+}  # fmt: skip
+PHI_3 = {
+    **LLAMA_3_8B, "model_type": "phi3", "hidden_size": 3072, "intermediate_size": 8192, "num_key_value_heads": 32,
+    "vocab_size": 32064,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("config", "parameters"),
+    [
+        (LLAMA_3_8B, 8_030_261_248),
+        (MISTRAL, 7_241_732_096),
+        (MIXTRAL, 46_702_792_704),
+        (QWEN, 7_615_616_512),
+        (GPT2, 124_439_808),
+        (NEOX, 20_554_567_680),
+        (BERT, 109_514_298),
+        (T5, 11_307_321_344),
+        (OPT, 6_658_473_984),
+        (GEMMA_2, 9_241_705_984),
+        (PHI_3, 3_821_079_552),
+    ],
+    ids=lambda value: value["model_type"] if isinstance(value, dict) else "",
+)
+def test_counts_are_those_of_the_weights(config: dict[str, Any], parameters: int) -> None:
+    """The released weights of each configuration have exactly so many parameters."""
+    assert from_config(config).parameters == parameters
+
+
+def test_deepseek_v3_has_its_671_billion() -> None:
+    """671B in all and 37B active are printed."""
+    model = from_config(DEEPSEEK)
+    assert model.parameters == pytest.approx(671e9, rel=1e-3)
+    assert model.active_parameters == pytest.approx(37e9, rel=0.02)
+
+
+def test_a_file_and_its_folder_are_read(tmp_path: Path) -> None:
+    """`config.json` may be named itself or by its folder; a caller may set the length of a sample."""
+    (tmp_path / "config.json").write_text(json.dumps(GPT2), encoding="utf-8")
+    assert load_config(tmp_path).parameters == load_config(tmp_path / "config.json").parameters
+    assert load_config(tmp_path, sequence=256).units_per_sample == 256
+
+
+def test_an_unsupported_type_is_named_with_the_list() -> None:
+    """The message names the type and every type that can be read."""
+    with pytest.raises(InputError, match="unsupported model_type, got 'mamba'") as caught:
+        from_config({"model_type": "mamba"})
+    assert all(name in str(caught.value) for name in READERS)
+
+
+def test_all_problems_of_a_file_come_at_once(tmp_path: Path) -> None:
+    """Missing and wrong entries are reported together, with the file."""
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**GPT2, "n_head": None, "vocab_size": 0}), encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        load_config(path)
+    assert [str(problem) for problem in caught.value.problems] == [
+        f"{path}: n_head: is required",
+        f"{path}: vocab_size: must be a positive whole number, got 0",
+    ]
+
+
+def test_heads_that_do_not_divide_are_refused() -> None:
+    """The family's own rules hold for a configuration too."""
+    with pytest.raises(InputError, match="must divide hidden = 768"):
+        from_config({**GPT2, "n_head": 7})
+
+
+def test_broken_json_is_located(tmp_path: Path) -> None:
+    """The line and column of a syntax error are reported."""
+    path = tmp_path / "config.json"
+    path.write_text('{"model_type": "gpt2",\n "n_embd": }', encoding="utf-8")
+    with pytest.raises(InputError, match=r"config\.json:2:12: is not JSON"):
+        load_config(path)
+    with pytest.raises(InputError, match="cannot be read"):
+        load_config(tmp_path / "none.json")
+
+
+def test_a_scenario_may_name_a_configuration(tmp_path: Path) -> None:
+    """`family: config.json` beside the scenario is the model it describes, sizes still to be overridden."""
+    (tmp_path / "config.json").write_text(json.dumps(GPT2), encoding="utf-8")
+    (tmp_path / "workload.yaml").write_text("family: config.json\nsizes: {max_positions: 512}\n", encoding="utf-8")
+    workload = read_workload(load(tmp_path / "workload.yaml"), "workload")
+    assert build_model(workload.family, workload.sizes).parameters == 124_439_808 - 512 * 768

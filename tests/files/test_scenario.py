@@ -1,0 +1,159 @@
+"""Scenario files: joined, overridden, read; wrong input told with its place."""
+
+from __future__ import annotations
+
+import pytest
+
+from sim.errors import InputError
+from sim.files import load_document, load_scenario
+
+
+def problems(path, *sets):
+    """Messages of everything wrong, without the folder."""
+    with pytest.raises(InputError) as caught:
+        load_scenario(path, sets)
+    return [str(p).replace(f"{path}:", "") for p in caught.value.problems]
+
+
+def test_a_scenario_is_read_with_its_library_parts(small):
+    """Names become parts, quantities SI floats, what is left out its default."""
+    scenario = load_scenario(small)
+    assert scenario.name == "small"
+    assert scenario.scaling.curve.alpha == 13.0
+    assert scenario.workload.sizes == {"hidden": 512, "vocabulary": 10004}
+    assert scenario.workload.numerics.compute == "fp32"
+    assert scenario.accelerator.memory.bandwidth == 898e9
+    assert scenario.cluster.devices == 4
+    assert scenario.cluster.levels[0].link.bandwidth == 56e9
+    assert scenario.plan.bucket_bytes == 25e6
+    assert scenario.plan.tensor is None
+
+
+def test_a_set_overrides_one_leaf(small):
+    """Also inside a part that is only named, inside a list, and the accelerator under both of its paths."""
+    assert load_scenario(small, ["scaling.curve.alpha=14"]).scaling.curve.alpha == 14
+    assert load_scenario(small, ["cluster.levels.0.size=8"]).cluster.devices == 8
+    for path in ("accelerator", "cluster.accelerator"):
+        assert load_scenario(small, [f"{path}.memory.capacity=80 GiB"]).accelerator.memory.capacity_bytes == 80 * 2**30
+        assert load_scenario(small, [f"{path}=v100-sxm2-32gb"]).accelerator.name == "v100-sxm2-32gb"
+    later = load_scenario(small, ["accelerator=v100-sxm2-32gb", "accelerator.memory.capacity=1 GB"])
+    assert (later.accelerator.name, later.accelerator.memory.capacity_bytes) == ("v100-sxm2-32gb", 1e9)
+
+
+def test_a_null_empties_an_optional_field(small):
+    """What is empty is chosen."""
+    assert load_scenario(small, ["plan.sub_batch="]).plan.sub_batch is None
+    assert load_scenario(small, ["plan.sub_batch=null"]).plan.sub_batch is None
+
+
+def test_a_published_model_is_a_workload_by_its_name(small):
+    """A mapping over it keeps it."""
+    workload = load_scenario(small, ["workload=gpt3-175b", "workload.numerics.compute=fp16"]).workload
+    assert (workload.family, workload.sizes, workload.numerics.compute) == ("gpt3-175b", {}, "fp16")
+
+
+def test_extends_lays_a_file_over_others(small, write):
+    """The upper file wins leaf by leaf; the accelerator beside the cluster is the cluster's."""
+    upper = write("extends: a.yaml\naccelerator: {memory: {capacity: 1 TB}}\nplan: {data: 4}\n", "b.yaml")
+    scenario = load_scenario(upper)
+    assert scenario.accelerator.name == "paper-2019"
+    assert scenario.accelerator.memory.capacity_bytes == 1e12
+    assert (scenario.plan.data, scenario.plan.sub_batch) == (4, 128)
+
+
+def test_a_part_may_extend_a_library_file(small, write):
+    """A mapping over a name extends that name."""
+    upper = write("extends: [a.yaml]\nscaling: {target_error: 2.6}\n", "b.yaml")
+    assert load_scenario(upper).scaling.target_error == 2.6
+    other = write("extends: a.yaml\nscaling: {extends: char-lm, target_error: 1.0}\n", "c.yaml")
+    assert load_scenario(other).scaling.unit == "char"
+
+
+def test_extends_in_a_circle_is_refused(write):
+    """With the whole chain."""
+    first = write("extends: b.yaml\n")
+    write("extends: a.yaml\n", "b.yaml")
+    (message,) = problems(first)
+    assert "extends itself" in message
+    assert "a.yaml → " in message
+
+
+def test_every_leaf_tells_where_it_comes_from(small):
+    """File and line, the override, or that it is a default."""
+    leaves = {leaf.path: leaf for leaf in load_document(small, ["plan.data=2"]).leaves}
+    assert str(leaves["plan.sub_batch"].mark) == f"{small}:13:14"
+    assert str(leaves["scaling.curve.alpha"].mark).startswith("scenarios/scaling/word-lm.yaml:")
+    assert str(leaves["plan.data"].mark) == "--set plan.data=2"
+    assert (leaves["plan.tensor"].value, str(leaves["plan.tensor"].mark)) == (None, "default")
+    assert "plan.bucket_bytes" not in leaves
+
+
+def test_problems_of_all_parts_are_told_together(small):
+    """One run of `check` is enough."""
+    sets = ["plan.daat=3", "accelerator.memory.capacity=-80 GiB", "workload.sizes.hiden=1", "sacling=1"]
+    assert problems(small, *sets) == [
+        "--set accelerator.memory.capacity=-80 GiB: cluster.accelerator.memory.capacity: "
+        'must be positive, got "-80 GiB"',
+        '--set plan.daat=3: plan.daat: unknown key (did you mean "data"?)',
+        '--set sacling=1: sacling: unknown key (did you mean "scaling"?)',
+        '--set workload.sizes.hiden=1: workload.sizes.hiden: unknown key (did you mean "hidden"?)',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("plan.data", "must be PATH=VALUE, for example plan.data=64"),
+        ("plan..data=1", "must be PATH=VALUE, for example plan.data=64"),
+        ("=1", "must be PATH=VALUE, for example plan.data=64"),
+        ("plan.data=[1", "the value is not YAML: did not find expected ',' or ']'"),
+        ("cluster.levels.7.size=2", "cluster.levels.7: no such element, the list has 1"),
+        ("plan.data=many", 'plan.data: must be a whole number, got "many"'),
+        ("plan.data.more=1", "plan.data: must be a whole number, got a mapping"),
+        ("no.such.path=1", "no: unknown key"),
+        ("cluster.levels.0.size=0", "cluster.levels.0.size: must be positive, got 0"),
+        ("cluster.levels.0.link.bandwidth=56", "needs a unit, written like"),
+        ("cluster.levels.0.link.bandwidth=56 GB", "must be bandwidth, written like"),
+        ("cluster.levels.0.link.bandwidth=-56 GB/s", 'must be positive, got "-56 GB/s"'),
+        ("cluster.levels.0.link.bandwidth=nan GB/s", "must be finite"),
+        ("accelerator.memory.bandwidth=inf GB/s", "must be finite"),
+        ("accelerator=paper2019", 'did you mean "paper-2019"?'),
+        ("accelerator=../../README", "no such accelerator"),
+        ("workload.family=lstm", 'did you mean "lstm_lm"?'),
+        ("target.error=9.3", "already reached by guessing, got 9.3 (best guess 9.2107)"),
+        ("target={error: 2, steps: 3}", "must name one of error, steps, not 2"),
+        ("scaling=null", "scaling: is required to know how much data the target needs"),
+        ("cluster=null", "cluster: is required"),
+        ("workload=null", "workload: is required"),
+        ("cluster.devices=0", "cluster.devices: must be positive, got 0"),
+    ],
+)
+def test_wrong_overrides_are_told_with_their_rule(small, override, message):
+    """Each names the override it comes from."""
+    (found,) = problems(small, override)
+    assert found.startswith(f"--set {override}: ") or override.endswith("=null")
+    assert message in found
+
+
+def test_a_target_without_a_domain_may_be_an_amount(small):
+    """Samples, units or steps need no learning curve."""
+    scenario = load_scenario(small, ["scaling=null", "target.steps=1000"])
+    assert (scenario.scaling, scenario.target.steps) == (None, 1000.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "cluster: is required"),
+        ("- 1\n", "must be a mapping, got a list"),
+        ("5\n", "must be a mapping, got 5"),
+        ("name: [\n", "is not YAML"),
+        ("name: a\nname: b\n", "2:1: name: duplicate key (first at line 1)"),
+        ("extends: nowhere.yaml\n", "1:10: no such file, got nowhere.yaml"),
+        ("extends: {a: 1}\n", "1:10: extends: must be the name of a file"),
+        ("cluster: [1]\nworkload: 5\nscaling: word-lm\n", "cluster: must be a mapping, got a list"),
+    ],
+)
+def test_wrong_files_are_told_with_line_and_column(write, text, message):
+    """The message starts where the mistake stands."""
+    assert message in "\n".join(problems(write(text)))

@@ -57,12 +57,23 @@ class Bottleneck:
 
 
 @dataclass(frozen=True, slots=True)
+class Inherited:
+    """A constant a chip's file leaves to its generation; `slowdown` is the step over that without the loss."""
+
+    constant: str
+    value: float  # share, or SI
+    generation: str
+    slowdown: float
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """What the result rests on."""
 
     version: str
     sources: tuple[str, ...]
     inputs: tuple[str, ...]  # published figures that stand in for a model
+    inherited: tuple[Inherited, ...] = ()  # constants of a chip nobody measured
 
 
 @dataclass(frozen=True, slots=True)

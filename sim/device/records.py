@@ -123,6 +123,8 @@ class Accelerator:
     attention: FusedAttention | None = None  # None: as a plain product on the matrix unit
     host_s: float = 0.0  # what the host and its framework take to issue one op; 0: compiled, or never in the way
     sustained: float = 1.0  # share of the matrix rate kept in long runs, where power limits the clock
+    generation: str = ""  # whose constants filled what its file left out
+    inherited: tuple[str, ...] = ()  # names of those constants
 
     def __hash__(self) -> int:
         """Hash of the plain fields (mappings have none); equality stays that of every field."""

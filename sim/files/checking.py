@@ -76,6 +76,7 @@ def _lint(path: Path) -> None:
 _FOLDERS: Final[dict[str, library.Kind]] = {
     "accelerator": "accelerators",
     "cluster": "clusters",
+    "generation": "generations",
     "scaling domain": "scaling",
     "numerics": "numerics",
 }
@@ -89,6 +90,7 @@ _TELLING: Final[dict[str, frozenset[str]]] = {
 _READERS: Final[dict[str, Reader]] = {
     "scaling domain": lambda path, node: read(Domain, node),
     "numerics": lambda path, node: read(Numerics, node),
+    "generation": lambda path, node: _lint(path),
     "cluster": lambda path, node: _lint(path),
     "accelerator": lambda path, node: _lint(path),
     "links": lambda path, node: _lint(path),

@@ -2,7 +2,7 @@
 
 A group of an accelerator file carries its own `source` and `confidence` (A vendor or measured, B reputable secondary,
 C derived or single source, D recalled or assumed).  What a file leaves out is taken from its `generation`
-(sim/device/defaults.py), so a hypothetical chip needs peaks, memory and cache only.
+(hardware/generations), so a hypothetical chip needs peaks, memory and cache only.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
-from sim.device.defaults import GENERATIONS, Generation, generation
 from sim.device.energy import BITS_PER_BYTE, CACHE_PJ_PER_BIT, DRAM_PJ_PER_BIT, PICO, default_power
+from sim.device.generation import Generation
 from sim.device.records import Accelerator, Cache, Compute, FusedAttention, MatrixUnit, Memory, Power, Source
 from sim.files.clusters import list_clusters, load_cluster, load_links, resize
 from sim.files.fields import read
+from sim.files.generations import DEFAULT_GENERATION, list_generations, load_generation
 from sim.files.library import find, names
 from sim.files.loader import Node
 from sim.files.merge import Resolver
@@ -39,7 +40,6 @@ __all__ = [
 ]
 
 Confidence = Literal["A", "B", "C", "D"]
-DEFAULT_GENERATION: Final = "hypothetical"
 _SHARE: Final = {"gt": 0, "le": 1}
 _SOURCE: Final = {"doc": "where the figures of this group come from"}
 _CONFIDENCE: Final = {"doc": "A vendor or measured, B secondary, C derived, D recalled or assumed"}
@@ -171,7 +171,7 @@ class AcceleratorFile:
     date: str = field(default="", metadata={"doc": "year-month-day of release"})
     generation: str = field(
         default=DEFAULT_GENERATION,
-        metadata={"doc": "whose calibrated constants fill what is left out", "choices": tuple(GENERATIONS)},
+        metadata={"doc": "whose calibrated constants fill what is left out", "choices": list_generations()},
     )
     links: LinksGroup = field(default_factory=LinksGroup, metadata={"doc": "links out"})
     power: PowerGroup | None = field(default=None, metadata={"doc": "power and energy"})
@@ -217,7 +217,7 @@ def read_accelerator(node: Node, path: str = "") -> Accelerator:
 
 def build_accelerator(file: AcceleratorFile) -> Accelerator:
     """The record behind a checked file, gaps filled from its generation."""
-    constants = generation(file.generation)
+    constants = load_generation(file.generation)
     compute = {name: _compute(name, group, file.compute, constants) for name, group in file.compute.formats.items()}
     memory = _memory(file.memory, constants)
     return Accelerator(
@@ -239,7 +239,27 @@ def build_accelerator(file: AcceleratorFile) -> Accelerator:
         attention=file.compute.attention or constants.attention,
         sustained=_given(file.compute.sustained, constants.sustained),
         host_s=_given(file.compute.host, constants.host_s),
+        generation=file.generation,
+        inherited=_inherited(file),
     )
+
+
+def _inherited(file: AcceleratorFile) -> tuple[str, ...]:
+    """Constants the file leaves to its generation."""
+    compute, memory = file.compute, file.memory
+    stated = {
+        "achievable": compute.achievable is not None or all(g.achievable is not None for g in compute.formats.values()),
+        "sustained": compute.sustained is not None,
+        "attention": compute.attention is not None,
+        "memory_achievable": memory.achievable is not None,
+        "pointwise": memory.pointwise is not None or memory.achievable is not None,
+        "random": memory.random is not None,
+        "kernel_overhead": compute.kernel_overhead is not None,
+        "host": compute.host is not None,
+    }
+    tiles = compute.matrix_unit is not None
+    stated |= dict.fromkeys(("convolution", "alignment", "ramp_k"), not tiles)
+    return tuple(name for name, known in stated.items() if not known)
 
 
 def _given(value: float | None, default: float) -> float:
@@ -288,7 +308,7 @@ def _power(file: AcceleratorFile, compute: Mapping[Format, Compute], memory: Mem
         return None
     default = DRAM_PJ_PER_BIT.get(file.memory.type.upper(), DRAM_PJ_PER_BIT["HBM3"])
     per_bit = default if group.dram is None else group.dram / (BITS_PER_BYTE * PICO)
-    sustained = _given(file.compute.sustained, generation(file.generation).sustained)
+    sustained = _given(file.compute.sustained, load_generation(file.generation).sustained)
     power = default_power(group.peak, compute, memory, per_bit, group.idle, sustained)
     cache_j = _given(group.cache, CACHE_PJ_PER_BIT * BITS_PER_BYTE * PICO)
     return replace(power, cache_byte_j=cache_j, link_byte_j=_given(group.link, power.link_byte_j), cap_w=group.cap)

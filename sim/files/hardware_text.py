@@ -129,8 +129,8 @@ status: hypothetical  # shipped, announced or hypothetical; only shipped chips a
 date: 2030-01  # year and month it could ship
 
 # Constants left out here (achievable shares, launch overhead, tiles) are taken from a generation of real chips:
-# kepler, pascal, volta, turing, ampere, ada, hopper, blackwell, blackwell_ultra, cdna1 to cdna4, gaudi2, gaudi3,
-# tpu, trainium, or hypothetical (the medians of them all).
+# kepler, pascal, volta, turing, ampere, ada, hopper, blackwell, blackwell-ultra, cdna1 to cdna4, gaudi2, gaudi3,
+# tpu, trainium, or hypothetical (the newest one measured on published steps: hopper).
 generation: hypothetical
 
 compute:

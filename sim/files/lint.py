@@ -17,8 +17,9 @@ from sim.device.records import Accelerator
 from sim.errors import InputError, Problem
 from sim.files.clusters import load_links, read_cluster, read_links
 from sim.files.fields import read
+from sim.files.generations import read_generation
 from sim.files.hardware import GROUPS, AcceleratorFile, accelerator_files, build_accelerator, list_accelerators
-from sim.files.library import shown
+from sim.files.library import folder, shown
 from sim.files.loader import Node, load
 from sim.files.merge import Resolver
 from sim.files.messages import did_you_mean
@@ -74,7 +75,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def is_hardware(node: Node) -> bool:
-    """Whether a tree looks like an accelerator, a cluster or a list of link types."""
+    """Whether a tree looks like an accelerator, a generation, a cluster or a list of link types."""
     return _kind(node) is not None
 
 
@@ -82,6 +83,8 @@ def _kind(node: Node) -> str | None:
     keys = node.value if isinstance(node.value, dict) else {}
     if "compute" in keys and "memory" in keys:
         return "accelerators"
+    if "matrix_unit" in keys or "sustained" in keys:
+        return "generations"
     if ("levels" in keys or "graph" in keys) and "accelerator" in keys:
         return "clusters"
     children = list(keys.values())
@@ -94,9 +97,12 @@ def lint_file(path: Path) -> list[Problem]:
     """Schema errors of one file, or what the rules below find in it."""
     try:
         raw = load(path, shown(path))
-        kind = _kind(raw)
+        kind = "generations" if path.resolve().is_relative_to(folder("generations")) else _kind(raw)
         if kind == "links":
             return list(_links(raw))
+        if kind == "generations":
+            read_generation(path)
+            return list(_named(raw, path))
         resolver = Resolver({(): "clusters" if kind == "clusters" else "accelerators"})
         node = resolver.extended(resolver.file(path), ())
         if kind == "clusters":

@@ -13,6 +13,7 @@ from sim.result import SCHEMA_VERSION, Result, TimeToTarget
 AXES = ("data", "tensor", "pipeline", "context", "expert")
 WH = 3600.0  # J
 DEFAULT_ORDER = ("tensor", "context", "data", "pipeline")
+SHOWN_SLOWDOWN = 1.005  # what rounds to nothing is in the JSON only
 
 
 def render(result: Result) -> str:
@@ -194,6 +195,12 @@ def _degrees(plan: Plan) -> str:
 def _notes(result: Result) -> str:
     lines = [f"input: {text}" for text in result.provenance.inputs]
     lines += [f"extrapolated: {text}" for text in result.extrapolated]
+    lines += [
+        f"inherited: {one.constant} {one.value:.3g} of generation {one.generation}, "
+        f"without which the step were {one.slowdown:.2f}x faster"
+        for one in result.provenance.inherited
+        if one.slowdown >= SHOWN_SLOWDOWN
+    ]
     return "\n".join(lines)
 
 

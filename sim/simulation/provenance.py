@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
-from sim.result import Provenance
+from sim.result import Inherited, Provenance
 from sim.scaling import Projection
 from sim.scenario import Scenario
 
@@ -32,7 +32,7 @@ def extrapolated(scenario: Scenario, projection: Projection | None) -> tuple[str
     return tuple(notes)
 
 
-def provenance(scenario: Scenario) -> Provenance:
+def provenance(scenario: Scenario, inherited: tuple[Inherited, ...] = ()) -> Provenance:
     try:
         release = version("foretrain")
     except PackageNotFoundError:
@@ -44,4 +44,4 @@ def provenance(scenario: Scenario) -> Provenance:
     inputs = (
         (f"compute time per step {published.value:g} s, not computed here ({published.source})",) if published else ()
     )
-    return Provenance(release, tuple(dict.fromkeys(text for text in sources if text)), inputs)
+    return Provenance(release, tuple(dict.fromkeys(text for text in sources if text)), inputs, inherited)

@@ -8,6 +8,7 @@ from sim.plan import device_memory, infeasible
 from sim.result import Result
 from sim.scenario import Scenario
 from sim.simulation.goal import cost_of, energy_of, project_target, time_to_target, with_band
+from sim.simulation.inheritance import inherited
 from sim.simulation.limits import bottleneck_of
 from sim.simulation.planning import choose_plan, model_of, search_plan
 from sim.simulation.provenance import extrapolated, missing, provenance
@@ -65,7 +66,7 @@ def simulate(
         cost=cost,
         bottleneck=bottleneck_of(scenario, model, plan, step, levers),
         extrapolated=extrapolated(scenario, projection),
-        provenance=provenance(scenario),
+        provenance=provenance(scenario, inherited(scenario, model, plan, step) if levers else ()),
         search=found,
         missing=missing(no_energy, no_cost, projection is not None, goal is not None),
     )

@@ -1,7 +1,7 @@
 """Training throughput of one device, model by model: op graph + device model against published figures.
 
 The rows are those of NVIDIA's DeepLearningExamples (scenarios/published/single_device.yaml).  Every constant belongs
-to the chip (sim/device/defaults.py, which says which of them were set with these rows in sight: the streaming share
+to the chip (hardware/generations, which says which of them were set with these rows in sight: the streaming share
 of V100, the vector ceiling of V100, the convolution share of A100).  `left_out` reports, for each model, the error
 after one factor per chip generation and unit (matrix, vector) is fitted on the *other* models only; the null model is
 one utilisation of the format's peak, likewise fitted on the others.

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from sim.device import Accelerator, Cache, Compute, Memory, default_power
-from sim.device.defaults import generation
+from sim.files.generations import load_generation
 from sim.ops import Format
 
 
@@ -16,7 +16,7 @@ def chip(
     name: str, peaks: Mapping[Format, float], vector: float, bandwidth: float, cache: Cache, units: int, watts: float
 ) -> Accelerator:
     """A chip of a known generation with its data-sheet figures."""
-    kind = generation(name)
+    kind = load_generation(name)
     compute = {key: Compute(peak, kind.achievable[key]) for key, peak in peaks.items()}
     compute["fp32"] = Compute(vector, kind.achievable["fp32"], matrix=False)
     memory = Memory(80 * 2**30, bandwidth, kind.memory_achievable, access_bytes=32, random_bytes=kind.random_bytes)

@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from sim.device import (
     Accelerator,
     Cache,
+    Compute,
+    MatrixUnit,
+    Memory,
     OpTime,
     TileShape,
     clock,
@@ -251,3 +254,38 @@ def test_an_odd_batch_does_not_misalign_a_weight_gradient(a100: Accelerator) -> 
         for n in (39, 40)
     )
     assert odd == pytest.approx(even, rel=0.05)
+
+
+def one_unit(ramp_k: float, sustained: float) -> Accelerator:
+    """One matrix engine of 1 TFLOP/s with tiles of 128x128, memory too fast to matter."""
+    return Accelerator(
+        "one",
+        "shipped",
+        "2026-01",
+        {"bf16": Compute(1e12, 1.0)},
+        Memory(1e12, 1e18, 1.0),
+        Cache(1e6),
+        MatrixUnit(1, 128, 128, 32, ramp_k=ramp_k),
+        0.0,
+        sustained=sustained,
+    )
+
+
+def test_a_tile_pays_its_ramp() -> None:
+    """Six tiles of k = 1,024 with a ramp of 64: 6 · 2·128·128·(1,024 + 64) FLOPs at 1 TFLOP/s."""
+    time = op_time(Gemm("g", 256, 384, 1024), one_unit(64.0, 1.0))
+    assert time.compute_s == pytest.approx(6 * 2 * 128 * 128 * 1088 / 1e12, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        Gemm("g", 256, 384, 1024),
+        Convolution("c", 32, 56, 56, 64, 64, 3, 3, direction="weight"),
+        Attention("a", 4, 8, 8, 512, 512, 64),
+    ],
+)
+def test_matrix_work_runs_at_the_sustained_rate(op: Op) -> None:
+    """Half of the burst rate takes twice as long."""
+    burst, kept = (op_time(op, one_unit(64.0, share)).compute_s for share in (1.0, 0.5))
+    assert kept == pytest.approx(2 * burst, rel=1e-12)

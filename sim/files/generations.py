@@ -1,0 +1,37 @@
+"""Generations of chips: hardware/generations/*.yaml, a file each, which may extend its predecessor."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from sim.device.generation import Generation
+from sim.errors import InputError, Problem
+from sim.files.fields import read
+from sim.files.library import find, names
+from sim.files.merge import Resolver
+from sim.files.messages import did_you_mean
+
+DEFAULT_GENERATION: Final = "hypothetical"
+"""That of a file which names none."""
+
+
+def list_generations() -> tuple[str, ...]:
+    """Names in the library."""
+    return names("generations")
+
+
+@cache
+def load_generation(name: str) -> Generation:
+    """The constants of a generation by name; an `InputError` lists the names there are."""
+    if name not in list_generations():
+        hint = did_you_mean(name, list_generations()) or f"one of {', '.join(list_generations())}"
+        raise InputError(Problem("unknown generation", "generation", name, hint=hint))
+    return read_generation(find("generations", name))
+
+
+def read_generation(path: Path) -> Generation:
+    """The constants a file states, laid over those of the generation it extends."""
+    resolver = Resolver({(): "generations"})
+    return read(Generation, resolver.extended(resolver.file(path), (), (path.resolve(),)))

@@ -9,8 +9,8 @@ The names below are the public ones; each is imported when it is first used, so 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
 
+TYPE_CHECKING = False  # typing itself is not imported: it is the larger part of the time this module takes
 if TYPE_CHECKING:
     from sim.device.records import Accelerator, Cache, Compute, MatrixUnit, Memory, Power
     from sim.engine import Step
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from sim.workload.build import build_model
     from sim.workload.records import Numerics
 
-_HOMES: Final = {
+    __version__: str
+
+_HOMES = {
     "sim.device.records": ("Accelerator", "Cache", "Compute", "MatrixUnit", "Memory", "Power"),
     "sim.engine": ("Step",),
     "sim.errors": ("Infeasible", "InfeasibleError", "InputError", "Lever", "Unreachable", "UnreachableError"),
@@ -46,7 +48,7 @@ _HOMES: Final = {
     "sim.workload.build": ("build_model",),
     "sim.workload.records": ("Numerics",),
 }
-_HOME: Final = {name: module for module, names in _HOMES.items() for name in names}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Accelerator",
@@ -87,8 +89,15 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """A public name, from the room it lives in."""
+def __dir__() -> list[str]:
+    """The public names, imported or not yet."""
+    return sorted({*globals(), *__all__, "__version__"})
+
+
+def __getattr__(name: str) -> object:
+    """A public name, from the room it lives in; the version from the installed distribution."""
+    if name == "__version__":
+        return import_module("importlib.metadata").version("foretrain")
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

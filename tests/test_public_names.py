@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -27,6 +28,12 @@ def test_importing_the_package_loads_no_room():
     code = "import sim, sys; print([m for m in sys.modules if m.startswith(('sim.', 'numpy', 'pydantic'))])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert shown.strip() == "[]"
+
+
+def test_the_names_are_listed_and_the_version_is_the_distribution_s():
+    """`dir(sim)` before anything was imported, and `sim.__version__`."""
+    assert {*sim.__all__, "__version__"} <= set(dir(sim))
+    assert sim.__version__ == version("foretrain")
 
 
 def test_an_unknown_name_is_an_attribute_error():

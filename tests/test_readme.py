@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from sim.cli.main import COMMANDS, EXIT_BUG, EXIT_INFEASIBLE, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_UNREACHABLE
+from sim.cli.commands import commands
+from sim.cli.process import EXIT_BUG, EXIT_INFEASIBLE, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_UNREACHABLE
 from sim.files.scenario import READ
 
 ROOT = Path(__file__).parents[1]
@@ -102,7 +103,7 @@ def test_every_command_and_part_the_readme_names_exists():
 def test_the_readme_lists_every_command():
     """One row each, no other."""
     table = README.read_text(encoding="utf-8").split("## Commands", 1)[1].split("stdout is data", 1)[0]
-    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(COMMANDS)
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(commands())
 
 
 def test_every_file_the_readme_links_to_is_there():

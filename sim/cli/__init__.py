@@ -1,5 +1,26 @@
 """The command line: `main` is the console entry; commands are imported when they are used."""
 
-from sim.cli.main import main
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False  # nothing is imported before an interrupt is heeded
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Console entry: runs `foretrain ARGS…` and leaves with the exit code of what happened."""
+    process = args is None
+    try:
+        from sim.cli.process import leave, run  # noqa: PLC0415  (an interrupt while this is read is one too)
+
+        code = run(sys.argv[1:] if args is None else args)
+        if process:
+            leave()
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
+
 
 __all__ = ["main"]

@@ -1,4 +1,4 @@
-"""`foretrain check`: files, or all files of a folder, without running anything."""
+"""`foretrain check`: check scenario or hardware files without running anything."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from sim.cli import options
+from sim.cli.terminal import printable, show, show_json
 from sim.errors import InputError, Problem
 from sim.files.checking import Finding, check_file, files_of
 from sim.files.loader import Node
 from sim.validate.published import load_validation_set
 
 
-@click.command()
+@options.command()
 @click.argument("paths", nargs=-1, required=True, metavar="FILE|FOLDER…")
 @options.sets_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
@@ -22,14 +23,17 @@ from sim.validate.published import load_validation_set
 def command(paths: tuple[str, ...], sets: tuple[str, ...], as_json: bool, quiet: bool) -> None:
     """Check scenario and hardware files: every problem at once, exit 2 if there is one."""
     files = [file for path in paths for file in files_of(path)]
-    findings = [check_file(file, sets, {"validation set": _published}) for file in files]
+    readers = {"validation set": _published}
+    checked = options.Finished("check", (check_file(file, sets, readers) for file in files), len(files), quiet)
+    findings = checked.items
     problems = [problem for finding in findings for problem in finding.problems]
     if as_json:
-        options.write_json({"files": [_row(finding) for finding in findings], "problems": len(problems)})
+        show_json({"files": [_row(finding) for finding in findings], "problems": len(problems)})
     elif not quiet:
         for finding in findings:
             verdict = f"{len(finding.problems)} problem(s)" if finding.problems else "ok"
-            click.echo(f"{finding.file}: {finding.kind}: {verdict}")
+            show(f"{printable(finding.file)}: {finding.kind}: {verdict}")
+    checked.leave()
     if problems:
         raise InputError(*dict.fromkeys(problems))
     if not files:

@@ -1,4 +1,4 @@
-"""`foretrain collective`: what nccl-tests would print on a cluster, real or not."""
+"""`foretrain collective`: time and bandwidth of one collective on a cluster, as nccl-tests prints them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from pathlib import Path
 import click
 
 from sim.cli import options
+from sim.cli.output import Output
 from sim.cli.sizes import KINDS, size
+from sim.cli.terminal import answer
 from sim.errors import InputError, Problem
 from sim.files.astra import from_cluster as astra_dimensions
 from sim.files.astra import is_network, network_yaml, read_network, read_system, to_cluster
 from sim.files.clusters import load_cluster
 from sim.network import Cluster, Group
 from sim.ops import CollectiveKind
-from sim.report.collective import render, to_json, write_plot
+from sim.report.collective import plot as plot_text
+from sim.report.collective import render, to_json
 from sim.study.collective_sweep import Sweep, astra_sweep, sizes_between, sweep
 
 
-@click.command()
+@options.command()
 @click.argument("cluster")
 @click.option("--op", type=click.Choice(tuple(KINDS)), default="all-reduce", show_default=True, help="The collective.")
 @click.option("--from", "smallest", default="1KiB", show_default=True, metavar="SIZE", help="Smallest buffer.")
@@ -29,10 +32,9 @@ from sim.study.collective_sweep import Sweep, astra_sweep, sizes_between, sweep
 @click.option("--algorithm", default="auto", show_default=True, metavar="NAME", help="auto, all, ring, switch …")
 @click.option("--group", metavar="GROUP", help="SIZExSTRIDE (64x8) or ranks (0-7,16); default: all devices.")
 @click.option("--astra-system", type=click.Path(path_type=Path, dir_okay=False), help="system.json of ASTRA-sim.")
-@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw busbw against size (.svg, .html).")
-@click.option(
-    "--write-astra", type=click.Path(path_type=Path, dir_okay=False), help="Write the cluster as network.yml."
-)
+@options.file_option("--plot", help="Draw busbw against size (.svg, .html).")
+@options.file_option("--write-astra", help="Write the cluster as network.yml.")
+@options.force_option
 @options.json_option
 @options.quiet_option
 @options.debug_option
@@ -48,6 +50,7 @@ def command(
     astra_system: Path | None,
     plot: Path | None,
     write_astra: Path | None,
+    force: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -56,6 +59,8 @@ def command(
 
     SIZE is the full buffer of one rank, as nccl-tests counts it.
     """
+    output = Output(force, quiet, (cluster, astra_system))
+    output.check(plot, write_astra)
     sizes = [size(only, "bytes")] if only else sizes_between(size(smallest, "from"), size(largest, "to"), factor)
     if op == "barrier":
         sizes = [0.0]
@@ -68,16 +73,11 @@ def command(
     else:
         known = load_cluster(cluster)
         if write_astra is not None:
-            write_astra.write_text(network_yaml(astra_dimensions(known)), encoding="utf-8")
-            options.progress(f"wrote {write_astra}", quiet)
+            output.write(write_astra, network_yaml(astra_dimensions(known)))
         found = sweep(known, KINDS[op], sizes, parse_group(group, known), algorithm)
     if plot is not None:
-        write_plot(found, plot)
-        options.progress(f"wrote {plot}", quiet)
-    if as_json:
-        options.write_json(to_json(found))
-    else:
-        click.echo(render(found))
+        output.write(plot, plot_text(found, plot))
+    answer(found, render, to_json, as_json)
 
 
 def _goes_with_ours(system: Path | None, group: str | None, algorithm: str, write: Path | None) -> None:

@@ -1,17 +1,21 @@
-"""`foretrain compare`: several scenarios, or one scenario on several accelerators."""
+"""`foretrain compare`: several scenarios, or several accelerators, side by side."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
 
 import click
 
 from sim.cli import options
-from sim.errors import InfeasibleError
+from sim.cli.process import FailedItemsError
+from sim.cli.terminal import answer
 from sim.files import load_document
 from sim.report.compare import render, to_json
-from sim.study.compare import run_all
+from sim.study.compare import Case, Named, run_all
 
 
-@click.command()
+@options.command()
 @click.argument("scenarios", nargs=-1, required=True)
 @click.option("--accelerator", "accelerators", multiple=True, help="Run on this accelerator (repeatable).")
 @options.common
@@ -23,22 +27,28 @@ def command(
     seed: int | None,
     quiet: bool,
 ) -> None:
-    """Print SCENARIOS side by side with their ratios and what causes them."""
+    """Print SCENARIOS side by side with their ratios and what causes them.
+
+    One that fails is a row with its reason; the exit code is that of the worst.
+    """
     if len(scenarios) * max(1, len(accelerators)) < 2:
         raise click.UsageError("nothing to compare: give two scenarios, or one with two --accelerator")
-    loaded = []
+    wanted: list[Named] = []
     for name in scenarios:
         for chip in accelerators or (None,):
             label = name if chip is None else f"{name} on {chip}"
-            loaded.append((label, load_document(name, sets if chip is None else _on(chip, sets))))
-    outcomes = run_all(loaded, seed or 0)
-    if as_json:
-        options.write_json(to_json(outcomes))
-    else:
-        click.echo(render(outcomes))
-    reasons = [case.infeasible for case in outcomes if case.infeasible is not None]
-    if len(reasons) == len(outcomes):
-        raise InfeasibleError(reasons[0])
+            wanted.append((label, partial(load_document, name, sets if chip is None else _on(chip, sets))))
+    cases = options.Finished("compare", run_all(wanted, seed or 0), len(wanted), quiet)
+    if cases.items:
+        answer(cases.items, render, to_json, as_json)
+    cases.leave()
+    fail_with(cases.items)
+
+
+def fail_with(cases: Sequence[Case]) -> None:
+    """After all was printed: leave with what was worst."""
+    if failures := [case.failure for case in cases if case.failure is not None]:
+        raise FailedItemsError(*failures)
 
 
 def _on(chip: str, sets: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""`foretrain footprint`: what a trained model costs to keep and to ask, beside what it cost to train."""
+"""`foretrain footprint`: a trained model on a chip: size, memory, latency, energy of a query, training."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import click
 
 from sim.cli import options
 from sim.cli.model import load_model
+from sim.cli.terminal import answer
 from sim.errors import InputError, Problem
 from sim.files.hardware import load_accelerator
 from sim.report.footprint import footprint_json, footprint_text
 from sim.study.footprint import footprint
 
 
-@click.command()
+@options.command()
 @click.argument("name")
 @click.option("--accelerator", default="a100-sxm4-80gb", show_default=True, help="Name or file of the chip.")
 @click.option(
@@ -47,7 +48,4 @@ def command(
         raise InputError(Problem("must be finite", "samples", f"{samples:g}"))
     model, _ = load_model(name, sets, parameters)
     found = footprint(model, load_accelerator(accelerator), batch, samples)
-    if as_json:
-        options.write_json(footprint_json(found))
-    else:
-        click.echo(footprint_text(found))
+    answer(found, footprint_text, footprint_json, as_json)

@@ -1,4 +1,4 @@
-"""`foretrain hardware`: the catalogue, one chip or cluster, a chip some years ahead, and a new file."""
+"""`foretrain hardware`: list, show or derive accelerators and clusters."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any, cast, get_args
 import click
 
 from sim.cli import options
+from sim.cli.output import Output
 from sim.cli.sizes import KINDS
 from sim.cli.sizes import size as buffer_size
+from sim.cli.terminal import answer, safe, show, show_json
 from sim.errors import InputError, Problem
 from sim.files.clusters import list_clusters, load_cluster, resize
 from sim.files.hardware import accelerator_files, list_accelerators, load_accelerator_file
@@ -22,7 +24,7 @@ from sim.units import Dimension, parse_quantity
 _DRAWN = tuple(name for name in KINDS if name not in ("send", "barrier"))
 
 
-@click.group()
+@click.group(cls=options.Group)
 def command() -> None:
     """Accelerators and clusters: list, show, project some years ahead, or start a file."""
 
@@ -42,17 +44,16 @@ def list_command(status: str | None, as_json: bool) -> None:
     chips = [report.accelerator_row(file) for file in accelerator_files().values() if status in (None, file.status)]
     clusters = [report.cluster_row(load_cluster(name)) for name in list_clusters()]
     if as_json:
-        options.write_json({"accelerators": chips, "clusters": clusters})
+        show_json({"accelerators": chips, "clusters": clusters})
     else:
-        click.echo(report.catalogue_text(chips, clusters))
+        show(report.catalogue_text(safe(chips), safe(clusters)))
 
 
 @command.command("show")
 @click.argument("name")
 @click.option("--devices", type=click.IntRange(min=1), help="Resize a cluster: nodes stay whole.")
-@click.option(
-    "--draw", type=click.Path(path_type=Path, dir_okay=False), help="Draw a cluster's graph into FILE (.svg, .html)."
-)
+@options.file_option("--draw", help="Draw a cluster's graph into FILE (.svg, .html).")
+@options.force_option
 @click.option("--op", type=click.Choice(_DRAWN), help="Colour links by a collective.  [default: all-reduce]")
 @click.option("--bytes", "nbytes", metavar="SIZE", help="Its buffer.  [default: 1GiB]")
 @click.option("--algorithm", metavar="NAME", help="Its algorithm.  [default: the cheapest]")
@@ -62,6 +63,7 @@ def show_command(
     name: str,
     devices: int | None,
     draw: Path | None,
+    force: bool,
     op: str | None,
     nbytes: str | None,
     algorithm: str | None,
@@ -78,19 +80,13 @@ def show_command(
             drawing = import_module("sim.report.topology_drawing")
             kind = KINDS[op or "all-reduce"]
             wanted = drawing.DrawnCollective(kind, buffer_size(nbytes or "1GiB", "bytes"), algorithm)
-            drawing.draw_cluster(cluster, draw, wanted)
-        if as_json:
-            options.write_json({"cluster": report.cluster_row(cluster)})
-        else:
-            click.echo(report.cluster_text(cluster))
+            Output(force, True, (name,)).write(draw, drawing.draw_cluster(cluster, draw, wanted))
+        answer(cluster, report.cluster_text, lambda found: {"cluster": report.cluster_row(found)}, as_json)
         return
     if devices is not None or draw is not None:
         raise click.UsageError("--devices and --draw are for clusters")
     file = load_accelerator_file(name)
-    if as_json:
-        options.write_json({"accelerator": report.accelerator_json(file)})
-    else:
-        click.echo(report.accelerator_text(file))
+    answer(file, report.accelerator_text, lambda found: {"accelerator": report.accelerator_json(found)}, as_json)
 
 
 def _is_cluster(name: str) -> bool:
@@ -113,7 +109,8 @@ def _is_cluster(name: str) -> bool:
 @click.option("--format", "new_format", type=click.Choice(get_args(Format)), help="Add a format the chip lacks.")
 @click.option("--power", metavar="QUANTITY", help="Board power allowed, e.g. 1000W.")
 @click.option("--price", metavar="QUANTITY", help='Price allowed, e.g. "40000 USD".')
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it as accelerator file.")
+@options.file_option("-o", "--output", help="Write it as accelerator file.")
+@options.force_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @options.quiet_option
 @options.debug_option
@@ -124,6 +121,7 @@ def project_command(
     power: str | None,
     price: str | None,
     output: Path | None,
+    force: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -135,12 +133,9 @@ def project_command(
     report = _report()
     if output is not None:
         file = study.renamed(projection.file, output.stem)
-        output.write_text(dump_accelerator(file, (f"{projection.chip} projected to {year:g}.",)), encoding="utf-8")
-        options.progress(f"wrote {output}", quiet)
-    if as_json:
-        options.write_json(report.projection_json(projection))
-    else:
-        click.echo(report.projection_text(projection))
+        text = dump_accelerator(file, (f"{projection.chip} projected to {year:g}.",))
+        Output(force, quiet, (chip,)).write(output, text)
+    answer(projection, report.projection_text, report.projection_json, as_json)
 
 
 def _quantity(text: str | None, dimension: Dimension, option: str) -> float | None:
@@ -158,15 +153,13 @@ def _quantity(text: str | None, dimension: Dimension, option: str) -> float | No
 
 @command.command("new")
 @click.argument("name")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File; default NAME.yaml here.")
-@click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
+@options.file_option("-o", "--output", help="File; default NAME.yaml here.")
+@options.force_option
 @options.quiet_option
 @options.debug_option
 def new_command(name: str, output: Path | None, force: bool, quiet: bool) -> None:
     """Write a commented accelerator file NAME.yaml that already passes check."""
     path = output or Path(f"{name}.yaml")
-    text = new_accelerator(name)
-    if path.exists() and not force:
-        raise InputError(Problem("exists already", file=str(path), hint="--force overwrites it"))
-    path.write_text(text, encoding="utf-8")
-    options.progress(f"wrote {path}; next: foretrain check {path}", quiet)
+    files = Output(force, quiet)
+    files.write(path, new_accelerator(name))
+    files.tell(f"next: foretrain check {path}")

@@ -1,4 +1,4 @@
-"""`foretrain model`: parameters, FLOPs, bytes and activations of a model by name, configuration file or family."""
+"""`foretrain model`: parameters, FLOPs and layers of a model."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Literal
 import click
 
 from sim.cli import options
+from sim.cli.terminal import answer, show, show_json
 from sim.errors import InputError, Problem
 from sim.files.fields import read_partial
 from sim.files.huggingface import load_config
@@ -22,7 +23,7 @@ from sim.workload.registry import FAMILIES, family_of
 from sim.workload.transformer import Transformer
 
 
-@click.command()
+@options.command()
 @click.argument("name", required=False)
 @options.sets_option
 @click.option("--parameters", type=float, default=None, help="Solve the sizes left open for this parameter count.")
@@ -62,19 +63,16 @@ def command(
     model, source = load_model(name, sets, parameters)
     numerics = numerics_of(number, attention, fused)
     found = describe(model, batch, numerics, source)
-    if as_json:
-        options.write_json(found)
-    else:
-        click.echo(render(found))
+    answer(found, render, dict, as_json)
 
 
 def _list(as_json: bool) -> None:
     rows = [(name, preset(name).parameters, found.source) for name, found in PRESETS.items()]
     if as_json:
         models = [{"name": name, "parameters": count, "source": source} for name, count, source in rows]
-        options.write_json({"families": sorted(FAMILIES), "models": models})
+        show_json({"families": sorted(FAMILIES), "models": models})
     else:
-        click.echo(render_list(sorted(FAMILIES), rows))
+        show(render_list(sorted(FAMILIES), rows))
 
 
 def load_model(name: str, sets: tuple[str, ...] = (), parameters: float | None = None) -> tuple[Model, str]:

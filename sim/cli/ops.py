@@ -1,4 +1,4 @@
-"""`foretrain ops`: where the device time of one step goes, op by op."""
+"""`foretrain ops`: time of every op of a step on one accelerator, and the roofline they lie on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from sim.cli import options
+from sim.cli.output import Output
+from sim.cli.terminal import safe, show, show_json
 from sim.device.cached import cache_aware
 from sim.device.table import op_table
 from sim.files import load_scenario
@@ -16,13 +18,14 @@ from sim.simulation import choose_plan, model_of, project_target
 from sim.study.step_ops import step_ops
 
 
-@click.command()
+@options.command()
 @options.scenario_argument
 @options.common
 @options.output_option
 @click.option("--top", type=click.IntRange(min=0), default=25, show_default=True, help="Ops to list; 0: all.")
-@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the table and the roofline.")
-@click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="Write the roofline alone.")
+@options.file_option("--html", help="Write the table and the roofline.")
+@options.file_option("--svg", help="Write the roofline alone.")
+@options.force_option
 def command(
     scenario: str,
     as_json: bool,
@@ -33,8 +36,11 @@ def command(
     top: int,
     html: Path | None,
     svg: Path | None,
+    force: bool,
 ) -> None:
     """Time of every op of a step of SCENARIO on one accelerator, with its limit, and the roofline they lie on."""
+    files = Output(force, quiet, (scenario,))
+    files.check(html, svg)
     asked = load_scenario(scenario, sets)
     model = model_of(asked, project_target(asked))
     plan, _ = choose_plan(asked, model, must_fit=False)
@@ -42,15 +48,13 @@ def command(
     rows, chip = op_table(executed, asked.accelerator), asked.accelerator
     blocked = cache_aware(executed, chip) if chip.matrix_unit is None else None
     if output is not None:
-        output.mkdir(parents=True, exist_ok=True)
-        html, svg = html or output / "ops.html", svg or output / "roofline.svg"
+        pages = {"ops.html": to_html(asked.name, rows, chip), "roofline.svg": roofline_svg(rows, chip) + "\n"}
+        files.folder(output, pages)
     if html is not None:
-        html.write_text(to_html(asked.name, rows, chip), encoding="utf-8")
-        options.progress(f"wrote {html}", quiet)
+        files.write(html, to_html(asked.name, rows, chip))
     if svg is not None:
-        svg.write_text(roofline_svg(rows, chip) + "\n", encoding="utf-8")
-        options.progress(f"wrote {svg}", quiet)
+        files.write(svg, roofline_svg(rows, chip) + "\n")
     if as_json:
-        options.write_json(to_json(asked.name, rows, chip, blocked))
+        show_json(to_json(asked.name, rows, chip, blocked))
     else:
-        click.echo(render(asked.name, rows, chip, top, blocked))
+        show(render(safe(asked.name), safe(rows), safe(chip), top, blocked))

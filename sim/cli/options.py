@@ -1,21 +1,52 @@
-"""Options that several commands share, as decorators: `@options.json`, `@options.sets` …"""
+"""Options that several commands share, as decorators: `@options.json_option`, `@options.sets_option` …"""
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import click
 
+from sim.cli.terminal import printable
+
 Function = TypeVar("Function", bound=Callable[..., Any])
+T = TypeVar("T")
+
+
+class Command(click.Command):
+    """A command that refuses an option given twice where it takes one value: neither is the one meant for certain."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        for given in order:
+            if isinstance(given, click.Option) and _single(given) and order.count(given) > 1:
+                raise click.UsageError(f"{given.opts[-1]} is given {order.count(given)} times, it takes one value", ctx)
+        return super().parse_args(ctx, args)
+
+
+class Group(click.Group):
+    """A group of such commands."""
+
+    command_class = Command
+
+
+def _single(option: click.Option) -> bool:
+    return not option.multiple and not option.count and (not option.is_flag or bool(option.secondary_opts))
+
+
+command: Final = partial(click.command, cls=Command)
 
 
 def _debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
-    """`--debug` is read by `main` before any command runs; commands only accept it."""
+    """`--debug` is read by `process.run` before any command runs; commands only accept it."""
+
+
+def file_option(*names: str, help: str) -> Callable[[Function], Function]:
+    """An option that names a file to write."""
+    return click.option(*names, type=click.Path(path_type=Path, dir_okay=False), help=help)
 
 
 scenario_argument = click.argument("scenario")
@@ -23,6 +54,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 output_option = click.option(
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Write a run folder."
 )
+force_option = click.option("--force", is_flag=True, help="Overwrite files that exist (an input never).")
 sets_option = click.option(
     "--set", "sets", multiple=True, metavar="PATH=VALUE", help="Override one leaf, e.g. plan.data=64 (repeatable)."
 )
@@ -38,34 +70,35 @@ def common(function: Function) -> Function:
     return function
 
 
-def progress(message: str, quiet: bool) -> None:
-    """A line on stderr unless `--quiet`."""
-    if not quiet:
-        click.echo(message, err=True)
+class Finished(Generic[T]):
+    """Items worked off one by one, with a progress bar where it takes long; Ctrl-C keeps those that are done."""
+
+    def __init__(self, name: str, work: Iterable[T], total: int, quiet: bool) -> None:
+        self.items: list[T] = []
+        self.interrupted = False
+        try:
+            for item in watched(name, work, total, quiet):
+                self.items.append(item)
+        except KeyboardInterrupt:
+            self.interrupted = True
+
+    def leave(self) -> None:
+        """After what is done was printed: say that it was not all."""
+        if self.interrupted:
+            raise KeyboardInterrupt
 
 
-def colour() -> bool:
-    """Whether styled output is wanted: a terminal, and NO_COLOR not set (no-color.org)."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+def watched(name: str, work: Iterable[T], total: int, quiet: bool = False) -> Iterator[T]:
+    """The items of `work`, counted on stderr where that is a terminal."""
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
+        yield from work
+        return
+    from rich.console import Console  # noqa: PLC0415  (start-up time: only where a bar is seen)
+    from rich.markup import escape  # noqa: PLC0415
+    from rich.progress import Progress  # noqa: PLC0415
 
-
-def write_json(payload: object) -> None:
-    """One JSON object on stdout; NaN and infinity are refused, keys keep their order."""
-    click.echo(json.dumps(payload, allow_nan=False, indent=2, ensure_ascii=False))
-
-
-class Ticker:
-    """`name: 12/365` on one line of stderr while work goes on; silent with `--quiet` or where stderr is no terminal."""
-
-    def __init__(self, name: str, quiet: bool) -> None:
-        self.name = name
-        self.shown = not quiet and sys.stderr.isatty()
-
-    def __call__(self, done: int, total: int) -> None:
-        if self.shown:
-            click.echo(f"\r{self.name}: {done}/{total}", nl=False, err=True)
-
-    def done(self) -> None:
-        """Clear the line."""
-        if self.shown:
-            click.echo("\r\x1b[K", nl=False, err=True)
+    with Progress(console=Console(stderr=True), transient=True, auto_refresh=False) as shown:
+        task = shown.add_task(escape(printable(name)), total=total)
+        for item in work:
+            shown.update(task, advance=1, refresh=True)
+            yield item

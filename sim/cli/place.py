@@ -7,6 +7,7 @@ from typing import Final
 import click
 
 from sim.cli import options
+from sim.cli.terminal import answer
 from sim.errors import InputError, Problem
 from sim.files import build, load_document, locating
 from sim.files.hardware import load_accelerator
@@ -17,7 +18,7 @@ from sim.units import parse_quantity
 MOST_DEVICES: Final = 10  # one digit each in the report
 
 
-@click.command()
+@options.command()
 @options.scenario_argument
 @click.option("--devices", required=True, metavar="A,B,…", help="Names or files of the accelerators, one per device.")
 @click.option("--link", default="12 GB/s", show_default=True, help="Bandwidth between devices (12 GB/s: PCIe 3 x16).")
@@ -55,7 +56,4 @@ def command(
     with locating(document):
         asked = build(document)
         found = place(asked, chips, bandwidth, seconds, stretches=stretches, rounds=rounds, draws=draws, seed=seed or 0)
-    if as_json:
-        options.write_json(to_json(found))
-    else:
-        click.echo(render(found))
+    answer(found, render, to_json, as_json)

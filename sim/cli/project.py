@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from sim.cli import options
+from sim.cli.terminal import answer
 from sim.report.projection import render, to_json
 from sim.study.projection import project_domains
 
 
-@click.command()
+@options.command()
 @click.argument("domains", nargs=-1)
 @click.option("--target", type=float, help="Error to reach, instead of each domain's own.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
@@ -20,7 +21,4 @@ def command(domains: tuple[str, ...], target: float | None, as_json: bool) -> No
     Recomputed from the power laws, beside what tables 1 and 3 of the paper print.
     """
     rows = project_domains(domains, target)
-    if as_json:
-        options.write_json(to_json(rows))
-    else:
-        click.echo(render(rows))
+    answer(rows, render, to_json, as_json)

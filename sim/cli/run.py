@@ -1,4 +1,4 @@
-"""`foretrain run`: simulate one scenario."""
+"""`foretrain run`: how long a scenario takes to reach its target, and what limits it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,28 @@ from pathlib import Path
 import click
 
 from sim.cli import options
+from sim.cli.output import Output
+from sim.cli.terminal import answer, safe
 from sim.engine.step import Engine
-from sim.engine.trace import write_trace
-from sim.files import build, load_document, locating
+from sim.engine.trace import trace_file
+from sim.files import Document, build, load_document, locating
+from sim.files.library import shown
+from sim.files.scenario import resolved
+from sim.files.yaml_text import yaml_text
+from sim.report.page import page
 from sim.report.run import render, to_json
+from sim.result import Result
 from sim.simulation import simulate
 
+FILES = ("result.json", "report.txt", "report.html", "scenario.yaml", "run.json", "log.txt")
 
-@click.command()
+
+@options.command()
 @options.scenario_argument
 @options.common
 @options.output_option
-@click.option("--trace", type=click.Path(path_type=Path, dir_okay=False), help="Write the step as a Perfetto trace.")
+@options.file_option("--trace", help="Write the step as a Perfetto trace (.json, .json.gz).")
+@options.force_option
 @click.option("--engine", type=click.Choice(["simpy", "recursion"]), default="simpy", show_default=True)
 def command(
     scenario: str,
@@ -29,23 +39,50 @@ def command(
     quiet: bool,
     output: Path | None,
     trace: Path | None,
+    force: bool,
     engine: Engine,
 ) -> None:
-    """How long SCENARIO takes to reach its target, and what limits it."""
+    """How long SCENARIO takes to reach its target, and what limits it.
+
+    A run folder (-o) holds the result, the report as text and page, the resolved scenario, version, seed and a log.
+    """
     document = load_document(scenario, sets)
+    files = Output(force, quiet, document.files)
+    files.check(trace)
+    if output is not None:
+        files.check(*(output / name for name in FILES), folder=output)
     with locating(document):
         result = simulate(build(document), engine=engine, trace=trace is not None, seed=seed or 0)
-    body = to_json(result)
-    text = render(result)
     if trace is not None:
-        write_trace(result.step, trace, result.memory)
-        options.progress(f"wrote {trace}", quiet)
+        files.write(trace, trace_file(result.step, result.memory, packed=trace.suffix == ".gz"))
     if output is not None:
-        output.mkdir(parents=True, exist_ok=True)
-        (output / "result.json").write_text(json.dumps(body, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        (output / "report.txt").write_text(text + "\n", encoding="utf-8")
-        options.progress(f"wrote {output}/result.json and report.txt", quiet)
-    if as_json:
-        options.write_json(body)
-    else:
-        click.echo(text)
+        files.folder(output, _folder(document, result, sets, seed or 0, engine))
+    answer(result, render, to_json, as_json)
+
+
+def _folder(
+    document: Document, result: Result, sets: tuple[str, ...], seed: int, engine: Engine
+) -> dict[str, str | bytes]:
+    """The files of a run folder: the same run gives the same bytes."""
+    text = render(safe(result))
+    about = {
+        "scenario": document.file,
+        "sets": list(sets),
+        "seed": seed,
+        "engine": engine,
+        "version": result.provenance.version,
+    }
+    log = [f"foretrain {result.provenance.version}", f"seed {seed}, engine {engine}"]
+    log += [*(f"read {shown(path)}" for path in document.files), *sets, f"{result.step.events:,} events"]
+    return {
+        "result.json": _json(to_json(result)),
+        "report.txt": text + "\n",
+        "report.html": page(result.name, text),
+        "scenario.yaml": yaml_text(resolved(document)),
+        "run.json": _json(about),
+        "log.txt": "".join(f"{safe(line)}\n" for line in log),
+    }
+
+
+def _json(body: object) -> str:
+    return json.dumps(body, indent=2, allow_nan=False) + "\n"

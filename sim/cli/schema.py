@@ -1,20 +1,21 @@
-"""`foretrain schema`: the JSON Schema of scenario files."""
+"""`foretrain schema`: JSON Schema of the scenario file."""
 
 from __future__ import annotations
 
 import click
 
 from sim.cli import options
+from sim.cli.terminal import show, show_json
 from sim.files.reference import reference
 from sim.files.schema import scenario_schema
 
 
-@click.command()
+@options.command()
 @click.option("--markdown", is_flag=True, help="The same as a reference to read.")
 @options.debug_option
 def command(markdown: bool) -> None:
     """JSON Schema of the scenario file, for editors and other tools."""
     if markdown:
-        click.echo(reference(), nl=False)
+        show(reference().rstrip("\n"))
     else:
-        options.write_json(scenario_schema())
+        show_json(scenario_schema())

@@ -1,15 +1,16 @@
-"""`foretrain show`: the scenario after files, names and overrides are joined."""
+"""`foretrain show`: the resolved scenario, with the file and line of every leaf."""
 
 from __future__ import annotations
 
 import click
 
 from sim.cli import options
+from sim.cli.terminal import printable, show, show_json
 from sim.files import Leaf, build, load_document
 from sim.files.messages import shown
 
 
-@click.command()
+@options.command()
 @options.scenario_argument
 @options.sets_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
@@ -19,12 +20,12 @@ def command(scenario: str, sets: tuple[str, ...], as_json: bool) -> None:
     document = load_document(scenario, sets)
     build(document)
     if as_json:
-        options.write_json({"file": document.file, "leaves": [_row(leaf) for leaf in document.leaves]})
+        show_json({"file": document.file, "leaves": [_row(leaf) for leaf in document.leaves]})
         return
-    texts = [(f"{leaf.path}: {_value(leaf)}", str(leaf.mark)) for leaf in document.leaves]
+    texts = [(printable(f"{leaf.path}: {_value(leaf)}"), printable(str(leaf.mark))) for leaf in document.leaves]
     width = min(max(len(text) for text, _ in texts), 72)
     for text, mark in texts:
-        click.echo(f"{text:{width}}  # {mark}")
+        show(f"{text:{width}}  # {mark}")
 
 
 def _value(leaf: Leaf) -> str:

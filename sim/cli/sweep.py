@@ -1,15 +1,18 @@
-"""`foretrain sweep`: a scenario over the values of one key."""
+"""`foretrain sweep`: run a scenario over a grid of values."""
 
 from __future__ import annotations
 
 import click
 
 from sim.cli import options
+from sim.cli.compare import fail_with
+from sim.cli.terminal import printable, safe, show, show_json
 from sim.report.compare import render, to_json
+from sim.study.compare import run_all
 from sim.study.sweep import sweep
 
 
-@click.command()
+@options.command()
 @options.scenario_argument
 @click.option("--key", default="", help="Field to vary, e.g. cluster.devices.")
 @click.option("--values", default="", help="Comma-separated values.")
@@ -17,12 +20,18 @@ from sim.study.sweep import sweep
 def command(
     scenario: str, key: str, values: str, as_json: bool, sets: tuple[str, ...], seed: int | None, quiet: bool
 ) -> None:
-    """Run SCENARIO once for every value of one key and print the results side by side."""
+    """Run SCENARIO once for every value of one key and print the results side by side.
+
+    One that fails is a row with its reason; the exit code is that of the worst.
+    """
     if bool(key) != bool(values):
         raise click.UsageError("--key and --values go together")
     listed = [value.strip() for value in values.split(",")] if values else ()
-    found = sweep(scenario, sets, key, listed, seed or 0)
+    found = sweep(scenario, sets, key, listed)
+    cases = options.Finished("sweep", run_all(found.points, seed or 0), len(found.points), quiet)
     if as_json:
-        options.write_json({"key": found.key, "values": list(found.values), **to_json(found.cases)})
-    else:
-        click.echo(f"{scenario} over {found.key}\n{render(found.cases, causes_too=False)}")
+        show_json({"key": found.key, "values": list(found.values), **to_json(cases.items)})
+    elif cases.items:
+        show(f"{printable(scenario)} over {printable(found.key)}\n{render(safe(cases.items), causes_too=False)}")
+    cases.leave()
+    fail_with(cases.items)

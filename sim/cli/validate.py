@@ -1,36 +1,49 @@
-"""`foretrain validate`: how right foretrain is on published measurements."""
+"""`foretrain validate`: compare with published measurements."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
 from sim.cli import options
+from sim.cli.output import Output
+from sim.cli.process import FailedItemsError
+from sim.cli.terminal import safe, show, show_json
+from sim.errors import ForetrainError
 from sim.report import validation as report
 from sim.report.validation_page import markdown as markdown_table
 from sim.validate.sets import Report, find_set, set_files, validate
 
 
-@click.command()
+@options.command()
 @click.argument("sets", nargs=-1)
 @click.option(
     "--rows", type=click.Path(path_type=Path), help="Run this CSV through the set's rules instead of its own."
 )
-@click.option(
-    "--plot", type=click.Path(path_type=Path, dir_okay=False), help="Write predicted against measured (HTML)."
-)
+@options.file_option("--plot", help="Write predicted against measured (HTML).")
+@options.force_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @click.option("--markdown", is_flag=True, help="Print one table of all published sets (docs/validation.md).")
 @options.quiet_option
 @options.debug_option
 def command(
-    sets: tuple[str, ...], rows: Path | None, plot: Path | None, as_json: bool, markdown: bool, quiet: bool
+    sets: tuple[str, ...],
+    rows: Path | None,
+    plot: Path | None,
+    force: bool,
+    as_json: bool,
+    markdown: bool,
+    quiet: bool,
 ) -> None:
     """Simulate published measurements and print the errors, beside a null model.
 
-    SETS are names (`paper`, `trends`, and those of scenarios/published) or files; all of them when empty.
+    SETS are names (`paper`, `trends`, and those of scenarios/published) or files; all of them when empty. A set that
+    cannot be read does not stop the others.
     """
+    output = Output(force, quiet, (*sets, rows))
+    output.check(plot)
     names = sets or (*(() if markdown else ("paper",)), *set_files())
     if markdown and (as_json or {"paper", "trends"} & set(names)):
         raise click.UsageError("--markdown prints published sets only, and not with --json")
@@ -39,27 +52,35 @@ def command(
     body: dict[str, object] = {}
     texts: list[str] = []
     reports: list[Report] = []
-    for name in names:
-        if name in ("paper", "trends"):
-            text, found = _special(name)
-            texts.append(text)
-            body |= found
-            continue
-        ticker = options.Ticker(name, quiet)
-        reports.append(validate(find_set(name), rows, ticker))
-        ticker.done()
-        texts.append(report.render(reports[-1]))
-    if plot is not None:
-        from sim.report.scatter import write_scatter  # noqa: PLC0415  (start-up time: only with --plot)
+    failures: list[BaseException] = []
+    try:
+        for name in names:
+            try:
+                if name in ("paper", "trends"):
+                    text, found = _special(name)
+                    body |= found
+                else:
+                    reports.append(validate(find_set(name), rows, partial(options.watched, name, quiet=quiet)))
+                    text = report.render(safe(reports[-1]))
+                texts.append(text)
+                if reports and reports[-1].interrupted:
+                    raise KeyboardInterrupt
+            except ForetrainError as error:
+                failures.append(error)
+    except KeyboardInterrupt as error:
+        failures.append(error)
+    if plot is not None and reports:
+        from sim.report.scatter import scatter_page  # noqa: PLC0415  (start-up time: only with --plot)
 
-        write_scatter(plot, reports)
-        options.progress(f"wrote {plot}", quiet)
+        output.write(plot, scatter_page(reports))
     if markdown:
-        click.echo(markdown_table(reports))
+        show(markdown_table(reports))
     elif as_json:
-        options.write_json(body | (report.to_json(reports) if reports else {}))
-    else:
-        click.echo("\n\n".join(texts))
+        show_json(body | (report.to_json(reports) if reports else {}))
+    elif texts:
+        show("\n\n".join(texts))
+    if failures:
+        raise FailedItemsError(*failures)
 
 
 def _special(name: str) -> tuple[str, dict[str, object]]:

@@ -11,7 +11,6 @@ import gzip
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
 from sim.engine.records import Slice, Step
@@ -40,11 +39,11 @@ def trace_events(step: Step, memory: Sequence[DeviceMemory] = ()) -> list[Event]
     return events
 
 
-def write_trace(step: Step, path: Path, memory: Sequence[DeviceMemory] = ()) -> None:
-    """Write the timeline; the same step gives the same bytes."""
+def trace_file(step: Step, memory: Sequence[DeviceMemory] = (), packed: bool = False) -> bytes:
+    """The timeline as a file, gzipped if `packed`; the same step gives the same bytes."""
     text = json.dumps({"displayTimeUnit": "ms", "traceEvents": trace_events(step, memory)}, separators=(",", ":"))
     data = text.encode()
-    path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+    return gzip.compress(data, mtime=0) if packed else data
 
 
 def _stage(track: str) -> str:

@@ -41,9 +41,9 @@ def kind_of(path: Path, node: Node) -> str:
     """What a file is: by its place in the library, else by its keys."""
     keys = set(node.value) if isinstance(node.value, dict) else set()
     for kind, part in _FOLDERS.items():
-        if path.resolve().is_relative_to(library.folder(part)):
+        if library.real(path).is_relative_to(library.folder(part)):
             return kind
-    if path.resolve().is_relative_to(library.folder("scenarios")) and not keys & set(KEYS):
+    if library.real(path).is_relative_to(library.folder("scenarios")) and not keys & set(KEYS):
         return "validation set" if keys & _TELLING["validation set"] else "published figures"
     told = next((kind for kind, telling in _TELLING.items() if keys & telling), None)
     if told is None and keys and path.name == "links.yaml":

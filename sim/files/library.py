@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final, Literal
 
@@ -60,6 +61,11 @@ def names(kind: Kind) -> tuple[str, ...]:
     return tuple(sorted(name for name in found if name.partition("/")[0] not in parts))
 
 
+def real(path: Path) -> Path:
+    """The file behind links; one that leads to itself stays as it is, and is told when it is read."""
+    return Path(os.path.realpath(path))
+
+
 def find(kind: Kind, name: str, near: Path | None = None) -> Path:
     """The file behind `name`: a path (from `near`, then from here) or a name in the library."""
     path = Path(name).expanduser()
@@ -84,14 +90,14 @@ def find(kind: Kind, name: str, near: Path | None = None) -> Path:
 
 def shown(path: Path) -> str:
     """How messages call a file: library files from the library's root, others as given."""
-    resolved, base = path.resolve(), root()
+    resolved, base = real(path), root()
     return resolved.relative_to(base).as_posix() if resolved.is_relative_to(base) else str(path)
 
 
 def _in_library(kind: Kind, name: str) -> Path | None:
     base = folder(kind)
     candidate = base / f"{name}.yaml"
-    return candidate if candidate.is_file() and candidate.resolve().is_relative_to(base) else None
+    return candidate if candidate.is_file() and real(candidate).is_relative_to(base) else None
 
 
 def _near_miss(kind: Kind, name: str) -> str:

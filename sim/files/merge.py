@@ -91,13 +91,13 @@ class Resolver:
             return Node({"family": name}, name.mark, name.key_mark)  # a published model is a workload of its own
         try:
             path = library.find(self.parts[at], name.value, self.folders.get(name.mark.file))
-            if path.resolve() in stack:
+            if library.real(path) in stack:
                 chain = " → ".join(library.shown(p) for p in (*stack, path))
                 raise InputError(Problem("extends itself", value=chain))
             node = self.file(path, at)
         except InputError as error:
             raise InputError(*(self._here(name, at, problem) for problem in error.problems)) from None
-        return self.extended(node, at, (*stack, path.resolve()))
+        return self.extended(node, at, (*stack, library.real(path)))
 
     @staticmethod
     def _here(name: Node, at: Steps, problem: Problem) -> Problem:

@@ -13,4 +13,4 @@ def load_domain(name: str) -> Domain:
     path = library.find("scaling", name)
     resolver = Resolver()
     at = ("scaling",)
-    return read(Domain, resolver.extended(resolver.file(path, at), at, (path.resolve(),)), "scaling")
+    return read(Domain, resolver.extended(resolver.file(path, at), at, (library.real(path),)), "scaling")

@@ -65,6 +65,12 @@ class Document:
         given = [Leaf(".".join(map(str, path)), node.plain, node.mark) for path, node in self.node.leaves()]
         return (*given, *self._defaults())
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file it was read from, its own first."""
+        named = dict.fromkeys([self.file, *(node.mark.file for _, node in self.node.leaves() if node.mark.line)])
+        return tuple(path if (path := Path(name)).exists() else library.root() / name for name in named)
+
     def _defaults(self) -> Iterator[Leaf]:
         for part, cls in READ.items():
             node = self.node.at(part)
@@ -81,7 +87,7 @@ def load_document(name: str | Path, sets: Sequence[str] = ()) -> Document:
     """The resolved tree of a scenario."""
     path = library.find("scenarios", str(name))
     resolver = Resolver()
-    root = resolver.extended(resolver.file(path), (), (path.resolve(),))
+    root = resolver.extended(resolver.file(path), (), (library.real(path),))
     return _document(resolver, root, sets, library.shown(path), path.stem)
 
 
@@ -127,6 +133,15 @@ def build(document: Document) -> Scenario:
         raise InputError(*_sorted(problems, root))
     given = {key: value for key, value in parts.items() if value is not None}
     return Scenario(workload=workload, cluster=cluster, accelerator=chip, links=load_links(), **given)
+
+
+def resolved(document: Document) -> dict[str, Any]:
+    """The scenario as plain values that stand alone: every name replaced by what it names, files by their full path."""
+    values = document.node.plain
+    family = document.node.at("workload", "family")
+    if family is not None and isinstance(family.value, str) and family.value.endswith(".json"):
+        values["workload"]["family"] = str((Path(family.mark.file).parent / family.value).resolve())
+    return dict(values)
 
 
 @contextmanager

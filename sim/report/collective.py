@@ -100,16 +100,15 @@ def curves(found: Sweep) -> dict[str, list[tuple[float, float]]]:
     return lines
 
 
-def write_plot(found: Sweep, path: Path) -> None:
-    """busbw against size: `.svg` (plain) or `.html` (interactive, works offline)."""
+def plot(found: Sweep, path: Path) -> str:
+    """busbw against size for a file of that name: `.svg` (plain) or `.html` (interactive, works offline)."""
     if found.kind == "barrier":
         raise InputError(Problem("a barrier has no bytes to draw", "--plot", str(path)))
     if path.suffix == ".svg":
-        path.write_text(plot_svg(found) + "\n", encoding="utf-8")
-    elif path.suffix in (".html", ".htm"):
-        path.write_text(plot_html(found), encoding="utf-8")
-    else:
-        raise InputError(Problem("must end in .svg or .html", "--plot", str(path)))
+        return plot_svg(found) + "\n"
+    if path.suffix in (".html", ".htm"):
+        return plot_html(found)
+    raise InputError(Problem("must end in .svg or .html", "--plot", str(path)))
 
 
 def plot_html(found: Sweep) -> str:
@@ -126,7 +125,7 @@ def plot_html(found: Sweep) -> str:
     figure.update_xaxes(type="log", title="bytes", exponentformat="SI")
     figure.update_yaxes(title="bus bandwidth, GB/s", rangemode="tozero")
     figure.update_layout(title=_title(found), template="plotly_white")
-    return str(figure.to_html(include_plotlyjs=True, full_html=True))
+    return str(figure.to_html(include_plotlyjs=True, full_html=True, div_id="busbw"))
 
 
 def _title(found: Sweep) -> str:

@@ -20,8 +20,8 @@ def render(cases: Sequence[Case], causes_too: bool = True) -> str:
     header = ["", "devices", "to target", "step", "batch", "samples/s", "ratio", *PARTS]
     lines = [table(header, [_row(case, base) for case in cases], left=2)]
     for case in cases:
-        if case.infeasible:
-            lines.append(f"{case.label}: {case.infeasible.statement}")
+        if case.failure is not None:
+            lines.append(f"{case.label}: {case.reason}")
         elif causes_too and base is not None and case.result is not None and case.result is not base:
             lines.append(f"{case.label}: {_why(base, case.result)}")
     return "\n".join([lines[0], *([""] if lines[1:] else []), *lines[1:]])
@@ -35,7 +35,7 @@ def rate(result: Result) -> float:
 def _row(case: Case, base: Result | None) -> list[str]:
     result = case.result
     if result is None or base is None:
-        return [case.label, "does not fit", *["-"] * 10]
+        return [case.label, case.verdict, *["-"] * 10]
     goal, step = result.time_to_target, result.step
     return [
         case.label,
@@ -98,6 +98,7 @@ def _case_json(case: Case, base: Result | None) -> dict[str, Any]:
             "label": case.label,
             "result": None,
             "infeasible": asdict(case.infeasible) if case.infeasible else None,
+            "error": None if case.infeasible else case.reason,
         }
     return {
         "label": case.label,

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import plotly.graph_objects as go
 
 from sim.validate.sets import Report
 
 
-def write_scatter(path: Path, reports: Sequence[Report]) -> None:
-    """Write the page; points on the diagonal are exact, the dotted lines are 10 % off."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(figure(reports).to_html(include_plotlyjs=True, full_html=True), encoding="utf-8")
+def scatter_page(reports: Sequence[Report]) -> str:
+    """The page; points on the diagonal are exact, the dotted lines are 10 % off."""
+    return str(figure(reports).to_html(include_plotlyjs=True, full_html=True, div_id="scatter"))
 
 
 def figure(reports: Sequence[Report]) -> go.Figure:

@@ -65,13 +65,12 @@ def draw_topology(cluster: Cluster, collective: DrawnCollective | None = None) -
     return _svg(title, notes, lines, places, collective is not None, grid)
 
 
-def draw_cluster(cluster: Cluster, path: Path, collective: DrawnCollective | None = None) -> None:
-    """Write the picture to `path` (.svg or .html); links coloured by a 1 GiB all-reduce unless told otherwise."""
+def draw_cluster(cluster: Cluster, path: Path, collective: DrawnCollective | None = None) -> str:
+    """A picture as that file (.svg, .html); its links coloured by a collective, a 1 GiB all-reduce by default."""
     if path.suffix not in (".svg", ".html", ".htm"):
         raise InputError(Problem("must end in .svg or .html", "--draw", str(path)))
     svg = draw_topology(cluster, collective or DrawnCollective())
-    text = svg + "\n" if path.suffix == ".svg" else as_html(svg, cluster.name)
-    path.write_text(text, encoding="utf-8")
+    return svg + "\n" if path.suffix == ".svg" else as_html(svg, cluster.name)
 
 
 def as_html(svg: str, title: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from sim.errors import Infeasible, InfeasibleError
+from sim.errors import Infeasible, InfeasibleError, InputError, UnreachableError
 from sim.files import Document, build, locating
 from sim.result import Result
 from sim.simulation import simulate
@@ -13,11 +13,34 @@ from sim.simulation import simulate
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One column of a comparison: a result, or why there is none."""
+    """One column of a comparison: a result, or the error that stands in its place."""
 
     label: str
     result: Result | None
-    infeasible: Infeasible | None = None
+    failure: Exception | None = None
+
+    @property
+    def infeasible(self) -> Infeasible | None:
+        """Why it does not fit, where that is the reason."""
+        return self.failure.reason if isinstance(self.failure, InfeasibleError) else None
+
+    @property
+    def reason(self) -> str:
+        """Why there is no result, in a sentence."""
+        error = self.failure
+        if isinstance(error, InputError):
+            return "; ".join(map(str, error.problems))
+        if isinstance(error, InfeasibleError | UnreachableError):
+            return error.reason.statement
+        return "" if error is None else f"bug: {type(error).__name__}: {error}"
+
+    @property
+    def verdict(self) -> str:
+        """The same in two words, for a cell."""
+        if self.failure is None:
+            return "ok"
+        known = {InfeasibleError: "does not fit", UnreachableError: "unreachable", InputError: "bad input"}
+        return next((words for kind, words in known.items() if isinstance(self.failure, kind)), "bug")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +51,18 @@ class Cause:
     device_seconds: float
 
 
-def run_all(documents: Sequence[tuple[str, Document]], seed: int = 0) -> list[Case]:
-    """Simulate each; an infeasible one keeps its reason instead of stopping the others."""
-    cases = []
-    for label, document in documents:
+Named = tuple[str, Callable[[], Document]]
+
+
+def run_all(wanted: Iterable[Named], seed: int = 0) -> Iterator[Case]:
+    """Load and simulate each; one that fails keeps its error instead of stopping the others."""
+    for label, load in wanted:
         try:
+            document = load()
             with locating(document):
-                cases.append(Case(label, simulate(build(document), seed=seed)))
-        except InfeasibleError as error:
-            cases.append(Case(label, None, error.reason))
-    return cases
+                yield Case(label, simulate(build(document), seed=seed))
+        except Exception as error:  # whatever it is, the other scenarios are worth their answer
+            yield Case(label, None, error)
 
 
 def device_seconds(result: Result) -> float:

@@ -5,31 +5,32 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from sim.errors import InputError, Problem
 from sim.files import load_document, load_scenario
-from sim.study.compare import Case, run_all
+from sim.study.compare import Named
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """The cases of a sweep, in the order of its values."""
+    """The points of a sweep, in the order of its values."""
 
     key: str
     values: tuple[object, ...]
-    cases: tuple[Case, ...]
+    points: tuple[Named, ...]
 
 
-def sweep(name: str, sets: Sequence[str] = (), key: str = "", values: Sequence[object] = (), seed: int = 0) -> Swept:
-    """Run the scenario's own study, or `key` over `values`; what does not fit keeps its reason."""
-    study = load_scenario(name, sets).study
+def sweep(name: str, sets: Sequence[str] = (), key: str = "", values: Sequence[object] = ()) -> Swept:
+    """The scenario's own study, or `key` over `values`, as points to run."""
     if not key:
+        study = load_scenario(name, sets).study
         if study is None:
             hint = "study: {key: cluster.devices, values: [8, 64]}, or --key and --values"
             raise InputError(Problem("is required for a sweep", "study", file=name, hint=hint))
         key, values = study.key, study.values
-    loaded = [(str(value), load_document(name, (*sets, f"{key}={_text(value)}"))) for value in values]
-    return Swept(key, tuple(values), tuple(run_all(loaded, seed)))
+    points = tuple((str(value), partial(load_document, name, (*sets, f"{key}={_text(value)}"))) for value in values)
+    return Swept(key, tuple(values), points)
 
 
 def _text(value: object) -> str:

@@ -53,6 +53,7 @@ class Report:
     left_out: dict[str, float]
     excluded: dict[str, str]
     notes: tuple[str, ...] = ()  # sentences below the table
+    interrupted: bool = False  # only the rows that were done are in it
 
 
 def set_files() -> dict[str, Path]:
@@ -71,29 +72,39 @@ def find_set(name: str) -> Path:
     return path
 
 
-def validate(
-    path: Path, rows: Path | None = None, progress: Callable[[int, int], None] = lambda done, all_: None
-) -> Report:
-    """Simulate every row of a set (or of another CSV through its rules) and sum up."""
+Watch = Callable[[Iterable[Comparison | Skipped], int], Iterable[Comparison | Skipped]]
+
+
+def validate(path: Path, rows: Path | None = None, watch: Watch = lambda work, total: work) -> Report:
+    """Simulate every row of a set (or of another CSV through its rules) and sum up; `watch` sees each row go by.
+
+    An interrupt keeps the rows that are done.
+    """
     spec = load_validation_set(path)
     asked = requests(spec, read_rows(rows) if rows else None)
     simulate = _simulator(spec)
     compared: dict[str, list[Comparison]] = defaultdict(list)
     skipped: dict[str, list[Skipped]] = defaultdict(list)
     outcomes: dict[str, Outcome] = {}
-    for number, request in enumerate(asked):
-        progress(number, len(asked))
-        found = compare(request, _kept(simulate, outcomes))
-        if isinstance(found, Comparison):
-            compared[request.group].append(found)
-        else:
-            skipped[request.group].append(found)
+    kept, interrupted = _kept(simulate, outcomes), False
+    try:
+        for found in watch((compare(request, kept) for request in asked), len(asked)):
+            if isinstance(found, Comparison):
+                compared[found.group].append(found)
+            else:
+                skipped[found.group].append(found)
+    except KeyboardInterrupt:
+        interrupted = True
     names = dict.fromkeys([*compared, *skipped])
     excluded = {name: why for name, why in (spec.excluded or {}).items() if name in names}
     counted = [row for name in names if name not in excluded for row in compared[name]]
     levels = null_levels(row for name in names for row in compared[name]) | null_levels(counted)
     summaries = tuple(summarise(name, compared[name], skipped[name], levels) for name in names)
-    left_out, notes = _held_out(spec, asked, counted, outcomes)
+    done = sum(map(len, compared.values())) + sum(map(len, skipped.values()))
+    left_out: dict[str, float] = {}
+    notes: tuple[str, ...] = (f"interrupted after {done} of {len(asked)} rows",)
+    if not interrupted:
+        left_out, notes = _held_out(spec, asked, counted, outcomes)
     overall = [
         _overall("every field printed", [row for row in counted if row.printed], left_out, levels),
         _overall("all rows", counted, left_out, levels),
@@ -107,6 +118,7 @@ def validate(
         left_out,
         excluded,
         notes,
+        interrupted,
     )
 
 

@@ -152,7 +152,7 @@ def test_a_place_that_cannot_be_written_is_no_bug(run, small, tmp_path):
     (tmp_path / "taken").write_text("")
     outcome = run("run", small, "--trace", tmp_path / "none" / "trace.json")
     assert outcome.code == 2
-    assert outcome.err == f"{tmp_path}/none/trace.json: no such file or directory\n"
+    assert outcome.err == f"{tmp_path}/none/trace.json: cannot be written: no such folder\n"
 
 
 def test_footprint_of_no_number_of_samples(run):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.cli.main import main
+from sim.cli import main
 
 NETWORK = "topology: [Ring, Switch]\nnpus_count: [8, 64]\nbandwidth: [300.0, 50.0]\nlatency: [500, 500]\n"
 SYSTEM = {"endpoint-delay": 1, "preferred-dataset-splits": 1, "all-reduce-implementation": ["ring", "halvingDoubling"]}

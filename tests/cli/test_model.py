@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sim.cli.main import cli
+from sim.cli.commands import cli
 from sim.errors import InputError
 
 

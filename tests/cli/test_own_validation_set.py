@@ -99,7 +99,7 @@ def test_other_rows_run_through_the_same_rules(run, mine, tmp_path):
 
 def test_the_plot_holds_every_row(run, mine, tmp_path):
     """A page that needs no network."""
-    page = tmp_path / "plots" / "p.html"
+    page = tmp_path / "p.html"
     assert run("validate", mine, "--plot", page, "--quiet").code == 0
     text = page.read_text(encoding="utf-8")
     assert all(f"{name}: " in text for name in "abc")

@@ -8,7 +8,7 @@ import pytest
 
 from sim.errors import InputError
 from sim.network import Cluster, Group, Level, LinkType
-from sim.report.collective import plot_html, plot_svg, render, size_text, to_json, write_plot
+from sim.report.collective import plot, plot_html, plot_svg, render, size_text, to_json
 from sim.report.topology_drawing import DrawnCollective, as_html, colour, draw_topology, shrink
 from sim.study.collective_sweep import sizes_between, sweep
 
@@ -78,7 +78,7 @@ def test_the_plot_is_valid_svg_with_a_curve_per_algorithm(tmp_path) -> None:  # 
     page = plot_html(one)
     assert "https://cdn" not in page.partition("</script>")[0]
     with pytest.raises(InputError, match=r"\.svg or \.html"):
-        write_plot(one, tmp_path / "plot.png")
+        plot(one, tmp_path / "plot.png")
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 from click.testing import CliRunner
 
 from sim.cli.compare import command
-from sim.errors import InfeasibleError, InputError
+from sim.cli.process import FailedItemsError, tell
+from sim.errors import InputError
 from sim.files import load_document
 from sim.report.compare import rate, render, to_json
 from sim.study.compare import causes, device_seconds, run_all
@@ -19,7 +21,7 @@ PAIR = ("paper/case-study-4-data-parallel-512", "paper/case-study-3-data-paralle
 
 def cases():
     """Two stages of the case study."""
-    return run_all([(name, load_document(name)) for name in PAIR])
+    return list(run_all((name, partial(load_document, name)) for name in PAIR))
 
 
 def test_causes_add_up_to_the_difference():
@@ -42,8 +44,8 @@ def test_more_workers_cost_communication():
 
 def test_an_infeasible_case_does_not_stop_the_others():
     """It keeps its row with the reason."""
-    small = load_document(PAIR[0], ["accelerator.memory.capacity=32 GB"])
-    found = run_all([("small", small), ("large", load_document(PAIR[0]))])
+    small = partial(load_document, PAIR[0], ["accelerator.memory.capacity=32 GB"])
+    found = list(run_all([("small", small), ("large", partial(load_document, PAIR[0]))]))
     assert found[0].result is None
     assert found[0].infeasible is not None
     assert "does not fit" in render(found)
@@ -54,7 +56,7 @@ def test_a_sweep_runs_the_scenario_s_study():
     """Figure 12 is a sweep over the number of workers: utilisation falls all the way."""
     found = sweep("paper/figure-12")
     assert found.key == "cluster.devices"
-    mfu = [case.result.mfu for case in found.cases if case.result]
+    mfu = [case.result.mfu for case in run_all(found.points) if case.result]
     assert len(mfu) == 16
     assert mfu == sorted(mfu, reverse=True)
 
@@ -62,7 +64,7 @@ def test_a_sweep_runs_the_scenario_s_study():
 def test_a_sweep_over_a_key_of_one_s_own():
     """--key and --values replace the study."""
     found = sweep("paper/figure-12", key="plan.sub_batch", values=["64", "128"])
-    assert [case.result.plan.sub_batch for case in found.cases if case.result] == [64, 128]
+    assert [case.result.plan.sub_batch for case in run_all(found.points) if case.result] == [64, 128]
 
 
 def test_a_sweep_without_a_study_says_what_is_missing():
@@ -95,4 +97,5 @@ def test_nothing_that_fits_is_infeasible():
     """Every case is printed with its reason, and the command ends as `run` would."""
     outcome = CliRunner().invoke(command, ["paper/word-lm", "--accelerator", "t4", "--accelerator", "v100-sxm2-32gb"])
     assert outcome.output.count("does not fit") == 2
-    assert isinstance(outcome.exception, InfeasibleError)
+    assert isinstance(outcome.exception, FailedItemsError)
+    assert tell(outcome.exception) == 3

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
-import time
-
 import pytest
 
 from sim.engine import simulate_step
@@ -16,6 +13,7 @@ from sim.plan.screen import Screen, candidates
 from sim.search import limits_of, search
 from sim.workload.build import build_model
 from sim.workload.records import Numerics
+from tests.benchmarks.conftest import cpu
 
 NUMERICS = Numerics("bf16", "bf16", "bf16", "fp32", attention="flash")
 CHIP = load_accelerator("h100-sxm5-80gb")
@@ -31,50 +29,43 @@ def cluster(devices):
     return Communicator(build(document_of(values, "benchmark")).cluster)
 
 
-def cpu(run, repeat=3):
-    best = float("inf")
-    for _ in range(repeat):
-        start = time.process_time()
-        run()
-        best = min(best, time.process_time() - start)
-    return best
-
-
-def calibration():
-    """50,000 heap operations: about 20 ms where the project's goals were set."""
-    heap = []
-    for i in range(50_000):
-        heapq.heappush(heap, ((i * 7919) % 10_007 * 1e-3, i))
-        if len(heap) > 64:
-            heapq.heappop(heap)
-
-
-@pytest.mark.parametrize(("overlap", "events", "share"), [(False, 7000, 1.2), (True, 8000, 2.5)])
-def test_gpt3_on_8192_devices_is_a_few_thousand_events(overlap, events, share):
-    """TP8 × PP16 × DP64, 64 micro-batches; with overlap gradients and messages share links, which costs events."""
+def gpt3(overlap):
+    """GPT-3 as TP8 × PP16 × DP64 on 8,192 devices, 64 micro-batches."""
     plan = Plan(1, 4096, data=64, tensor=8, pipeline=16, sequence_parallel=True, overlap_gradients=overlap)
-    prepared = prepare(build_model("gpt3-175b", {}), plan, NUMERICS, CHIP, cluster(8192))
-    assert simulate_step(prepared).events <= events
-    assert cpu(lambda: simulate_step(prepared)) < share * cpu(calibration)
+    return prepare(build_model("gpt3-175b", {}), plan, NUMERICS, CHIP, cluster(8192))
 
 
-@pytest.mark.slow
-def test_a_search_over_ten_thousand_plans_takes_seconds():
+@pytest.mark.parametrize(("overlap", "events"), [(False, 7000), (True, 8000)])
+def test_gpt3_on_8192_devices_is_a_few_thousand_events(overlap, events):
+    """TP8 × PP16 × DP64, 64 micro-batches; with overlap gradients and messages share links, which costs events."""
+    assert simulate_step(gpt3(overlap)).events <= events
+
+
+@pytest.mark.speed
+@pytest.mark.parametrize(("overlap", "most"), [(False, 1.2), (True, 2.5)])
+def test_gpt3_on_8192_devices_takes_about_a_calibration_loop(ratio, overlap, most):
+    """The step of the test above, after set-up."""
+    prepared = gpt3(overlap)
+    assert ratio(lambda: simulate_step(prepared)) < most
+
+
+@pytest.mark.speed
+def test_a_search_over_ten_thousand_plans_takes_seconds(ratio):
     """Goal: 10 s, which is 500 times the calibration loop; DeepSeek-V3 on 2,048 devices."""
     model, communicator = build_model("deepseek-v3", {}), cluster(2048)
     limits = limits_of({}, model)
     assert len(list(candidates(model, 2048, 15360, limits))) >= 10_000
-    seconds = cpu(lambda: search(model, NUMERICS, CHIP, communicator, 15360, limits), repeat=1)
-    assert seconds < 500 * cpu(calibration)
+    assert ratio(lambda: search(model, NUMERICS, CHIP, communicator, 15360, limits), times=1) < 500
 
 
+@pytest.mark.speed
 def test_the_closed_form_screens_a_plan_ten_times_faster_than_the_engine_runs_one():
     """A plan of a pipeline, memory and time, against its simulation."""
     model, communicator = build_model("llama2-70b", {}), cluster(512)
     screen = Screen(model, NUMERICS, CHIP, communicator)
     plans = list(candidates(model, 512, 1024, limits_of({}, model)))
     every = []
-    screened = cpu(lambda: every.extend(screen.run(plans)), repeat=1) / len(plans)
+    screened = cpu(lambda: every.extend(screen.run(plans)), 1) / len(plans)
     deep = [c.plan for c in every if c.time_s is not None and c.plan.pipeline >= 4 and c.plan.micro_batches >= 32]
     prepared = [screen.prepared(plan) for plan in deep[:3]]
     simulated = cpu(lambda: [simulate_step(p) for p in prepared]) / len(prepared)

@@ -23,6 +23,7 @@ def fastest(*arguments, tries=5):
     return min(times)
 
 
+@pytest.mark.speed
 @pytest.mark.parametrize(
     ("arguments", "goal_s"),
     [(("--help",), 0.15), (("run", "paper/word-lm"), 0.8)],

@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from sim.errors import InfeasibleError, InputError
 from sim.files import load_scenario
 from sim.report.run import render, to_json
+from sim.scenario import PlanRequest, Scenario, Training
 from sim.simulation import simulate
 
 COMMAND = ["run", "paper/case-study-5-layer-parallel", "--json"]
@@ -126,3 +128,29 @@ def test_full_sequences_are_those_of_the_domain(domain, unroll):
 def test_an_image_is_an_image():
     """Nothing is unrolled: there is no second figure."""
     assert run("paper/frontier-image", levers=False).time_to_target.days_per_epoch_full is None
+
+
+def llama_under_the_word_lm(**training: float) -> Scenario:
+    """Llama 2 7B, a published model, trained to the target of the paper's word language model."""
+    scenario = load_scenario("paper/word-lm")
+    workload = replace(scenario.workload, family="llama2-7b", sizes={})
+    return replace(scenario, workload=workload, plan=PlanRequest(sub_batch=1), training=Training(**training))
+
+
+def test_a_packed_sample_holds_what_it_computes():
+    """llama2-7b computes 4,096 tokens a sample: the word LM's data fill data / 4,096 samples, not one per sentence of
+    25 words; its critical batch, measured in sentences, counts the same words."""
+    result = simulate(llama_under_the_word_lm(), must_fit=False, levers=False)
+    assert result.parameters == pytest.approx(6.738e9, rel=1e-3)  # published, not the projection's
+    assert result.projection.samples == pytest.approx(result.projection.dataset_units / 4096)
+    goal = result.time_to_target
+    steps = result.projection.dataset_units / 4096 / result.plan.global_batch
+    assert goal.days_per_epoch * 86400 == pytest.approx(steps * result.step.time_s)
+    sentences = run("paper/word-lm", levers=False).time_to_target.critical_batch.samples
+    assert goal.critical_batch.samples == pytest.approx(sentences * 25.35 / 4096)
+
+
+def test_a_packed_sample_cannot_hold_more_than_it_computes():
+    """5,000 words in a sample of 4,096 tokens."""
+    with pytest.raises(InputError, match=r"training.units_per_sample: must be at most the 4096 units"):
+        simulate(llama_under_the_word_lm(units_per_sample=5000), must_fit=False)

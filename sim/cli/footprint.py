@@ -22,7 +22,9 @@ from sim.study.footprint import footprint
     "--batch", type=click.IntRange(min=1), default=32, show_default=True, help="Queries at once (throughput)."
 )
 @click.option(
-    "--samples", type=click.FloatRange(min=0, min_open=True), help="Training samples; default 20 units per parameter."
+    "--samples",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Training samples; default: 20 units per active parameter.",
 )
 @click.option("--parameters", type=float, default=None, help="Solve the sizes left open for this parameter count.")
 @options.sets_option

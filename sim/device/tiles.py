@@ -23,7 +23,7 @@ class Product:
     """`batch` products of m×k by k×n, elements of `size` bytes.
 
     `rows`: lengths of the operands' rows in memory, k and n where empty. Those of a convolution are its channels in
-    every direction, since channels lie innermost.
+    every direction, since channels lie innermost; those of a weight gradient its features, m and n.
     """
 
     m: int
@@ -78,7 +78,7 @@ def off_matrix_unit(product: Product, unit: MatrixUnit) -> bool:
     """
     if product.batch == 1 or not unit.alignment or product.size >= 4:
         return False
-    rows = (product.k * product.size, product.n * product.size)
+    rows = [length * product.size for length in product.rows or (product.k, product.n)]
     return any(row % 16 and row >= unit.alignment[0][0] for row in rows)
 
 

@@ -169,7 +169,8 @@ def _ideal(op: Gemm | Convolution | Attention | Gather, accelerator: Accelerator
 
 
 def _gemm(op: Gemm, accelerator: Accelerator, unit: MatrixUnit) -> OpTime:
-    product = Product(op.m, op.n, op.k, op.batch, BYTES_PER_ELEMENT[op.format])
+    rows = (op.m, op.n) if op.transposed else None
+    product = Product(op.m, op.n, op.k, op.batch, BYTES_PER_ELEMENT[op.format], rows)
     if off_matrix_unit(product, unit):
         rate = vector_rate(accelerator, op.format) * clock(accelerator)
         tiled = tile_time(product, vector_unit(unit), rate, accelerator.cache.bandwidth)
@@ -212,7 +213,7 @@ def vector_unit(unit: MatrixUnit) -> MatrixUnit:
 def _attention(op: Attention, accelerator: Accelerator, unit: MatrixUnit) -> OpTime:
     """Executed FLOPs at the kernel's own fraction; query blocks fill the units in waves.
 
-    A causal block on the diagonal is computed in full: executed share (1 + block/kv_len)/2 of the square.
+    A causal block on the diagonal is computed in full: half a block of keys more for every query.
     """
     entry = compute_of(accelerator, op.format)
     kernel = accelerator.attention
@@ -225,7 +226,7 @@ def _attention(op: Attention, accelerator: Accelerator, unit: MatrixUnit) -> OpT
         fraction *= width / (width + kernel.softmax_dim) * (kernel.first if op.generation == 1 else 1.0)
     fraction *= accelerator.sustained * clock(accelerator)
     if op.causal:
-        flops *= min(2.0, 1.0 + block / op.kv_len)
+        flops *= min(1.0 / op.unmasked, 1.0 + block / (2.0 * op.unmasked * op.kv_len))
     rows = op.kv_len if op.backward else op.q_len
     tiles = op.batch * op.heads * -(-rows // block)
     fill = tiles / (-(-tiles // unit.units) * unit.units)

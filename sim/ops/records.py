@@ -15,7 +15,10 @@ CollectiveKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Gemm:
-    """C[m,n] = A[m,k]·B[k,n], `batch` independent products; `accumulate` reads C as well (weight gradients)."""
+    """C[m,n] = A[m,k]·B[k,n], `batch` independent products; `accumulate` reads C as well.
+
+    `transposed`: k counts samples, so that memory holds rows of m and of n elements (weight gradients).
+    """
 
     name: str
     m: int
@@ -26,6 +29,7 @@ class Gemm:
     out_format: Format | None = None
     accumulate: bool = False
     count: int = 1
+    transposed: bool = False
 
     @property
     def flops(self) -> float:
@@ -91,8 +95,9 @@ class Convolution:
 class Attention:
     """Fused (flash) attention: Q·Kᵀ, softmax, ·V without writing the score matrix.
 
-    `causal` halves what is executed, not what `mfu` counts: `flops` is the full square, `executed_flops` what runs.
-    Backward recomputes the scores: 5 products against 2 forward.
+    `flops`, what `mfu` counts, is the full rectangle of queries and keys; `executed_flops` is what runs: the `share`
+    of it that is not masked (half of it where causal, unless stated).  Backward recomputes the scores: 5 products
+    against 2 forward.
     """
 
     name: str
@@ -108,6 +113,12 @@ class Attention:
     format: Format = "bf16"
     count: int = 1
     generation: Literal[1, 2] = 2  # of the kernel: 1 FlashAttention (2022), 2 FlashAttention-2 and later (2023)
+    share: float | None = None  # of the rectangle q_len·kv_len that is not masked; None: half where causal, else all
+
+    @property
+    def unmasked(self) -> float:
+        """Share of the rectangle of queries and keys that is not masked."""
+        return self.share if self.share is not None else 0.5 if self.causal else 1.0
 
     @property
     def flops(self) -> float:
@@ -118,9 +129,9 @@ class Attention:
 
     @property
     def executed_flops(self) -> float:
-        """What runs: 2 products forward, 5 backward, half of the square if causal."""
+        """What runs: 2 products forward, 5 backward, over what is not masked."""
         rerun = 1.25 if self.backward else 1.0
-        return self.flops * rerun * (0.5 if self.causal else 1.0)
+        return self.flops * rerun * self.unmasked
 
     @property
     def bytes_read(self) -> float:

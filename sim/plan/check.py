@@ -126,6 +126,10 @@ def _pipeline(plan: Plan, blocks: int | None) -> list[Problem]:
         hint = f"global_batch nearest {nearest(plan.global_batch, [c for c in (below, below + step) if c])}"
         rule = f"interleaving needs micro-batches in multiples of {plan.pipeline} stages"
         problems.append(Problem(rule, "plan.global_batch", f"{plan.micro_batches} micro-batches", hint=hint))
+    if plan.embedding_shards > plan.pipeline:
+        rule = f"the pieces lie on the stages from the table's on: at most pipeline = {plan.pipeline}"
+        hint = "embedding_shards: 1; the tables of a recommendation model are spread by expert"
+        problems.append(Problem(rule, "plan.embedding_shards", str(plan.embedding_shards), hint=hint))
     if blocks is not None and plan.layer_schedule == "none" and places > blocks + 2:
         fits = [p for p in range(1, blocks + 1) if p * plan.virtual_stages <= blocks]
         rule = f"more stages than layers: pipeline·virtual_stages = {places}, the model has {blocks} blocks"

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from sim.device.records import Accelerator
+from sim.errors import InputError, Problem
 from sim.ops import BYTES_PER_ELEMENT
 from sim.plan.groups import Groups, groups_of
 from sim.plan.layout import Assigned, Part, assign
@@ -126,6 +127,9 @@ def _embedding_shares(parts: Assigned, plan: Plan, numerics: Numerics, groups: G
             loads.append(sum(kinds.values()) / weight - (table if other == stage else 0.0))
         for other, share in zip(holders, level(loads, table), strict=True):
             shares[other] += share - (table if other == stage else 0.0)
+    if not any(shares):
+        rule = "the model has no embedding table whose gradient is rows: there is nothing to cut into pieces"
+        raise InputError(Problem(rule, "plan.embedding_shards", str(plan.embedding_shards), hint="embedding_shards: 1"))
     return shares
 
 
@@ -160,17 +164,20 @@ def _state(
     copy = BYTES_PER_ELEMENT[plan.update_buffer] if plan.update_buffer else 0.0
     return {
         "weights": (whole if zero < 3 else cut) * BYTES_PER_ELEMENT[numerics.weights],
-        "gradients": _gradients(chunks, whole if zero < 2 else cut, plan, numerics) + state * copy,
+        "gradients": _gradients(chunks, whole if zero < 2 else cut, whole, plan, numerics) + state * copy,
         "optimizer": 0.0 if on_host else state * MOMENTS[numerics.optimizer] * moment,
         "master": 0.0 if on_host or numerics.master is None else state * BYTES_PER_ELEMENT[numerics.master],
     }
 
 
-def _gradients(chunks: Sequence[Sequence[Part]], elements: float, plan: Plan, numerics: Numerics) -> float:
+def _gradients(
+    chunks: Sequence[Sequence[Part]], elements: float, whole: float, plan: Plan, numerics: Numerics
+) -> float:
     """All gradients, or only the fullest moment where each is applied as soon as it is complete.
 
     Then the largest block has its sum alive (the contribution just computed is workspace), with data parallelism also
-    the gradient of the block before, still on its way.
+    the gradient of the block before, still on its way.  Where gradients are sharded a device holds its share of these:
+    the whole block on its way is among the buffers.
     """
     size = BYTES_PER_ELEMENT[numerics.gradients]
     if not _released(plan, numerics):
@@ -178,7 +185,8 @@ def _gradients(chunks: Sequence[Sequence[Part]], elements: float, plan: Plan, nu
         rows = sum((p.elements - p.sparse_rows * p.row_elements) * n for p, n in _parameters(chunks) if p.sparse_rows)
         return (elements - (rows if plan.sparse_embeddings else 0.0)) * size
     dense = [sum(p.elements for p in part.layer.parameters if not p.sparse_rows) for chunk in chunks for part in chunk]
-    return sum(sorted(dense, reverse=True)[: 2 if plan.data > 1 else 1]) * size
+    share = elements / max(whole, 1.0)
+    return sum(sorted(dense, reverse=True)[: 2 if plan.data > 1 else 1]) * share * size
 
 
 def _dynamic(stage: int, chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics) -> dict[str, float]:

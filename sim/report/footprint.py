@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from sim.report.text import duration, si, table, three
@@ -10,19 +11,13 @@ from sim.study.footprint import ModelFootprint, Variant
 
 def footprint_json(found: ModelFootprint) -> dict[str, Any]:
     """Every variant and the training cost; what a chip cannot run is null with a note."""
-    training = found.training
     return {
         "model": found.model,
         "accelerator": found.accelerator,
         "batch": found.batch,
         "variants": [_variant(v) for v in found.variants],
-        "training": {
-            "samples": training.samples,
-            "flops": training.flops,
-            "device_s": training.device_s,
-            "energy_j": training.energy_j,
-            "written_off_usd": training.written_off_usd,
-        },
+        "training": None if found.training is None else asdict(found.training),
+        "training_reason": found.no_training or None,
         "queries_to_equal_training": found.queries_to_equal_training,
     }
 
@@ -47,22 +42,29 @@ def footprint_text(found: ModelFootprint) -> str:
     """Variants as rows, then what training took."""
     head = ["variant", "weights", "parameters", "on disk", "batch", "memory", "latency", "queries/s"]
     rows = [_cells(v) for v in found.variants]
-    training = found.training
     lines = [
         f"{found.model} on {found.accelerator}: a query is one forward pass over one sample; latency is that of one "
         f"query, memory, queries/s and energy those of {found.batch} at once, or of as many as fit",
         "",
         table([*head, "energy/query", ""], rows, left=2),
         "",
-        f"training: {si(training.samples)} samples, {si(training.flops, 'FLOP')}, "
-        f"{duration(training.device_s)} of one device"
-        + (f", {three(training.energy_j / 3.6e6)} kWh" if training.energy_j is not None else "")
-        + (f", {three(training.written_off_usd)} USD written off" if training.written_off_usd is not None else ""),
+        f"training: {_training(found)}",
     ]
     queries = found.queries_to_equal_training
     if queries is not None:
         lines.append(f"as much energy as {si(queries)} queries of the 16-bit variant")
     return "\n".join(lines)
+
+
+def _training(found: ModelFootprint) -> str:
+    training = found.training
+    if training is None:
+        return f"none, {found.no_training}"
+    return (
+        f"{si(training.samples)} samples, {si(training.flops, 'FLOP')}, {duration(training.device_s)} of one device"
+        + (f", {three(training.energy_j / 3.6e6)} kWh" if training.energy_j is not None else "")
+        + (f", {three(training.written_off_usd)} USD written off" if training.written_off_usd is not None else "")
+    )
 
 
 def _cells(v: Variant) -> list[str]:

@@ -124,7 +124,8 @@ def _budget(result: Result) -> str:
             f"5th to 95th percentile {duration(spread.p05_s)} to {duration(spread.p95_s)}"
         )
     lines.append(
-        f"  mfu {percent(result.mfu)} (model FLOPs over peak), hfu {percent(result.hfu)} (executed FLOPs over peak)"
+        f"  mfu {percent(result.mfu)} (model FLOPs over peak, causal attention as a whole square), "
+        f"hfu {percent(result.hfu)} (executed FLOPs over peak, the half that runs)"
     )
     return "\n".join(lines)
 

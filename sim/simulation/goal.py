@@ -31,18 +31,39 @@ def project_target(scenario: Scenario) -> Projection | None:
     return project(scenario.scaling, target.error, scenario.training.units_per_sample)
 
 
+def units_per_sample(scenario: Scenario, model: Model) -> float:
+    """Units of data in one sample: as given, else all a packed sample computes, else the domain's (one sentence …).
+
+    A packed sample cannot hold more data than it computes.
+    """
+    given, domain = scenario.training.units_per_sample, scenario.scaling
+    if given is not None and not model.padded and given > model.units_per_sample:
+        rule = f"must be at most the {model.units_per_sample:g} units the computation of one sample processes"
+        raise InputError(Problem(rule, "training.units_per_sample", f"{given:g}"))
+    return given or (domain.units_per_sample if domain and model.padded else model.units_per_sample)
+
+
+def with_samples(projection: Projection | None, scenario: Scenario, model: Model) -> Projection | None:
+    """The projection with the samples that hold its data, as `model` takes them."""
+    if projection is None:
+        return None
+    return replace(projection, samples=projection.dataset_units / units_per_sample(scenario, model))
+
+
 def time_to_target(
     scenario: Scenario, model: Model, projection: Projection | None, plan: Plan, step_s: float
 ) -> TimeToTarget | None:
     target, training, domain = scenario.target, scenario.training, scenario.scaling
     batch = plan.global_batch
-    per_sample = training.units_per_sample or (domain.units_per_sample if domain else model.units_per_sample)
+    per_sample = units_per_sample(scenario, model)
     if target.steps:
         return _plain_goal(target.steps * batch, batch, step_s)
     if projection is None:
         samples = target.samples or (target.units / per_sample if target.units else None)
         return _plain_goal(samples, batch, step_s) if samples else None
-    known = domain.critical_batches if domain else ()
+    # critical batches are counted in the domain's samples: the same units of data in samples as the model takes them
+    longer = per_sample / domain.units_per_sample if domain else 1.0
+    known = tuple(replace(c, samples=c.samples / longer) for c in domain.critical_batches) if domain else ()
     critical = CriticalBatch(training.critical_batch, "given in the scenario") if training.critical_batch else None
     critical = critical or (known[0] if known else None)
     needed = training.passes * projection.samples

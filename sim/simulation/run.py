@@ -7,7 +7,7 @@ from sim.errors import InfeasibleError
 from sim.plan import device_memory, infeasible
 from sim.result import Result
 from sim.scenario import Scenario
-from sim.simulation.goal import cost_of, energy_of, project_target, time_to_target, with_band
+from sim.simulation.goal import cost_of, energy_of, project_target, time_to_target, with_band, with_samples
 from sim.simulation.inheritance import inherited
 from sim.simulation.limits import bottleneck_of
 from sim.simulation.planning import choose_plan, model_of, search_plan
@@ -31,6 +31,7 @@ def simulate(
     """
     projection = project_target(scenario)
     model = model_of(scenario, projection)
+    projection = with_samples(projection, scenario, model)
     found = search_plan(scenario, model) if scenario.plan.search else None
     plan, choice = (found.best, None) if found else choose_plan(scenario, model, must_fit)
     memory = device_memory(model, plan, scenario.workload.numerics, scenario.accelerator)

@@ -20,12 +20,15 @@ from sim.workload.records import Layer, Model, Numerics
 
 FORMATS: Final[tuple[Format, ...]] = ("fp32", "bf16", "fp8", "int8")
 UNITS_PER_PARAMETER: Final = 20.0
-"""Training data per parameter where nothing else is said: Hoffmann et al. 2022, about 20 tokens."""
+"""Training data where nothing else is said, per parameter that a unit of data meets: Hoffmann et al. 2022, about 20
+tokens, of dense models.  Of the rows of an embedding table and of the experts of a mixture only those met count."""
 LIFE_S: Final = 4 * 365.25 * 86400.0
 """Years over which a device is written off (four, as in data-centre cost models)."""
 PRUNED_KEEPS: Final = 0.5
 PRUNED_INDEX_BYTES: Final = 0.25
 """2:4 sparsity keeps two of four values and a two-bit index for each (Mishra et al., arXiv:2104.08378)."""
+TRAINABLE: Final[tuple[Format, ...]] = ("bf16", "fp16", "fp32")
+"""Formats of activations and gradients, the preferred one first; 8-bit products are trained between them."""
 _PRODUCTS: Final = (Gemm, Convolution)
 DISTILLED_DEPTH: Final = 0.5
 """A distilled model keeps half of the blocks, as DistilBERT does (Sanh et al., arXiv:1910.01108)."""
@@ -67,13 +70,15 @@ class ModelFootprint:
     accelerator: str
     batch: int
     variants: tuple[Variant, ...]
-    training: Training
+    training: Training | None  # None: the chip has no format to train in, as `no_training` says
+    no_training: str = ""
 
     @property
     def queries_to_equal_training(self) -> float | None:
         """Training energy / energy of a query."""
         query = next((v.energy_j for v in self.variants if v.name == "16-bit"), None)
-        return self.training.energy_j / query if query and self.training.energy_j else None
+        spent = self.training.energy_j if self.training else None
+        return spent / query if query and spent else None
 
 
 def footprint(model: Model, accelerator: Accelerator, batch: int = 32, samples: float | None = None) -> ModelFootprint:
@@ -81,19 +86,20 @@ def footprint(model: Model, accelerator: Accelerator, batch: int = 32, samples: 
     them (halved until it fits) as the memory holds.
     """
     narrow = sixteen(accelerator)
-    formats = [narrow if name == "bf16" else name for name in FORMATS]
+    formats = tuple(dict.fromkeys(narrow if name == "bf16" else name for name in FORMATS))
     variants = [_variant(_name(name), name, model, accelerator, batch) for name in formats]
     variants.append(_pruned(narrow, model, accelerator, batch))
     variants.append(_variant("distilled", narrow, model, accelerator, batch, _halved))
-    amount = samples or UNITS_PER_PARAMETER * model.parameters / model.units_per_sample
-    training = _training(model, accelerator, narrow, batch, amount)
-    return ModelFootprint(model.name, accelerator.name, batch, tuple(variants), training)
+    amount = samples or UNITS_PER_PARAMETER * model.active_parameters / model.units_per_sample
+    trains = narrow in TRAINABLE
+    training = _training(model, accelerator, narrow, batch, amount) if trains else None
+    reason = "" if trains else f"{accelerator.name} computes in {', '.join(accelerator.compute)} only: inference"
+    return ModelFootprint(model.name, accelerator.name, batch, tuple(variants), training, reason)
 
 
 def sixteen(accelerator: Accelerator) -> Format:
-    """bf16 where the chip has it, else fp16, else fp32."""
-    known: tuple[Format, ...] = ("bf16", "fp16")
-    return next((name for name in known if name in accelerator.compute), "fp32")
+    """bf16 where the chip has it, else fp16, else fp32; on a chip for inference alone whatever it computes in."""
+    return next((name for name in TRAINABLE if name in accelerator.compute), next(iter(accelerator.compute)))
 
 
 def _name(number: Format) -> str:

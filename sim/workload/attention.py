@@ -75,6 +75,20 @@ def keys(a: AttentionSizes, sequence: int) -> int:
     return min(length, a.window) if a.window else length
 
 
+def seen(a: AttentionSizes, sequence: int) -> float | None:
+    """Share of the rectangle of queries and `keys` that is not masked; None: half if causal, else all.
+
+    Causal: of s queries with m keys of the past and a window w ≤ s + m, query i sees min(i + m, w) keys; in the limit
+    of many queries s·m + s²/2 without a window, and less (s + m − w)²/2 with one.  A window as long as the sequence
+    is none.
+    """
+    if not a.causal or a.cross or (not a.memory and keys(a, sequence) == sequence):
+        return None
+    s, m, w = sequence, a.memory, keys(a, sequence)
+    unseen = max(0, s + m - w) ** 2 - max(0, m - w) ** 2
+    return (s * m + (s * s - unseen) / 2) / (s * w)
+
+
 def attention_flops(a: AttentionSizes, sequence: int) -> float:
     """Forward FLOPs of scores and context of one sample, the full square: 2·heads·s·s·(d + d_v)."""
     products = (2 if a.position_scores else 1) * a.head_dim + a.v_head_dim
@@ -216,15 +230,15 @@ def exchange(f: Frame, a: AttentionSizes, suffix: str, overlap: bool, kind: Coll
 def flash_core(f: Frame, a: AttentionSizes, part: Part) -> None:
     """Fused attention: the score matrix never reaches memory; one fp32 log-sum-exp per query and head is kept."""
     q_len, kv_len = f.sequence, keys(a, f.sequence * f.context)
-    causal = a.causal and not a.window
     heads, kv_heads = a.heads // f.tensor, max(1, a.kv_heads // f.tensor)
-    sizes = (f.sub_batch, heads, kv_heads, q_len, kv_len, a.head_dim, a.v_head_dim, causal)
+    sizes = (f.sub_batch, heads, kv_heads, q_len, kv_len, a.head_dim, a.v_head_dim, a.causal)
+    share = seen(a, f.sequence * f.context)
     ring = exchange(f, a, "", overlap=True)
     version: Literal[1, 2] = 1 if f.numerics.attention == "flash1" else 2
-    kernel = Attention("attention.core", *sizes, False, f.numerics.activations, generation=version)
+    kernel = Attention("attention.core", *sizes, False, f.numerics.activations, generation=version, share=share)
     part.forward += [*ring, kernel]
     part.core += [*ring, kernel]
-    back = Attention("attention.core.backward", *sizes, True, f.numerics.activations, generation=version)
+    back = Attention("attention.core.backward", *sizes, True, f.numerics.activations, generation=version, share=share)
     before = exchange(f, a, ".backward", overlap=True)
     after = exchange(f, a, ".grad", overlap=True, kind="reduce_scatter")
     part.backward[:0] = [*before, *after, back]

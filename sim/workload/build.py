@@ -9,6 +9,8 @@ from sim.errors import InputError, Problem
 from sim.workload.records import Model
 from sim.workload.registry import FAMILIES, family_of
 
+LARGEST: Final = 1e18
+"""Parameters no model is solved beyond: a hundred thousand times the largest of today."""
 WIDTHS: Final = ("hidden", "width", "parameters", "ops", "stages")  # a family given one of these has its size
 
 
@@ -17,7 +19,8 @@ def build_model(
 ) -> Model:
     """The model of `family` (or published model) with `sizes`; what is left open is solved for `parameters`.
 
-    Without `parameters`, and without a width among the sizes, it is solved for the `projected` count.
+    Without `parameters`, and without a width among the sizes, it is solved for the `projected` count; a published
+    model keeps its size, whatever a projection says.
     """
     found = family_of(family)
     if found is None:
@@ -32,8 +35,10 @@ def build_model(
     known: Any = found[0]
     sizes = found[1] | dict(sizes)
     wanted = parameters
-    if wanted is None and not any(name in sizes for name in WIDTHS):
+    if wanted is None and family in FAMILIES and not any(name in sizes for name in WIDTHS):
         wanted = projected
+    if wanted is not None and not 0 < wanted <= LARGEST:
+        raise InputError(Problem(f"must be positive and at most {LARGEST:g}", "workload.parameters", f"{wanted:g}"))
     try:
         return cast(Model, known(**sizes) if wanted is None else known.sized(wanted, **sizes))
     except TypeError as error:

@@ -44,6 +44,7 @@ class Node:
     duration_us: int = 0
     attributes: Mapping[str, Value] = field(default_factory=dict)
     offset: int = field(default=0, compare=False)
+    types: str = ""  # of what the node reads, as its framework writes them (IOInfo.types)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +244,7 @@ def _node(data: bytes, position: int, end: int, offset: int) -> Node:
     deps: dict[int, list[int]] = {4: [], 5: []}
     times = {6: 0, 7: 0}
     attributes: dict[str, Value] = {}
+    types = ""
     for number, wire, first, last, start in _fields(data, position, end):
         if number in (1, 3, 6, 7):
             _need(wire == VARINT, ("", "id", "", "type", "", "", "start", "duration")[number], start)
@@ -256,6 +258,11 @@ def _node(data: bytes, position: int, end: int, offset: int) -> Node:
         elif number in deps:
             _need(wire in (VARINT, BYTES), "dependency", start)
             deps[number] += _numbers(data, wire, first, last)
+        elif number == 8:
+            _need(wire == BYTES, "list of inputs", start)
+            types = next(
+                (_text(data, a, b) for n, w, a, b, _ in _fields(data, first, last) if (n, w) == (3, BYTES)), ""
+            )
         elif number == 10:
             _need(wire == BYTES, "attribute", start)
             key, value = _attribute(data, first, last)
@@ -263,7 +270,7 @@ def _node(data: bytes, position: int, end: int, offset: int) -> Node:
     if kind >= len(NODE_KINDS):
         raise _BrokenError(f"has node type {kind}, which the schema does not know", offset)
     return Node(
-        identity, name, NODE_KINDS[kind], tuple(deps[4]), tuple(deps[5]), times[6], times[7], attributes, offset
+        identity, name, NODE_KINDS[kind], tuple(deps[4]), tuple(deps[5]), times[6], times[7], attributes, offset, types
     )
 
 
@@ -337,6 +344,7 @@ def _encode_node(node: Node) -> bytes:
             *(_bytes(number, deps) for number, deps in packed),
             _key(6, VARINT) + _number(node.start_us),
             _key(7, VARINT) + _number(node.duration_us),
+            _bytes(8, _bytes(3, node.types.encode())) if node.types else b"",
             *(_bytes(10, _pack(name, value)) for name, value in node.attributes.items()),
         )
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from sim.errors import InputError, Problem
 from sim.ops import BYTES_PER_ELEMENT, Collective, Gather, Gemm, Op
@@ -28,6 +28,8 @@ CRITEO_40M: Final[tuple[int, ...]] = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dlrm:
     """A DLRM with its sizes."""
+
+    padded: ClassVar[bool] = False
 
     name: str = field(metadata=about("name of the model"), default="dlrm")
     tables: tuple[int, ...] = field(

@@ -28,6 +28,7 @@ class GraphModel(ABC):
     __slots__ = ()
     FAMILY: ClassVar[str]
     FREE: ClassVar[str] = "hidden"  # the width `sized` solves for
+    padded: ClassVar[bool] = True
 
     @property
     @abstractmethod

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 from sim.ops import BYTES_PER_ELEMENT, Lump
 from sim.workload.fields import about
@@ -23,6 +23,8 @@ FORWARD_SHARE: Final = 1.0 / 3.0  # §4.2: backward ≈ 2 × forward
 @dataclass(frozen=True, slots=True)
 class FirstOrder:
     """γ, λ, μ, δ of one model family at `parameters`. The defaults are Table 2's word language model."""
+
+    padded: ClassVar[bool] = True
 
     parameters: float = field(default=23.8e9, metadata=about("trainable parameters p"))
     flops_per_param: float = field(default=481.0, metadata=about("γ: training FLOPs per parameter and sample", "FLOP"))

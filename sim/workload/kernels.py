@@ -113,7 +113,7 @@ def gemm(f: Frame, name: str, m: int, n: int, k: int, batch: int = 1) -> Gemm:
 
 def weight_gradient(f: Frame, name: str, m: int, n: int, k: int, batch: int = 1) -> Gemm:
     """A product added into the gradient buffer (gradient accumulation fused into the product)."""
-    return Gemm(name, m, n, k, batch, f.numerics.compute, f.numerics.gradients, True)
+    return Gemm(name, m, n, k, batch, f.numerics.compute, f.numerics.gradients, True, transposed=True)
 
 
 def casts(f: Frame, name: str, elements: float) -> list[Op]:

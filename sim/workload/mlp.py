@@ -19,6 +19,7 @@ from sim.workload.kernels import (
     pointwise,
     row_backward,
     row_forward,
+    weight_gradient,
 )
 
 Activation = Literal["gelu", "relu", "swiglu", "geglu"]
@@ -173,7 +174,7 @@ def expert_backward(f: Frame, m: MlpSizes, routed: float, inside: float, each: i
 def grouped(f: Frame, name: str, m: int, n: int, k: int, local: int, weights: bool = False) -> Gemm:
     """One product per local expert."""
     out = f.numerics.gradients if weights else f.numerics.activations
-    return Gemm(name, m, n, k, local, f.numerics.compute, out, weights)
+    return Gemm(name, m, n, k, local, f.numerics.compute, out, weights, transposed=weights)
 
 
 def moved(f: Frame, name: str, elements: float) -> list[Op]:
@@ -209,5 +210,5 @@ def router_backward(f: Frame, m: MlpSizes) -> list[Op]:
     return [
         pointwise(f, "router.softmax.backward", f.rows * m.experts, 2.0 * FP32, FP32, 4.0),
         Gemm("router.dgrad", f.rows, m.hidden, m.experts, 1, f.numerics.compute, f.numerics.activations),
-        Gemm("router.wgrad", m.experts, m.hidden, f.rows, 1, f.numerics.compute, f.numerics.gradients, True),
+        weight_gradient(f, "router.wgrad", m.experts, m.hidden, f.rows),
     ]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Final, Self, cast
+from typing import Any, ClassVar, Final, Self, cast
 
 from sim.errors import InputError, Problem
 from sim.ops import BYTES_PER_ELEMENT, Attention, Convolution, Gather, Gemm, Lump, Op, Pointwise, total_flops
@@ -33,6 +33,8 @@ KINDS: Final[dict[str, Callable[..., Op]]] = {
 @dataclass(frozen=True, slots=True)
 class OpList:
     """Ops of one sample's forward pass, given as mappings with `kind` and the fields of that op."""
+
+    padded: ClassVar[bool] = False
 
     ops: tuple[Mapping[str, object], ...] = field(default=(), metadata=about("ops of one sample, forward"))
     units: float = field(default=1.0, metadata=about("units of one sample"))
@@ -145,7 +147,7 @@ def _batched(op: Op, b: int) -> Op:
 def _backward(op: Op) -> Sequence[Op]:
     if isinstance(op, Gemm):
         data = replace(op, name=f"{op.name} data gradient", n=op.k, k=op.n)
-        return data, replace(op, name=f"{op.name} weight gradient", m=op.k, k=op.m)
+        return data, replace(op, name=f"{op.name} weight gradient", m=op.k, k=op.m, transposed=op.batch == 1)
     if isinstance(op, Convolution):
         data_gradient = replace(op, name=f"{op.name} data gradient", direction="data")
         return data_gradient, replace(op, name=f"{op.name} weight gradient", direction="weight")

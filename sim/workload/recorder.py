@@ -169,13 +169,14 @@ class Recorder:
     def _weight_gradient(self, weight: Weight, name: str, inputs: tuple[Tensor, ...], m: int, n: int, k: int) -> None:
         made = self._gradient(weight, inputs[-1])
         looped = self._now.steps > 1
-        if looped and self.numerics.fused:
-            op = Gemm(name, m, n, k, 1, self.numerics.compute, self.numerics.gradients, True, self._now.steps)
+        added = looped and self.numerics.fused
+        formats, steps = self.numerics, self._now.steps
+        op = Gemm(name, m, n, k, 1, formats.compute, formats.gradients, added, steps, transposed=True)
+        if added:
             self._emit(op, (*inputs, made), (made,))
             self._finish(weight, made)
             return
-        self._emit(Gemm(name, m, n, k, 1, self.numerics.compute, self.numerics.gradients, False, self._now.steps),
-                   inputs, (made,))  # fmt: skip
+        self._emit(op, inputs, (made,))
         self._accumulate(weight, made)
 
     def _accumulate(self, weight: Weight, made: Tensor) -> None:

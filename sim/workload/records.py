@@ -131,6 +131,12 @@ class Model(Protocol):
         """Units (tokens, words, images …) the computation of one sample processes."""
         ...
 
+    @property
+    def padded(self) -> bool:
+        """Whether a sample is one sentence or utterance padded to that length, so that the data says how many of its
+        units are real; otherwise every unit computed is a unit of data (packed sequences, images)."""
+        ...
+
     def flops_per_sample(self) -> tuple[float, float]:
         """(forward, training) model FLOPs of one sample: attention full, no recompute, no optimiser."""
         ...

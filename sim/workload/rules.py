@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Protocol
 
 from sim.errors import InputError, Problem
 from sim.workload.records import Shard
 
 POSITIVE = ("hidden", "depth", "heads", "kv_heads", "head_dim", "vocabulary", "sequence", "ffn", "moe_every")
-NOT_NEGATIVE = ("experts", "memory", "window", "encoder_depth", "encoder_sequence", "dense_layers", "shared_experts")
+NOT_NEGATIVE = (
+    "experts", "memory", "window", "encoder_depth", "encoder_sequence", "dense_layers", "shared_experts", "q_rank",
+    "kv_rank", "rotary_dim", "v_head_dim", "expert_ffn", "classes", "predictions", "token_types", "max_positions",
+    "relative_buckets",
+)  # fmt: skip
+MOST = {"depth": 1 << 16, "encoder_depth": 1 << 16}
+LARGEST = 1 << 31
+"""No size of a model is larger, and no stack deeper than `MOST`: far beyond any model, and still counted in no time."""
 
 
 class TransformerSizes(Protocol):
@@ -31,6 +39,21 @@ class TransformerSizes(Protocol):
 
     @property
     def sequence(self) -> int: ...
+
+    @property
+    def depth(self) -> int: ...
+
+    @property
+    def vocabulary(self) -> int: ...
+
+    @property
+    def rotary_dim(self) -> int: ...
+
+    @property
+    def cutoffs(self) -> tuple[int, ...]: ...
+
+    @property
+    def dense_layers(self) -> int: ...
 
     @property
     def predictions(self) -> int: ...
@@ -58,9 +81,10 @@ def check_sizes(model: TransformerSizes) -> None:
     """Raise `InputError` with every size that cannot be."""
     found = [_least(model, name, 1) for name in POSITIVE]
     found += [_least(model, name, 0) for name in NOT_NEGATIVE]
+    found += [_most(model, name, MOST.get(name, LARGEST)) for name in (*POSITIVE, *NOT_NEGATIVE)]
     problems = [p for p in found if p]
     if not problems:
-        problems = [*_heads(model), *_experts(model)]
+        problems = [*_heads(model), *_ends(model), *_experts(model)]
     if problems:
         raise InputError(*problems)
 
@@ -72,6 +96,11 @@ def _least(model: object, name: str, least: int) -> Problem | None:
     return Problem(f"must be at least {least}", name, str(value))
 
 
+def _most(model: object, name: str, most: int) -> Problem | None:
+    value = getattr(model, name)
+    return Problem(f"must be at most {most:,}", name, f"{value:g}") if value > most else None
+
+
 def _heads(model: TransformerSizes) -> list[Problem]:
     problems = []
     if model.head_dim * model.heads != model.hidden and model.head_dim == model.hidden // model.heads:
@@ -81,8 +110,19 @@ def _heads(model: TransformerSizes) -> list[Problem]:
     if model.heads % model.kv_heads:
         hint = f"nearest: {nearest_divisors(model.heads, model.kv_heads)}"
         problems.append(Problem(f"must divide heads = {model.heads}", "kv_heads", str(model.kv_heads), hint=hint))
+    if model.rotary_dim > model.head_dim:
+        problems.append(Problem(f"cannot exceed head_dim = {model.head_dim}", "rotary_dim", str(model.rotary_dim)))
+    return problems
+
+
+def _ends(model: TransformerSizes) -> list[Problem]:
+    problems = []
     if model.predictions > model.sequence:
         problems.append(Problem(f"cannot exceed sequence = {model.sequence}", "predictions", str(model.predictions)))
+    bounds = (0, *model.cutoffs, model.vocabulary)
+    if any(a >= b for a, b in pairwise(bounds)):
+        rule = f"must rise between 0 and vocabulary = {model.vocabulary}"
+        problems.append(Problem(rule, "cutoffs", ", ".join(map(str, model.cutoffs))))
     return problems
 
 
@@ -92,6 +132,8 @@ def _experts(model: TransformerSizes) -> list[Problem]:
     problems = []
     if not 1 <= model.top_k <= model.experts:
         problems.append(Problem(f"must lie between 1 and experts = {model.experts}", "top_k", str(model.top_k)))
+    if model.dense_layers > model.depth:
+        problems.append(Problem(f"cannot exceed depth = {model.depth}", "dense_layers", str(model.dense_layers)))
     if model.capacity_factor <= 0:
         problems.append(Problem("must be positive", "capacity_factor", str(model.capacity_factor)))
     return problems

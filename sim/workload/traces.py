@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, ClassVar, Final, Literal, cast
 
 from sim.errors import InputError, Problem
-from sim.ops import Collective, CollectiveKind, Lump, Op, total_bytes, total_flops
+from sim.ops import BYTES_PER_ELEMENT, Collective, CollectiveKind, Format, Lump, Op, total_bytes, total_flops
 from sim.workload.chakra import Node, Trace, in_order, read_trace
 from sim.workload.fields import about
 from sim.workload.records import Layer, Numerics, Parameter, Shard
@@ -30,13 +30,36 @@ NUMBERS: Final[Mapping[CollectiveKind, int]] = {
 }  # fmt: skip
 
 
-def ops_of(trace: Trace, ranks: int = 1, file: str = "") -> tuple[Op, ...]:
-    """The ops of a trace in dependency order; `ranks` turn an all-gather's shard into its result."""
-    found = [_op(node, ranks, file) for node in in_order(trace, file)]
+TYPES: Final[tuple[tuple[str, Format], ...]] = (
+    ("float4", "fp4"), ("float8", "fp8"), ("bfloat16", "bf16"), ("half", "fp16"), ("float16", "fp16"),
+    ("double", "fp64"), ("float64", "fp64"), ("float", "fp32"), ("char", "int8"), ("int8", "int8"),
+)  # fmt: skip
+"""How frameworks write the types of tensors: `Tensor(c10::BFloat16)`, `Tensor(float)`, `bfloat16` …"""
+
+
+WRITTEN: Final[Mapping[Format, str]] = {
+    "fp64": "double", "fp32": "float", "tf32": "float", "bf16": "c10::BFloat16", "fp16": "c10::Half",
+    "fp8": "c10::Float8_e4m3fn", "int8": "signed char", "fp4": "c10::Float4_e2m1fn_x2",
+}  # fmt: skip
+
+
+def format_of(node: Node, otherwise: Format) -> Format:
+    """The narrowest number format among what the node reads, `otherwise` where the trace names none."""
+    named = [text.strip() for text in node.types.lower().replace("[", ",").split(",")]
+    found = [next((fmt for key, fmt in TYPES if key in text), None) for text in named]
+    return min((fmt for fmt in found if fmt), key=BYTES_PER_ELEMENT.__getitem__, default=otherwise)
+
+
+def ops_of(trace: Trace, ranks: int = 1, file: str = "", numerics: Numerics = Numerics()) -> tuple[Op, ...]:
+    """The ops of a trace in dependency order; `ranks` turn an all-gather's shard into its result.
+
+    Computation runs in the types the trace names, or in those of `numerics`.
+    """
+    found = [_op(node, ranks, file, numerics) for node in in_order(trace, file)]
     return tuple(op for op in found if op is not None)
 
 
-def _op(node: Node, ranks: int, file: str) -> Op | None:
+def _op(node: Node, ranks: int, file: str, numerics: Numerics) -> Op | None:
     label = node.name or f"node {node.id}"
     if node.kind == "comm_coll":
         number = int(_figure(node, "comm_type"))
@@ -52,7 +75,9 @@ def _op(node: Node, ranks: int, file: str) -> Op | None:
         moved = _figure(node, "tensor_size")
         written = node.kind == "mem_store"
         duration = node.duration_us * 1e-6 if node.duration_us else None
-        return Lump(label, _figure(node, "num_ops"), 0.0 if written else moved, moved if written else 0.0, duration)
+        types = format_of(node, numerics.compute)
+        read, wrote = (0.0, moved) if written else (moved, 0.0)
+        return Lump(label, _figure(node, "num_ops"), read, wrote, duration, types)
     return None  # metadata; a receive waits for its send
 
 
@@ -83,9 +108,9 @@ def trace_of(layers: Iterable[Layer], ranks: Mapping[str, int] | None = None) ->
         waits = before if aside or len(beside) == 0 or beside[-1] == number - 1 else (*before, *beside)
         if waits is not before:
             beside = []
-        nodes.append(
-            Node(number, f"{layer}: {op.name}", _kind(op), data=waits, attributes=_attributes(op, ranks or {}))
-        )
+        types = f"Tensor({WRITTEN[op.format]})" if _kind(op) == "comp" else ""
+        attributes = _attributes(op, ranks or {})
+        nodes.append(Node(number, f"{layer}: {op.name}", _kind(op), data=waits, attributes=attributes, types=types))
         if aside:
             beside.append(number)
         else:
@@ -116,6 +141,8 @@ def _attributes(op: Op, ranks: Mapping[str, int]) -> dict[str, bool | int | str]
 class TraceModel:
     """A recorded trace as a model: one pass of the trace is one sub-batch, whatever it held."""
 
+    padded: ClassVar[bool] = False
+
     path: str = field(metadata=about("Chakra trace (.et) of one rank"))
     name: str = field(metadata=about("name of the model"), default="trace")
     samples: int = field(metadata=about("samples one pass of the trace processes", "samples"), default=1)
@@ -144,9 +171,9 @@ class TraceModel:
     def units_per_sample(self) -> float:
         return self.units
 
-    def ops(self) -> tuple[Op, ...]:
+    def ops(self, numerics: Numerics = Numerics()) -> tuple[Op, ...]:
         """The recorded ops, in dependency order."""
-        return ops_of(read_trace(Path(self.path)), self.ranks, self.path)
+        return ops_of(read_trace(Path(self.path)), self.ranks, self.path, numerics)
 
     def flops_per_sample(self) -> tuple[float, float]:
         """The trace does not tell forward from backward: a third is taken as forward."""
@@ -159,4 +186,4 @@ class TraceModel:
             hint = f"use {self.samples}, or set samples"
             raise InputError(Problem("must be that of the trace", "sub_batch", str(sub_batch), hint=hint))
         held = (Parameter("weights", self.weights),) if self.weights else ()
-        return (Layer("trace", 1, "block", self.ops(), (), held, by_policy(0.0)),)
+        return (Layer("trace", 1, "block", self.ops(numerics), (), held, by_policy(0.0)),)

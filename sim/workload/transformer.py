@@ -7,10 +7,11 @@ activations Shazeer 2020; latent attention DeepSeek-V2 2024; experts Shazeer et 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from sim.ops import Op
 from sim.workload.attention import AttentionSizes, attention_flops, attention_part, attention_weights
@@ -46,6 +47,8 @@ Block = tuple[Literal["encoder", "decoder"], bool]  # which stack, and whether i
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transformer:
     """A Transformer with its sizes; 0 means "follow the usual rule", stated in each field's documentation."""
+
+    padded: ClassVar[bool] = False
 
     name: str = field(metadata=about("name of the model"), default="transformer")
     kind: Kind = field(metadata=about("which stacks there are"), default="decoder")
@@ -194,15 +197,34 @@ class Transformer:
     def has_norm_bias(self) -> bool:
         return self.norm == "layer" if self.norm_bias is None else self.norm_bias
 
-    def blocks(self) -> list[Block]:
-        """The blocks in forward order."""
-        first, every = self.dense_layers, self.moe_every
+    def stacks(self) -> tuple[tuple[Literal["encoder", "decoder"], int], ...]:
+        """The stacks in forward order, with their blocks."""
+        encoder: tuple[tuple[Literal["encoder"], int], ...] = (("encoder", self.encoder_blocks),)
+        return (*(encoder if self.encoder_blocks else ()), ("decoder", self.depth))
 
-        def mixed(i: int) -> bool:
-            return self.experts > 0 and i >= first and (i - first) % every == every - 1
+    def runs(self) -> list[tuple[Block, int]]:
+        """Runs of equal blocks in forward order."""
+        found: list[tuple[Block, int]] = []
+        for stack, depth in self.stacks():
+            first = min(depth, self.dense_layers) if self.experts else depth
+            steps = [(False, first)]
+            if self.moe_every == 1:
+                steps.append((True, depth - first))
+            else:
+                whole, rest = divmod(depth - first, self.moe_every)
+                steps += [(False, self.moe_every - 1), (True, 1)] * whole + [(False, rest)]
+            for mixed, run in groupby(steps, key=lambda step: step[0]):
+                count = sum(n for _, n in run)
+                found += [((stack, mixed), count)] if count else []
+        return found
 
-        encoder: list[Block] = [("encoder", mixed(i)) for i in range(self.encoder_blocks)]
-        return [*encoder, *(("decoder", mixed(i)) for i in range(self.depth))]
+    def block_counts(self) -> Counter[Block]:
+        """How many blocks of each kind there are."""
+        counts: Counter[Block] = Counter()
+        for stack, depth in self.stacks():
+            mixed = max(0, depth - self.dense_layers) // self.moe_every if self.experts else 0
+            counts += Counter({(stack, True): mixed, (stack, False): depth - mixed})
+        return counts
 
     def block_weights(self, block: Block, kv_heads: int = 0) -> list[Weight]:
         """Weights of one block; `kv_heads` above its own when ranks outnumber them and each keeps a copy."""
@@ -230,8 +252,8 @@ class Transformer:
     def _count(self, of: Any) -> float:
         ends = [*embedding_weights(self.ends), *head_weights(self.ends), *self.stack_ends()]
         total = sum(of(w) for w in ends)
-        for block, run in groupby(sorted(self.blocks())):
-            total += len(list(run)) * sum(of(w) for w in self.block_weights(block))
+        for block, count in self.block_counts().items():
+            total += count * sum(of(w) for w in self.block_weights(block))
         return float(total)
 
     def stack_ends(self) -> list[Weight]:
@@ -250,8 +272,8 @@ class Transformer:
         For a GPT: 72·s·l·h²·(1 + s/6h + V/12lh) in training (Narayanan et al. 2021, eq. 3 without recompute).
         """
         forward = head_flops(self.ends, self.sequence)
-        for block, run in groupby(sorted(self.blocks())):
-            forward += len(list(run)) * self.block_flops(block)
+        for block, count in self.block_counts().items():
+            forward += count * self.block_flops(block)
         return forward, 3.0 * forward
 
     def block_flops(self, block: Block) -> float:
@@ -292,10 +314,9 @@ def expand(model: Transformer, sub_batch: int, numerics: Numerics, shard: Shard)
         first = joined(model, frames["encoder"], embedding_layer(frames["encoder"], model.ends), first)
     built: dict[tuple[Block, int], Layer] = {}
     layers = [first]
-    for block, run in groupby(model.blocks()):
-        key = (block, len(list(run)))
+    for key in model.runs():
         if key not in built:
-            built[key] = block_layer(model, frames, block, key[1])
+            built[key] = block_layer(model, frames, *key)
         layers.append(built[key])
     return (*layers, head_layer(main, model.ends))
 

@@ -14,6 +14,7 @@ ASPECT = 128  # hidden / depth of GPT-3 175B (Brown et al. 2020, table 2.1: 1228
 HEAD_DIM = 128
 SMALL = 5e8  # parameters
 DEFAULTS: Mapping[str, int] = {"vocabulary": 50_257, "sequence": 2048}
+CANDIDATES = 500  # depths tried at most, give or take: twice what a model of 10 T parameters needs
 WIDTH_LIMIT = 1 << 24
 
 
@@ -46,7 +47,7 @@ def solve_sizes(family: Callable[..., M], parameters: float, fixed: Mapping[str,
     if "depth" in fixed:
         return at_depth(fixed["depth"])
     middle = best(lambda n: build(unit * max(1, ASPECT * n // unit), n), parameters, WIDTH_LIMIT // ASPECT)
-    depths = range(max(1, middle * 3 // 4), middle * 5 // 4 + 2)
+    depths = range(max(1, middle * 3 // 4), middle * 5 // 4 + 2, 1 + middle // CANDIDATES)
     return min((at_depth(depth) for depth in depths), key=lambda m: abs(m.parameters - parameters))
 
 

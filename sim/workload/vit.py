@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from sim.ops import Op
 from sim.workload.fields import about
@@ -18,6 +18,8 @@ from sim.workload.vocabulary import by_policy
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisionTransformer:
     """A ViT with its sizes."""
+
+    padded: ClassVar[bool] = False
 
     name: str = field(metadata=about("name of the model"), default="vit")
     hidden: int = field(metadata=about("width of the residual stream", "elements"))

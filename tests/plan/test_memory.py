@@ -8,7 +8,8 @@ import pytest
 from tiny import CHIP, GIB, NUMERICS, model
 
 from sim.device.records import Memory
-from sim.plan import Plan, device_memory, fullest, infeasible
+from sim.errors import InputError
+from sim.plan import Plan, check_plan, device_memory, fullest, infeasible
 from sim.plan.memory import in_flight, layer_memory, level
 from sim.workload.records import Numerics
 from sim.workload.recurrent import LstmLM
@@ -176,3 +177,23 @@ def test_a_compiler_gathers_one_tensor_at_a_time() -> None:
     tensors = sorted((p.elements for x in layers for p in x.parameters), reverse=True)
     assert compiled == pytest.approx(2 * sum(tensors[:2]) + 4 * tensors[0])
     assert compiled <= eager
+
+
+def test_gradients_of_a_fully_sharded_step_are_sharded_once() -> None:
+    """ZeRO-3 with plain SGD: a device holds its share of the two blocks' gradients alive, their whole is a buffer:
+    fewer bytes of gradients than unsharded, by the number of ranks."""
+    numerics = Numerics("fp32", "fp32", "fp32", "fp32", master=None, optimizer="sgd")
+    layers = model().layers(1, numerics)
+    whole, cut = (
+        layer_memory(layers, replace(BASE, global_batch=8, sharding=sharding), numerics, CHIP)[0].bytes_by_kind
+        for sharding in ("none", "full")  # type: ignore[arg-type]
+    )
+    assert cut["gradients"] == pytest.approx(whole["gradients"] / 8)
+
+
+def test_pieces_of_an_embedding_need_stages_and_a_table() -> None:
+    """On one stage, or where no gradient is rows, there is nothing to cut."""
+    with pytest.raises(InputError, match="embedding_shards: the pieces lie on the stages"):
+        check_plan(Plan(1, 8, data=8, embedding_shards=2), 8)
+    with pytest.raises(InputError, match="embedding_shards: the model has no embedding table"):
+        device_memory(model(), Plan(1, 8, data=4, pipeline=2, embedding_shards=2), NUMERICS, CHIP)

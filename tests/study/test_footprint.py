@@ -105,3 +105,19 @@ def test_a_model_that_does_not_fit_alone_says_so() -> None:
     assert variant(found, "16-bit").batch == 1
     assert not variant(found, "16-bit").fits
     assert "(too much)" in footprint_text(found)
+
+
+def test_a_chip_for_inference_has_no_training() -> None:
+    """TPU v1 (2015) multiplies int8 only: the int8 variant is timed, training is none with the reason."""
+    found = footprint(build_model("resnet50", {}), load_accelerator("tpu-v1"))
+    assert (variant(found, "int8").latency_s or 0.0) > 0.0
+    assert found.training is None
+    assert footprint_json(found)["training"] is None
+    assert "int8 only" in footprint_text(found)
+
+
+def test_training_data_follow_the_parameters_a_unit_meets() -> None:
+    """DLRM: 20 samples for each of its 2.37 M MLP weights and looked-up row elements, not for 24 G table elements."""
+    found = footprint(build_model("dlrm", {}), load_accelerator("a100-sxm4-80gb"))
+    assert found.training is not None
+    assert found.training.samples == pytest.approx(20 * 2.372e6, rel=1e-3)

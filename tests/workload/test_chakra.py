@@ -131,8 +131,28 @@ def test_a_step_of_a_model_survives_the_way_out_and_back(tmp_path: Path) -> None
     ]
     back = [op for op in ops if isinstance(op, Collective)]
     assert sorted((op.kind, op.bytes, op.axis) for op in sent) == sorted((op.kind, op.bytes, op.axis) for op in back)
+    assert {op.format for op in ops if isinstance(op, Lump)} == {"bf16"}
     flops = sum(n.count * total_flops((*n.forward, *n.backward)) for n in layers)
     assert total_flops(ops) == pytest.approx(flops, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("types", "number"),
+    [
+        ("Tensor(c10::BFloat16), Tensor(float)", "bf16"),
+        ("Tensor(float), Int", "fp32"),
+        ("GenericList[Tensor(c10::Half),Tensor(c10::Half)]", "fp16"),
+        ("Tensor(c10::Float8_e4m3fn)", "fp8"),
+        ("Int, Bool", "fp16"),
+        ("", "fp16"),
+    ],
+)
+def test_nodes_run_in_the_types_of_the_trace(types: str, number: str, tmp_path: Path) -> None:
+    """PyTorch's names of types (torch/csrc/profiler); a node that names none runs in the numerics' format."""
+    path = tmp_path / "typed.et"
+    write_trace(Trace((Node(1, "gemm", attributes={"num_ops": 10}, types=types),)), path)
+    (op,) = TraceModel(path=str(path)).layers(1, Numerics(compute="fp16"))[0].forward
+    assert op.format == number
 
 
 def test_a_trace_is_a_model(tmp_path: Path) -> None:

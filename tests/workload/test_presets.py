@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sim.errors import InputError
+from sim.workload.build import build_model
 from sim.workload.presets import PRESETS, canonical, preset
 from sim.workload.records import Numerics, Shard
 
@@ -78,3 +79,18 @@ def test_published_models_split_over_eight_tensor_ranks(name: str) -> None:
     layers = model.layers(1, Numerics(), Shard(8, True))
     held = sum(layer.count * layer.parameter_elements for layer in layers)
     assert model.parameters / 8 <= held < model.parameters / 7
+
+
+def test_a_published_model_keeps_its_size_beside_a_projection() -> None:
+    """ResNet-50 has 25.56 M parameters (He et al. 2016) whatever a scaling law projects; a family follows the law."""
+    assert build_model("resnet50", {}, projected=41e6).parameters == build_model("resnet50", {}).parameters
+    assert build_model("resnet", {}, projected=41e6).parameters == pytest.approx(41e6, rel=0.02)
+    assert build_model("resnet50", {}, 41e6).parameters == pytest.approx(41e6, rel=0.02)
+
+
+@pytest.mark.parametrize("family", ["dlrm", "resnet", "highway_lm", "transformer", "vit", "lstm_lm"])
+@pytest.mark.parametrize("parameters", [float("inf"), float("nan"), 1e308, 0.0, -1.0])
+def test_impossible_sizes_are_refused(family: str, parameters: float) -> None:
+    """No endless search for a width."""
+    with pytest.raises(InputError, match="parameters: must be positive and at most"):
+        build_model(family, {}, parameters)

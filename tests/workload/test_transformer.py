@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.errors import InputError
-from sim.ops import Attention, Collective, Gemm
+from sim.ops import Attention, Collective, Gather, Gemm
 from sim.workload.records import Layer, Numerics, Shard
 from sim.workload.transformer import Transformer, expand
 
@@ -298,3 +298,51 @@ def test_the_fused_softmax_takes_four_matrices_of_scores_at_a_time(sub_batch: in
     names = ("widen", "scale", "mask", "softmax", "narrow")
     block = next(layer for layer in layers if layer.kind == "block")
     assert sum(op.name in [f"attention.{name}" for name in names] for op in block.forward) == kernels
+
+
+@pytest.mark.parametrize(
+    ("sizes", "rule"),
+    [
+        ({"rotary_dim": 65}, "rotary_dim: cannot exceed head_dim = 64"),
+        ({"cutoffs": (1000, 51200)}, "cutoffs: must rise between 0 and vocabulary"),
+        ({"cutoffs": (2000, 1000)}, "cutoffs: must rise"),
+        ({"experts": 4, "dense_layers": 7}, "dense_layers: cannot exceed depth = 6"),
+        ({"q_rank": -1}, "q_rank: must be at least 0"),
+        ({"depth": 800_000_000}, "depth: must be at most 65,536"),
+        ({"sequence": 10**308}, "sequence: must be at most"),
+    ],
+)
+def test_sizes_that_cannot_be_are_refused(sizes: dict[str, Any], rule: str) -> None:
+    """Each with the bound it breaks."""
+    with pytest.raises(InputError, match=rule):
+        gpt(**sizes)
+
+
+@pytest.mark.parametrize(("window", "memory"), [(512, 0), (600, 0), (128, 0), (511, 0), (200, 128), (700, 128)])
+def test_a_window_keeps_causality(window: int, memory: int) -> None:
+    """Query i sees min(i + memory, window) keys: summed up here; a window as long as the sequence is none."""
+    block_of = block(gpt(window=window, memory=memory, positions="rotary").layers(1, Numerics()))
+    (core,) = [op for op in block_of.forward if isinstance(op, Attention)]
+    pairs = sum(min(i + memory + 0.5, window) for i in range(512))
+    assert core.executed_flops == pytest.approx(4 * 16 * 64 * pairs, rel=1e-3)
+    if window >= 512 and not memory:
+        (full,) = [op for op in block(gpt(positions="rotary").layers(1, Numerics())).forward if op.name == core.name]
+        assert full == core
+
+
+def test_an_embedding_is_scattered_once() -> None:
+    """Backward adds each token's row into the table once: tokens rows read as gradient, and as table read and written
+    (3·tokens·hidden elements of 2 bytes)."""
+    embedding = gpt().layers(3, Numerics())[0]
+    (scatter,) = [op for op in embedding.backward if isinstance(op, Gather)]
+    assert scatter.scatter
+    assert scatter.bytes_read + scatter.bytes_written == 3 * (3 * 512 * 1024) * 2
+
+
+def test_blocks_are_counted_as_they_are_laid_out() -> None:
+    """Runs add up to the counts, however experts alternate (brute force over the blocks)."""
+    for first, every, depth in [(0, 1, 5), (3, 1, 7), (2, 3, 11), (1, 2, 6), (0, 4, 3)]:
+        model = gpt(depth=depth, experts=4, dense_layers=first, moe_every=every)
+        mixed = [i >= first and (i - first) % every == every - 1 for i in range(depth)]
+        assert [kind for (_, kind), count in model.runs() for _ in range(count)] == mixed
+        assert model.block_counts()["decoder", True] == sum(mixed)

@@ -80,6 +80,9 @@ class PlanRequest:
     overlap_gathers: bool = field(default=True, metadata={"doc": "prefetch sharded parameters"})
     communication_format: Format | None = field(default=None, metadata={"doc": "format of gradients on the wire"})
     sparse_embeddings: bool = field(default=False, metadata={"doc": "exchange embedding gradients as rows"})
+    duplicate_rows: bool = field(
+        default=False, metadata={"doc": "rows that several ranks draw are gathered from each of them (Horovod, 2019)"}
+    )
     offload: Literal["none", "optimizer", "activations"] = field(default="none", metadata={"doc": "to host memory"})
     layer_schedule: Literal["none", "wavefront", "pipelined"] = field(
         default="none", metadata={"doc": "overlap of a recurrent model's layers over time steps"}

@@ -14,8 +14,7 @@ from sim.device.table import op_table
 from sim.files import load_scenario
 from sim.report.ops import render, to_html, to_json
 from sim.report.roofline import roofline_svg
-from sim.simulation import choose_plan, model_of, project_target
-from sim.study.step_ops import step_ops
+from sim.simulation import choose_plan, model_of, project_target, record_of
 
 
 @options.command()
@@ -44,7 +43,7 @@ def command(
     asked = load_scenario(scenario, sets)
     model = model_of(asked, project_target(asked))
     plan, _ = choose_plan(asked, model, must_fit=False)
-    executed = tuple(step_ops(model, plan, asked.workload.numerics))
+    executed = tuple(record_of(asked, model, plan).executed())
     rows, chip = op_table(executed, asked.accelerator), asked.accelerator
     blocked = cache_aware(executed, chip) if chip.matrix_unit is None else None
     if output is not None:

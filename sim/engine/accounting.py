@@ -11,15 +11,15 @@ from itertools import pairwise
 
 from sim.engine.program import Program, Times
 from sim.engine.records import Slice, Step
-from sim.plan.costs import Prepared, Stage, Work
+from sim.plan.step_record import Stage, StepRecord, Work
 
 
-def account(prepared: Prepared, program: Program, times: Times, trace: bool = False) -> Step:
+def account(record: StepRecord, program: Program, times: Times, trace: bool = False) -> Step:
     """The step's parts; they add up to its time exactly."""
     total = max(times.end, default=0.0)
-    critical = max(range(len(prepared.stages)), key=lambda p: _busy(prepared.stages[p], prepared.micro_batches))
-    stage = prepared.stages[critical]
-    passes = prepared.micro_batches
+    critical = max(range(len(record.stages)), key=lambda p: _busy(record.stages[p], record.micro_batches))
+    stage = record.stages[critical]
+    passes = record.micro_batches
     works = [(work, count * passes) for work, count in _works(stage)] + [(stage.update, 1)]
     compute = sum((w.seconds - w.communication_s) * n for w, n in works)
     waiting = _bubble(program, times, critical, total)
@@ -33,10 +33,8 @@ def account(prepared: Prepared, program: Program, times: Times, trace: bool = Fa
         input_stall_s=0.0,
         update_s=stage.update.seconds,
         communication_s=_communication(program, critical, works),
-        executed_flops=sum(
-            s.devices * sum(w.executed_flops * n * passes for w, n in _works(s)) for s in prepared.stages
-        ),
-        model_flops=prepared.model_flops,
+        executed_flops=sum(s.devices * sum(w.executed_flops * n * passes for w, n in _works(s)) for s in record.stages),
+        model_flops=record.model_flops,
         events=times.events,
         slices=_slices(program, times) if trace else (),
     )

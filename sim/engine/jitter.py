@@ -17,7 +17,7 @@ from sim.engine.program import Program
 from sim.engine.records import Spread
 from sim.engine.step import build
 from sim.errors import InputError, Problem
-from sim.plan.costs import Prepared
+from sim.plan.step_record import StepRecord
 
 Floats = NDArray[np.float64]
 
@@ -45,20 +45,21 @@ def largest_of(ranks: int, uniform: Floats) -> Floats:
     return np.asarray(-ndtri(-np.expm1(np.log(uniform) / ranks)), dtype=np.float64)
 
 
-def jittered_steps(prepared: Prepared, sigma: float, *, steps: int = 16, seed: int = 0) -> StepTimes:
+def jittered_steps(record: StepRecord, sigma: float, *, steps: int = 16, seed: int = 0) -> StepTimes:
     """Step times when every kernel pass of every rank takes (1 + σ·z) times as long, z standard normal.
 
-    All `prepared.replicas` are kept apart as the vector axis; contention is left out of the draw.
+    All data-parallel replicas are kept apart as the vector axis; contention is left out of the draw.
     """
     if not 0.0 <= sigma < 1.0:
         raise InputError(Problem("must lie in [0, 1)", "training.jitter", str(sigma)))
-    program = build(prepared)
+    program = build(record)
     streams = np.random.SeedSequence(seed).spawn(steps)
-    return StepTimes(tuple(_one(prepared, program, sigma, np.random.default_rng(s)) for s in streams))
+    return StepTimes(tuple(_one(record, program, sigma, np.random.default_rng(s)) for s in streams))
 
 
-def _one(prepared: Prepared, program: Program, sigma: float, draw: np.random.Generator) -> float:
-    replicas, ranks = max(1, prepared.replicas), max(1, prepared.ranks_per_stage_and_replica)
+def _one(record: StepRecord, program: Program, sigma: float, draw: np.random.Generator) -> float:
+    plan = record.plan
+    replicas, ranks = plan.data, plan.tensor * plan.context
     free = np.zeros((len(program.tracks), replicas))
     ends: list[Floats] = []
     kernels = [track.kind == "compute" for track in program.tracks]
@@ -81,9 +82,9 @@ def _factors(sigma: float, ranks: int, uniform: Floats) -> Floats:
     return np.maximum(0.0, 1.0 + sigma * largest_of(ranks, inside))
 
 
-def spread(prepared: Prepared, step_s: float, sigma: float, *, draws: int = 32, seed: int = 0) -> Spread:
+def spread(record: StepRecord, step_s: float, sigma: float, *, draws: int = 32, seed: int = 0) -> Spread:
     """Steps of `step_s` [s] under jitter: the draws (without contention) relative to the step without jitter."""
-    scale = step_s / jittered_steps(prepared, 0.0, steps=1).seconds[0]
-    times = jittered_steps(prepared, sigma, steps=draws, seed=seed)
+    scale = step_s / jittered_steps(record, 0.0, steps=1).seconds[0]
+    times = jittered_steps(record, sigma, steps=draws, seed=seed)
     low, middle, high = (float(p) * scale for p in np.quantile(times.seconds, (0.05, 0.5, 0.95)))
     return Spread(sigma, draws, times.mean_s * scale, times.std_s * scale, low, middle, high)

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 from sim.engine.program import Program
 from sim.engine.stages import Builder, Segment, finish_step
-from sim.plan.costs import Prepared
+from sim.plan.step_record import StepRecord
 
 
-def build(prepared: Prepared, *, detail: bool = False) -> Program:
+def build(record: StepRecord, *, detail: bool = False) -> Program:
     """The program of one step whose passes are cut into time steps."""
-    builder = Builder(prepared, detail=detail)
-    for micro_batch in range(prepared.micro_batches):
+    builder = Builder(record, detail=detail)
+    for micro_batch in range(record.micro_batches):
         arrivals: list[int] = []
-        for stage in range(len(prepared.stages)):
+        for stage in range(len(record.stages)):
             arrivals = _pass(builder, stage, True, micro_batch, arrivals)
         arrivals = []
-        for stage in reversed(range(len(prepared.stages))):
+        for stage in reversed(range(len(record.stages))):
             arrivals = _pass(builder, stage, False, micro_batch, arrivals)
     finish_step(builder)
     return builder.program
@@ -29,7 +29,7 @@ def build(prepared: Prepared, *, detail: bool = False) -> Program:
 
 def _pass(builder: Builder, stage: int, forward: bool, micro_batch: int, arrivals: list[int]) -> list[int]:
     """One pass of one stage; `arrivals` bring its input, one per time step or one for all. Returns what it sends."""
-    p = builder.prepared
+    p = builder.record
     slices = p.time_steps if _sliced(p, stage) else 1
     chunk = p.stages[stage].chunks[0]
     seconds = (chunk.forward_s if forward else chunk.backward_s) / slices
@@ -42,14 +42,14 @@ def _pass(builder: Builder, stage: int, forward: bool, micro_batch: int, arrival
         if p.send_s > 0.0:
             done = builder.program.add(track, name, p.send_s / slices, (done,))
         sent.append(done)
-    if not forward and p.overlap_gradients and micro_batch == p.micro_batches - 1:
+    if not forward and p.plan.overlap_gradients and micro_batch == p.micro_batches - 1:
         ready = builder.recent[stage]
         builder.pending[stage] += [builder.communicate(stage, r, (ready,)) for r in chunk.reductions]
     return sent
 
 
-def _sliced(prepared: Prepared, stage: int) -> bool:
-    if prepared.layer_schedule == "pipelined":
+def _sliced(record: StepRecord, stage: int) -> bool:
+    if record.plan.layer_schedule == "pipelined":
         return True
-    blocks = prepared.stages[stage].chunks[0].blocks
-    return prepared.layer_schedule == "wavefront" and all(b.kind == "block" for b in blocks)
+    blocks = record.stages[stage].chunks[0].blocks
+    return record.plan.layer_schedule == "wavefront" and all(b.kind == "block" for b in blocks)

@@ -1,4 +1,4 @@
-"""From a prepared step to a program: the passes of every stage in schedule order, and the collectives around them.
+"""From the step record to a program: the passes of every stage in schedule order, and the collectives around them.
 
 Streams follow what training frameworks do. Buckets of gradients are reduced when the last backward pass has filled
 them; parameters updated in the step before are gathered ahead of the first forward pass; fully sharded blocks are
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from sim.engine.pipeline import Pass, merged_order, sources
 from sim.engine.program import Program, Track
-from sim.plan.costs import Block, Chunk, Message, Prepared, Work
+from sim.plan.step_record import Block, Chunk, StepRecord, Transfer, Work
 
 
 class Segment(NamedTuple):
@@ -51,23 +51,23 @@ class _Kind(NamedTuple):
 class Builder:
     """Emits the tasks of one step; `last[stage]` is what the stage's next task on the compute stream waits for."""
 
-    def __init__(self, prepared: Prepared, *, detail: bool = False) -> None:
-        self.prepared = prepared
+    def __init__(self, record: StepRecord, *, detail: bool = False) -> None:
+        self.record = record
         self.detail = detail  # a task for every block, for the trace
         self.program = Program()
         self.compute = [
-            self.program.add_track(Track(f"stage {p} / compute", "compute", p)) for p in range(len(prepared.stages))
+            self.program.add_track(Track(f"stage {p} / compute", "compute", p)) for p in range(len(record.stages))
         ]
         self.tracks: dict[tuple[int, str], int] = {}
-        self.recent = [-1] * len(prepared.stages)  # last compute task of each stage
-        self.blocking: list[tuple[int, ...]] = [()] * len(prepared.stages)  # what the next pass has to wait for
-        self.pending: list[list[int]] = [[] for _ in prepared.stages]  # collectives the update waits for
-        self.kinds = [[_Kind.of(chunk) for chunk in stage.chunks] for stage in prepared.stages]
+        self.recent = [-1] * len(record.stages)  # last compute task of each stage
+        self.blocking: list[tuple[int, ...]] = [()] * len(record.stages)  # what the next pass has to wait for
+        self.pending: list[list[int]] = [[] for _ in record.stages]  # collectives the update waits for
+        self.kinds = [[_Kind.of(chunk) for chunk in stage.chunks] for stage in record.stages]
 
     def build(self) -> Program:
         """All passes in schedule order, then what follows them."""
-        p = self.prepared
-        shape = (len(p.stages), p.micro_batches, p.chunks, p.schedule)
+        p = self.record
+        shape = (len(p.stages), p.micro_batches, p.plan.virtual_stages, p.plan.schedule)
         ends: list[int] = []  # the task that brings each pass's output to where it is needed
         for item, (source, feeds) in zip(merged_order(*shape), sources(*shape), strict=True):
             arrival = () if source < 0 else (ends[source],)
@@ -82,7 +82,7 @@ class Builder:
         after += self.blocking[stage]
         self.blocking[stage] = ()
         kind = self.kinds[stage][number]
-        last = self.prepared.reduce_every_pass or micro_batch == self.prepared.micro_batches - 1
+        last = self.record.reduce_every_pass or micro_batch == self.record.micro_batches - 1
         if kind.sharded:
             self._sharded(item, kind.chunk, after)
         elif forward and (self.detail or (kind.gathers and micro_batch == 0)):
@@ -99,16 +99,16 @@ class Builder:
     def _send(self, item: Pass) -> int:
         """The message to the next stage, or the pass itself where no message is needed."""
         done = self.recent[item.stage]
-        if self.prepared.send_s <= 0.0 or len(self.prepared.stages) == 1:
+        if self.record.send_s <= 0.0 or len(self.record.stages) == 1:
             return done
         track = self.track_of(item.stage, "send forward" if item.forward else "send backward", "link")
-        sent = self.program.add(track, item, self.prepared.send_s, (done,))
-        if not self.prepared.overlap_sends:
+        sent = self.program.add(track, item, self.record.send_s, (done,))
+        if not self.record.plan.overlap_sends:
             self.blocking[item.stage] += (sent,)
         return sent
 
     def _forward(self, item: Pass, chunk: Chunk, after: tuple[int, ...]) -> None:
-        gathers = chunk.gathers if item.micro_batch == 0 and self.prepared.overlap_gathers else ()
+        gathers = chunk.gathers if item.micro_batch == 0 and self.record.plan.overlap_gathers else ()
         cuts = [g.place for g in gathers if g.place > 0]
         waits = [self.communicate(item.stage, g, ()) for g in gathers]
         due: dict[int, tuple[int, ...]] = {}
@@ -121,12 +121,12 @@ class Builder:
             after = ()
 
     def _backward(self, item: Pass, chunk: Chunk, after: tuple[int, ...]) -> None:
-        p = self.prepared
+        p = self.record
         final = p.reduce_every_pass or item.micro_batch == p.micro_batches - 1
         reductions = chunk.reductions if final else ()
-        overlapped = reductions if p.overlap_gradients else ()
+        overlapped = reductions if p.plan.overlap_gradients else ()
         depth = sum(b.count for b in chunk.blocks)
-        ready: dict[int, list[Message]] = {}
+        ready: dict[int, list[Transfer]] = {}
         for reduction in overlapped:
             ready.setdefault(min(reduction.place, depth), []).append(reduction)
         inner = range(1, depth) if self.detail else sorted(place for place in ready if place < depth)
@@ -135,24 +135,24 @@ class Builder:
             done = self.run_kernels(item.stage, item, segment, after)
             after = ()
             self.pending[item.stage] += [self.communicate(item.stage, r, (done,)) for r in ready.get(ends[k], ())]
-        if not p.overlap_gradients and p.reduce_every_pass:
+        if not p.plan.overlap_gradients and p.reduce_every_pass:
             self._block_on(item.stage, reductions)
 
-    def _block_on(self, stage: int, reductions: Sequence[Message]) -> None:
+    def _block_on(self, stage: int, reductions: Sequence[Transfer]) -> None:
         tasks = tuple(self.communicate(stage, r, (self.recent[stage],)) for r in reductions)
         self.pending[stage] += tasks
         self.blocking[stage] += tasks[-1:]
 
     def _sharded(self, item: Pass, chunk: Chunk, after: tuple[int, ...]) -> None:
         """Blocks whose parameters live on all ranks: gather one block ahead, scatter gradients behind."""
-        p, stage = self.prepared, item.stage
+        p, stage = self.record, item.stage
         units = [block for block in chunk.blocks for _ in range(block.count)]
         if not item.forward:
             units.reverse()
         gathered = self._gather(stage, units[0], item, after)
         for k, unit in enumerate(units):
             wait = gathered
-            if k + 1 < len(units) and p.overlap_gathers:
+            if k + 1 < len(units) and p.plan.overlap_gathers:
                 gathered = self._gather(stage, units[k + 1], item, ())
             work = unit.forward if item.forward else unit.backward
             done = self.run_kernels(stage, f"{item} {unit.name}", _whole((work,)), after + wait)
@@ -160,8 +160,8 @@ class Builder:
             if not item.forward and unit.reduce is not None:
                 task = self.communicate(stage, unit.reduce, (done,))
                 self.pending[stage].append(task)
-                after = () if p.overlap_gradients else (task,)
-            if k + 1 < len(units) and not p.overlap_gathers:
+                after = () if p.plan.overlap_gradients else (task,)
+            if k + 1 < len(units) and not p.plan.overlap_gathers:
                 gathered = self._gather(stage, units[k + 1], item, after)
         self.blocking[stage] += after
 
@@ -190,9 +190,9 @@ class Builder:
             self.program.inside[task] = segment.inside
         return task
 
-    def communicate(self, stage: int, message: Message, after: tuple[int, ...]) -> int:
+    def communicate(self, stage: int, message: Transfer, after: tuple[int, ...]) -> int:
         """A collective on the stage's stream of its axis."""
-        p = self.prepared
+        p = self.record
         track = self.track_of(stage, message.axis, "stream", p.data_level, p.steals)
         return self.program.add(track, message.name, message.seconds, after)
 
@@ -200,7 +200,7 @@ class Builder:
         """The stage's track of that name, made at its first use."""
         key = (stage, name)
         if key not in self.tracks:
-            level = self.prepared.send_level if kind == "link" else level
+            level = self.record.send_level if kind == "link" else level
             link = Track(f"stage {stage} / {name}", "link", stage, name, level)
             stream = Track(f"stage {stage} / {name}", "stream", stage, name, level, steals)
             self.tracks[key] = self.program.add_track(link if kind == "link" else stream)
@@ -227,10 +227,10 @@ def _whole(works: Iterable[Work]) -> Segment:
 
 def finish_step(builder: Builder) -> None:
     """Reductions left, the tied embedding, the gradient norm, the update, and gathers that were not prefetched."""
-    p = builder.prepared
+    p = builder.record
     ends: list[tuple[int, ...]] = []
     for stage, parts in enumerate(p.stages):
-        if not p.overlap_gradients and not p.reduce_every_pass:
+        if not p.plan.overlap_gradients and not p.reduce_every_pass:
             for chunk in reversed(parts.chunks):
                 for r in chunk.reductions:
                     builder.pending[stage].append(builder.communicate(stage, r, (builder.recent[stage],)))
@@ -248,7 +248,7 @@ def finish_step(builder: Builder) -> None:
             host = builder.track_of(stage, "host", "stream")
             after = (builder.program.add(host, "offloaded update", parts.offload_s, after),)
         updated = builder.run_kernels(stage, "update", Segment(parts.update.seconds), after)
-        if not p.overlap_gathers:
+        if not p.plan.overlap_gathers:
             for chunk in parts.chunks:
                 for g in chunk.gathers:
                     builder.communicate(stage, g, (updated,))
@@ -260,6 +260,6 @@ def _last_per_track(builder: Builder, tasks: Sequence[int]) -> tuple[int, ...]:
     return tuple(latest.values())
 
 
-def _side(builder: Builder, stage: int, message: Message, after: tuple[int, ...]) -> int:
+def _side(builder: Builder, stage: int, message: Transfer, after: tuple[int, ...]) -> int:
     track = builder.track_of(stage, message.axis, "stream")
     return builder.program.add(track, message.name, message.seconds, after)

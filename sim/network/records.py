@@ -47,7 +47,9 @@ class Level:
     link: LinkType
     nics: float | None = None  # links of this type per member of the level (a node with 4 NICs for 8 devices: 4)
     oversubscription: float = 1.0
-    options: Mapping[str, float | int | str] = field(default_factory=dict)  # topology-specific, e.g. leaf size
+    options: Mapping[str, float | int | str] = field(
+        default_factory=dict, hash=False
+    )  # topology-specific, e.g. leaf size
 
     @property
     def size(self) -> int:

@@ -8,7 +8,7 @@ from typing import Final
 
 from sim.device.records import Accelerator
 from sim.errors import Infeasible, InfeasibleError, InputError, Lever, Problem
-from sim.placement import Device, Graph, Placement, evaluate, greedy, layer_wise, learn, unrolled
+from sim.placement import Device, Graph, Placement, alone, greedy, layer_wise, learn, unrolled
 from sim.scenario import Scenario
 from sim.simulation import choose_plan, model_of, project_target
 
@@ -75,9 +75,7 @@ def place(
     room = [chip.memory.capacity_bytes - chip.memory.reserve_bytes for chip in chips]
     devices = [Device(chip.name, left, latency_s, bandwidth) for chip, left in zip(chips, room, strict=True)]
     learned = learn(graph, devices, rounds=rounds, draws=draws, seed=seed)
-    fastest = min(range(len(chips)), key=lambda d: sum(node.seconds[d] for node in graph.nodes))
-    alone = evaluate(graph, devices, [fastest] * len(graph.nodes), f"all on {chips[fastest].name}")
-    found = (learned, layer_wise(graph, devices), greedy(graph, devices), alone)
+    found = (learned, layer_wise(graph, devices), greedy(graph, devices), alone(graph, devices))
     placed = Placed(model.name, plan.sub_batch, pieces, tuple(c.name for c in chips), tuple(room), graph, found)
     if not any(placement.fits for placement in found):
         raise InfeasibleError(_too_large(placed))

@@ -9,7 +9,7 @@ layer by layer as an expert cuts a model, and greedy earliest finish (list sched
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -46,10 +46,12 @@ class Device:
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes in topological order; `weights` [B] of a layer lie on every device that runs any of its nodes."""
+    """Nodes in topological order; `weights` [B] of a layer lie on every device that runs any of its nodes, and its
+    `gradients` [B] are summed over them once all of its nodes are done."""
 
     nodes: tuple[Node, ...]
     weights: Mapping[str, float] = field(default_factory=dict)
+    gradients: Mapping[str, float] = field(default_factory=dict)
 
     @cached_property
     def place(self) -> Mapping[str, int]:
@@ -78,15 +80,20 @@ class Placement:
     time_s: float
     fits: bool
     how: str
+    note: str = ""  # of a search: the start it found nothing better than
 
 
 def evaluate(
     graph: Graph, devices: Sequence[Device], where: Sequence[int], how: str, *, simpy: bool = True
 ) -> Placement:
-    """Simulate one placement: a stream per device, a link out of each device; a value is sent once per receiver."""
+    """Simulate one placement: a stream per device, a link out of each device; a value is sent once per receiver.
+
+    A layer on k devices sums its gradient over them in a ring: each sends 2(k−1)/k of it in 2(k−1) messages, which
+    share its link with the values it sends meanwhile.
+    """
     program = Program()
     compute = [program.add_track(Track(d.name, "compute", k)) for k, d in enumerate(devices)]
-    links = [program.add_track(Track(f"{d.name} out", "link", k)) for k, d in enumerate(devices)]
+    links = [program.add_track(Track(f"{d.name} out", "link", k, level=k)) for k, d in enumerate(devices)]
     receivers: list[dict[int, None]] = [{} for _ in graph.nodes]
     for k, node in enumerate(graph.nodes):
         for name in node.after:
@@ -100,6 +107,7 @@ def evaluate(
             if target != where[k]:
                 seconds = device.latency_s + node.output_bytes / device.bandwidth
                 at[k, target] = program.add(links[where[k]], node.name, seconds, (done,))
+    _exchange_gradients(program, graph, devices, where, at)
     times = streams.run(program) if simpy else recursion.run(program)
     held = [0.0] * len(devices)
     for node, number in zip(graph.nodes, where, strict=True):
@@ -108,6 +116,31 @@ def evaluate(
         held[number] += graph.weights.get(layer, 0.0)
     fits = all(h <= d.capacity_bytes for h, d in zip(held, devices, strict=True))
     return Placement(tuple(where), max(times.end, default=0.0), fits, how)
+
+
+def _exchange_gradients(
+    program: Program,
+    graph: Graph,
+    devices: Sequence[Device],
+    where: Sequence[int],
+    at: Mapping[tuple[int, int], int],
+) -> None:
+    """Append the sums of the gradients of layers that several devices hold."""
+    streams_of: dict[int, int] = {}
+    layers: dict[str, dict[int, int]] = {}
+    for k, node in enumerate(graph.nodes):
+        layers.setdefault(node.layer, {})[where[k]] = at[k, where[k]]  # the last of its nodes on each device
+    for layer, last in layers.items():
+        nbytes, ranks = graph.gradients.get(layer, 0.0), len(last)
+        if nbytes == 0.0 or ranks == 1:
+            continue
+        rounds, done = 2 * (ranks - 1), tuple(last.values())
+        slowest = max(devices[d].latency_s + nbytes / ranks / devices[d].bandwidth for d in last)
+        for device in last:
+            if device not in streams_of:
+                track = Track(f"{devices[device].name} gradients", "stream", device, level=device)
+                streams_of[device] = program.add_track(track)
+            program.add(streams_of[device], f"gradient {layer}", rounds * slowest, done)
 
 
 def layer_wise(graph: Graph, devices: Sequence[Device]) -> Placement:
@@ -126,6 +159,12 @@ def layer_wise(graph: Graph, devices: Sequence[Device]) -> Placement:
             where[k] = device
         filled += work[layer]
     return evaluate(graph, devices, where, "layer by layer")
+
+
+def alone(graph: Graph, devices: Sequence[Device]) -> Placement:
+    """Everything on the fastest device."""
+    fastest = min(range(len(devices)), key=lambda d: sum(node.seconds[d] for node in graph.nodes))
+    return evaluate(graph, devices, [fastest] * len(graph.nodes), f"all on {devices[fastest].name}")
 
 
 def greedy(graph: Graph, devices: Sequence[Device]) -> Placement:
@@ -179,9 +218,9 @@ def learn(
     smoothing: float = 0.5,
     seed: int = 0,
 ) -> Placement:
-    """Cross-entropy search; starts from the better baseline, which it can only improve on."""
+    """Cross-entropy search; starts from the best baseline, which it can only improve on."""
     draw = np.random.default_rng(np.random.SeedSequence(seed))
-    starts = [layer_wise(graph, devices), greedy(graph, devices)]
+    starts = [layer_wise(graph, devices), greedy(graph, devices), alone(graph, devices)]
     best = min(starts, key=_reward)
     groups = graph.groups
     rows = np.arange(len(groups))
@@ -202,7 +241,8 @@ def learn(
             counts[rows, drawn[i]] += 1.0 / keep
         chances = (1.0 - smoothing) * chances + smoothing * counts
         best = min(best, tried[order[0]], key=_reward)
-    return evaluate(graph, devices, best.devices, "learned")
+    same = next((start for start in starts if start.devices == best.devices), None)
+    return replace(evaluate(graph, devices, best.devices, "learned"), note=f"no better than {same.how}" if same else "")
 
 
 def _reward(placement: Placement) -> tuple[bool, float]:

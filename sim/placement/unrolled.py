@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from sim.device import time_ops
 from sim.device.records import Accelerator
 from sim.ops import BYTES_PER_ELEMENT
 from sim.placement.placement import Graph, Node
+from sim.plan.prepare import single_device
+from sim.plan.step_record import Stage
 from sim.workload.records import Layer, Model, Numerics
 
 WHOLE: Final = ("memory", "keys")  # layers that are read as a whole
@@ -35,11 +36,13 @@ def unrolled(
     names = [f"{k} {layer.name}" for k, layer in enumerate(layers)]
     sources = _sources(layers)
     sizes = _outputs(layers, sources)
-    nodes = _forward(layers, names, sources, sizes, accelerators, stretches)
-    nodes += _backward(layers, names, sources, sizes, accelerators, stretches)
-    size = BYTES_PER_ELEMENT[numerics.weights] + BYTES_PER_ELEMENT[numerics.gradients]
-    weights = {name: layer.parameter_elements * size for name, layer in zip(names, layers, strict=True)}
-    return Graph(tuple(nodes), weights)
+    steps = [single_device(model, sub_batch, numerics, chip).stages[0] for chip in accelerators]
+    nodes = _forward(layers, names, sources, sizes, _seconds(steps, True, stretches), stretches)
+    nodes += _backward(layers, names, sources, sizes, _seconds(steps, False, stretches), stretches)
+    size, wire = BYTES_PER_ELEMENT[numerics.weights], BYTES_PER_ELEMENT[numerics.gradients]
+    weights = {name: layer.parameter_elements * (size + wire) for name, layer in zip(names, layers, strict=True)}
+    gradients = {name: layer.parameter_elements * wire for name, layer in zip(names, layers, strict=True)}
+    return Graph(tuple(nodes), weights, gradients)
 
 
 def _forward(
@@ -47,10 +50,9 @@ def _forward(
     names: Sequence[str],
     sources: Sequence[Sequence[_Source]],
     sizes: Sequence[float],
-    accelerators: Sequence[Accelerator],
+    seconds: Sequence[tuple[float, ...]],
     stretches: int,
 ) -> list[Node]:
-    seconds = [_seconds(layer, accelerators, stretches, True) for layer in layers]
     nodes = []
     for segment in _segments(layers):
         for t in range(stretches):
@@ -68,10 +70,9 @@ def _backward(
     names: Sequence[str],
     sources: Sequence[Sequence[_Source]],
     sizes: Sequence[float],
-    accelerators: Sequence[Accelerator],
+    seconds: Sequence[tuple[float, ...]],
     stretches: int,
 ) -> list[Node]:
-    seconds = [_seconds(layer, accelerators, stretches, False) for layer in layers]
     readers: list[list[_Source]] = [[] for _ in layers]
     for k, read in enumerate(sources):
         for j, whole in read:
@@ -126,6 +127,14 @@ def _name(direction: str, layer: str, stretch: int) -> str:
     return f"{direction} {layer} {stretch}"
 
 
-def _seconds(layer: Layer, accelerators: Sequence[Accelerator], stretches: int, forward: bool) -> tuple[float, ...]:
-    ops = layer.forward if forward else layer.backward
-    return tuple(time_ops(ops, chip).seconds / stretches for chip in accelerators)
+def _seconds(steps: Sequence[Stage], forward: bool, stretches: int) -> list[tuple[float, ...]]:
+    """A stretch of every layer's pass on every accelerator, from the step record of each alone."""
+    passes = [
+        [
+            (b.forward if forward else b.backward).seconds / stretches
+            for b in step.chunks[0].blocks
+            for _ in range(b.count)
+        ]
+        for step in steps
+    ]
+    return list(zip(*passes, strict=True))

@@ -1,15 +1,14 @@
-"""Energy of a step: what the ops of all devices spend, and idle power over the time."""
+"""Energy of a step, from its record: what all its ops spend, what its links carry, idle power over the time."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sim.device.energy import ops_energy
-from sim.device.records import Accelerator
-from sim.ops import BYTES_PER_ELEMENT, Collective
-from sim.plan.records import Plan
-from sim.workload.records import Layer, Model, Numerics, Shard
+from sim.device.records import Accelerator, Power
+from sim.ops import Op
+from sim.plan.step_record import Stage, StepRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,54 +21,59 @@ class Energy:
     by_kind: Mapping[str, float]  # J per step
 
 
-def step_energy(
-    model: Model, plan: Plan, numerics: Numerics, chip: Accelerator, step_s: float, steps: float | None
-) -> Energy:
-    """Arithmetic and movement of every pass of every device, traffic on the links, idle power over the whole step.
-
-    On the links: 2·(D−1)/D of a device's gradient bytes per step (all-reduce over D data-parallel ranks), the
-    collectives inside the layers, and what a stage sends to the next one, forward and back.
-    """
-    power = chip.power
-    if power is None:
-        raise ValueError(f"{chip.name} has no power figures")
-    shard = Shard(plan.tensor, plan.sequence_parallel, plan.context, plan.expert)
-    layers = model.layers(plan.sub_batch, numerics, shard)
-    arithmetic = cache = dram = weights = within = 0.0
-    for layer in layers:
-        rerun = layer.recompute.get(plan.recompute, ()) if plan.recompute != "none" else ()
-        spent = ops_energy((*layer.forward, *layer.backward, *rerun), chip)
-        arithmetic += layer.count * spent.arithmetic_j
-        cache += layer.count * spent.cache_j
-        dram += layer.count * spent.dram_j
-        weights += layer.count * layer.parameter_elements
-        within += layer.count * _sent(layer, plan)
-    copies = plan.devices / plan.pipeline  # devices that each hold a whole (sharded) model
-    passes = plan.micro_batches * copies
-    sent = 2.0 * (plan.data - 1) / plan.data * weights * BYTES_PER_ELEMENT[numerics.gradients] * copies
-    kinds = {
-        "arithmetic": arithmetic * passes,
-        "cache": cache * passes,
-        "memory": dram * passes,
-        "link": (sent + within * passes + _between_stages(layers, plan)) * power.link_byte_j,
-        "idle": power.idle_w * step_s * plan.devices,
-    }
+def step_energy(record: StepRecord, chip: Accelerator, step_s: float, steps: float | None) -> Energy:
+    """Arithmetic and movement of every op of every device, bytes on the links, idle power over the whole step."""
+    kinds = moved_energy(record, chip) | {"idle": _power(chip).idle_w * step_s * record.plan.devices}
     total = sum(kinds.values())
-    return Energy(total, total * steps if steps is not None else None, total / step_s / plan.devices, kinds)
+    mean = total / step_s / record.plan.devices
+    return Energy(total, total * steps if steps is not None else None, mean, kinds)
 
 
-def _sent(layer: Layer, plan: Plan) -> float:
-    """Bytes a device sends in the collectives of one pass of a block: twice the buffer of an all-reduce, else once."""
-    sent = 0.0
-    for op in (*layer.forward, *layer.backward, *layer.recompute.get(plan.recompute, ())):
-        if isinstance(op, Collective):
-            n = {"tensor": plan.tensor, "context": plan.context, "expert": plan.expert}.get(op.axis, plan.data)
-            sent += op.count * op.bytes * (2.0 if op.kind == "all_reduce" else 1.0) * (n - 1) / n
+def moved_energy(record: StepRecord, chip: Accelerator) -> dict[str, float]:
+    """J of a step that do not depend on how long it takes: arithmetic, cache, memory, links."""
+    kinds = {"arithmetic": 0.0, "cache": 0.0, "memory": 0.0}
+    known: dict[int, tuple[float, float, float]] = {}
+
+    def spent(ops: tuple[Op, ...]) -> tuple[float, float, float]:
+        if id(ops) not in known:  # the record keeps the ops alive
+            energy = ops_energy(ops, chip)
+            known[id(ops)] = (energy.arithmetic_j, energy.cache_j, energy.dram_j)
+        return known[id(ops)]
+
+    for stage in record.stages:
+        runs = [(work.ops, record.micro_batches * block.count) for block, work in stage.passes()]
+        for ops, count in (*runs, (stage.update.ops, 1)):
+            for kind, joules in zip(kinds, spent(ops), strict=True):
+                kinds[kind] += joules * count * stage.devices
+    return kinds | {"link": link_bytes(record) * _power(chip).link_byte_j}
+
+
+def _power(chip: Accelerator) -> Power:
+    if chip.power is None:
+        raise ValueError(f"{chip.name} has no power figures")
+    return chip.power
+
+
+def link_bytes(record: StepRecord) -> float:
+    """Bytes all devices put on their links in a step."""
+    sent = sum(stage.devices * _stage_bytes(record, stage) for stage in record.stages)
+    plan, replicas = record.plan, record.plan.devices / record.plan.pipeline
+    if record.send is not None:  # over every border of (virtual) stages, forward and back
+        borders = plan.pipeline * plan.virtual_stages - 1
+        sent += 2.0 * borders * record.send.sent_bytes * record.micro_batches * replicas
+    if record.tied is not None:
+        sent += 2.0 * record.tied.sent_bytes * replicas
+    return sent + (record.norm.sent_bytes * plan.devices if record.norm else 0.0)
+
+
+def _stage_bytes(record: StepRecord, stage: Stage) -> float:
+    """Bytes one device of a stage sends: inside its passes, and for its gradients and parameters."""
+    m = record.micro_batches
+    sent = sum(work.sent_bytes * block.count * m for block, work in stage.passes())
+    for chunk in stage.chunks:
+        sent += sum(t.sent_bytes for t in chunk.gathers)
+        sent += sum(t.sent_bytes for t in chunk.reductions) * (m if record.reduce_every_pass else 1)
+        for block in chunk.blocks:
+            gathers = (2 if block.regather else 1) * block.gather.sent_bytes if block.gather else 0.0
+            sent += m * block.count * (gathers + (block.reduce.sent_bytes if block.reduce else 0.0))
     return sent
-
-
-def _between_stages(layers: Sequence[Layer], plan: Plan) -> float:
-    """Bytes all stages send per step: a block's output to the next stage, its gradient back, for every pass."""
-    borders = plan.pipeline * plan.virtual_stages - 1
-    output = max((layer.output_bytes for layer in layers), default=0.0)
-    return 2.0 * borders * output * plan.micro_batches * plan.devices / plan.pipeline

@@ -7,16 +7,17 @@ all-gather of the updated parameters over n · fully sharded: the gather twice, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sim.network import Communicator, Group
 from sim.ops import BYTES_PER_ELEMENT
-from sim.plan.costs import Message
 from sim.plan.groups import Groups
 from sim.plan.layout import Part
+from sim.plan.pricing import Pricer, sent_bytes
 from sim.plan.records import Plan
+from sim.plan.step_record import Transfer
 from sim.workload.records import Numerics, Parameter
 
 CHUNK_BYTES: Final = 4 * 2**20
@@ -30,9 +31,16 @@ class Exchange:
     """How gradients and parameters of one plan travel."""
 
     plan: Plan
-    numerics: Numerics
     groups: Groups
-    communicator: Communicator
+    pricer: Pricer
+
+    @property
+    def numerics(self) -> Numerics:
+        return self.pricer.numerics
+
+    @property
+    def communicator(self) -> Communicator:
+        return self.pricer.communicator
 
     @property
     def gradient_bytes(self) -> float:
@@ -49,28 +57,38 @@ class Exchange:
             return self.groups.expert_data, Group(1)
         return self.groups.shard, self.groups.replicas
 
-    def reduce_s(self, nbytes: float, axis: str = "data") -> float:
-        """Seconds to sum `nbytes` of gradients."""
+    def reduction(self, nbytes: float, axis: str = "data") -> Transfer:
+        """The sum of `nbytes` of gradients over the ranks that hold the same weights."""
         shard, copies = self.group(axis)
-        time = self.communicator.time
+        time, name = self.pricer.time, "reduce gradients"
         if self.plan.sharding == "none" or (self.plan.sharding == "optimizer" and self.plan.gather == "broadcast"):
-            return time("all_reduce", nbytes, self.groups.expert_data if axis == "expert" else self.groups.data)
-        across = time("all_reduce", nbytes / shard.size, copies) if copies.size > 1 else 0.0
-        return time("reduce_scatter", nbytes, shard) + across
+            group = self.groups.expert_data if axis == "expert" else self.groups.data
+            sent = sent_bytes("all_reduce", nbytes, group.size)
+            return Transfer(name, axis, time("all_reduce", nbytes, group), nbytes, sent_bytes=sent)
+        part = nbytes / shard.size
+        across = time("all_reduce", part, copies) if copies.size > 1 else 0.0
+        sent = sent_bytes("reduce_scatter", nbytes, shard.size) + sent_bytes("all_reduce", part, copies.size)
+        return Transfer(name, axis, time("reduce_scatter", nbytes, shard) + across, nbytes, sent_bytes=sent)
 
-    def gather_s(self, nbytes: float, axis: str = "data", tensors: int = 0) -> float:
-        """Seconds to collect `nbytes` of parameters, in so many `tensors`, from the ranks that updated them.
+    def gather(self, nbytes: float, axis: str = "data", tensors: int = 0) -> Transfer:
+        """`nbytes` of parameters, in so many `tensors`, collected from the ranks that updated them.
 
         Where every rank owns whole tensors they are broadcast one owner after the other: as many broadcasts as there
         are owners, min(N, tensors), each once around the ring (libraries have no other broadcast) of N ranks. The next
         broadcast starts when its owner has the one before, on average half of the ring away.
         """
         group = self.group(axis)[0]
+        seconds = 0.0
         if self.plan.gather == "broadcast":
             owners = min(group.size, tensors or group.size)
             each = nbytes / owners
-            return owners * (self.communicator.time("broadcast", each, group, "ring") + self.wave_s(each, group) / 2.0)
-        return self.communicator.time("all_gather", nbytes, group)
+            once = self.communicator.time("broadcast", each, group, "ring")
+            seconds = owners * (once + self.wave_s(each, group) / 2.0)
+        else:
+            seconds = self.pricer.time("all_gather", nbytes, group)
+        return Transfer(
+            "gather parameters", axis, seconds, nbytes, sent_bytes=sent_bytes("all_gather", nbytes, group.size)
+        )
 
     def wave_s(self, nbytes: float, group: Group) -> float:
         """Seconds until the first chunk has gone around the ring: a rank passes a chunk on when it has all of it.
@@ -87,17 +105,28 @@ class Exchange:
         leap = send(chunk / inside, far) - send(0.0, far) if nodes > 1 else 0.0
         return nodes * (inside - 1) * step + (nodes - 1) * leap
 
-    def rows(self, parameter: Parameter) -> float:
-        """Bytes of all ranks' embedding gradient rows of one step: what every rank holds after the all-gather."""
-        rows = parameter.sparse_rows * self.plan.micro_batches / self.plan.embedding_shards
-        return rows * parameter.row_elements * self.gradient_bytes * self.groups.data.size
+    def rows(self, parameter: Parameter) -> Transfer:
+        """An embedding's gradient as rows: the rows all ranks touched in a step, each once, on every rank.
+
+        They are at most those of the table, however many ranks draw from it; how many meet before that depends on the
+        data, so that none are taken to (an upper bound). Where duplicates stay, every rank sends all it has drawn.
+        """
+        plan, group = self.plan, self.groups.data
+        rows = parameter.sparse_rows * plan.micro_batches / plan.embedding_shards * group.size
+        if not plan.duplicate_rows:
+            rows = min(rows, parameter.elements / parameter.row_elements)
+        nbytes = rows * parameter.row_elements * self.gradient_bytes
+        sent = sent_bytes("all_gather", nbytes, group.size)
+        return Transfer(
+            "embedding rows", "data", self.pricer.time("all_gather", nbytes, group), nbytes, sent_bytes=sent
+        )
 
     def sparse(self, parameter: Parameter) -> bool:
         """Whether a gradient travels as rows."""
         return self.plan.sparse_embeddings and parameter.sparse_rows > 0
 
 
-def reductions(exchange: Exchange, parts: Iterable[Part], copies: float = 0.0) -> tuple[Message, ...]:
+def reductions(exchange: Exchange, parts: Iterable[Part], copies: float = 0.0) -> tuple[Transfer, ...]:
     """Gradient collectives of a chunk in the order backward fills their buckets; one message per block at most.
 
     `copies` [elements] of tied weights join the first block of backward. Without overlap everything goes at once.
@@ -105,7 +134,7 @@ def reductions(exchange: Exchange, parts: Iterable[Part], copies: float = 0.0) -
     plan = exchange.plan
     bucket = plan.bucket_bytes if plan.overlap_gradients else float("inf")
     filling = {axis: _Bucket(exchange, axis, bucket) for axis in ("data", "expert")}
-    out: list[Message] = []
+    out: list[Transfer] = []
     place = 0
     filling["data"].add(copies * exchange.gradient_bytes)
     for part in reversed(tuple(parts)):
@@ -113,9 +142,7 @@ def reductions(exchange: Exchange, parts: Iterable[Part], copies: float = 0.0) -
             place += 1
             for parameter in reversed(part.layer.parameters):
                 if exchange.sparse(parameter):
-                    nbytes = exchange.rows(parameter)
-                    seconds = exchange.communicator.time("all_gather", nbytes, exchange.groups.data)
-                    out.append(Message("embedding rows", "data", seconds, nbytes, place))
+                    out.append(replace(exchange.rows(parameter), place=place))
                 else:
                     filling[parameter.reduce_axis].add(parameter.elements * exchange.gradient_bytes)
             for box in filling.values():
@@ -134,8 +161,7 @@ class _Bucket:
         self.axis = axis
         self.limit = limit
         self.held = 0.0
-        self.seconds = 0.0
-        self.bytes = 0.0
+        self.closed: list[Transfer] = []
 
     def add(self, nbytes: float) -> None:
         self.held += nbytes
@@ -144,27 +170,34 @@ class _Bucket:
 
     def flush(self) -> None:
         if self.held > 0.0:
-            self.seconds += self.exchange.reduce_s(self.held, self.axis)
-            self.bytes += self.held
+            self.closed.append(self.exchange.reduction(self.held, self.axis))
             self.held = 0.0
 
-    def sent(self, place: int) -> list[Message]:
-        """What closed since the last call, as one message."""
-        if self.bytes == 0.0:
-            return []
-        message = Message("reduce gradients", self.axis, self.seconds, self.bytes, place)
-        self.seconds = self.bytes = 0.0
-        return [message]
+    def sent(self, place: int) -> list[Transfer]:
+        """The buckets closed since the last call, as one after `place` blocks."""
+        closed, self.closed = self.closed, []
+        return [joined(closed, place)] if closed else []
 
 
-def gathers(exchange: Exchange, parts: Iterable[Part], copies: float = 0.0) -> tuple[Message, ...]:
+def joined(transfers: Sequence[Transfer], place: int) -> Transfer:
+    """Transfers of one kind, one after the other."""
+    return replace(
+        transfers[0],
+        seconds=sum(t.seconds for t in transfers),
+        bytes=sum(t.bytes for t in transfers),
+        place=place,
+        sent_bytes=sum(t.sent_bytes for t in transfers),
+    )
+
+
+def gathers(exchange: Exchange, parts: Iterable[Part], copies: float = 0.0) -> tuple[Transfer, ...]:
     """Gathers of updated parameters in forward order, by buckets where they are prefetched (each before its block)."""
     plan = exchange.plan
     if plan.sharding not in ("optimizer", "gradients"):
         return ()
     whole = not plan.overlap_gathers or plan.gather == "broadcast"
     limit = float("inf") if whole else plan.bucket_bytes
-    out: list[Message] = []
+    out: list[Transfer] = []
     held, first, place = {"data": 0.0, "expert": 0.0}, 0, 0
     tensors = {"data": 0, "expert": 0}
     for part in parts:
@@ -181,27 +214,27 @@ def gathers(exchange: Exchange, parts: Iterable[Part], copies: float = 0.0) -> t
     return tuple(m for m in out if m.seconds > 0.0)
 
 
-def _gather(exchange: Exchange, held: dict[str, float], place: int, tensors: dict[str, int]) -> list[Message]:
+def _gather(exchange: Exchange, held: dict[str, float], place: int, tensors: dict[str, int]) -> list[Transfer]:
     out = []
     for axis, nbytes in held.items():
         if nbytes > 0.0:
-            seconds = exchange.gather_s(nbytes, axis, tensors[axis])
-            out.append(Message("gather parameters", axis, seconds, nbytes, place))
+            out.append(replace(exchange.gather(nbytes, axis, tensors[axis]), place=place))
             held[axis] = 0.0
     return out
 
 
-def block_messages(exchange: Exchange, part: Part) -> tuple[Message | None, Message | None]:
-    """(gather, reduction) of one fully sharded block."""
+def block_transfers(exchange: Exchange, part: Part) -> tuple[Transfer | None, Transfer | None]:
+    """(gather, reduction) of one fully sharded block, on the stream of the data axis."""
     if exchange.plan.sharding != "full":
         return None, None
-    dense = {"data": 0.0, "expert": 0.0}
+    held = {"data": 0.0, "expert": 0.0}
     for parameter in part.layer.parameters:
-        dense[parameter.reduce_axis] += parameter.elements
-    gather_s = sum(exchange.gather_s(n * exchange.weight_bytes, axis) for axis, n in dense.items() if n)
-    reduce_s = sum(exchange.reduce_s(n * exchange.gradient_bytes, axis) for axis, n in dense.items() if n)
-    elements = sum(dense.values())
-    name = part.layer.name
-    gather = Message(f"gather {name}", "data", gather_s, elements * exchange.weight_bytes)
-    reduce = Message(f"reduce {name}", "data", reduce_s, elements * exchange.gradient_bytes)
-    return (gather if gather_s > 0.0 else None), (reduce if reduce_s > 0.0 else None)
+        held[parameter.reduce_axis] += parameter.elements
+    present = {axis: n for axis, n in held.items() if n}
+    if not present:
+        return None, None
+    gather = joined([exchange.gather(n * exchange.weight_bytes, axis) for axis, n in present.items()], 0)
+    reduce = joined([exchange.reduction(n * exchange.gradient_bytes, axis) for axis, n in present.items()], 0)
+    gather = replace(gather, name=f"gather {part.layer.name}", axis="data")
+    reduce = replace(reduce, name=f"reduce {part.layer.name}", axis="data")
+    return (gather if gather.seconds > 0.0 else None), (reduce if reduce.seconds > 0.0 else None)

@@ -26,10 +26,10 @@ EXPERT_SHARE: Final = 20 / 132  # of an H800; as printed (DeepSeek-V3, §3.2.2),
 
 
 @dataclass(frozen=True, slots=True)
-class Hiding:
+class OverlapRule:
     """The rule, the ranks of the tensor group, and the share of compute units a hidden collective takes."""
 
-    rule: TensorOverlap = "gradients"
+    tensor: TensorOverlap = "gradients"
     ranks: int = 1
     share: float = 0.0
     experts: bool = False
@@ -37,7 +37,7 @@ class Hiding:
 
 def exposed(
     ops: Sequence[Op],
-    hiding: Hiding,
+    rule: OverlapRule,
     collective: Callable[[Collective], float],
     kernel: Callable[[Op], float],
     pieces: Callable[[Collective], float] | None = None,
@@ -51,34 +51,34 @@ def exposed(
     for place, op in enumerate(ops):
         if not isinstance(op, Collective):
             continue
-        product = _fed(ops, place, hiding)
+        product = _fed(ops, place, rule)
         if product is None:
-            seconds, cover = collective(op), _beside(ops, place, hiding, kernel)
+            seconds, cover = collective(op), _beside(ops, place, rule, kernel)
         else:
-            seconds, cover = (pieces or collective)(op), kernel(product) * (1.0 - 1.0 / hiding.ranks)
+            seconds, cover = (pieces or collective)(op), kernel(product) * (1.0 - 1.0 / rule.ranks)
         axes[op.axis] = axes.get(op.axis, 0.0) + seconds
         hidden = min(seconds, cover)
-        share = hiding.share if op.axis == "tensor" else 0.0
-        if not (hiding.experts and op.axis == "expert"):
+        share = rule.share if op.axis == "tensor" else 0.0
+        if not (rule.experts and op.axis == "expert"):
             added += seconds - hidden + hidden * share / (1.0 - share)
-    if hiding.experts and "expert" in axes:
+    if rule.experts and "expert" in axes:
         hidden = min(axes["expert"], sum(kernel(op) for op in ops if not isinstance(op, Collective)))
         added += axes["expert"] - hidden + hidden * EXPERT_SHARE / (1.0 - EXPERT_SHARE)
     return added, axes
 
 
-def _beside(ops: Sequence[Op], place: int, hiding: Hiding, kernel: Callable[[Op], float]) -> float:
+def _beside(ops: Sequence[Op], place: int, rule: OverlapRule, kernel: Callable[[Op], float]) -> float:
     """Seconds of the kernel beside which the whole collective at `place` runs; 0 where none does."""
     op, following = ops[place], ops[place + 1] if place + 1 < len(ops) else None
-    if not isinstance(op, Collective) or not op.overlap or (op.axis == "tensor" and hiding.rule == "none"):
+    if not isinstance(op, Collective) or not op.overlap or (op.axis == "tensor" and rule.tensor == "none"):
         return 0.0
     return kernel(following) if following is not None and not isinstance(following, Collective) else 0.0
 
 
-def _fed(ops: Sequence[Op], place: int, hiding: Hiding) -> Gemm | None:
+def _fed(ops: Sequence[Op], place: int, rule: OverlapRule) -> Gemm | None:
     """The product in whose pieces the collective at `place` is cut; None where it is launched as a whole."""
     op = ops[place]
-    if not isinstance(op, Collective) or op.overlap or op.axis != "tensor" or hiding.rule != "all":
+    if not isinstance(op, Collective) or op.overlap or op.axis != "tensor" or rule.tensor != "all":
         return None
     if op.kind not in ("all_gather", "reduce_scatter"):
         return None

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from sim.device import op_time, time_ops
-from sim.device.records import Accelerator
+from sim.device.records import Accelerator, OpsTime
 from sim.network import Cluster, Communicator, Group
-from sim.ops import BYTES_PER_ELEMENT, Collective, Gemm, Op, Pointwise
-from sim.plan.costs import Work
+from sim.ops import BYTES_PER_ELEMENT, Collective, CollectiveKind, Gemm, Op, Pointwise
 from sim.plan.groups import Groups
 from sim.plan.issue import issue_s
-from sim.plan.overlap import Hiding, exposed
-from sim.plan.records import Plan, TensorOverlap
+from sim.plan.overlap import OverlapRule, exposed
+from sim.plan.records import Plan
+from sim.plan.step_record import Work
 from sim.workload.records import Layer, Model, Numerics, Recompute, Shard
 
 
@@ -52,22 +52,33 @@ def contention_of(cluster: Cluster, group: Group) -> Contention:
     return Contention(max(k.compute_share for k in links), max(k.memory_share for k in links), level)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One pass of a layer: its ops, the first `recomputed` of them again, what the kernels take, and what the host does
+    to issue them where it is waited for."""
+
+    ops: tuple[Op, ...]
+    recomputed: int
+    kernels: OpsTime
+    issue_s: float
+
+
 class Pricer:
     """Prices blocks of one model on one device and cluster, and remembers layers and answers."""
 
-    model: Model
-    numerics: Numerics
-    accelerator: Accelerator
-    communicator: Communicator
-    _layers: dict[tuple[int, Shard], tuple[Layer, ...]] = field(default_factory=dict)
-    _works: dict[tuple[object, ...], Work] = field(default_factory=dict)
-    _host_s: float = 0.0  # of an op where passes are waited for
-
-    def __post_init__(self) -> None:
-        if self.numerics.launch != "eager":
-            self._host_s = self.accelerator.host_s if self.numerics.launch == "waited" else 0.0
-            self.accelerator = replace(self.accelerator, host_s=0.0)
+    def __init__(self, model: Model, numerics: Numerics, accelerator: Accelerator, communicator: Communicator) -> None:
+        self.model = model
+        self.numerics = numerics
+        waited = numerics.launch == "waited"
+        self.host_s = accelerator.host_s if waited else 0.0  # of an op where passes are waited for
+        self.accelerator = accelerator if numerics.launch == "eager" else replace(accelerator, host_s=0.0)
+        self.communicator = communicator
+        self._layers: dict[tuple[int, Shard], tuple[Layer, ...]] = {}
+        self._passes: dict[tuple[object, ...], Pass] = {}
+        self._added: dict[tuple[object, ...], tuple[float, tuple[tuple[str, float], ...], float]] = {}
+        self._works: dict[tuple[object, ...], Work] = {}
+        self._seconds: dict[tuple[CollectiveKind, float, Group], float] = {}
+        self._contentions: dict[Group, Contention] = {}
 
     def layers(self, plan: Plan) -> tuple[Layer, ...]:
         """The model's blocks as one device of the plan's sharded group sees them."""
@@ -76,63 +87,81 @@ class Pricer:
             self._layers[key] = self.model.layers(plan.sub_batch, self.numerics, key[1])
         return self._layers[key]
 
-    def forward(self, layer: Layer, plan: Plan, groups: Groups, contention: Contention) -> Work:
-        return self._work(layer, "forward", layer.forward, len(layer.forward), plan, groups, contention)
+    def time(self, kind: CollectiveKind, nbytes: float, group: Group) -> float:
+        """Seconds of a collective by the algorithm a library would choose."""
+        key = (kind, nbytes, group)
+        if key not in self._seconds:
+            self._seconds[key] = self.communicator.time(kind, nbytes, group)
+        return self._seconds[key]
 
-    def backward(self, layer: Layer, recompute: Recompute, plan: Plan, groups: Groups, contention: Contention) -> Work:
-        """Gradients of data and weights, after what recomputation runs again."""
-        again = layer.recompute.get(recompute, ())
-        if plan.recompute_stop and recompute == "full":
-            again = needed(again)
-        ops = (*again, *layer.backward, *self.flattened(layer, plan))
-        return self._work(layer, recompute, ops, len(again), plan, groups, contention)
+    def contention(self, group: Group) -> Contention:
+        """What a collective of the group takes from the kernels beside it."""
+        if group not in self._contentions:
+            self._contentions[group] = contention_of(self.communicator.cluster, group)
+        return self._contentions[group]
 
-    def flattened(self, layer: Layer, plan: Plan) -> tuple[Op, ...]:
+    def works(
+        self, layer: Layer, policy: Recompute, plan: Plan, groups: Groups, contention: Contention
+    ) -> tuple[Work, Work]:
+        """The forward pass of a layer, and the backward pass with what `policy` runs again."""
+        return self._work(layer, None, plan, groups, contention), self._work(layer, policy, plan, groups, contention)
+
+    def kernel_s(self, plan: Plan) -> float:
+        """Kernels of one forward and backward pass of the whole model (s), without collectives."""
+        return sum(
+            layer.count * self.one_pass(layer, policy, plan)[1].kernels.seconds
+            for layer in self.layers(plan)
+            for policy in (None, plan.recompute)
+        )
+
+    def one_pass(self, layer: Layer, policy: Recompute | None, plan: Plan) -> tuple[tuple[object, ...], Pass]:
+        """A layer's pass (backward where a recomputation policy is given), and the key it is remembered by."""
+        flat = plan.gradient_passes if plan.sharding in ("gradients", "full") else 0
+        rules = () if policy is None else (policy, plan.recompute_stop, flat)
+        key = (layer.name, plan.sub_batch, shard_of(plan), rules)
+        if key not in self._passes:
+            again = () if policy is None else _again(layer, policy, plan.recompute_stop)
+            back = () if policy is None else (*layer.backward, *self._flattened(layer, flat))
+            ops = layer.forward if policy is None else (*again, *back)
+            python = len(ops) if policy is None else len(again)
+            kernels = time_ops((op for op in ops if not isinstance(op, Collective)), self.accelerator)
+            self._passes[key] = Pass(ops, len(again), kernels, issue_s(ops, python, self.host_s))
+        return key, self._passes[key]
+
+    def _flattened(self, layer: Layer, passes: int) -> tuple[Op, ...]:
         """Passes over a block's gradients before every reduction of sharded ones.
 
         PyTorch's FSDP: two, one writes the gradients of the parameters into the flat one, one divides by the ranks.
         """
         elements = layer.parameter_elements
-        if plan.gradient_passes == 0 or plan.sharding not in ("gradients", "full") or elements == 0.0:
+        if passes == 0 or elements == 0.0:
             return ()
         moved = elements * BYTES_PER_ELEMENT[self.numerics.gradients]
-        one = Pointwise("flatten gradients", elements, moved, moved, 1.0, self.numerics.gradients)
-        return (one,) * plan.gradient_passes
+        return (Pointwise("flatten gradients", elements, moved, moved, 1.0, self.numerics.gradients),) * passes
 
-    def _work(
-        self,
-        layer: Layer,
-        which: str,
-        ops: Sequence[Op],
-        python: int,
-        plan: Plan,
-        groups: Groups,
-        contention: Contention,
-    ) -> Work:
-        """`python`: how many of the ops Python issues, the others being issued by the autograd engine."""
+    def _work(self, layer: Layer, policy: Recompute | None, plan: Plan, groups: Groups, contention: Contention) -> Work:
+        which, run = self.one_pass(layer, policy, plan)
         inner = (groups.tensor, groups.context, groups.expert, groups.data)
-        rules = (plan.overlap_tensor, plan.overlap_experts, plan.recompute_stop, plan.gradient_passes, plan.sharding)
-        key = (layer.name, which, plan.sub_batch, shard_of(plan), inner, contention, rules)
+        rules = (which, inner, plan.overlap_tensor, plan.overlap_experts)
+        key = (rules, contention)
         if key not in self._works:
-            issue = issue_s(ops, python, self._host_s)
-            self._works[key] = self.price(ops, groups, contention, plan.overlap_tensor, issue, plan.overlap_experts)
+            if rules not in self._added:
+                self._added[rules] = self._collectives(run.ops, groups, plan)
+            self._works[key] = self._priced(run, self._added[rules], groups, contention)
         return self._works[key]
 
-    def price(
+    def _priced(
         self,
-        ops: Sequence[Op],
+        run: Pass,
+        inside: tuple[float, tuple[tuple[str, float], ...], float],
         groups: Groups,
         contention: Contention,
-        rule: TensorOverlap = "gradients",
-        issue: float = 0.0,
-        experts: bool = False,
     ) -> Work:
-        """All ops one after the other, `issue` seconds at least; a collective may hide behind a kernel beside it."""
-        kernels = time_ops((op for op in ops if not isinstance(op, Collective)), self.accelerator)
-        added, axes = self._collectives(ops, groups, rule, experts)
-        waiting = max(0.0, issue - kernels.seconds - added)
+        """All ops one after the other, `issue_s` seconds at least; a collective may hide behind a kernel beside it."""
+        kernels, (added, axes, sent) = run.kernels, inside
+        waiting = max(0.0, run.issue_s - kernels.seconds - added)
         seconds = kernels.seconds + added + waiting
-        shared = any(level_of(self.communicator.cluster, groups.axis(axis)) == contention.level for axis in axes)
+        shared = any(level_of(self.communicator.cluster, groups.axis(axis)) == contention.level for axis, _ in axes)
         slowed = (
             kernels.compute_s / (1.0 - contention.compute_share)
             + kernels.memory_bound_s / (1.0 - contention.memory_share)
@@ -145,34 +174,53 @@ class Pricer:
             memory_bound_s=kernels.memory_bound_s,
             overhead_s=kernels.overhead_s + waiting,
             communication_s=added,
-            communication=tuple(sorted(axes.items())),
+            communication=axes,
             executed_flops=kernels.executed_flops,
             dram_bytes=kernels.dram_bytes,
+            sent_bytes=sent,
             stretch=slowed / seconds if seconds > 0.0 else 1.0,
+            ops=run.ops,
+            recomputed=run.recomputed,
         )
 
     def _collectives(
-        self, ops: Sequence[Op], groups: Groups, rule: TensorOverlap, experts: bool
-    ) -> tuple[float, dict[str, float]]:
-        """(seconds the collectives add to the kernels, seconds by axis)."""
-        share = contention_of(self.communicator.cluster, groups.tensor).compute_share
-        return exposed(
+        self, ops: Sequence[Op], groups: Groups, plan: Plan
+    ) -> tuple[float, tuple[tuple[str, float], ...], float]:
+        """(seconds the collectives add to the kernels, seconds by axis, bytes one device sends in them)."""
+        share = self.contention(groups.tensor).compute_share
+        added, axes = exposed(
             ops,
-            Hiding(rule, groups.tensor.size, share, experts),
-            lambda op: self.collective(op, groups),
+            OverlapRule(plan.overlap_tensor, groups.tensor.size, share, plan.overlap_experts),
+            lambda op: self.time(op.kind, op.bytes, groups.axis(op.axis)) * op.count,
             lambda op: op_time(op, self.accelerator).seconds * op.count,
-            lambda op: self.pieces(op, groups),
+            lambda op: self._pieces(op, groups),
         )
+        sent = sum(
+            op.count * sent_bytes(op.kind, op.bytes, groups.axis(op.axis).size)
+            for op in ops
+            if isinstance(op, Collective)
+        )
+        return added, tuple(sorted(axes.items())), sent
 
-    def collective(self, op: Collective, groups: Groups) -> float:
-        """Seconds of an op's collective, `count` times."""
-        return self.communicator.time(op.kind, op.bytes, groups.axis(op.axis)) * op.count
-
-    def pieces(self, op: Collective, groups: Groups) -> float:
+    def _pieces(self, op: Collective, groups: Groups) -> float:
         """Seconds of t−1 copies of 1/t of the buffer between neighbours, with no launch of a collective."""
         group = groups.axis(op.axis)
         launch = self.communicator.case(op.kind, group).base_s
         return (self.communicator.cost(op.kind, group, "ring").seconds(op.bytes) - launch) * op.count
+
+
+def sent_bytes(kind: CollectiveKind, nbytes: float, ranks: int) -> float:
+    """What one of so many ranks puts on its links for a buffer of `nbytes` (see `ops.Collective`): an all-reduce twice
+    (N−1)/N of it (scatter, then gather), every other collective once (N−1)/N; a message goes whole."""
+    if kind == "send":
+        return nbytes
+    return (2.0 if kind == "all_reduce" else 1.0) * nbytes * (ranks - 1) / ranks
+
+
+def _again(layer: Layer, policy: Recompute, stops: bool) -> tuple[Op, ...]:
+    """What backward runs for the second time."""
+    again = layer.recompute.get(policy, ()) if policy != "none" else ()
+    return needed(again) if stops and policy == "full" else again
 
 
 def needed(ops: tuple[Op, ...]) -> tuple[Op, ...]:

@@ -40,6 +40,7 @@ class Plan:
     overlap_gathers: bool = True  # prefetch of sharded parameters
     communication_format: Format | None = None  # of gradients on the wire; None: as stored
     sparse_embeddings: bool = False  # exchange embedding gradients as rows by all-gather
+    duplicate_rows: bool = False  # rows that several ranks draw are gathered from each (Horovod's IndexedSlices)
     offload: Literal["none", "optimizer", "activations"] = "none"
     layer_schedule: Literal["none", "wavefront", "pipelined"] = "none"  # layer parallelism of recurrent models
     embedding_shards: int = 1

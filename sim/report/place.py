@@ -15,7 +15,7 @@ def render(placed: Placed) -> str:
     header = ["placement", "step", "against layers", "busy", "fits"]
     rows = [
         [
-            p.how,
+            f"{p.how} ({p.note})" if p.note else p.how,
             duration(p.time_s),
             f"{expert.time_s / p.time_s:.2f}x",
             " ".join(percent(share) for share in placed.busy(p)),
@@ -50,6 +50,7 @@ def to_json(placed: Placed) -> dict[str, Any]:
 def _placement(placed: Placed, placement: Placement) -> dict[str, Any]:
     return {
         "how": placement.how,
+        "note": placement.note,
         "time_s": placement.time_s,
         "fits": placement.fits,
         "busy": placed.busy(placement),

@@ -1,7 +1,8 @@
 """The fastest plan that fits, and why the others lose.
 
-Memory first (most plans die there at no cost), then the closed form for all that fit, then the engine for the best of
-them and for other placements of their ranks.
+Memory first (most plans die there at no cost), then a lower bound for all that fit, then the time of each in the order
+of their bounds until the next bound is no better than the best time: no plan left out can be faster. The best of them
+and other placements of their ranks are simulated.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from sim.device.records import Accelerator
 from sim.engine import Step, simulate_step
 from sim.errors import Infeasible, InfeasibleError, InputError, Lever
 from sim.network import Communicator
+from sim.plan.candidates import Limits, candidates
 from sim.plan.feasible import infeasible
 from sim.plan.groups import AXES
 from sim.plan.records import DeviceMemory, Plan, Sharding
-from sim.plan.screen import Candidate, Limits, Screen, candidates
+from sim.search.screen import Candidate, Screen
 from sim.workload.records import Model, Numerics, Recompute
 
 TIE: Final = 0.01  # plans closer than this are as good as each other: the model is not more exact
@@ -81,14 +83,14 @@ def search(
     screen = Screen(model, numerics, accelerator, communicator)
     devices = communicator.cluster.devices
     every = list(screen.run(candidates(model, devices, global_batch, limits)))
-    fitting = [c for c in every if c.time_s is not None]
-    fitting.sort(key=lambda c: (c.time_s or 0.0, _means(c.plan), repr(c.plan)))
+    fitting = [c for c in every if c.least_s is not None]
+    fitting.sort(key=lambda c: (c.least_s or 0.0, _means(c.plan), repr(c.plan)))
     if not fitting:
         if screen.refused is not None:  # nothing can be priced: a format the device lacks, not a matter of the plan
             raise screen.refused
         raise InfeasibleError(_nothing_fits(screen, every, devices, global_batch, limits))
-    short = _distinct(fitting, simulated)
-    steps = [(c, simulate_step(screen.prepared(c.plan), engine="simpy")) for c in short]
+    short = _shortlist(screen, fitting, simulated)
+    steps = [(c, simulate_step(screen.record(c.plan), engine="simpy")) for c in short]
     if not limits.orders:
         steps += _placements(screen, min(steps, key=lambda item: item[1].time_s)[0])
     steps.sort(key=lambda item: (item[1].time_s, _means(item[0].plan)))
@@ -105,6 +107,20 @@ def _means(plan: Plan) -> tuple[int, ...]:
         plan.virtual_stages,
         sum(getattr(plan, axis) > 1 for axis in (*AXES, "expert")),
     )
+
+
+def _shortlist(screen: Screen, fitting: Sequence[Candidate], count: int) -> list[Candidate]:
+    """The fastest plans by their times, of which only those are computed whose bound lies below the best so far."""
+    best = float("inf")
+    known: list[tuple[float, Candidate]] = []
+    for candidate in fitting:
+        if (candidate.least_s or 0.0) > best and len(known) >= count:
+            break
+        time_s = screen.time(candidate.plan)
+        known.append((time_s, candidate))
+        best = min(best, time_s)
+    known.sort(key=lambda item: (item[0], _means(item[1].plan), repr(item[1].plan)))
+    return _distinct([candidate for _, candidate in known], count)
 
 
 def _distinct(fitting: Sequence[Candidate], count: int) -> list[Candidate]:
@@ -128,7 +144,7 @@ def _placements(screen: Screen, best: Candidate) -> list[tuple[Candidate, Step]]
     now = tuple(axis for axis in best.plan.order if axis in wide)
     plans = [replace(best.plan, order=(*order, *rest)) for order in permutations(wide) if order != now]
     plans.sort(key=lambda plan: (screen.time(plan), plan.order))
-    return [(replace(best, plan=plan), simulate_step(screen.prepared(plan), "simpy")) for plan in plans[:PLACEMENTS]]
+    return [(replace(best, plan=plan), simulate_step(screen.record(plan), "simpy")) for plan in plans[:PLACEMENTS]]
 
 
 def _why(step: Step, best: Step) -> str:

@@ -9,6 +9,7 @@ from sim.engine import Spread, Step
 from sim.errors import InputError, Problem
 from sim.plan.energy import Energy, step_energy
 from sim.plan.records import Plan
+from sim.plan.step_record import StepRecord
 from sim.result import Cost, TimeToTarget
 from sim.scaling import CriticalBatch, Projection, effort, project
 from sim.scenario import Scenario
@@ -96,12 +97,11 @@ def with_band(goal: TimeToTarget | None, spread: Spread | None) -> TimeToTarget 
 
 
 def energy_of(
-    scenario: Scenario, model: Model, plan: Plan, step: Step, goal: TimeToTarget | None
+    scenario: Scenario, record: StepRecord, step: Step, goal: TimeToTarget | None
 ) -> tuple[Energy | None, str]:
     if scenario.accelerator.power is None:
         return None, f"the accelerator {scenario.accelerator.name} has no power figures"
-    steps = goal.steps if goal else None
-    return step_energy(model, plan, scenario.workload.numerics, scenario.accelerator, step.time_s, steps), ""
+    return step_energy(record, scenario.accelerator, step.time_s, goal.steps if goal else None), ""
 
 
 def cost_of(scenario: Scenario, plan: Plan, goal: TimeToTarget | None) -> tuple[Cost | None, str]:

@@ -68,6 +68,8 @@ def _changes(scenario: Scenario, plan: Plan) -> Iterator[tuple[str, Scenario, Pl
         yield "2x the link bandwidth", replace(scenario, cluster=_wider(cluster)), plan
         if not plan.overlap_gradients:
             yield "overlap gradients with backward", scenario, replace(plan, overlap_gradients=True)
+    if plan.sparse_embeddings and plan.data > 1:
+        yield "gradients of embeddings whole, not as rows", scenario, replace(plan, sparse_embeddings=False)
     if plan.recompute == "full":
         yield "no recomputation (needs memory)", scenario, replace(plan, recompute="none")
 

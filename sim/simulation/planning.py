@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from sim.device import time_ops
 from sim.errors import InfeasibleError, InputError, Problem
 from sim.plan import check_given, check_plan, device_memory, infeasible
-from sim.plan.pricing import shard_of
+from sim.plan.pricing import Pricer
 from sim.plan.records import Plan
 from sim.plan.sub_batch import LARGEST, SubBatch, choose_sub_batch
 from sim.scaling import Projection
@@ -86,16 +85,12 @@ def _limits(model: Model) -> dict[str, int | None]:
 def _choose_sub_batch(scenario: Scenario, model: Model, shared: Mapping[str, Any], must_fit: bool) -> SubBatch:
     """The rule of `sim.plan.sub_batch`, with the device model's pass time and the plan's memory."""
     request, numerics, chip = scenario.plan, scenario.workload.numerics, scenario.accelerator
-    shard = shard_of(Plan(**{**shared, "sub_batch": 1, "global_batch": 1}))
+    pricer = Pricer(model, numerics, chip, communicator_of(scenario.cluster))
     times: dict[int, float] = {}
 
     def pass_time(batch: int) -> float:
         if batch not in times:
-            layers = model.layers(batch, numerics, shard)
-            times[batch] = sum(
-                (time_ops(layer.forward, chip).seconds + time_ops(layer.backward, chip).seconds) * layer.count
-                for layer in layers
-            )
+            times[batch] = pricer.kernel_s(trial(batch))
         return times[batch]
 
     def trial(batch: int) -> Plan:

@@ -37,12 +37,12 @@ def simulate(
     memory = device_memory(model, plan, scenario.workload.numerics, scenario.accelerator)
     if must_fit and not all(device.fits for device in memory):
         raise InfeasibleError(infeasible(model, plan, scenario.workload.numerics, scenario.accelerator))
-    prepared, step = slowest(scenario, model, plan, engine, trace)
-    spread = spread_of(scenario, prepared, step, seed)
+    record, step = slowest(scenario, model, plan, engine, trace)
+    spread = spread_of(scenario, record, step, seed)
     goal = time_to_target(scenario, model, projection, plan, spread.mean_s if spread else step.time_s)
     goal = with_band(goal, spread)
     peak = scenario.accelerator.compute[scenario.workload.numerics.compute].peak_flops * step.time_s * plan.devices
-    energy, no_energy = energy_of(scenario, model, plan, step, goal)
+    energy, no_energy = energy_of(scenario, record, step, goal)
     cost, no_cost = cost_of(scenario, plan, goal)
     return Result(
         name=scenario.name,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from sim.engine import Spread, Step, simulate_step
 from sim.engine.step import Engine
 from sim.network import Communicator
 from sim.network.records import Cluster
 from sim.plan import prepare, slow_stages, slowed
-from sim.plan.costs import Prepared
 from sim.plan.records import Plan
+from sim.plan.step_record import StepRecord, with_compute
 from sim.scenario import Scenario
 from sim.workload.records import Model
 
@@ -18,40 +20,35 @@ def run_step(scenario: Scenario, model: Model, plan: Plan, *, engine: Engine = "
     return slowest(scenario, model, plan, engine, trace)[1]
 
 
-def slowest(scenario: Scenario, model: Model, plan: Plan, engine: Engine, trace: bool = False) -> tuple[Prepared, Step]:
+def record_of(scenario: Scenario, model: Model, plan: Plan) -> StepRecord:
+    """The step of `plan` with all that runs in it, as the device model prices it."""
+    return prepare(model, plan, scenario.workload.numerics, scenario.accelerator, communicator_of(scenario.cluster))
+
+
+def slowest(
+    scenario: Scenario, model: Model, plan: Plan, engine: Engine, trace: bool = False
+) -> tuple[StepRecord, Step]:
     """The step of the replica all others wait for: that with the devices that slow it most."""
     published = scenario.training.compute_s
-    prepared = prepare(
-        model,
-        plan,
-        scenario.workload.numerics,
-        scenario.accelerator,
-        communicator_of(scenario.cluster),
-        compute_s=published.value if published else None,
-    )
+    record = record_of(scenario, model, plan)
+    if published is not None:
+        record = with_compute(record, published.value)
     slow = slow_stages(plan, [(device.rank, device.factor) for device in scenario.training.slow_devices])
-    replicas = [slowed(prepared, stages) if stages else prepared for stages in slow]
+    replicas = [slowed(record, stages) if stages else record for stages in slow]
     steps = [simulate_step(replica, engine=engine, trace=trace) for replica in replicas]
     return max(zip(replicas, steps, strict=True), key=lambda pair: pair[1].time_s)
 
 
-def spread_of(scenario: Scenario, prepared: Prepared, step: Step, seed: int) -> Spread | None:
+def spread_of(scenario: Scenario, record: StepRecord, step: Step, seed: int) -> Spread | None:
     """The step under the scenario's jitter, where it has any."""
     if scenario.training.jitter == 0.0:
         return None
     from sim.engine.jitter import spread  # noqa: PLC0415  (scipy: only where there is jitter)
 
-    return spread(prepared, step.time_s, scenario.training.jitter, seed=seed)
+    return spread(record, step.time_s, scenario.training.jitter, seed=seed)
 
 
-_communicators: dict[int, tuple[Cluster, Communicator]] = {}
-
-
+@lru_cache(maxsize=64)
 def communicator_of(cluster: Cluster) -> Communicator:
-    """One communicator per cluster object: its costs are memoised."""
-    known = _communicators.get(id(cluster))
-    if known is None or known[0] is not cluster:
-        if len(_communicators) > 64:
-            _communicators.clear()
-        known = _communicators[id(cluster)] = (cluster, Communicator(cluster))
-    return known[1]
+    """One communicator per cluster: its costs are memoised."""
+    return Communicator(cluster)

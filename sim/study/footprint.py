@@ -15,7 +15,8 @@ from typing import Final
 from sim.device import Accelerator, ops_energy, sparse, time_ops
 from sim.errors import InputError
 from sim.ops import BYTES_PER_ELEMENT, Convolution, Format, Gemm, Op
-from sim.workload.expand import step_ops
+from sim.plan.energy import step_energy
+from sim.plan.prepare import single_device
 from sim.workload.records import Layer, Model, Numerics
 
 FORMATS: Final[tuple[Format, ...]] = ("fp32", "bf16", "fp8", "int8")
@@ -230,9 +231,10 @@ def _forward(layers: Iterable[Layer]) -> list[Op]:
 def _training(model: Model, chip: Accelerator, number: Format, batch: int, samples: float) -> Training:
     """Steps of `batch` samples on one device, one after the other."""
     numerics = Numerics(compute=number, activations=number, weights=number, gradients=number)
-    ops = step_ops(model.layers(batch, numerics), numerics)
-    steps = samples / batch
-    device_s = steps * time_ops(ops, chip).seconds
-    energy = steps * ops_energy(ops, chip).total_j if chip.power else None
+    record = single_device(model, batch, numerics, chip)
+    stage, steps = record.stages[0], samples / batch
+    step_s = stage.pass_s + stage.update.seconds
+    device_s = steps * step_s
+    energy = step_energy(record, chip, step_s, steps).target_j if chip.power else None
     price = chip.price_usd * device_s / LIFE_S if chip.price_usd is not None else None
     return Training(samples, samples * model.flops_per_sample()[1], device_s, energy, price)

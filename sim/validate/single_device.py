@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import mean, median
 from typing import Any, Final, Literal
 
-from sim.device import time_ops
 from sim.device.records import Accelerator
 from sim.files.hardware import load_accelerator
 from sim.ops import Format
+from sim.plan.prepare import single_device
 from sim.validate.validation import Comparison, Request, Row, Skipped, ValidationSet, compare, requests
 from sim.validate.validation import Outcome as RowOutcome
 from sim.workload.dlrm import Dlrm
@@ -27,7 +27,6 @@ from sim.workload.records import BatchNorm, Model, Numerics
 from sim.workload.resnet import ResNet
 from sim.workload.transformer import Transformer
 from sim.workload.translation import AttentionNmt
-from sim.workload.update import parameter_update
 
 CRITEO_SEEN_15: Final = (
     7912889, 33823, 17139, 7339, 20046, 4, 7105, 1382, 63, 5554114, 582469, 245828, 11,
@@ -135,16 +134,10 @@ def step_time(
     model: Model, batch: int, numerics: Numerics, chip: Accelerator, updates: float = 1.0
 ) -> tuple[float, float]:
     """(s, of it arithmetic) of forward, backward and `updates` optimiser updates of one device."""
-    seconds = compute = 0.0
-    for layer in model.layers(batch, numerics):
-        for ops in (layer.forward, layer.backward):
-            time = time_ops(ops, chip)
-            seconds += layer.count * time.seconds
-            compute += layer.count * time.compute_s
-        if updates and not layer.updated:
-            update = [op for parameter in layer.parameters for op in parameter_update(parameter, numerics)]
-            seconds += updates * layer.count * time_ops(update, replace(chip, host_s=0.0)).seconds
-    return seconds, compute
+    stage = single_device(model, batch, numerics, chip).stages[0]
+    passes = [(work, block.count) for block, work in stage.passes()]
+    compute = sum((work.seconds - work.memory_bound_s - work.overhead_s) * count for work, count in passes)
+    return stage.pass_s + updates * stage.update.seconds, compute
 
 
 def numerics_of(given: Mapping[str, Any], chip: Accelerator) -> Numerics:

@@ -9,8 +9,9 @@ from sim.files import build, document_of
 from sim.files.hardware import load_accelerator
 from sim.network import Communicator
 from sim.plan import Plan, prepare
-from sim.plan.screen import Screen, candidates
+from sim.plan.candidates import candidates
 from sim.search import limits_of, search
+from sim.search.screen import Screen
 from sim.workload.build import build_model
 from sim.workload.records import Numerics
 from tests.benchmarks.conftest import cpu
@@ -66,7 +67,7 @@ def test_the_closed_form_screens_a_plan_ten_times_faster_than_the_engine_runs_on
     plans = list(candidates(model, 512, 1024, limits_of({}, model)))
     every = []
     screened = cpu(lambda: every.extend(screen.run(plans)), 1) / len(plans)
-    deep = [c.plan for c in every if c.time_s is not None and c.plan.pipeline >= 4 and c.plan.micro_batches >= 32]
-    prepared = [screen.prepared(plan) for plan in deep[:3]]
+    deep = [c.plan for c in every if c.least_s is not None and c.plan.pipeline >= 4 and c.plan.micro_batches >= 32]
+    prepared = [screen.record(plan) for plan in deep[:3]]
     simulated = cpu(lambda: [simulate_step(p) for p in prepared]) / len(prepared)
     assert screened < simulated / 10

@@ -7,23 +7,25 @@ from collections.abc import Callable
 import pytest
 
 from sim.engine import build, recursion, simulate_step, streams
-from sim.plan.costs import Block, Chunk, Message, Prepared, Stage, Work
+from sim.plan.records import Plan
+from sim.plan.step_record import Block, Chunk, Stage, StepRecord, Transfer, Work
 from tests.benchmarks.conftest import Job, cpu
 
 Ratio = Callable[[Job], float]
 
 
-def _data_parallel() -> Prepared:
+def _data_parallel() -> StepRecord:
     """1,024 devices, 160 gradient tensors reduced one by one."""
     block = Block("block", "block", 160, Work(1e-3), Work(2e-3))
-    reductions = tuple(Message("reduce", "data", 1e-3, 1e6, k + 1) for k in range(160))
-    return Prepared((Stage(1024, (Chunk((block,), (), reductions),)),), 1, 1024, 1)
+    reductions = tuple(Transfer("reduce", "data", 1e-3, 1e6, k + 1) for k in range(160))
+    return StepRecord(Plan(1, 1024, data=1024), (Stage(1024, (Chunk((block,), (), reductions),)),))
 
 
-def _pipeline() -> Prepared:
+def _pipeline() -> StepRecord:
     """TP8 × PP16 × DP64, 64 micro-batches."""
     stage = Stage(512, (Chunk((Block("block", "block", 1, Work(10e-3), Work(20e-3)),)),))
-    return Prepared((stage,) * 16, 64, 64, 8, send_s=1e-4)
+    plan = Plan(1, 64 * 64, data=64, tensor=8, pipeline=16)
+    return StepRecord(plan, (stage,) * 16, send=Transfer("activations", "pipeline", 1e-4, 1e6))
 
 
 def test_a_data_parallel_step_is_at_most_a_thousand_events() -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from prepared import chunk, data_parallel, fully_sharded, pipeline
 
 from sim.engine import build, recursion, simulate_step, streams
-from sim.plan.costs import Message, Prepared, Stage, Work
+from sim.plan.records import Plan
+from sim.plan.step_record import Stage, StepRecord, Transfer, Work
 
 ENGINES = ("simpy", "recursion")
 
@@ -104,7 +105,7 @@ def test_the_parts_of_a_step_add_up(stages: int, rounds: int, send: float, passe
 def test_the_norm_waits_for_all_stages_and_the_update_for_the_norm() -> None:
     """Global clipping is a barrier: every stage updates after the slowest one's gradients."""
     stages = tuple(Stage(1, (chunk(1.0, b),), update=Work(0.5)) for b in (2.0, 6.0))
-    prepared = Prepared(stages, 1, 1, 1, norm=Message("gradient norm", "norm", 0.1, 4.0))
+    prepared = StepRecord(Plan(1, 1, pipeline=2), stages, norm=Transfer("gradient norm", "norm", 0.1, 4.0))
     for engine in ENGINES:
         step = simulate_step(prepared, engine)  # type: ignore[arg-type]
         assert step.time_s == pytest.approx(1.0 + 1.0 + 6.0 + 2.0 + 0.1 + 0.5)
@@ -114,17 +115,17 @@ def test_the_norm_waits_for_all_stages_and_the_update_for_the_norm() -> None:
 def test_a_tied_embedding_joins_first_and_last_stage() -> None:
     """Its all-reduce starts when both stages have their gradients."""
     stages = tuple(Stage(1, (chunk(1.0, 2.0),)) for _ in range(3))
-    prepared = Prepared(stages, 3, 1, 1, tied=Message("tied embedding", "pipeline", 0.25, 1e6))
+    prepared = StepRecord(Plan(1, 3, pipeline=3), stages, tied=Transfer("tied embedding", "pipeline", 0.25, 1e6))
     assert simulate_step(prepared).time_s == pytest.approx((3 + 2) * 3.0 + 0.25)
 
 
 def test_updated_parameters_are_gathered_under_the_next_forward_pass() -> None:
     """Sharded optimiser: prefetched gathers hide under forward, others come after the update."""
     base = chunk(1.0, 2.0)
-    gathers = (Message("gather parameters", "data", 0.25, 1e6, 0),)
+    gathers = (Transfer("gather parameters", "data", 0.25, 1e6, 0),)
     stage = Stage(8, (replace(base, gathers=gathers),))
-    hidden = simulate_step(Prepared((stage,), 4, 8, 1))
-    after = simulate_step(Prepared((stage,), 4, 8, 1, overlap_gathers=False))
+    hidden = simulate_step(StepRecord(Plan(1, 32, data=8), (stage,)))
+    after = simulate_step(StepRecord(Plan(1, 32, data=8, overlap_gathers=False), (stage,)))
     assert hidden.time_s == pytest.approx(12.25)  # one bucket: the first forward pass waits for all of it
     assert after.time_s == pytest.approx(12.25)
     assert after.exposed_communication_s == pytest.approx(0.25)
@@ -140,7 +141,8 @@ def test_layers_of_a_recurrent_model_overlap_over_time_steps(schedule: str) -> N
         one = chunk(t, 2 * t)
         block = replace(one.blocks[0], kind=kind)  # type: ignore[arg-type]
         stages.append(Stage(1, (replace(one, blocks=(block,)),)))
-    prepared = Prepared(tuple(stages), 1, 1, 1, layer_schedule=schedule, time_steps=20)  # type: ignore[arg-type]
+    plan = Plan(1, 1, pipeline=4, layer_schedule=schedule)  # type: ignore[arg-type]
+    prepared = StepRecord(plan, tuple(stages), time_steps=20)
     expected = {
         "none": 30.0,
         "wavefront": (4.0 + 4.0 / 20) * 3 + 2.0 * 3,
@@ -164,7 +166,7 @@ def test_a_blocking_message_takes_its_senders_time(engine: str) -> None:
     m, send_s = 6, 0.25
     prepared = pipeline([(1.0, 2.0)] * 2, m, send_s=send_s, schedule="gpipe")
     free = simulate_step(prepared, engine)  # type: ignore[arg-type]
-    blocking = simulate_step(replace(prepared, overlap_sends=False), engine)  # type: ignore[arg-type]
+    blocking = simulate_step(replace(prepared, plan=replace(prepared.plan, overlap_sends=False)), engine)  # type: ignore[arg-type]
     assert free.time_s == pytest.approx((m + 1) * 3.0 + 2 * send_s)
     assert blocking.time_s == pytest.approx((m + 1) * 3.0 + 2 * m * send_s)
     assert blocking.exposed_communication_s > free.exposed_communication_s

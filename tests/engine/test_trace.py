@@ -11,8 +11,8 @@ from prepared import data_parallel, fully_sharded, pipeline
 
 from sim.engine import Step, simulate_step
 from sim.engine.trace import trace_events, trace_file
-from sim.plan.costs import Prepared
 from sim.plan.records import DeviceMemory
+from sim.plan.step_record import StepRecord
 
 CASES = {
     "pipeline": pipeline([(1.0, 2.0)] * 4, 8, 2, send_s=0.1),
@@ -21,7 +21,7 @@ CASES = {
 }
 
 
-def _traced(prepared: Prepared) -> Step:
+def _traced(prepared: StepRecord) -> Step:
     return simulate_step(prepared, trace=True)
 
 

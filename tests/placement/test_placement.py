@@ -79,6 +79,23 @@ def test_the_learned_placement_is_never_worse_than_the_baselines() -> None:
     assert learned == learn(graph, TWO, rounds=15, draws=32)
 
 
+def test_a_replicated_layer_sums_its_gradient_over_its_devices() -> None:
+    """Two devices each run one of two layers' stretches: a ring of two sends half of 2e8 bytes twice at 1e9 B/s, with
+    0.1 s a message; a layer on one device alone sends nothing."""
+    nodes = (Node("x", "one", (1.0, 1.0)), Node("y", "one", (1.0, 1.0)), Node("z", "two", (0.5, 0.5)))
+    graph = Graph(nodes, gradients={"one": 2e8, "two": 8e8})
+    for simpy in (True, False):
+        both = evaluate(graph, TWO, [0, 1, 0], "both", simpy=simpy)
+        assert both.time_s == pytest.approx(max(1.0 + 2 * (0.1 + 1e8 / 1e9), 1.5))
+        assert evaluate(graph, TWO, [0, 0, 0], "one", simpy=simpy).time_s == pytest.approx(2.5)
+
+
+def test_a_search_that_finds_nothing_better_says_so() -> None:
+    """One node: the greedy answer is the best there is, and is named."""
+    graph = Graph((Node("x", "one", (1.0, 2.0)),))
+    assert learn(graph, TWO, rounds=2, draws=4).note == "no better than layer by layer"
+
+
 def test_placements_respect_memory() -> None:
     """Greedy spreads a graph that one device cannot hold, and a placement that overflows is marked."""
     graph = _recurrent(2, 4, (1.0, 1.0))

@@ -11,19 +11,20 @@ from sim.network import Communicator
 from sim.plan import Plan, prepare
 from sim.plan.gradients import CHUNK_BYTES, Exchange
 from sim.plan.groups import groups_of
+from sim.plan.pricing import Pricer
 
 OWNED = Plan(1, 64, data=16, sharding="optimizer", gather="broadcast", overlap_gathers=False)
 
 
 def _exchange(plan: Plan) -> Exchange:
-    return Exchange(plan, NUMERICS, groups_of(plan), Communicator(cluster(plan.devices)))
+    return Exchange(plan, groups_of(plan), Pricer(model(), NUMERICS, CHIP, Communicator(cluster(plan.devices))))
 
 
 def test_there_are_no_more_broadcasts_than_tensors() -> None:
     """16 ranks, 4 tensors: four broadcasts of a quarter each cost less than sixteen."""
     exchange = _exchange(OWNED)
-    few, many = exchange.gather_s(64e6, tensors=4), exchange.gather_s(64e6, tensors=100)
-    assert few < many == exchange.gather_s(64e6, tensors=16)
+    few, many = (exchange.gather(64e6, tensors=n).seconds for n in (4, 100))
+    assert few < many == exchange.gather(64e6, tensors=16).seconds
 
 
 def test_a_chunk_goes_around_node_by_node() -> None:
@@ -43,7 +44,7 @@ def test_small_tensors_are_one_chunk() -> None:
 def test_owners_of_whole_tensors_need_all_gradients() -> None:
     """Every rank holds the sum of all gradients (all-reduce), not of its shard (reduce-scatter)."""
     exchange = _exchange(OWNED)
-    assert exchange.reduce_s(1e9) == exchange.communicator.time("all_reduce", 1e9, groups_of(OWNED).data)
+    assert exchange.reduction(1e9).seconds == exchange.communicator.time("all_reduce", 1e9, groups_of(OWNED).data)
 
 
 def test_groups_of_a_node_save_the_way_around_all_ranks() -> None:

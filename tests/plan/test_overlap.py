@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sim.ops import Collective, CollectiveKind, Gemm, Op, Pointwise
-from sim.plan.overlap import Hiding, exposed
+from sim.plan.overlap import OverlapRule, exposed
 from sim.plan.records import TensorOverlap
 
 PRODUCT_S, COLLECTIVE_S = 8.0, 6.0
@@ -16,7 +16,7 @@ def _collective(kind: CollectiveKind, overlap: bool = False) -> Collective:
 
 
 def _added(ops: list[Op], rule: TensorOverlap, ranks: int = 4, share: float = 0.0) -> float:
-    return exposed(ops, Hiding(rule, ranks, share), lambda _: COLLECTIVE_S, lambda _: PRODUCT_S)[0]
+    return exposed(ops, OverlapRule(rule, ranks, share), lambda _: COLLECTIVE_S, lambda _: PRODUCT_S)[0]
 
 
 GEMM = Gemm("g", 64, 64, 64)
@@ -53,8 +53,8 @@ def test_exchanges_with_experts_hide_behind_another_micro_batch() -> None:
     """All kernels of the block cover them (here 8 of 12 s), which lose 20 of 132 units meanwhile."""
     exchange = Collective("dispatch", "all_to_all", 1e6, "expert", "bf16")
     ops: list[Op] = [exchange, GEMM, exchange]
-    plain, axes = exposed(ops, Hiding(), lambda _: COLLECTIVE_S, lambda _: PRODUCT_S)
-    hidden, same = exposed(ops, Hiding(experts=True), lambda _: COLLECTIVE_S, lambda _: PRODUCT_S)
+    plain, axes = exposed(ops, OverlapRule(), lambda _: COLLECTIVE_S, lambda _: PRODUCT_S)
+    hidden, same = exposed(ops, OverlapRule(experts=True), lambda _: COLLECTIVE_S, lambda _: PRODUCT_S)
     assert plain == pytest.approx(12.0)
     assert hidden == pytest.approx(12.0 - 8.0 + 8.0 * 20 / 112)
     assert axes == same == {"expert": pytest.approx(12.0)}

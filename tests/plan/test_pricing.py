@@ -9,12 +9,12 @@ from tiny import CHIP, NUMERICS, cluster, model
 
 from sim.network import Communicator
 from sim.ops import Gemm
-from sim.plan import Plan, Prepared, prepare
+from sim.plan import Plan, StepRecord, prepare
 from sim.plan.pricing import needed
 
 
 def _backward_flops(plan: Plan) -> float:
-    prepared: Prepared = prepare(model(), plan, NUMERICS, CHIP, Communicator(cluster(plan.devices)))
+    prepared: StepRecord = prepare(model(), plan, NUMERICS, CHIP, Communicator(cluster(plan.devices)))
     block = next(b for b in prepared.stages[0].chunks[0].blocks if b.kind == "block")
     return block.backward.executed_flops
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from sim.files.hardware import load_accelerator
+from sim.network import Cluster, Communicator, Level, LinkType
+from sim.plan import Plan, StepRecord, prepare
 from sim.plan.energy import step_energy
-from sim.plan.records import Plan
 from sim.workload.records import Numerics
 from sim.workload.transformer import Transformer
 
@@ -16,10 +17,15 @@ MODEL = Transformer(hidden=1024, depth=8, heads=16, vocabulary=32000, sequence=5
 CHIP = load_accelerator("h100-sxm5-80gb")
 
 
+def record(plan: Plan) -> StepRecord:
+    levels = (Level("node", "switch", (plan.devices,), LinkType("link", 450e9, 1e-6)),)
+    return prepare(MODEL, plan, Numerics(), CHIP, Communicator(Cluster("test", CHIP.name, plan.devices, levels)))
+
+
 def link_bytes(plan: Plan) -> float:
     """Bytes all devices send in a step."""
     assert CHIP.power is not None
-    spent = step_energy(MODEL, plan, Numerics(), CHIP, 1.0, None)
+    spent = step_energy(record(plan), CHIP, 1.0, None)
     assert sum(spent.by_kind.values()) == pytest.approx(spent.step_j)
     return spent.by_kind["link"] / CHIP.power.link_byte_j
 
@@ -44,12 +50,13 @@ def test_tensor_parallel_activations() -> None:
 
 
 def test_pipeline_stages_send_their_output_on() -> None:
-    """A border of stages carries every pass's activations forward and their gradients back."""
-    border = 512 * 1024 * 2.0
-    assert link_bytes(Plan(1, 8, pipeline=2)) == pytest.approx(2 * border * 8)
+    """A border of stages carries every pass's activations forward and their gradients back; both ends send the gradient
+    of the embedding they share, and the gradient norm is four bytes each way."""
+    border, tied = 512 * 1024 * 2.0, 32000 * 1024 * 2.0
+    assert link_bytes(Plan(1, 8, pipeline=2)) == pytest.approx(2 * border * 8 + 2 * tied + 2 * 4.0)
 
 
 def test_no_power_figures_no_energy() -> None:
     """A chip without them is refused: the caller says why there is no energy."""
     with pytest.raises(ValueError, match="no power figures"):
-        step_energy(MODEL, Plan(1, 8), Numerics(), replace(CHIP, power=None), 1.0, None)
+        step_energy(record(Plan(1, 8)), replace(CHIP, power=None), 1.0, None)

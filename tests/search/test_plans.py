@@ -16,8 +16,9 @@ from sim.device.records import Memory
 from sim.engine import simulate_step
 from sim.errors import InfeasibleError, InputError
 from sim.network import Communicator
-from sim.plan.screen import Limits, Screen, candidates
+from sim.plan.candidates import Limits, candidates
 from sim.search import limits_of, search
+from sim.search.screen import Screen
 
 LIMITS = Limits(sub_batch=(1, 4), virtual_stages=(1, 2))
 ORDER = ("tensor", "data", "context", "pipeline")
@@ -27,8 +28,8 @@ def test_the_search_finds_what_simulating_every_plan_finds() -> None:
     """Within a tie of the best of all plans that fit, each simulated."""
     communicator = Communicator(cluster(16))
     screen = Screen(model(), NUMERICS, CHIP, communicator)
-    fitting = [c for c in screen.run(candidates(model(), 16, 64, LIMITS)) if c.time_s is not None]
-    best = min(simulate_step(screen.prepared(c.plan), "recursion").time_s for c in fitting)
+    fitting = [c for c in screen.run(candidates(model(), 16, 64, LIMITS)) if c.least_s is not None]
+    best = min(simulate_step(screen.record(c.plan), "recursion").time_s for c in fitting)
     found = search(model(), NUMERICS, CHIP, communicator, 64, LIMITS)
     assert found.ranked[0].step.time_s <= best * 1.01
     assert found.fitting == len(fitting) <= found.considered

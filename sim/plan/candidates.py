@@ -1,0 +1,118 @@
+"""Every layout a model and a cluster allow, enumerated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import Final
+
+from sim.plan.check import divisors
+from sim.plan.groups import AXES
+from sim.plan.records import Plan, Sharding
+from sim.workload.records import Model, Recompute
+
+LEAST_LARGEST: Final = 16  # samples: the largest sub-batch tried of long samples
+MOST_SAMPLES: Final = 4096  # and of short ones
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the enumeration may use. Empty tuples: everything possible."""
+
+    data: tuple[int, ...] = ()
+    tensor: tuple[int, ...] = ()
+    pipeline: tuple[int, ...] = ()
+    context: tuple[int, ...] = (1,)
+    expert: tuple[int, ...] = ()
+    sequence_parallel: bool | None = None  # None: with every tensor degree above 1
+    sub_batch: tuple[int, ...] = ()  # empty: powers of two up to `largest_pass` units, and the rank's whole share
+    largest_pass: int = 65536
+    virtual_stages: tuple[int, ...] = (1, 2, 4)
+    sharding: tuple[Sharding, ...] = ("none", "optimizer", "full")
+    recompute: tuple[Recompute, ...] = ("none", "selective", "full")
+    orders: tuple[tuple[str, ...], ...] = ()  # empty: the usual one (others are a matter of the best plans)
+    largest_tensor: int = 64
+    base: Plan = field(default_factory=lambda: Plan(1, 1))  # everything that is not searched
+
+
+def candidates(model: Model, devices: int, global_batch: int, limits: Limits = Limits()) -> Iterator[Plan]:
+    """Every consistent plan, duplicates left out."""
+    blocks, heads, experts = (getattr(model, name, None) for name in ("depth", "heads", "experts"))
+    sequence = getattr(model, "sequence", None) or 0
+    if hasattr(model, "tables"):
+        experts = devices  # embedding tables are split by rows: any degree
+    for tensor, pipeline, context in product(
+        _allowed(limits.tensor, devices), _allowed(limits.pipeline, devices), limits.context
+    ):
+        inner = tensor * pipeline * context
+        if devices % inner or tensor > limits.largest_tensor or sequence % context:
+            continue
+        if (heads and heads % tensor) or (blocks and pipeline > blocks):
+            continue
+        data = devices // inner
+        if global_batch % data or (limits.data and data not in limits.data):
+            continue
+        for expert in _experts(limits.expert, experts, data * context):
+            base = replace(
+                limits.base,
+                sub_batch=1,
+                global_batch=global_batch,
+                data=data,
+                tensor=tensor,
+                pipeline=pipeline,
+                context=context,
+                expert=expert,
+                sequence_parallel=tensor > 1 if limits.sequence_parallel is None else limits.sequence_parallel,
+            )
+            yield from _variants(base, blocks, limits, _sub_batches(model, limits, global_batch // data))
+
+
+def _sub_batches(model: Model, limits: Limits, share: int) -> list[int]:
+    """Sub-batches that divide a rank's share of the global batch."""
+    if limits.sub_batch:
+        return [samples for samples in limits.sub_batch if share % samples == 0]
+    most = min(max(LEAST_LARGEST, int(limits.largest_pass / model.units_per_sample)), MOST_SAMPLES)
+    powers = {2**k for k in range(most.bit_length()) if 2**k <= most and share % 2**k == 0}
+    return sorted(powers | ({share} if share <= most else set()))
+
+
+def _allowed(given: Sequence[int], devices: int) -> Sequence[int]:
+    return given or divisors(devices)
+
+
+def _experts(given: Sequence[int], experts: int | None, ranks: int) -> list[int]:
+    if not experts:
+        return [1]
+    return [e for e in given or divisors(experts) if experts % e == 0 and ranks % e == 0]
+
+
+def _variants(base: Plan, blocks: int | None, limits: Limits, sub_batches: Sequence[int]) -> Iterator[Plan]:
+    """Sub-batch, interleaving, sharding, recomputation and rank order of one set of degrees."""
+    share = base.global_batch // base.data
+    for sub_batch, chunks in product(sub_batches, limits.virtual_stages):
+        if chunks > 1 and not _interleaves(base, chunks, share // sub_batch, blocks):
+            continue
+        for sharding, recompute, order in product(limits.sharding, limits.recompute, limits.orders or (AXES,)):
+            if not _shards(base, sharding, limits):
+                continue
+            yield replace(
+                base,
+                sub_batch=sub_batch,
+                virtual_stages=chunks,
+                sharding=sharding,
+                recompute=recompute,
+                order=order,
+            )
+
+
+def _shards(base: Plan, sharding: Sharding, limits: Limits) -> bool:
+    """Sharding over one rank is none; full sharding gathers per micro-batch, so beside a pipeline only if asked for."""
+    if sharding == "none" or limits.sharding == (sharding,):
+        return True
+    return base.data * base.context > 1 and (sharding != "full" or base.pipeline == 1)
+
+
+def _interleaves(plan: Plan, chunks: int, micro_batches: int, blocks: int | None) -> bool:
+    fits = blocks is None or plan.pipeline * chunks <= blocks
+    return plan.pipeline > 1 and micro_batches % plan.pipeline == 0 and fits

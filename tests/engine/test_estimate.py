@@ -1,0 +1,73 @@
+"""The closed form, the recursion and SimPy: one step, three ways to its time."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "plan"))
+
+from test_plans_together import DENSE, MIXTURE, plans, possible
+from tiny import CHIP, NUMERICS, cluster
+
+from sim.engine import build, recursion, simulate_step
+from sim.network import Communicator
+from sim.plan import Plan, StepRecord, prepare
+from sim.plan.estimate import applies, lower_bound, step_time
+
+FREE = {n: Communicator(cluster(n)) for n in (2**k for k in range(10))}
+TAKING = {n: Communicator(cluster(n, compute_share=0.15, memory_share=0.1)) for n in (2**k for k in range(10))}
+
+
+def in_full(record: StepRecord) -> float:
+    """Every micro-batch followed, none extrapolated."""
+    return max(recursion.run(build(record)).end)
+
+
+@given(
+    plan=plans(),
+    taking=st.booleans(),
+    alone=st.booleans(),
+    passes=st.sampled_from((1, 2, 3, 12)),
+    bucket=st.sampled_from((1.0, 4e6, 1e9)),
+    rule=st.sampled_from(("none", "gradients", "all")),
+)
+@settings(max_examples=120, deadline=None)
+def test_closed_form_recursion_and_simpy_agree(plan, taking, alone, passes, bucket, rule) -> None:
+    """To 1e-9 wherever the closed form applies; nowhere below its bound."""
+    batch = plan.sub_batch * plan.data * passes * plan.pipeline
+    plan = replace(plan, bucket_bytes=bucket, overlap_tensor=rule, global_batch=batch)
+    if alone:
+        plan = replace(plan, pipeline=1, virtual_stages=1, stage_layers=())
+        plan = replace(plan, global_batch=plan.sub_batch * plan.data * passes)
+    of = MIXTURE if plan.expert > 1 else DENSE
+    assume(possible(plan, of))
+    record = prepare(of, plan, NUMERICS, CHIP, (TAKING if taking else FREE)[plan.devices])
+    full = in_full(record)
+    assert simulate_step(record, "simpy").time_s == pytest.approx(full, rel=1e-9)
+    assert simulate_step(record, "recursion").time_s == pytest.approx(full, rel=1e-9)
+    assert lower_bound(record) <= full * (1 + 1e-9)
+    if alone and plan.expert == 1 and plan.offload != "activations" and plan.schedule == "1f1b":
+        assert applies(record)
+    if applies(record):
+        estimated = step_time(record)
+        assert estimated is not None
+        assert estimated == pytest.approx(full, rel=1e-9)
+
+
+def test_the_closed_form_says_where_it_does_not_apply() -> None:
+    """Pipelines, all forward passes first, gradients of experts beside others, activations sent to the host."""
+    for plan in (
+        Plan(1, 32, data=4, pipeline=4),
+        Plan(1, 32, data=4, schedule="gpipe"),
+        Plan(1, 32, data=4, expert=2),
+        Plan(1, 32, data=4, offload="activations"),
+    ):
+        record = prepare(MIXTURE if plan.expert > 1 else DENSE, plan, NUMERICS, CHIP, FREE[plan.devices])
+        assert not applies(record)
+        assert step_time(record) is None

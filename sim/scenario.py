@@ -189,5 +189,7 @@ class Scenario:
     training: Training = Training()
     study: Sweep | None = None
     description: str = ""
+    framework: str = ""  # as named; what its release decides stands in the plan and the numerics
+    software_date: str = ""
     links: Mapping[str, LinkType] = field(default_factory=dict)
     sources: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 from sim.errors import InputError, Problem
 from sim.files import library
 from sim.files.fields import read
+from sim.files.frameworks import read_framework
 from sim.files.lint import lint_file
 from sim.files.loader import Node, load
 from sim.files.scenario import KEYS, load_scenario
@@ -77,6 +78,7 @@ _FOLDERS: Final[dict[str, library.Kind]] = {
     "accelerator": "accelerators",
     "cluster": "clusters",
     "generation": "generations",
+    "framework": "frameworks",
     "scaling domain": "scaling",
     "numerics": "numerics",
 }
@@ -84,6 +86,7 @@ _TELLING: Final[dict[str, frozenset[str]]] = {
     "scaling domain": frozenset({"curve"}),
     "cluster": frozenset({"levels", "graph"}),
     "accelerator": frozenset({"compute", "memory", "cache"}),
+    "framework": frozenset({"releases"}),
     "validation set": frozenset({"quantity", "measured", "csv"}),
     "scenario": frozenset({"workload", "target", "cluster", "plan", "training", "study", "scaling"}),
 }
@@ -91,6 +94,7 @@ _READERS: Final[dict[str, Reader]] = {
     "scaling domain": lambda path, node: read(Domain, node),
     "numerics": lambda path, node: read(Numerics, node),
     "generation": lambda path, node: _lint(path),
+    "framework": lambda path, node: read_framework(path),
     "cluster": lambda path, node: _lint(path),
     "accelerator": lambda path, node: _lint(path),
     "links": lambda path, node: _lint(path),

@@ -14,6 +14,7 @@ from sim.errors import InputError, Problem
 from sim.files import library
 from sim.files.clusters import load_links, read_cluster
 from sim.files.fields import read, read_partial
+from sim.files.frameworks import with_framework
 from sim.files.hardware import read_accelerator
 from sim.files.loader import Mark, Node, parse
 from sim.files.merge import ACCELERATOR, Resolver, hoisted, override, through_list
@@ -39,7 +40,7 @@ BELOW: Final = {"format": "workload.numerics.compute"} | {
     axis: f"plan.{axis}" for axis in ("tensor", "pipeline", "context", "expert", "sequence_parallel")
 }
 """Names that lower rooms, which know no scenario, use for its fields."""
-TEXTS: Final = ("name", "description")
+TEXTS: Final = ("name", "description", "framework", "software_date")
 KEYS: Final = (*TEXTS, *READ, "cluster", "accelerator", "sources", "extends")
 
 
@@ -58,6 +59,7 @@ class Document:
 
     file: str
     node: Node
+    unknown: tuple[str, ...] = ()  # fields whose value in the named framework nobody states
 
     @property
     def leaves(self) -> tuple[Leaf, ...]:
@@ -75,7 +77,9 @@ class Document:
         for part, cls in READ.items():
             node = self.node.at(part)
             if node is not None or part in ("target", "plan", "training"):
-                yield from _defaults(cls, node or Node({}, Mark("default")), part)
+                for leaf in _defaults(cls, node or Node({}, Mark("default")), part):
+                    unknown = leaf.path in self.unknown
+                    yield dataclasses.replace(leaf, mark=Mark("default, unknown in the framework")) if unknown else leaf
 
 
 def load_scenario(name: str | Path, sets: Sequence[str] = ()) -> Scenario:
@@ -105,7 +109,8 @@ def _document(resolver: Resolver, root: Node, sets: Sequence[str], shown_as: str
         raise InputError(root.problem("must be a mapping", "", shown(root.plain)))
     if "name" not in root.value:
         root = Node({"name": Node(stem, Mark("default")), **root.value}, root.mark)
-    return Document(shown_as, root)
+    applied = with_framework(root)
+    return Document(shown_as, applied.node, applied.unknown)
 
 
 def build(document: Document) -> Scenario:

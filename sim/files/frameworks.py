@@ -1,0 +1,224 @@
+"""Frameworks by name and release: scenarios/frameworks/*.yaml, laid below what a scenario says itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+from sim.errors import InputError, Problem
+from sim.files.clusters import read_cluster
+from sim.files.conditions import holds
+from sim.files.fields import read
+from sim.files.library import find, names, shown
+from sim.files.loader import Node, load
+from sim.files.messages import did_you_mean, short_name
+from sim.plan.framework import UNKNOWN, Framework, FrameworkFile, Habit
+from sim.scenario import PlanRequest
+from sim.workload.records import Numerics
+
+_DATE: Final = re.compile(r"\d{4}(-\d{2}){0,2}")
+_PARTS: Final[dict[str, tuple[tuple[str, ...], Any]]] = {
+    "plan": (("plan",), PlanRequest),
+    "numerics": (("workload", "numerics"), Numerics),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A scenario's tree with the habits of its framework in it, and the fields nobody states (by their path)."""
+
+    node: Node
+    framework: Framework | None = None
+    unknown: tuple[str, ...] = ()
+
+
+def list_frameworks() -> tuple[str, ...]:
+    """Names in the library."""
+    return names("frameworks")
+
+
+def framework_files() -> tuple[FrameworkFile, ...]:
+    """Every framework of the library."""
+    return tuple(read_framework(find("frameworks", name)) for name in list_frameworks())
+
+
+def load_framework(text: str, software_date: str = "") -> Framework:
+    """`NAME@RELEASE`, or `NAME` for its newest release (of those out at `software_date`)."""
+    return _chosen(text, software_date)[0]
+
+
+def read_framework(path: Path) -> FrameworkFile:
+    """A framework's file, every key of a habit known."""
+    node = load(path, shown(path))
+    file = read(FrameworkFile, node)
+    problems = [
+        (node.at("releases", name, "habits", index, "key") or node).problem(
+            "is no field of a plan or of numerics",
+            f"releases.{name}.habits.{index}.key",
+            habit.key,
+            did_you_mean(habit.key, _keys()),
+        )
+        for name, release in file.releases.items()
+        for index, habit in enumerate(release.habits)
+        if habit.key not in _keys()
+    ]
+    if file.name != path.stem:
+        problems.append((node.at("name") or node).problem("differs from the file's name", "name", file.name))
+    if problems:
+        raise InputError(*problems)
+    return file
+
+
+def _keys() -> tuple[str, ...]:
+    return tuple(f"{part}.{f.name}" for part, (_, cls) in _PARTS.items() for f in fields(cls))
+
+
+def _chosen(text: str, software_date: str) -> tuple[Framework, Node]:
+    name, at, release = text.partition("@")
+    if name not in list_frameworks() and not name.endswith((".yaml", ".yml")):
+        hint = did_you_mean(name, list_frameworks()) or f"one of {', '.join(list_frameworks())}"
+        raise InputError(Problem("unknown framework", "framework", name, hint=hint))
+    path = find("frameworks", name)
+    file = read_framework(path)
+    known = list(file.releases)
+    wanted = release.lstrip("vr")
+    if at:
+        found = next((one for one in known if one == wanted or f"{one}.0" == wanted), None)
+        if found is None:
+            hint = did_you_mean(wanted, known) or f"one of {', '.join(known)}"
+            raise InputError(Problem(f"unknown release of {file.name}", "framework", text, hint=hint))
+    else:
+        out = [one for one in known if not software_date or _out(file.releases[one].date, software_date)]
+        if not out:
+            first = file.releases[known[0]].date
+            raise InputError(Problem(f"{file.name} has no release before {first}", "software_date", software_date))
+        found = out[-1]
+    upto = known[: known.index(found) + 1]
+    habits = tuple(habit for one in upto for habit in file.releases[one].habits)
+    return Framework(file.name, found, file.releases[found].date, habits, file.limits), load(path, shown(path))
+
+
+def _out(date: str, software_date: str) -> bool:
+    length = min(len(date), len(software_date))
+    return date[:length] <= software_date[:length]
+
+
+def with_framework(root: Node) -> Applied:
+    """The habits of the scenario's framework below its own keys; refusals of what the framework cannot do."""
+    date = root.at("software_date")
+    if date is not None and isinstance(date.value, int):  # a year alone is a number in YAML
+        root = _with(root, ("software_date",), Node(str(date.value), date.mark, date.key_mark))
+    named, date = root.at("framework"), root.at("software_date")
+    if named is None or named.value in (None, ""):
+        if date is not None and date.value not in (None, ""):
+            raise InputError(date.problem("is the date of a framework", "software_date", hint="name a framework too"))
+        return Applied(root)
+    if not isinstance(named.value, str):
+        raise InputError(named.problem("must be NAME or NAME@RELEASE", "framework", str(named.plain)))
+    framework, source = _found(named, date)
+    chosen: dict[str, Node] = {}
+    unknown: dict[str, None] = {}
+    for habit, value in _habits(framework, source):
+        if not all(holds(condition, _value(root, chosen, key)) for key, condition in habit.when.items()):
+            continue
+        unknown.pop(habit.key, None)
+        chosen[habit.key] = value
+        if habit.value == UNKNOWN:
+            del chosen[habit.key]
+            unknown[habit.key] = None
+    _refuse(root, framework, chosen)
+    for key, value in chosen.items():
+        if _given(root, key) is None:
+            root = _with(root, _path(key), value)
+    return Applied(root, framework, tuple(".".join(_path(key)) for key in unknown if _given(root, key) is None))
+
+
+def _found(named: Node, date: Node | None) -> tuple[Framework, Node]:
+    text = str(named.value)
+    when = "" if date is None or date.value is None else str(date.value)
+    if date is not None and when and not _DATE.fullmatch(when):
+        raise InputError(date.problem("must be year, year-month or year-month-day", "software_date", when))
+    if date is not None and when and "@" in text:
+        raise InputError(date.problem("is told by the release", "software_date", when, f"leave it out, or {text!r}"))
+    try:
+        return _chosen(text, when)
+    except InputError as error:
+        raise InputError(
+            *(
+                p
+                if p.file
+                else (date if date is not None and p.path == "software_date" else named).problem(
+                    p.rule, p.path, p.value, p.hint
+                )
+                for p in error.problems
+            )
+        ) from None
+
+
+def _habits(framework: Framework, source: Node) -> Iterator[tuple[Habit, Node]]:
+    """Habits with the node of their value, in the order of the file."""
+    nodes = []
+    releases = source.at("releases")
+    for release in releases.value if releases is not None and isinstance(releases.value, dict) else ():
+        habits = source.at("releases", release, "habits")
+        count = len(habits.value) if habits is not None and isinstance(habits.value, list) else 0
+        nodes += [source.at("releases", release, "habits", index, "value") for index in range(count)]
+    for habit, node in zip(framework.habits, nodes, strict=False):
+        if node is not None:
+            yield habit, Node(node.value, node.mark, node.mark)
+
+
+def _path(key: str) -> tuple[str, ...]:
+    part, _, name = key.partition(".")
+    return (*_PARTS[part][0], name) if part in _PARTS else tuple(key.split("."))
+
+
+def _given(root: Node, key: str) -> Node | None:
+    """What the scenario itself says of a field, under its name or the short one."""
+    *parents, name = _path(key)
+    short = short_name(name)
+    found = root.at(*parents, name)
+    return found if found is not None or short is None else root.at(*parents, short)
+
+
+def _value(root: Node, chosen: dict[str, Node], key: str) -> object:
+    """A field as given, as an earlier habit sets it, or by default (a degree left open is 1)."""
+    node = _given(root, key) or chosen.get(key)
+    if node is not None:
+        return node.plain
+    if key == "cluster.devices":
+        cluster = root.at("cluster")
+        return read_cluster(cluster).devices if cluster is not None else None
+    part, _, name = key.partition(".")
+    default = next((f.default for f in fields(_PARTS[part][1]) if f.name == name), None) if part in _PARTS else None
+    return 1 if default is None and key in _DEGREES else "none" if default is None else default
+
+
+_DEGREES: Final = frozenset(
+    f"plan.{name}" for name in ("data", "tensor", "pipeline", "context", "expert", "virtual_stages")
+)
+
+
+def _refuse(root: Node, framework: Framework, chosen: dict[str, Node]) -> None:
+    problems = []
+    for limit in framework.limits:
+        if holds(limit.allowed, _value(root, chosen, limit.key)):
+            continue
+        there = _given(root, limit.key) or root.at("framework") or root
+        allowed = limit.allowed if not isinstance(limit.allowed, list) else " or ".join(map(str, limit.allowed))
+        rule = f"{framework} can only do {allowed}"
+        problems.append(there.problem(rule, ".".join(_path(limit.key)), str(there.plain), limit.source))
+    if problems:
+        raise InputError(*problems)
+
+
+def _with(node: Node, steps: tuple[str, ...], value: Node) -> Node:
+    """`node` with `value` at `steps`, mappings made on the way."""
+    head, rest = steps[0], steps[1:]
+    children = dict(node.value) if isinstance(node.value, dict) else {}
+    below = children.get(head) or Node({}, value.mark, value.mark)
+    children[head] = _with(below, rest, value) if rest else value
+    return Node(children, node.mark, node.key_mark)

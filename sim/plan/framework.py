@@ -1,0 +1,67 @@
+"""What a release of a training framework decides: overlaps, fusions, buffers, shards, each with its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+UNKNOWN: Final = "unknown"
+_CONFIDENCE: Final = {"doc": "A read in the code or paper … D recalled or assumed"}
+_SOURCE: Final = {"doc": "code and tag, or paper and section"}
+
+
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """One field of a plan or of numerics as a release sets it where the user does not."""
+
+    key: str = field(metadata={"doc": "`plan.…` or `numerics.…`"})
+    value: object = field(metadata={"doc": "its value; `unknown` where nobody states it: the default holds"})
+    source: str = field(metadata=_SOURCE)
+    confidence: Literal["A", "B", "C", "D"] = field(metadata=_CONFIDENCE)
+    when: Mapping[str, object] = field(
+        default_factory=dict, metadata={"doc": 'fields of the scenario that must hold: a value, a list, or `"> 1"`'}
+    )
+    rows: tuple[str, ...] = field(default=(), metadata={"doc": "sets of published rows in sight when it was set"})
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What a framework can do at all: a plan beyond it is refused."""
+
+    key: str = field(metadata={"doc": "field of the plan"})
+    allowed: object = field(metadata={"doc": 'a value, a list of them, or `"<= 1"`'})
+    source: str = field(metadata=_SOURCE)
+    confidence: Literal["A", "B", "C", "D"] = field(metadata=_CONFIDENCE)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A release: what it changed against the one before it in the file."""
+
+    date: str = field(metadata={"doc": "year-month or year-month-day"})
+    habits: tuple[Habit, ...] = field(default=(), metadata={"doc": "what this release sets or changes"})
+
+
+@dataclass(frozen=True, slots=True)
+class FrameworkFile:
+    """A framework: scenarios/frameworks/*.yaml."""
+
+    name: str = field(metadata={"doc": "as its file"})
+    releases: Mapping[str, Release] = field(metadata={"doc": "releases, oldest first"})
+    description: str = field(default="", metadata={"doc": "whose, and which releases"})
+    limits: tuple[Limit, ...] = field(default=(), metadata={"doc": "what it can do"})
+
+
+@dataclass(frozen=True, slots=True)
+class Framework:
+    """One release: its habits are those of every release up to it, later ones last."""
+
+    name: str
+    release: str
+    date: str
+    habits: tuple[Habit, ...]
+    limits: tuple[Limit, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.release}"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from sim.cli import options
+from sim.cli.terminal import safe, show, show_json
 from sim.files.frameworks import framework_files, load_framework
 from sim.report import frameworks as report
 
 
-@click.group()
+@click.group(cls=options.Group)
 def command() -> None:
     """Training frameworks by release: list, or show what one decides and where that is known from."""
 
@@ -21,9 +22,9 @@ def list_command(as_json: bool) -> None:
     """Every framework of the library with its releases."""
     files = framework_files()
     if as_json:
-        options.write_json({"frameworks": [report.file_json(file) for file in files]})
+        show_json({"frameworks": [report.file_json(file) for file in files]})
     else:
-        click.echo(report.listing(files))
+        show(report.listing(safe(files)))
 
 
 @command.command("show")
@@ -35,6 +36,6 @@ def show_command(name: str, software_date: str, as_json: bool) -> None:
     """What NAME[@RELEASE] decides where a scenario does not, with the source of each."""
     framework = load_framework(name, software_date)
     if as_json:
-        options.write_json(report.framework_json(framework))
+        show_json(report.framework_json(framework))
     else:
-        click.echo(report.text(framework))
+        show(report.text(safe(framework)))

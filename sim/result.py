@@ -34,6 +34,9 @@ class TimeToTarget:
     days_per_epoch_full: float | None
     critical_batch: CriticalBatch | None
     alternatives: tuple[tuple[CriticalBatch, float], ...] = ()  # other published critical batches → seconds
+    passes: float | None = None  # over the data at small batch; None: the target is an amount of data
+    at_least: str = ""  # why the time is a lower bound
+    passes_source: str = ""
     p05_s: float | None = None
     p50_s: float | None = None
     p95_s: float | None = None

@@ -19,6 +19,7 @@ class Target:
     """What to train to: an error of the scaling domain, or a plain amount of data. Empty: the domain's own target."""
 
     error: float | None = field(default=None, metadata={"doc": "error to reach, in the domain's unit"})
+    metric: str = field(default="", metadata={"doc": "unit of that error; refused where it is not the domain's"})
     samples: float | None = field(default=None, metadata={"doc": "samples to process instead of an error", "gt": 0})
     units: float | None = field(default=None, metadata={"doc": "units (tokens, words …) to process instead", "gt": 0})
     steps: float | None = field(default=None, metadata={"doc": "optimiser steps to take instead", "gt": 0})
@@ -147,9 +148,12 @@ class SlowDevice:
 class Training:
     """How training consumes data, and how unevenly the devices run."""
 
-    passes: float = field(default=1.0, metadata={"doc": "passes over the projected data at small batch", "gt": 0})
-    critical_batch: float | None = field(
-        default=None, metadata={"doc": "critical batch in samples; empty: the domain's", "gt": 0}
+    passes: float | None = field(
+        default=None,
+        metadata={"doc": "passes over the data at small batch; empty: the domain's, else at least one", "gt": 0},
+    )
+    critical_batch: object = field(
+        default=None, metadata={"doc": "critical batch with its unit, as `3945 samples`; empty: the domain's"}
     )
     units_per_sample: float | None = field(
         default=None, metadata={"doc": "units of data a sample consumes; empty: the domain's", "gt": 0}

@@ -46,7 +46,7 @@ def test_both_engines_agree():
 
 def test_time_to_target_follows_the_batch():
     """E = E_min(1 + B/B_c): at the critical batch twice the samples of one pass are needed."""
-    result = run("paper/frontier-word-lm", "training.critical_batch=128", levers=False)
+    result = run("paper/frontier-word-lm", "training.critical_batch=128 samples", levers=False)
     goal = result.time_to_target
     assert goal is not None
     assert result.projection is not None
@@ -55,11 +55,28 @@ def test_time_to_target_follows_the_batch():
 
 
 def test_a_domain_without_a_critical_batch_says_so():
-    """Speech has none: one pass, flagged."""
-    result = run("paper/frontier-speech", levers=False)
+    """The character model has neither a critical batch nor passes: at least one pass, flagged in text and JSON."""
+    result = run("paper/frontier-char-lm", levers=False)
     assert result.time_to_target is not None
     assert result.time_to_target.critical_batch is None
     assert "no critical batch is known" in render(result)
+    assert "at least (one pass)" in render(result).splitlines()[0]
+    assert "how many passes this domain needs is not known" in to_json(result)["time_to_target"]["at_least"]
+    assert any("lower bound" in note for note in result.extrapolated)
+
+
+def test_a_domain_that_knows_its_passes_counts_them():
+    """RNN-T's reference points: 35.7 passes at small batch, twice that at the critical batch of 3,690."""
+    result = run("paper/frontier-speech", "plan.sub_batch=3690", levers=False)
+    assert result.time_to_target.samples == pytest.approx(2 * 35.7 * result.projection.samples)
+    assert "35.7 passes" in render(result)
+    assert any("another metric" in note for note in result.extrapolated)
+
+
+def test_an_error_of_another_metric_is_not_converted():
+    """A perplexity is no nat per word."""
+    with pytest.raises(InputError, match="nothing is converted"):
+        run("paper/word-lm", "target.error=3", "target.metric=perplexity")
 
 
 def test_faster_hardware_is_faster():

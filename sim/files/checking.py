@@ -14,8 +14,8 @@ from sim.files.fields import read
 from sim.files.frameworks import read_framework
 from sim.files.lint import lint_file
 from sim.files.loader import Node, load
+from sim.files.scaling import load_domain
 from sim.files.scenario import KEYS, load_scenario
-from sim.scaling import Domain
 from sim.workload.records import Numerics
 
 Reader: TypeAlias = Callable[[Path, Node], Any]
@@ -83,7 +83,7 @@ _FOLDERS: Final[dict[str, library.Kind]] = {
     "numerics": "numerics",
 }
 _TELLING: Final[dict[str, frozenset[str]]] = {
-    "scaling domain": frozenset({"curve"}),
+    "scaling domain": frozenset({"curve", "loss", "data_set_units"}),
     "cluster": frozenset({"levels", "graph"}),
     "accelerator": frozenset({"compute", "memory", "cache"}),
     "framework": frozenset({"releases"}),
@@ -91,7 +91,7 @@ _TELLING: Final[dict[str, frozenset[str]]] = {
     "scenario": frozenset({"workload", "target", "cluster", "plan", "training", "study", "scaling"}),
 }
 _READERS: Final[dict[str, Reader]] = {
-    "scaling domain": lambda path, node: read(Domain, node),
+    "scaling domain": lambda path, node: load_domain(str(path)),
     "numerics": lambda path, node: read(Numerics, node),
     "generation": lambda path, node: _lint(path),
     "framework": lambda path, node: read_framework(path),

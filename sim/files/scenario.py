@@ -240,7 +240,7 @@ def _size(root: Node, cluster: Cluster | None) -> list[Problem]:
 def _targets(root: Node, target: Target | None, domain: Domain | None) -> list[Problem]:
     """Rules between the target and the scaling domain."""
     node = root.at("target") or root
-    named = [f.name for f in dataclasses.fields(Target) if target and getattr(target, f.name) is not None]
+    named = [name for name in ("error", "samples", "units", "steps") if target and getattr(target, name) is not None]
     if len(named) > 1:
         return [node.problem(f"must name one of {', '.join(named)}, not {len(named)}", "target")]
     if domain is None:
@@ -252,7 +252,7 @@ def _targets(root: Node, target: Target | None, domain: Domain | None) -> list[P
             return [node.problem(rule, "scaling", hint="or give target.samples, target.units or target.steps")]
         return []
     error = target.error if target is not None and target.error is not None else None
-    guess = domain.curve.best_guess
+    guess = domain.curve.best_guess if domain.curve is not None else None
     if (named and error is None) or error is None or guess is None or error < guess:
         return []
     there = root.at("target", "error") or node

@@ -12,26 +12,40 @@ from sim.study.projection import Projected
 
 def render(rows: Sequence[Projected]) -> str:
     """Table 1 and the data and model columns of table 3, ours beside printed."""
-    laws = [_law(row) for row in rows]
+    laws = [_law(row) for row in rows if row.domain.curve is not None]
     sizes = [_size(row) for row in rows]
+    law_header = [
+        *("domain", "error now", "target", "alpha", "beta", "sigma", "beta_p"),
+        *("data x", "printed", "diff", "model x", "printed", "diff"),
+    ]
     size_header = ["domain", "unit", "data", "printed", "diff", "samples", "parameters", "printed", "diff", "region"]
     parts = [
-        table(["domain", "error now", "target", "alpha", "beta", "sigma", "beta_p", "data x", "printed", "diff",
-               "model x", "printed", "diff"], laws),
+        *([table(law_header, laws)] if laws else []),
         table(size_header, sizes),
-    ]  # fmt: skip
+    ]
     notes = [f"{row.domain.name}: {text}" for row in rows for text in row.domain.printed.mismatches]
     notes += [
         f"{row.domain.name}: units per sample {row.domain.units_per_sample:g}: {row.domain.units_per_sample_source}"
         for row in rows
+        if row.domain.units_per_sample is not None
     ]
-    if any(row.projection.extrapolated for row in rows):
+    notes += [_passes(row) for row in rows]
+    if all(row.projection.extrapolated for row in rows):
         notes.append("every target lies beyond the data the laws were fitted on: these are extrapolations")
     return "\n\n".join(parts) + "\n\n" + "\n".join(notes)
 
 
+def _passes(row: Projected) -> str:
+    """Passes over the data, or that they are not known."""
+    known = row.projection.passes
+    told = f"{known:.3g} passes at small batch ({row.projection.passes_source})" if known else "at least one pass"
+    return f"{row.domain.name}: {told}"
+
+
 def _law(row: Projected) -> list[str]:
     d, p = row.domain, row.projection
+    if d.curve is None or d.size is None or p.data_scale is None or p.model_scale is None:
+        raise LookupError(f"the domain {d.name} has no learning curve")
     data = d.printed.data_scale if _own(row) else None
     model = d.printed.model_scale if _own(row) else None
     return [
@@ -58,10 +72,10 @@ def _size(row: Projected) -> list[str]:
         d.unit,
         si(p.dataset_units),
         *_beside(p.dataset_units, units, prefix=True),
-        si(p.samples),
-        si(p.parameters),
+        si(p.samples) if p.samples else "-",
+        si(p.parameters) if p.parameters else "-",
         *_beside(p.parameters, size, prefix=True),
-        p.region,
+        p.region or "-",
     ]
 
 
@@ -70,8 +84,8 @@ def _own(row: Projected) -> bool:
     return row.projection.target_error == row.domain.target_error
 
 
-def _beside(ours: float, printed: float | None, prefix: bool = False) -> tuple[str, str]:
-    if printed is None:
+def _beside(ours: float | None, printed: float | None, prefix: bool = False) -> tuple[str, str]:
+    if printed is None or ours is None:
         return "-", "-"
     return (si(printed) if prefix else three(printed)), percent(ours / printed - 1.0, signed=True)
 

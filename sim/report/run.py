@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -37,13 +38,13 @@ def _answer(result: Result) -> str:
         head = f"{result.name}: {duration(result.step.time_s)} per step on {where}"
     else:
         target = f"an error of {projection.target_error:g}" if projection else "the target"
-        head = f"{result.name}: {duration(goal.seconds)} to {target} on {where}"
+        bound = "at least (one pass) " if goal.at_least else ""
+        head = f"{result.name}: {bound}{duration(goal.seconds)} to {target} on {where}"
     lines = [head]
     if projection:
-        lines.append(
-            f"  projected: {si(projection.dataset_units)} units of data ({three(projection.data_scale)}x today), "
-            f"{si(projection.parameters)} parameters"
-        )
+        today = f" ({three(projection.data_scale)}x today)" if projection.data_scale else ""
+        size = f", {si(projection.parameters)} parameters" if projection.parameters else ""
+        lines.append(f"  projected: {si(projection.dataset_units)} units of data{today}{size}")
     lines.append(f"  model: {result.workload}, {si(result.parameters)} parameters; {_plan_line(result)}")
     if goal:
         lines.append(
@@ -60,21 +61,27 @@ def _answer(result: Result) -> str:
 
 def _batch_lines(goal: TimeToTarget, batch: int, projected: bool) -> list[str]:
     lines = []
+    if goal.at_least:
+        lines.append(f"  at least: {goal.at_least}")
+    elif goal.passes is not None:
+        lines.append(f"  {three(goal.passes)} passes at small batch ({goal.passes_source})")
     if goal.days_per_epoch_full is not None:
         lines.append(f"  one pass with full sequences: {duration(goal.days_per_epoch_full * DAY)}")
     if goal.critical_batch is None and not projected:
         return lines
     if goal.critical_batch is None:
-        lines.append("  no critical batch is known for this domain: time to the target is one pass, a lower bound")
+        lines.append("  no critical batch is known for this domain: no more samples are counted for a large batch")
         return lines
     critical = goal.critical_batch
+    samples = critical.samples or math.inf
     lines.append(
-        f"  critical batch {critical.samples:,.0f} samples ({critical.measured_at or 'given'}): "
-        f"batch {batch:,} needs {three(1 + batch / critical.samples)}x the samples"
+        f"  critical batch {samples:,.0f} samples ({critical.measured_at or 'given'}): "
+        f"batch {batch:,} needs {three(1 + batch / samples)}x the samples"
     )
     for other, seconds in goal.alternatives:
         lines.append(
-            f"  with the critical batch {other.samples:,.0f} ({other.measured_at}): {duration(seconds)} to the target"
+            f"  with the critical batch {other.samples or 0:,.0f} ({other.measured_at}): "
+            f"{duration(seconds)} to the target"
         )
     return lines
 

@@ -7,12 +7,14 @@ Hestness, Ardalani, Diamos (PPoPP 2019, arXiv 1909.01736), table 1.
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Final, Literal
 
 from sim.errors import InputError, Problem, Unreachable, UnreachableError
 from sim.scaling.records import LearningCurve, SizeLaw
 
 Region = Literal["best-guess", "power-law", "irreducible"]
+FLAT: Final = 0.1
+"""Share of β below which the local slope counts as flat: ten times the data then buy what 1.26 times buys before."""
 
 
 def error_at(curve: LearningCurve, units: float) -> float:
@@ -26,17 +28,7 @@ def data_for(curve: LearningCurve, error: float) -> float:
 
     Raises UnreachableError at or below the irreducible error, InputError at or above the best guess.
     """
-    if not math.isfinite(error) or error <= 0:
-        raise InputError(Problem(path="target.error", rule="must be a positive number", value=repr(error)))
-    if error <= curve.irreducible:
-        raise UnreachableError(
-            Unreachable(
-                f"an error of {error:g} is at or below the irreducible error {curve.irreducible:g}: "
-                "no amount of data reaches it",
-                error,
-                curve.irreducible,
-            )
-        )
+    check_error(error, curve.irreducible, curve.errors.standard.get("irreducible"))
     if curve.best_guess is not None and error >= curve.best_guess:
         raise InputError(
             Problem(
@@ -53,12 +45,27 @@ def data_for(curve: LearningCurve, error: float) -> float:
         ) from overflow
 
 
+def check_error(error: float, floor: float, spread: float | None = None) -> None:
+    """InputError for a target that is no positive number, UnreachableError for one at or below the floor."""
+    if not math.isfinite(error) or error <= 0:
+        raise InputError(Problem(path="target.error", rule="must be a positive number", value=repr(error)))
+    if error <= floor:
+        band = f" (90 % band {floor - 1.645 * spread:.4g} to {floor + 1.645 * spread:.4g})" if spread else ""
+        said = (
+            f"an error of {error:g} is at or below the irreducible error {floor:g}{band}: no amount of data reaches it"
+        )
+        raise UnreachableError(Unreachable(said, error, floor))
+
+
 def region(curve: LearningCurve, units: float) -> Region:
-    """Where on the curve `units` of data lie; irreducible once γ outweighs the power-law term."""
+    """Where on the curve `units` of data lie.
+
+    Irreducible where the curve is flat: its local slope d ln ε/d ln m = β·(ε − γ)/ε has fallen below `FLAT` of β.
+    """
     power_law = curve.alpha * units**curve.beta
     if curve.best_guess is not None and power_law + curve.irreducible >= curve.best_guess:
         return "best-guess"
-    return "irreducible" if power_law < curve.irreducible else "power-law"
+    return "irreducible" if power_law < FLAT * (power_law + curve.irreducible) else "power-law"
 
 
 def parameters_for(law: SizeLaw, units: float) -> float:
@@ -69,13 +76,3 @@ def parameters_for(law: SizeLaw, units: float) -> float:
 def data_scale(curve: LearningCurve, current_error: float, target_error: float) -> float:
     """((ε_now − γ)/(ε_target − γ))^(−1/β): how many times more data the target needs."""
     return data_for(curve, target_error) / data_for(curve, current_error)
-
-
-def steps_at(min_steps: float, critical_batch: float, batch: float) -> float:
-    """S(B) = S_min·(1 + B_c/B): steps to the target at global batch B (McCandlish et al. 2018, arXiv 1812.06162)."""
-    return min_steps * (1.0 + critical_batch / batch)
-
-
-def samples_at(min_samples: float, critical_batch: float, batch: float) -> float:
-    """E(B) = E_min·(1 + B/B_c): samples to the target at global batch B (McCandlish et al. 2018)."""
-    return min_samples * (1.0 + batch / critical_batch)

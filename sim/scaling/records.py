@@ -1,8 +1,48 @@
-"""Scaling domains as data: learning curve, model-size law, where the field stands and what it wants."""
+"""Scaling domains as data: learning laws, batch laws, where the field stands and what it wants."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
+
+from sim.errors import InputError, Problem
+
+Confidence = Literal["seen", "derived", "recalled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """Standard errors of fitted constants and how they are correlated; constants without one are taken as exact."""
+
+    standard: Mapping[str, float] = field(
+        default_factory=dict, metadata={"doc": "standard error of each constant, by the constant's name"}
+    )
+    correlations: Mapping[str, float] = field(
+        default_factory=dict, metadata={"doc": "correlation of two constants, as `alpha beta: -0.9`"}
+    )
+    source: str = field(default="", metadata={"doc": "where the errors come from"})
+
+    def check(self, owner: str, constants: tuple[str, ...]) -> None:
+        """InputError where an error or a correlation is impossible or names no constant of `owner`."""
+        problems = [
+            Problem(f"{name} is no constant of the {owner}", "errors.standard", hint=f"one of {', '.join(constants)}")
+            for name in (*self.standard, *(n for pair in self.correlations for n in pair.split()))
+            if name not in constants
+        ]
+        problems += [
+            Problem("must be a number of at least 0", f"errors.standard.{name}", f"{value:g}")
+            for name, value in self.standard.items()
+            if not (math.isfinite(value) and value >= 0)
+        ]
+        problems += [
+            Problem("must name two constants and lie between -1 and 1", f"errors.correlations.{pair}", f"{value:g}")
+            for pair, value in self.correlations.items()
+            if len(pair.split()) != 2 or not -1 <= value <= 1
+        ]
+        if problems:
+            raise InputError(*problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +54,10 @@ class LearningCurve:
     irreducible: float = field(default=0.0, metadata={"doc": "γ, error no amount of data removes", "ge": 0})
     best_guess: float | None = field(default=None, metadata={"doc": "error of guessing, without training", "gt": 0})
     best_guess_source: str = field(default="", metadata={"doc": "how the best-guess error is known"})
+    errors: Errors = field(default=Errors(), metadata={"doc": "standard errors of alpha, beta, irreducible"})
+
+    def __post_init__(self) -> None:
+        self.errors.check("learning curve", ("alpha", "beta", "irreducible"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +66,97 @@ class SizeLaw:
 
     sigma: float = field(metadata={"doc": "σ, parameters at one unit of data", "gt": 0})
     beta: float = field(metadata={"doc": "βp, between 0.5 and 1", "ge": 0.5, "lt": 1})
+    errors: Errors = field(default=Errors(), metadata={"doc": "standard errors of sigma, beta"})
+
+    def __post_init__(self) -> None:
+        self.errors.check("model-size law", ("sigma", "beta"))
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """What a repeated unit of data is worth: U·R*·(1 − e^(−R/R*)) new units after R repeats of U unique ones."""
+
+    data_decay: float = field(metadata={"doc": "R_D*, repeats after which 1/e of the worth is left", "gt": 0})
+    size_decay: float = field(metadata={"doc": "R_N*, the same for parameters beyond what the data ask for", "gt": 0})
+    most_passes: float = field(default=4.0, metadata={"doc": "passes beyond which the answer is extrapolated", "ge": 1})
+    source: str = field(default="", metadata={"doc": "source"})
+
+
+@dataclass(frozen=True, slots=True)
+class LossLaw:
+    """Loss against parameters N and units of data D.
+
+    `sum`: L = E + A/N^a + B/D^b (Hoffmann et al. 2022). `kaplan`: L = ((A/N)^(a/b) + B/D)^b (Kaplan et al. 2020), where
+    A and B are the parameters and units at which each alone gives a loss of 1, and E is 0.
+    """
+
+    size_coefficient: float = field(metadata={"doc": "A", "gt": 0})
+    data_coefficient: float = field(metadata={"doc": "B", "gt": 0})
+    size_exponent: float = field(metadata={"doc": "a", "gt": 0, "lt": 1})
+    data_exponent: float = field(metadata={"doc": "b", "gt": 0, "lt": 1})
+    irreducible: float = field(default=0.0, metadata={"doc": "E, loss no model and no data remove", "ge": 0})
+    form: Literal["sum", "kaplan"] = field(default="sum", metadata={"doc": "how the two terms join"})
+    repeats: Repeats | None = field(default=None, metadata={"doc": "worth of repeated data; empty: as fresh data"})
+    fitted_parameters: tuple[float, ...] = field(
+        default=(), metadata={"doc": "smallest and largest model the law was fitted on"}
+    )
+    errors: Errors = field(default=Errors(), metadata={"doc": "standard errors of the constants"})
+
+    def __post_init__(self) -> None:
+        names = ("size_coefficient", "data_coefficient", "size_exponent", "data_exponent", "irreducible")
+        self.errors.check("loss law", names)
+        if self.form == "kaplan" and self.irreducible:
+            raise InputError(Problem("is 0 in Kaplan's form", "irreducible", f"{self.irreducible:g}"))
+        if len(self.fitted_parameters) not in (0, 2):
+            raise InputError(Problem("must be the smallest and the largest", "fitted_parameters"))
 
 
 @dataclass(frozen=True, slots=True)
 class CriticalBatch:
-    """Critical batch in samples, with the loss it was measured at and its source."""
+    """Critical batch with what it was measured at and its source; it may grow as the error falls."""
 
-    samples: float = field(metadata={"doc": "critical batch", "gt": 0})
+    samples: float | None = field(default=None, metadata={"doc": "critical batch in samples", "gt": 0})
+    units: float | None = field(default=None, metadata={"doc": "critical batch in units of data instead", "gt": 0})
     measured_at: str = field(default="", metadata={"doc": "loss or error it was measured at"})
+    error_exponent: float | None = field(
+        default=None, metadata={"doc": "x of B_c = B·ε^(−1/x), where it grows as the error ε falls", "gt": 0, "lt": 1}
+    )
+    standard_error: float | None = field(default=None, metadata={"doc": "standard error of ln B_c", "ge": 0})
     source: str = field(default="", metadata={"doc": "source"})
+
+    def __post_init__(self) -> None:
+        if (self.samples is None) == (self.units is None):
+            raise InputError(Problem("give the critical batch in samples or in units, one of the two", "samples"))
+
+    def in_samples(self, units_per_sample: float, error: float | None = None) -> float:
+        """B_c in samples; at `error` where it grows along training."""
+        plain = self.samples if self.samples is not None else (self.units or 0.0) / units_per_sample
+        if self.error_exponent is None or error is None:
+            return plain
+        return float(plain * error ** (-1.0 / self.error_exponent))
+
+
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """E_min, passes over the data set that reach an error at small batch, as one model and recipe showed it."""
+
+    passes: float = field(metadata={"doc": "E_min, passes at small batch", "gt": 0})
+    model: str = field(metadata={"doc": "model and recipe"})
+    data_set: str = field(metadata={"doc": "data set and its size"})
+    error: float | None = field(default=None, metadata={"doc": "error they reach, in the domain's unit", "gt": 0})
+    critical_batch: float | None = field(
+        default=None, metadata={"doc": "B_c in samples of E_min·(1 + B/B_c), fitted with E_min", "gt": 0}
+    )
+    largest_batch: float | None = field(
+        default=None, metadata={"doc": "largest batch in samples that still reached the error", "gt": 0}
+    )
+    largest_batch_source: str = field(default="", metadata={"doc": "who reached it and how"})
+    errors: Errors = field(default=Errors(), metadata={"doc": "standard errors of passes, critical_batch"})
+    confidence: Confidence = field(default="seen", metadata={"doc": "seen, derived from what was seen, or recalled"})
+    source: str = field(default="", metadata={"doc": "source"})
+
+    def __post_init__(self) -> None:
+        self.errors.check("passes", ("passes", "critical_batch"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +178,63 @@ class Printed:
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """One application domain: its laws, its present state, its target."""
+    """One application domain: its laws, its present state, its target.
+
+    The data at a target come from one of three: a learning curve with a model-size law, a loss law (the cheapest N and
+    D at 6·N·D FLOPs), or a data set of fixed size that is passed over as often as `passes` says.
+    """
 
     name: str = field(metadata={"doc": "name of the domain"})
     unit: str = field(metadata={"doc": "what a data set counts: word, char, image …"})
     error_unit: str = field(metadata={"doc": "unit of the error"})
-    curve: LearningCurve = field(metadata={"doc": "learning curve"})
-    size: SizeLaw = field(metadata={"doc": "model-size law"})
-    current_error: float = field(metadata={"doc": "error of the state of the art", "gt": 0})
-    current_units: float = field(metadata={"doc": "data the state of the art was trained on", "gt": 0})
     target_error: float = field(metadata={"doc": "error wanted", "gt": 0})
-    units_per_sample: float = field(metadata={"doc": "units of data one sample holds", "gt": 0})
+    curve: LearningCurve | None = field(default=None, metadata={"doc": "learning curve"})
+    size: SizeLaw | None = field(default=None, metadata={"doc": "model-size law, with a learning curve"})
+    loss: LossLaw | None = field(default=None, metadata={"doc": "loss law instead of a learning curve"})
+    data_set_units: float | None = field(
+        default=None, metadata={"doc": "units of a data set of fixed size, instead of a law", "gt": 0}
+    )
+    current_error: float | None = field(default=None, metadata={"doc": "error of the state of the art", "gt": 0})
+    current_units: float | None = field(
+        default=None, metadata={"doc": "data the state of the art was trained on", "gt": 0}
+    )
+    units_per_sample: float | None = field(
+        default=None, metadata={"doc": "units of data one sample holds; empty: what the model computes", "gt": 0}
+    )
     units_per_sample_source: str = field(default="", metadata={"doc": "how units_per_sample is known"})
+    available_units: float | None = field(
+        default=None, metadata={"doc": "unique data there is; a loss law then repeats them", "gt": 0}
+    )
     critical_batches: tuple[CriticalBatch, ...] = field(
         default=(), metadata={"doc": "measured critical batches, the default first"}
+    )
+    passes: tuple[Passes, ...] = field(
+        default=(), metadata={"doc": "known passes to an error, the default first; recalled ones are only shown"}
     )
     fitted_to_units: float | None = field(
         default=None, metadata={"doc": "largest data set the laws were fitted on; empty: current_units"}
     )
     printed: Printed = field(default=Printed(), metadata={"doc": "what a paper prints, for comparison only"})
     source: str = field(default="", metadata={"doc": "where the laws come from"})
+
+    def __post_init__(self) -> None:
+        laws = [name for name in ("curve", "loss", "data_set_units") if getattr(self, name) is not None]
+        problems = []
+        if len(laws) != 1:
+            told = " and ".join(laws) or "none"
+            problems.append(Problem("a domain has a curve, a loss law or a data set, one of the three", "curve", told))
+        if (self.curve is None) != (self.size is None):
+            problems.append(Problem("a learning curve and a model-size law go together", "size"))
+        if self.curve is not None and (self.current_error is None or self.current_units is None):
+            problems.append(Problem("a learning curve needs current_error and current_units", "current_error"))
+        if self.available_units is not None and self.loss is None:
+            problems.append(Problem("needs a loss law with repeats", "available_units"))
+        if self.data_set_units is not None and not any(p.error is not None for p in self.passes):
+            problems.append(Problem("a data set of fixed size needs passes with the error they reach", "passes"))
+        if problems:
+            raise InputError(*problems)
+
+    @property
+    def fitted_units(self) -> float | None:
+        """Largest data set the laws were fitted on, where it is known."""
+        return self.fitted_to_units or self.current_units

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from sim.engine import Spread, Step
@@ -11,11 +12,12 @@ from sim.plan.energy import Energy, step_energy
 from sim.plan.records import Plan
 from sim.plan.step_record import StepRecord
 from sim.result import Cost, TimeToTarget
-from sim.scaling import CriticalBatch, Projection, effort, project
+from sim.scaling import CriticalBatch, Projection, critical_batch_of, effort, parse_critical_batch, project
 from sim.scenario import Scenario
 from sim.workload.records import Model
 
 DAY: Final = 86400.0
+AT_LEAST: Final = "one pass over the data: how many passes this domain needs is not known"
 
 
 def project_target(scenario: Scenario) -> Projection | None:
@@ -29,6 +31,9 @@ def project_target(scenario: Scenario) -> Projection | None:
         return None
     if target.samples or target.units or target.steps:
         return None
+    if target.metric and target.metric != scenario.scaling.error_unit:
+        rule = f"the domain {scenario.scaling.name} measures in {scenario.scaling.error_unit}; nothing is converted"
+        raise InputError(Problem(rule, "target.metric", target.metric))
     return project(scenario.scaling, target.error, scenario.training.units_per_sample)
 
 
@@ -41,7 +46,8 @@ def units_per_sample(scenario: Scenario, model: Model) -> float:
     if given is not None and not model.padded and given > model.units_per_sample:
         rule = f"must be at most the {model.units_per_sample:g} units the computation of one sample processes"
         raise InputError(Problem(rule, "training.units_per_sample", f"{given:g}"))
-    return given or (domain.units_per_sample if domain and model.padded else model.units_per_sample)
+    known = domain.units_per_sample if domain and model.padded else None
+    return given or known or model.units_per_sample
 
 
 def with_samples(projection: Projection | None, scenario: Scenario, model: Model) -> Projection | None:
@@ -62,24 +68,39 @@ def time_to_target(
     if projection is None:
         samples = target.samples or (target.units / per_sample if target.units else None)
         return _plain_goal(samples, batch, step_s) if samples else None
-    # critical batches are counted in the domain's samples: the same units of data in samples as the model takes them
-    longer = per_sample / domain.units_per_sample if domain else 1.0
-    known = tuple(replace(c, samples=c.samples / longer) for c in domain.critical_batches) if domain else ()
-    critical = CriticalBatch(training.critical_batch, "given in the scenario") if training.critical_batch else None
-    critical = critical or (known[0] if known else None)
-    needed = training.passes * projection.samples
-    done = effort(needed, batch, critical)
-    pass_s = projection.samples / batch * step_s
+    critical, others = critical_batches(scenario, projection)
+    passes = training.passes or projection.passes
+    needed = partial(effort, domain, projection, passes or 1.0, batch, units_per_sample=per_sample)
+    done = needed(critical)
+    pass_s = projection.dataset_units / per_sample / batch * step_s
     full = per_sample / model.units_per_sample
+    at_target = partial(_at_target, per_sample=per_sample, error=projection.target_error)
     return TimeToTarget(
         seconds=done.steps * step_s,
         steps=done.steps,
         samples=done.samples,
         days_per_epoch=pass_s / DAY,
         days_per_epoch_full=pass_s * full / DAY if abs(full - 1) > 0.01 else None,
-        critical_batch=critical,
-        alternatives=tuple((c, effort(needed, batch, c).steps * step_s) for c in known if c is not critical),
+        critical_batch=at_target(critical) if critical else None,
+        alternatives=tuple((at_target(c), needed(c).steps * step_s) for c in others),
+        passes=passes or 1.0,
+        at_least="" if passes else AT_LEAST,
+        passes_source="given in the scenario" if training.passes else projection.passes_source,
     )
+
+
+def critical_batches(
+    scenario: Scenario, projection: Projection
+) -> tuple[CriticalBatch | None, tuple[CriticalBatch, ...]]:
+    """(the critical batch used, the other published ones)."""
+    given, domain = scenario.training.critical_batch, scenario.scaling
+    read = parse_critical_batch(given, domain.unit if domain else "unit") if given is not None else None
+    return critical_batch_of(domain, projection, read)
+
+
+def _at_target(critical: CriticalBatch, per_sample: float, error: float) -> CriticalBatch:
+    """The critical batch in samples, where it grows at the target's error."""
+    return replace(critical, samples=critical.in_samples(per_sample, error), units=None, error_exponent=None)
 
 
 def _plain_goal(samples: float, batch: int, step_s: float) -> TimeToTarget:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
+from typing import Final
 
-from sim.result import Inherited, Provenance
-from sim.scaling import Projection
+from sim.result import Inherited, Provenance, TimeToTarget
+from sim.scaling import Domain, Projection
 from sim.scenario import Scenario
 
 
@@ -19,17 +20,55 @@ def missing(no_energy: str, no_cost: str, projected: bool, timed: bool) -> dict[
     return {key: why for key, why in whys.items() if why}
 
 
-def extrapolated(scenario: Scenario, projection: Projection | None) -> tuple[str, ...]:
-    notes = []
-    if projection is not None and projection.extrapolated and scenario.scaling is not None:
-        known = scenario.scaling.fitted_to_units or scenario.scaling.current_units
+FAR: Final = 28
+"""Multiples of the critical batch: the eight workloads of Shallue et al. 2019, figure 1, were tested up to 2.6 to 461
+times theirs, half of them to 28."""
+
+
+def extrapolated(
+    scenario: Scenario, projection: Projection | None, goal: TimeToTarget | None, batch: int
+) -> tuple[str, ...]:
+    notes: list[str] = []
+    domain = scenario.scaling
+    if projection is not None and domain is not None:
+        notes += _beyond_the_fit(domain, projection)
+    if goal is not None and goal.at_least:
+        notes.append(f"the time is a lower bound: {goal.at_least}")
+    critical = goal.critical_batch.samples if goal is not None and goal.critical_batch is not None else None
+    if critical is not None and batch > FAR * critical:
         notes.append(
-            f"the power laws were fitted up to {known:.3g} {scenario.scaling.unit}s; "
-            f"the target needs {projection.dataset_units / known:.3g} times that"
+            f"the global batch is {batch / critical:.3g} times the critical batch of {critical:,.0f} samples; "
+            f"half the workloads of Shallue et al. 2019 were tested up to {FAR} times theirs"
         )
     if scenario.accelerator.status != "shipped":
         notes.append(f"the accelerator {scenario.accelerator.name} is {scenario.accelerator.status}")
     return tuple(notes)
+
+
+def _beyond_the_fit(domain: Domain, projection: Projection) -> list[str]:
+    """Data, model size or error outside what the laws and the passes were fitted on."""
+    notes = []
+    units, fitted = projection.dataset_units * (projection.passes or 1.0 if domain.loss else 1.0), domain.fitted_units
+    if fitted is not None and units > fitted:
+        notes.append(
+            f"the power laws were fitted up to {fitted:.3g} {domain.unit}s; "
+            f"the target needs {units / fitted:.3g} times that"
+        )
+    law, size = domain.loss, projection.parameters
+    if law is not None and law.fitted_parameters and size is not None:
+        low, high = law.fitted_parameters
+        if not low <= size <= high:
+            notes.append(f"the loss law was fitted on {low:.3g} to {high:.3g} parameters; the target needs {size:.3g}")
+        if law.repeats is not None and (projection.passes or 1.0) > law.repeats.most_passes:
+            most = law.repeats.most_passes
+            notes.append(
+                f"{projection.passes:.3g} passes: beyond {most:g} loss can rise with repeats, which no law here has"
+            )
+    known = projection.known
+    if known is not None and (known.error is None or known.error > projection.target_error):
+        at = f"an error of {known.error:g}" if known.error is not None else "another metric"
+        notes.append(f"the {known.passes:g} passes were seen at {at} ({known.model} on {known.data_set})")
+    return notes
 
 
 def provenance(scenario: Scenario, inherited: tuple[Inherited, ...] = ()) -> Provenance:

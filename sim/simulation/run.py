@@ -66,8 +66,8 @@ def simulate(
         energy=energy,
         cost=cost,
         bottleneck=bottleneck_of(scenario, model, plan, step, levers),
-        extrapolated=extrapolated(scenario, projection),
         provenance=provenance(scenario, inherited(scenario, model, plan, step) if levers else ()),
+        extrapolated=extrapolated(scenario, projection, goal, plan.global_batch),
         search=found,
         missing=missing(no_energy, no_cost, projection is not None, goal is not None),
     )

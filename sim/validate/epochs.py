@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sim.scaling.laws import samples_at
+from sim.scaling import samples_at
 from sim.validate.validation import Outcome, Request, ValidationSet, requests
 
 ROUNDS = 40  # of reweighting; the fit has settled to 1e-6 long before

@@ -13,7 +13,7 @@ from sim.files.library import folder
 from sim.files.loader import load
 from sim.ops import total_bytes, total_flops
 from sim.result import Result
-from sim.scaling import Domain, consistency, data_scale, parameters_for
+from sim.scaling import Domain, LearningCurve, SizeLaw, consistency, data_scale, parameters_for
 from sim.scenario import Scenario
 from sim.simulation import choose_plan, model_of, project_target, simulate
 from sim.validate.counts import catamount
@@ -84,6 +84,13 @@ def domain(name: str) -> Domain:
     return found
 
 
+def _laws(found: Domain) -> tuple[LearningCurve, SizeLaw, float, float]:
+    """(learning curve, size law, current error, units per sample): every domain of the paper has all four."""
+    if found.curve is None or found.size is None:
+        raise LookupError(f"the domain {found.name} has no learning curve")
+    return found.curve, found.size, _known(found.current_error), _known(found.units_per_sample)
+
+
 def _remark(found: Domain, word: str) -> str:
     return next((text for text in found.printed.mismatches if word in text), "")
 
@@ -92,10 +99,11 @@ def table_1() -> Iterator[Line]:
     """Data and model scale from the laws' own constants."""
     for name in DOMAINS:
         d = domain(name)
-        scale = data_scale(d.curve, d.current_error, d.target_error)
+        curve, size, current, _ = _laws(d)
+        scale = data_scale(curve, current, d.target_error)
         wrong = _remark(d, "data scale")
         yield Line("Table 1", f"{name}: data scale", scale, _known(d.printed.data_scale), "x", 0.05, wrong)
-        model = _known(d.printed.data_scale) ** d.size.beta
+        model = _known(d.printed.data_scale) ** size.beta
         yield Line(
             "Table 1",
             f"{name}: model scale from the printed data scale",
@@ -104,9 +112,9 @@ def table_1() -> Iterator[Line]:
             "x",
             0.05,
         )
-        error = d.current_error * (1.0 + consistency(d))
+        error = current * (1.0 + consistency(d))
         off = _remark(d, "curve gives")
-        yield Line("Table 1", f"{name}: error at the current data", error, d.current_error, d.error_unit, 0.02, off)
+        yield Line("Table 1", f"{name}: error at the current data", error, current, d.error_unit, 0.02, off)
 
 
 def table_2() -> Iterator[Line]:
@@ -138,7 +146,8 @@ def table_3() -> Iterator[Line]:
     for name in DOMAINS:
         d, case = domain(name), scenario(f"frontier-{name}")
         p = d.printed
-        size = parameters_for(d.size, _known(p.dataset_units))
+        _, law, _, per_sample = _laws(d)
+        size = parameters_for(law, _known(p.dataset_units))
         yield Line(
             "Table 3",
             f"{name}: parameters at the printed data size",
@@ -150,15 +159,15 @@ def table_3() -> Iterator[Line]:
         )
         step = roofline_time(_known(p.flops_per_step), _known(p.bytes_per_step), case.accelerator, "fp32")
         yield Line("Table 3", f"{name}: step from the printed TFLOP and TB", step, _known(p.step_s), "s", 0.03)
-        epoch = _known(p.dataset_units) / d.units_per_sample / _known(case.plan.sub_batch) * step / DAY
+        epoch = _known(p.dataset_units) / per_sample / _known(case.plan.sub_batch) * step / DAY
         told = d.units_per_sample_source if "backed out" in d.units_per_sample_source else ""
         yield Line("Table 3", f"{name}: days per epoch", epoch, _known(p.epoch_days), "days", 0.05, remark=told)
         ours = _result(f"frontier-{name}", f"{_known(p.parameters)}")
-        law = ours.step.model_flops / 1e12
+        flops = ours.step.model_flops / 1e12
         yield Line(
             "Table 3",
             f"{name}: TFLOP per step by table 2",
-            law,
+            flops,
             _known(p.flops_per_step) / 1e12,
             "TFLOP",
             0.08,

@@ -38,8 +38,15 @@ def test_inverse_undoes_the_curve(units, alpha, beta, floor):
 def test_three_regions():
     """Small data: guessing; middle: power law; large: the irreducible error dominates."""
     curve = LearningCurve(alpha=13.0, beta=-0.25, irreducible=0.1, best_guess=5.0)
-    assert [region(curve, m) for m in (10.0, 1e5, 1e12)] == ["best-guess", "power-law", "irreducible"]
+    assert [region(curve, m) for m in (10.0, 1e5, 1e13)] == ["best-guess", "power-law", "irreducible"]
     assert error_at(curve, 10.0) == 5.0
+
+
+def test_a_curve_that_still_falls_is_not_irreducible():
+    """From 2.9 to 2.2 above a floor of 1.7 the power-law term outweighs nothing, yet the error still falls."""
+    curve = LearningCurve(alpha=100.0, beta=-0.25, irreducible=1.7)
+    for error in (2.9, 2.2):
+        assert region(curve, data_for(curve, error)) == "power-law"
 
 
 def test_target_at_the_floor_is_unreachable():

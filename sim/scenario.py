@@ -4,196 +4,156 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from sim.device.records import Accelerator
+from sim.fields import FILLED, Record, about, same_as
 from sim.network.records import Cluster, LinkType
 from sim.ops import Format
-from sim.plan.records import Sharding, TensorOverlap
+from sim.plan.records import Gather, LayerSchedule, Offload, PipelineSchedule, Plan, Sharding, TensorOverlap
 from sim.scaling.records import Domain
 from sim.workload.records import Numerics, Recompute
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Target(Record):
     """What to train to: an error of the scaling domain, or a plain amount of data. Empty: the domain's own target."""
 
-    error: float | None = field(default=None, metadata={"doc": "error to reach, in the domain's unit"})
-    metric: str = field(default="", metadata={"doc": "unit of that error; refused where it is not the domain's"})
-    samples: float | None = field(default=None, metadata={"doc": "samples to process instead of an error", "gt": 0})
-    units: float | None = field(default=None, metadata={"doc": "units (tokens, words …) to process instead", "gt": 0})
-    steps: float | None = field(default=None, metadata={"doc": "optimiser steps to take instead", "gt": 0})
+    error: float | None = field(default=None, metadata=about("error to reach, in the domain's unit"))
+    metric: str = field(default="", metadata=about("unit of that error; refused where it is not the domain's"))
+    samples: float | None = field(default=None, metadata=about("samples to process instead of an error", gt=0))
+    units: float | None = field(default=None, metadata=about("units (tokens, words …) to process instead", gt=0))
+    steps: float | None = field(default=None, metadata=about("optimiser steps to take instead", gt=0))
 
 
 @dataclass(frozen=True, slots=True)
-class Workload:
+class Workload(Record):
     """A model family, its sizes, and how it is computed. Sizes left out are solved for `parameters`,
     or for the projected parameter count when that is empty too.
     """
 
-    family: str = field(metadata={"doc": "model family (see `foretrain model`) or preset"})
-    sizes: Mapping[str, object] = field(default_factory=dict, metadata={"doc": "sizes of the family"})
-    parameters: float | None = field(default=None, metadata={"doc": "parameter count to solve for", "gt": 0})
-    numerics: Numerics = field(default_factory=Numerics, metadata={"doc": "formats and kernels"})
+    family: str = field(metadata=about("model family (see `foretrain model`) or preset"))
+    sizes: Mapping[str, object] = field(default_factory=dict, metadata=about("sizes of the family"))
+    parameters: float | None = field(default=None, metadata=about("parameter count to solve for", gt=0))
+    numerics: Numerics = field(default_factory=Numerics, metadata=about("formats and kernels"))
 
 
 @dataclass(frozen=True, slots=True)
-class PlanRequest:
+class PlanRequest(Record):
     """The plan as asked for: what is given is kept, what is empty takes its default, or with `search: true` whatever
-    makes the step fastest.
+    makes the step fastest. Ranges are those of `Plan`.
     """
 
-    search: bool = field(default=False, metadata={"doc": "search all plans for the fastest that fits"})
-    sub_batch: int | None = field(
-        default=None, metadata={"doc": "samples per device per pass; empty: smallest near the best time", "ge": 1}
-    )
-    global_batch: int | None = field(default=None, metadata={"doc": "samples per optimiser step", "ge": 1})
-    data: int | None = field(default=None, metadata={"doc": "data-parallel ranks; empty: what is left over", "ge": 1})
-    tensor: int | None = field(default=None, metadata={"doc": "tensor-parallel degree; empty: 1, or searched", "ge": 1})
-    pipeline: int | None = field(
-        default=None, metadata={"doc": "pipeline (layer) parallel degree; empty: 1, or searched", "ge": 1}
-    )
-    context: int | None = field(
-        default=None, metadata={"doc": "context-parallel degree; empty: 1, or searched", "ge": 1}
-    )
-    expert: int | None = field(default=None, metadata={"doc": "expert-parallel degree; empty: 1, or searched", "ge": 1})
+    search: bool = field(default=False, metadata=about("search all plans for the fastest that fits"))
+    sub_batch: int | None = field(default=None, metadata=same_as(Plan, "sub_batch", "smallest near the best time"))
+    global_batch: int | None = field(default=None, metadata=same_as(Plan, "global_batch"))
+    data: int | None = field(default=None, metadata=same_as(Plan, "data", "what is left over"))
+    tensor: int | None = field(default=None, metadata=same_as(Plan, "tensor", "1, or searched"))
+    pipeline: int | None = field(default=None, metadata=same_as(Plan, "pipeline", "1, or searched"))
+    context: int | None = field(default=None, metadata=same_as(Plan, "context", "1, or searched"))
+    expert: int | None = field(default=None, metadata=same_as(Plan, "expert", "1, or searched"))
     sequence_parallel: bool | None = field(
-        default=None,
-        metadata={"doc": "split activations between tensor regions; empty: no, or with tensor where searched"},
+        default=None, metadata=same_as(Plan, "sequence_parallel", "no, or with tensor where searched")
     )
-    virtual_stages: int | None = field(
-        default=None, metadata={"doc": "model chunks per device (interleaving); empty: 1, or searched", "ge": 1}
-    )
-    schedule: Literal["1f1b", "gpipe"] = field(default="1f1b", metadata={"doc": "pipeline schedule"})
-    stage_layers: tuple[int, ...] = field(default=(), metadata={"doc": "blocks per stage; empty: even"})
-    sharding: Sharding | None = field(
-        default=None, metadata={"doc": "what is sharded over data ranks (ZeRO); empty: none, or searched"}
-    )
-    shard_group: int = field(default=0, metadata={"doc": "ranks one sharded copy is spread over; 0: all", "ge": 0})
-    recompute: Recompute | None = field(
-        default=None, metadata={"doc": "activation recomputation; empty: none, or searched"}
-    )
-    recompute_layers: int | None = field(default=None, metadata={"doc": "only that many blocks per stage", "ge": 0})
-    bucket_bytes: float = field(
-        default=25e6, metadata={"doc": "gradients reduced together", "dimension": "bytes", "gt": 0}
-    )
-    overlap_gradients: bool = field(default=True, metadata={"doc": "reduce gradients during backward"})
-    overlap_gathers: bool = field(default=True, metadata={"doc": "prefetch sharded parameters"})
-    communication_format: Format | None = field(default=None, metadata={"doc": "format of gradients on the wire"})
-    sparse_embeddings: bool = field(default=False, metadata={"doc": "exchange embedding gradients as rows"})
-    duplicate_rows: bool = field(
-        default=False, metadata={"doc": "rows that several ranks draw are gathered from each of them (Horovod, 2019)"}
-    )
-    offload: Literal["none", "optimizer", "activations"] = field(default="none", metadata={"doc": "to host memory"})
-    layer_schedule: Literal["none", "wavefront", "pipelined"] = field(
-        default="none", metadata={"doc": "overlap of a recurrent model's layers over time steps"}
-    )
-    embedding_shards: int = field(default=1, metadata={"doc": "pieces the embedding is cut into", "ge": 1})
+    virtual_stages: int | None = field(default=None, metadata=same_as(Plan, "virtual_stages", "1, or searched"))
+    schedule: PipelineSchedule = field(default=PipelineSchedule.ONE_F_ONE_B, metadata=same_as(Plan, "schedule"))
+    stage_layers: tuple[int, ...] = field(default=(), metadata=same_as(Plan, "stage_layers"))
+    sharding: Sharding | None = field(default=None, metadata=same_as(Plan, "sharding", "none, or searched"))
+    shard_group: int = field(default=0, metadata=same_as(Plan, "shard_group"))
+    recompute: Recompute | None = field(default=None, metadata=same_as(Plan, "recompute", "none, or searched"))
+    recompute_layers: int | None = field(default=None, metadata=same_as(Plan, "recompute_layers"))
+    bucket_bytes: float = field(default=25e6, metadata=same_as(Plan, "bucket_bytes"))
+    overlap_gradients: bool = field(default=True, metadata=same_as(Plan, "overlap_gradients"))
+    overlap_gathers: bool = field(default=True, metadata=same_as(Plan, "overlap_gathers"))
+    communication_format: Format | None = field(default=None, metadata=same_as(Plan, "communication_format"))
+    sparse_embeddings: bool = field(default=False, metadata=same_as(Plan, "sparse_embeddings"))
+    duplicate_rows: bool = field(default=False, metadata=same_as(Plan, "duplicate_rows"))
+    offload: Offload = field(default=Offload.NONE, metadata=same_as(Plan, "offload"))
+    layer_schedule: LayerSchedule = field(default=LayerSchedule.NONE, metadata=same_as(Plan, "layer_schedule"))
+    embedding_shards: int = field(default=1, metadata=same_as(Plan, "embedding_shards"))
     order: tuple[str, ...] | None = field(
-        default=None,
-        metadata={"doc": "rank order, innermost axis first; empty: tensor, context, data, pipeline, or searched"},
+        default=None, metadata=same_as(Plan, "order", "tensor, context, data, pipeline, or searched")
     )
-    gather: Literal["all_gather", "broadcast"] = field(
-        default="all_gather", metadata={"doc": "updated parameters as shards, or broadcast whole by their owners"}
-    )
-    gradient_buffer: Format | None = field(
-        default=None, metadata={"doc": "format of a second copy of gradients kept for accumulation"}
-    )
-    overlap_sends: bool = field(
-        default=True, metadata={"doc": "a stage computes on while its message to the next one leaves"}
-    )
-    overlap_experts: bool = field(
-        default=False, metadata={"doc": "exchanges with experts run beside the kernels of another micro-batch"}
-    )
-    update_buffer: Format | None = field(
-        default=None, metadata={"doc": "format of a copy of the gradients made for the update"}
-    )
-    spare_buffers: int = field(
-        default=0, metadata={"doc": "micro-batches a pipeline stage keeps room for beyond those in flight", "ge": 0}
-    )
-    reserve_bytes: float = field(
-        default=0.0, metadata={"doc": "fixed buffers of the framework", "dimension": "bytes", "ge": 0}
-    )
-    overlap_tensor: TensorOverlap = field(
-        default="gradients", metadata={"doc": "tensor-parallel collectives that run beside a product"}
-    )
-    recompute_stop: bool = field(
-        default=False, metadata={"doc": "full recomputation leaves out the last product, which backward never reads"}
-    )
-    gradient_passes: int = field(
-        default=0, metadata={"doc": "passes over gradients before they are reduced (flattened, divided)", "ge": 0}
-    )
-    release_gradients: bool = field(
-        default=False, metadata={"doc": "apply and free every gradient as soon as it is complete"}
-    )
+    gather: Gather = field(default=Gather.ALL_GATHER, metadata=same_as(Plan, "gather"))
+    gradient_buffer: Format | None = field(default=None, metadata=same_as(Plan, "gradient_buffer"))
+    overlap_sends: bool = field(default=True, metadata=same_as(Plan, "overlap_sends"))
+    overlap_experts: bool = field(default=False, metadata=same_as(Plan, "overlap_experts"))
+    update_buffer: Format | None = field(default=None, metadata=same_as(Plan, "update_buffer"))
+    spare_buffers: int = field(default=0, metadata=same_as(Plan, "spare_buffers"))
+    reserve_bytes: float = field(default=0.0, metadata=same_as(Plan, "reserve_bytes"))
+    overlap_tensor: TensorOverlap = field(default=TensorOverlap.GRADIENTS, metadata=same_as(Plan, "overlap_tensor"))
+    recompute_stop: bool = field(default=False, metadata=same_as(Plan, "recompute_stop"))
+    gradient_passes: int = field(default=0, metadata=same_as(Plan, "gradient_passes"))
+    release_gradients: bool = field(default=False, metadata=same_as(Plan, "release_gradients"))
 
 
 @dataclass(frozen=True, slots=True)
-class PublishedInput:
+class PublishedInput(Record):
     """A published figure that stands in for a model: shown as an input, never as a result."""
 
-    value: float = field(metadata={"doc": "the figure"})
-    source: str = field(metadata={"doc": "who published it"})
+    value: float = field(metadata=about("the figure"))
+    source: str = field(metadata=about("who published it"))
 
 
 @dataclass(frozen=True, slots=True)
-class SlowDevice:
+class SlowDevice(Record):
     """A device whose kernels take `factor` times as long as those of its fellows."""
 
-    rank: int = field(metadata={"doc": "rank of the device, from 0, in the plan's rank order", "ge": 0})
-    factor: float = field(metadata={"doc": "times as long as on the other devices", "ge": 1})
+    rank: int = field(metadata=about("rank of the device, from 0, in the plan's rank order", ge=0))
+    factor: float = field(metadata=about("times as long as on the other devices", ge=1))
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
+class Training(Record):
     """How training consumes data, and how unevenly the devices run."""
 
     passes: float | None = field(
         default=None,
-        metadata={"doc": "passes over the data at small batch; empty: the domain's, else at least one", "gt": 0},
+        metadata=about("passes over the data at small batch; empty: the domain's, else at least one", gt=0),
     )
     critical_batch: object = field(
-        default=None, metadata={"doc": "critical batch with its unit, as `3945 samples`; empty: the domain's"}
+        default=None, metadata=about("critical batch with its unit, as `3945 samples`; empty: the domain's")
     )
     units_per_sample: float | None = field(
-        default=None, metadata={"doc": "units of data a sample consumes; empty: the domain's", "gt": 0}
+        default=None, metadata=about("units of data a sample consumes; empty: the domain's", gt=0)
     )
     compute_s: PublishedInput | None = field(
-        default=None, metadata={"doc": "published compute time per step, replacing the device model"}
+        default=None, metadata=about("published compute time per step, replacing the device model")
     )
     batch_tolerance: float = field(
-        default=0.32, metadata={"doc": "sub-batch rule: within this of the best time per sample", "gt": 0, "lt": 1}
+        default=0.32, metadata=about("sub-batch rule: within this of the best time per sample", gt=0, lt=1)
     )
     jitter: float = field(
         default=0.0,
-        metadata={"doc": "relative standard deviation of every pass on every device; 0: none", "ge": 0, "lt": 1},
+        metadata=about("relative standard deviation of every pass on every device; 0: none", ge=0, lt=1),
     )
-    slow_devices: tuple[SlowDevice, ...] = field(default=(), metadata={"doc": "devices slower than the others"})
+    slow_devices: tuple[SlowDevice, ...] = field(default=(), metadata=about("devices slower than the others"))
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
+class Sweep(Record):
     """A study over one key of the scenario."""
 
-    key: str = field(metadata={"doc": "path of the field to vary"})
-    values: tuple[object, ...] = field(metadata={"doc": "values it takes"})
+    key: str = field(metadata=about("path of the field to vary"))
+    values: tuple[object, ...] = field(metadata=about("values it takes"))
 
 
 @dataclass(frozen=True, slots=True)
-class Scenario:
+class Scenario(Record):
     """One question to foretrain."""
 
-    name: str
-    workload: Workload
-    cluster: Cluster
-    accelerator: Accelerator
-    target: Target = Target()
-    scaling: Domain | None = None
-    plan: PlanRequest = PlanRequest()
-    training: Training = Training()
-    study: Sweep | None = None
-    description: str = ""
-    framework: str = ""  # as named; what its release decides stands in the plan and the numerics
-    software_date: str = ""
-    links: Mapping[str, LinkType] = field(default_factory=dict)
-    sources: tuple[str, ...] = ()
+    name: str = field(metadata=about("what results are called", pattern=FILLED))
+    workload: Workload = field(metadata=about("the model and how it is computed"))
+    cluster: Cluster = field(metadata=about("the devices and how they are joined"))
+    accelerator: Accelerator = field(metadata=about("what the devices are"))
+    target: Target = field(default=Target(), metadata=about("what to train to"))
+    scaling: Domain | None = field(default=None, metadata=about("how error, data and model size go together"))
+    plan: PlanRequest = field(default=PlanRequest(), metadata=about("how the model is laid over the cluster"))
+    training: Training = field(default=Training(), metadata=about("how training consumes data"))
+    study: Sweep | None = field(default=None, metadata=about("one key varied over some values"))
+    description: str = field(default="", metadata=about("a sentence for people"))
+    framework: str = field(
+        default="", metadata=about("as named; what its release decides stands in the plan and the numerics")
+    )
+    software_date: str = field(default="", metadata=about("of the software, where no release is named"))
+    links: Mapping[str, LinkType] = field(default_factory=dict, metadata=about("link types by name"))
+    sources: tuple[str, ...] = field(default=(), metadata=about("where the figures come from"))

@@ -110,6 +110,16 @@ def _factor(unit: str, dimension: str) -> Decimal | None:
     return None if divisor is None else factor / divisor
 
 
+def pattern(dimension: Dimension, zero: bool) -> str:
+    """A regular expression of every quantity of a dimension that is not negative; without `zero`, nor nought."""
+    shape = _SHAPES[dimension]
+    number = r"\+?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?"
+    some = "" if zero else r"(?!\s*\+?(0+\.?0*|\.0+)([eE][+-]?\d+)?\s*[^\d.eE\s])"
+    units = (f"({'|'.join(_TABLES[base])})" for base in (shape.over, shape.under) if base)
+    unit = r"\s*/\s*".join(units)
+    return rf"^{some}\s*{number}\s*{unit}\s*$"
+
+
 def dimension_of(unit: str) -> Dimension | None:
     """The dimension a unit belongs to, or None: `dimension_of("Gb/s")` is "bandwidth"."""
     return next((d for d in DIMENSIONS if _factor(unit, d) is not None), None)
@@ -127,6 +137,14 @@ def _refuse(rule: str, got: object, hint: str = "") -> InputError:
 
 def parse_quantity(text: object, dimension: Dimension) -> float:
     """SI value of `text` ("900 GB/s"); InputError if it is not a finite, non-negative quantity of `dimension`."""
+    value = read_quantity(text, dimension)
+    if value < 0.0:
+        raise _refuse("must be positive", text)
+    return value
+
+
+def read_quantity(text: object, dimension: Dimension) -> float:
+    """The same with its sign: what range it must lie in is for the field to say."""
     example = spelling(dimension)
     if not isinstance(text, str):
         rule = "needs a unit" if isinstance(text, int | float) and not isinstance(text, bool) else "must be a quantity"
@@ -147,8 +165,6 @@ def parse_quantity(text: object, dimension: Dimension) -> float:
     value = float(Decimal(number) * factor)
     if not math.isfinite(value):
         raise _refuse("must be finite", text)
-    if value < 0.0:
-        raise _refuse("must be positive", text)
     return value
 
 

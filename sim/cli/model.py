@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
@@ -18,7 +18,7 @@ from sim.ops import BYTES_PER_ELEMENT, Format
 from sim.report.model import describe, render, render_list
 from sim.workload.build import build_model
 from sim.workload.presets import PRESETS, canonical, preset
-from sim.workload.records import Model, Numerics
+from sim.workload.records import AttentionKernel, Model, Numerics
 from sim.workload.registry import FAMILIES, family_of
 from sim.workload.transformer import Transformer
 
@@ -95,7 +95,7 @@ def _sizes(family: Any, sets: tuple[str, ...]) -> dict[str, Any]:
     return {key: value for key, value in given.items() if node.at(key) is not None and value is not None}
 
 
-def numerics_of(number: Format, attention: Literal["plain", "flash"], fused: bool) -> Numerics:
+def numerics_of(number: Format, attention: AttentionKernel, fused: bool) -> Numerics:
     """Numerics of one format: 8-bit products keep 16-bit activations; 32-bit weights have no master copy."""
     wide = BYTES_PER_ELEMENT[number] >= BYTES_PER_ELEMENT["fp32"]
     stored: Format = "fp32" if number == "tf32" else number

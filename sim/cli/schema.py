@@ -7,7 +7,7 @@ import click
 from sim.cli import options
 from sim.cli.terminal import show, show_json
 from sim.files.reference import reference
-from sim.files.schema import scenario_schema
+from sim.files.schema import schema_of
 
 
 @options.command()
@@ -18,4 +18,4 @@ def command(markdown: bool) -> None:
     if markdown:
         show(reference().rstrip("\n"))
     else:
-        show_json(scenario_schema())
+        show_json(schema_of())

@@ -6,8 +6,8 @@ import click
 
 from sim.cli import options
 from sim.cli.terminal import printable, show, show_json
+from sim.fields import shown
 from sim.files import Leaf, build, load_document
-from sim.files.messages import shown
 
 
 @options.command()

@@ -2,129 +2,178 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from sim.errors import Problem
+from sim.fields import DATE, FILLED, Confidence, Record, Status, about, problem
 from sim.ops import Format, Op
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Source(Record):
     """Where a group of figures comes from; confidence A (vendor) … D (recalled), as in the reference data."""
 
-    text: str
-    confidence: Literal["A", "B", "C", "D"] = "B"
+    text: str = field(metadata=about("where the figures come from"))
+    confidence: Confidence = field(default=Confidence.B, metadata=about("A vendor or measured … D recalled or assumed"))
 
 
 @dataclass(frozen=True, slots=True)
-class Compute:
+class Compute(Record):
     """One number format: dense peak FLOP/s, and the fraction a large well-shaped product reaches."""
 
-    peak_flops: float
-    achievable: float
-    matrix: bool = True  # runs on the matrix unit (tile fill applies); False: vector unit
+    peak_flops: float = field(metadata=about("dense peak, never the sparse one", dimension="flops", gt=0))
+    achievable: float = field(metadata=about("best large product / peak", gt=0, le=1))
+    matrix: bool = field(
+        default=True, metadata=about("runs on the matrix unit, where tiles count; no: on the vector unit")
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class TileShape:
+class TileShape(Record):
     """One output tile a kernel library offers; `efficiency` is relative to the best shape (small tiles reuse less)."""
 
-    m: int
-    n: int
-    efficiency: float = 1.0
+    m: int = field(metadata=about("rows", gt=0))
+    n: int = field(metadata=about("columns", gt=0))
+    efficiency: float = field(default=1.0, metadata=about("rate, relative to the best shape", gt=0, le=1))
 
 
 @dataclass(frozen=True, slots=True)
-class MatrixUnit:
+class MatrixUnit(Record):
     """`units` matrix engines (SMs, MXUs …), each working on an output tile m×n and a reduction step k."""
 
-    units: int
-    tile_m: int
-    tile_n: int
-    tile_k: int
-    shapes: tuple[TileShape, ...] = ()  # what the library chooses from; empty: tile_m × tile_n only
-    max_split_k: int = 1  # a product with few tiles may be cut along k into at most so many parts
-    ramp_k: float = 0.0  # prologue and epilogue of one tile, as steps of k
-    alignment: tuple[tuple[int, float], ...] = ()  # (row bytes divide by, efficiency), best first; empty: no loss
-    multicast: float = 1.0  # neighbouring tiles that share one load from the cache (clusters of Hopper and later)
-    convolution: float = 1.0  # what an implicit-GEMM convolution keeps of a plain product's rate
+    units: int = field(metadata=about("matrix engines (SMs, MXUs …)", gt=0))
+    tile_m: int = field(metadata=about("rows of an output tile", gt=0))
+    tile_n: int = field(metadata=about("columns of an output tile", gt=0))
+    tile_k: int = field(metadata=about("reduction step", gt=0))
+    shapes: tuple[TileShape, ...] = field(
+        default=(), metadata=about("what the library chooses from; empty: tile_m × tile_n only")
+    )
+    max_split_k: int = field(default=1, metadata=about("parts a product with few tiles is cut into along k", ge=1))
+    ramp_k: float = field(default=0.0, metadata=about("prologue and epilogue of one tile, as steps of k", ge=0))
+    alignment: tuple[tuple[int, float], ...] = field(
+        default=(), metadata=about("(row bytes divide by, efficiency), best first; empty: no loss", gt=0)
+    )
+    multicast: float = field(
+        default=1.0, metadata=about("neighbouring tiles that share one load (clusters of Hopper and later)", ge=1)
+    )
+    convolution: float = field(
+        default=1.0, metadata=about("what an implicit-GEMM convolution keeps of a plain product's rate", gt=0, le=1)
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class FusedAttention:
+class FusedAttention(Record):
     """Fraction of the format's peak a flash-attention kernel tends to for long sequences and wide heads.
 
     A head of d elements reaches d/(d + `softmax_dim`) of it: the exponentials cost the same for any d.
     The default of 28 is an assumption; A100, H100 and B200 state their own.
     """
 
-    forward: float = field(metadata={"doc": "forward pass, share of the format's peak", "gt": 0, "le": 1})
-    backward: float = field(metadata={"doc": "backward pass, share of the format's peak", "gt": 0, "le": 1})
+    forward: float = field(metadata=about("forward pass, share of the format's peak", gt=0, le=1))
+    backward: float = field(metadata=about("backward pass, share of the format's peak", gt=0, le=1))
     softmax_dim: float = field(
-        default=28.0, metadata={"doc": "head elements whose products take as long as the softmax", "ge": 0}
+        default=28.0, metadata=about("head elements whose products take as long as the softmax", ge=0)
     )
-    first: float = field(default=0.5, metadata={"doc": "what FlashAttention of 2022 keeps of these", "gt": 0, "le": 1})
+    first: float = field(default=0.5, metadata=about("what FlashAttention of 2022 keeps of these", gt=0, le=1))
     block: int = field(
-        default=128, metadata={"doc": "rows of queries per tile; a causal tile on the diagonal runs in full", "gt": 0}
+        default=128, metadata=about("rows of queries per tile; a causal tile on the diagonal runs in full", gt=0)
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    capacity_bytes: float
-    bandwidth: float  # B/s, read+write together
-    achievable: float
-    reserve_bytes: float = 0.0  # runtime context, framework, collective buffers
-    access_bytes: float = 64.0  # granularity of a random access
-    random_bytes: float = 64.0  # what starting a random access costs, as bytes streamed in that time
+class Memory(Record):
+    """Off-chip memory."""
+
+    capacity_bytes: float = field(metadata=about("bytes; HBM is sold in GB and built in GiB", dimension="bytes", gt=0))
+    bandwidth: float = field(metadata=about("reads and writes together", dimension="bandwidth", gt=0))
+    achievable: float = field(metadata=about("triad bandwidth / data sheet", gt=0, le=1))
+    reserve_bytes: float = field(
+        default=0.0, metadata=about("runtime context, framework, collective buffers", dimension="bytes", ge=0)
+    )
+    access_bytes: float = field(default=64.0, metadata=about("granularity of a random access", dimension="bytes", gt=0))
+    random_bytes: float = field(
+        default=64.0,
+        metadata=about("cost of starting a random access, as bytes streamed in that time", dimension="bytes", ge=0),
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class Cache:
+class Cache(Record):
     """Last-level on-chip memory."""
 
-    capacity_bytes: float
-    bandwidth: float | None = None  # B/s; None: not a limit
+    capacity_bytes: float = field(metadata=about("of the last level; 0: none", dimension="bytes", ge=0))
+    bandwidth: float | None = field(
+        default=None, metadata=about("between cache and cores; empty: no limit", dimension="bandwidth", gt=0)
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class Power:
+class Power(Record):
     """Board power and the energy of moving and computing (J)."""
 
-    peak_w: float
-    idle_w: float
-    flop_j: Mapping[Format, float] = field(default_factory=dict)
-    dram_byte_j: float = 0.0
-    cache_byte_j: float = 0.0
-    link_byte_j: float = 0.0
-    cap_w: float | None = None  # a limit set below peak_w: the clock drops
+    peak_w: float = field(metadata=about("board power at full rate", dimension="watts", gt=0))
+    idle_w: float = field(metadata=about("board power at rest", dimension="watts", ge=0))
+    flop_j: Mapping[Format, float] = field(
+        default_factory=dict, metadata=about("energy of a FLOP by format", dimension="joules_per_flop", ge=0)
+    )
+    dram_byte_j: float = field(default=0.0, metadata=about("memory traffic", dimension="joules_per_byte", ge=0))
+    cache_byte_j: float = field(default=0.0, metadata=about("cache traffic", dimension="joules_per_byte", ge=0))
+    link_byte_j: float = field(default=0.0, metadata=about("traffic on links", dimension="joules_per_byte", ge=0))
+    cap_w: float | None = field(
+        default=None, metadata=about("limit set below the peak: the clock drops", dimension="watts", gt=0)
+    )
+
+    def contradictions(self) -> Iterator[Problem]:
+        if self.idle_w > self.peak_w:
+            yield problem("idle_w", f"must be at most the peak of {self.peak_w:g} W", self.idle_w)
+        elif self.cap_w is not None and self.cap_w < self.idle_w:
+            yield problem("cap_w", f"must be at least the idle power of {self.idle_w:g} W", self.cap_w)
 
 
 @dataclass(frozen=True, slots=True)
-class Accelerator:
+class Accelerator(Record):
     """One device (what a rank runs on)."""
 
-    name: str
-    status: Literal["shipped", "announced", "hypothetical"]
-    date: str  # ISO month or day
-    compute: Mapping[Format, Compute]
-    memory: Memory
-    cache: Cache
-    matrix_unit: MatrixUnit | None
-    kernel_overhead_s: float
-    links: tuple[str, ...] = ()  # names of link types it carries (hardware/links.yaml)
-    sparsity: float = 1.0  # structured-sparsity speed-up the matrix unit offers; used only when a workload asks
-    power: Power | None = None
-    price_usd: float | None = None
-    mtbf_s: float | None = None
-    sources: Mapping[str, Source] = field(default_factory=dict)  # group name → source
-    pointwise: float | None = None  # fraction of peak bandwidth streaming kernels reach; None: memory.achievable
-    attention: FusedAttention | None = None  # None: as a plain product on the matrix unit
-    host_s: float = 0.0  # what the host and its framework take to issue one op; 0: compiled, or never in the way
-    sustained: float = 1.0  # share of the matrix rate kept in long runs, where power limits the clock
-    generation: str = ""  # whose constants filled what its file left out
-    inherited: tuple[str, ...] = ()  # names of those constants
+    name: str = field(metadata=about("lower case with dashes", pattern=FILLED))
+    status: Status = field(metadata=about("only shipped parts are ever used for fits"))
+    date: str = field(metadata=about("of release: year-month-day, or year-month", pattern=DATE))
+    compute: Mapping[Format, Compute] = field(metadata=about("peaks by number format"))
+    memory: Memory = field(metadata=about("off-chip memory"))
+    cache: Cache = field(metadata=about("on-chip memory"))
+    matrix_unit: MatrixUnit | None = field(metadata=about("engines and tiles; empty: no tile effects"))
+    kernel_overhead_s: float = field(metadata=about("launch and drain of a kernel", dimension="seconds", ge=0))
+    links: tuple[str, ...] = field(default=(), metadata=about("names of link types it carries"))
+    sparsity: float = field(default=1.0, metadata=about("speed-up of structured sparsity", ge=1))
+    power: Power | None = field(default=None, metadata=about("power and energy"))
+    price_usd: float | None = field(default=None, metadata=about("list or street price", dimension="usd", ge=0))
+    mtbf_s: float | None = field(
+        default=None, metadata=about("device time between failures", dimension="seconds", gt=0)
+    )
+    sources: Mapping[str, Source] = field(default_factory=dict, metadata=about("source of each group, by its name"))
+    pointwise: float | None = field(
+        default=None,
+        metadata=about("share of the bandwidth pointwise kernels reach; empty: memory.achievable", gt=0, le=1),
+    )
+    attention: FusedAttention | None = field(
+        default=None, metadata=about("fused attention, share of the peak; empty: as a plain product")
+    )
+    host_s: float = field(default=0.0, metadata=about("host time to issue one op", dimension="seconds", ge=0))
+    sustained: float = field(default=1.0, metadata=about("share of the matrix rate kept for hours", gt=0, le=1))
+    generation: str = field(default="", metadata=about("whose constants filled what its file left out"))
+    inherited: tuple[str, ...] = field(default=(), metadata=about("names of those constants"))
+
+    def contradictions(self) -> Iterator[Problem]:
+        """A format of half the width is at least as fast on the same unit."""
+        if not self.compute:
+            yield problem("compute", "must name at least one number format")
+        wide = self.compute.get("fp32")
+        for narrow in ("bf16", "fp16"):
+            entry = self.compute.get(narrow)
+            if wide and entry and entry.matrix and entry.peak_flops < wide.peak_flops:
+                rule = f"must be at least the {wide.peak_flops:g} FLOP/s of fp32, which is twice as wide"
+                yield problem(f"compute.{narrow}.peak_flops", rule, entry.peak_flops)
 
     def __hash__(self) -> int:
         """Hash of the plain fields (mappings have none); equality stays that of every field."""

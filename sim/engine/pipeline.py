@@ -9,11 +9,10 @@ With equal passes of f and b seconds the step takes (m + (P−1)/v)·(f+b): the 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from sim.errors import InputError, Problem
-
-Schedule = Literal["1f1b", "gpipe"]
+from sim.plan.records import PipelineSchedule
 
 
 class Pass(NamedTuple):
@@ -29,7 +28,7 @@ class Pass(NamedTuple):
         return f"{'forward' if self.forward else 'backward'} {self.micro_batch}{chunk}"
 
 
-def stage_order(stage: int, stages: int, micro_batches: int, chunks: int, schedule: Schedule) -> list[Pass]:
+def stage_order(stage: int, stages: int, micro_batches: int, chunks: int, schedule: PipelineSchedule) -> list[Pass]:
     """The passes of one stage, in the order it runs them."""
     if schedule == "gpipe":
         return _all_forward_first(stage, micro_batches, chunks)
@@ -80,7 +79,7 @@ def previous(item: Pass, stages: int, chunks: int) -> Pass | None:
 
 
 @lru_cache(maxsize=64)
-def merged_order(stages: int, micro_batches: int, chunks: int, schedule: Schedule) -> tuple[Pass, ...]:
+def merged_order(stages: int, micro_batches: int, chunks: int, schedule: PipelineSchedule) -> tuple[Pass, ...]:
     """The passes of all stages in one order in which each comes after what it needs (kept: depends on shape only)."""
     orders = [stage_order(p, stages, micro_batches, chunks, schedule) for p in range(stages)]
     heads = [0] * stages
@@ -105,7 +104,7 @@ def merged_order(stages: int, micro_batches: int, chunks: int, schedule: Schedul
 
 
 @lru_cache(maxsize=64)
-def sources(stages: int, micro_batches: int, chunks: int, schedule: Schedule) -> tuple[tuple[int, bool], ...]:
+def sources(stages: int, micro_batches: int, chunks: int, schedule: PipelineSchedule) -> tuple[tuple[int, bool], ...]:
     """For every pass of `merged_order`: the place in it of the pass that feeds it (−1: none), and whether it feeds."""
     order = merged_order(stages, micro_batches, chunks, schedule)
     place = {item: k for k, item in enumerate(order)}
@@ -121,7 +120,7 @@ def _needs(item: Pass, stages: int, chunks: int) -> set[Pass]:
     return needs | {before} if before is not None else needs
 
 
-def in_flight(stage: int, stages: int, micro_batches: int, chunks: int, schedule: Schedule) -> tuple[int, ...]:
+def in_flight(stage: int, stages: int, micro_batches: int, chunks: int, schedule: PipelineSchedule) -> tuple[int, ...]:
     """Most micro-batches of each chunk whose activations a stage holds at once, at the fullest moment of the sum."""
     held = [0] * chunks
     fullest: tuple[int, ...] = tuple(held)

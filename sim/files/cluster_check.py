@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Final
 
 from sim.errors import InputError, Problem
+from sim.fields import join
 from sim.files.loader import Node
-from sim.files.messages import join
 from sim.network.build import topology
 from sim.network.check import problems
 from sim.network.records import Cluster

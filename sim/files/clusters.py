@@ -4,87 +4,94 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from functools import cache
 from math import prod
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from sim.errors import InputError, Problem
+from sim.fields import Confidence, Record, Status, about, did_you_mean, join, same_as, shown
 from sim.files.cluster_check import sound
 from sim.files.fields import read
 from sim.files.library import find, names, root
 from sim.files.library import shown as shown_path
 from sim.files.loader import Node, load
 from sim.files.merge import Resolver, merge
-from sim.files.messages import did_you_mean, join, shown
-from sim.network.records import Cluster, Edge, Level, LinkType
+from sim.network.records import Cluster, Edge, Level, LinkType, Routing
 
-Topology = Literal[
-    "switch", "fully_connected", "ring", "torus", "mesh", "hybrid_cube_mesh", "fat_tree", "leaf_spine", "rail",
-    "dragonfly",
-]  # fmt: skip
+
+class Topology(StrEnum):
+    """How the members of a level are joined."""
+
+    SWITCH = "switch"
+    FULLY_CONNECTED = "fully_connected"
+    RING = "ring"
+    TORUS = "torus"
+    MESH = "mesh"
+    HYBRID_CUBE_MESH = "hybrid_cube_mesh"
+    FAT_TREE = "fat_tree"
+    LEAF_SPINE = "leaf_spine"
+    RAIL = "rail"
+    DRAGONFLY = "dragonfly"
 
 
 @dataclass(frozen=True, slots=True)
-class LevelGroup:
+class LevelGroup(Record):
     """One level, innermost first."""
 
-    name: str = field(metadata={"doc": "node, rack, fabric …"})
-    topology: Topology = field(metadata={"doc": "how the members are joined"})
+    name: str = field(metadata=same_as(Level, "name"))
+    topology: Topology = field(metadata=same_as(Level, "topology"))
     link: object = field(
-        metadata={
-            "doc": "a link type, or a mapping `like: TYPE` with what differs; a ring port has half of its bandwidth"
-        }
+        metadata=about(
+            "a link type, or a mapping `like: TYPE` with what differs; a ring port has half of its bandwidth"
+        )
     )
-    size: int | None = field(default=None, metadata={"doc": "members", "gt": 0})
-    sizes: tuple[int, ...] = field(default=(), metadata={"doc": "dimensions of a torus or mesh"})
-    nics: float | None = field(default=None, metadata={"doc": "links of this type per member", "gt": 0})
-    oversubscription: float = field(default=1.0, metadata={"doc": "down / up capacity", "ge": 1})
-    options: Mapping[str, float | int | str] = field(default_factory=dict, metadata={"doc": "of the topology"})
+    size: int | None = field(default=None, metadata=same_as(Level, "sizes", doc="members"))
+    sizes: tuple[int, ...] = field(default=(), metadata=same_as(Level, "sizes", doc="dimensions of a torus or mesh"))
+    nics: float | None = field(default=None, metadata=same_as(Level, "nics"))
+    oversubscription: float = field(default=1.0, metadata=same_as(Level, "oversubscription"))
+    options: Mapping[str, float | int | str] = field(default_factory=dict, metadata=same_as(Level, "options"))
 
 
 @dataclass(frozen=True, slots=True)
-class EdgeGroup:
+class EdgeGroup(Record):
     """One link of a graph, in both directions unless `directed`."""
 
-    ends: tuple[int | str, int | str] = field(metadata={"doc": "device numbers or switch names"})
-    link: str = field(default="", metadata={"doc": "a link type, for what is left out here"})
-    bandwidth: float | None = field(default=None, metadata={"doc": "per direction", "dimension": "bandwidth", "gt": 0})
-    latency: float | None = field(default=None, metadata={"doc": "per message", "dimension": "seconds", "ge": 0})
-    directed: bool = field(default=False, metadata={"doc": "one direction only"})
+    ends: tuple[int | str, int | str] = field(metadata=same_as(Edge, "source", doc="device numbers or switch names"))
+    link: str = field(default="", metadata=about("a link type, for what is left out here"))
+    bandwidth: float | None = field(default=None, metadata=same_as(Edge, "bandwidth"))
+    latency: float | None = field(default=None, metadata=same_as(Edge, "latency_s"))
+    directed: bool = field(default=False, metadata=about("one direction only"))
 
 
 @dataclass(frozen=True, slots=True)
-class GraphGroup:
+class GraphGroup(Record):
     """Any graph."""
 
-    edges: tuple[EdgeGroup, ...] = field(metadata={"doc": "its links"})
+    edges: tuple[EdgeGroup, ...] = field(metadata=about("its links"))
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterFile:
+class ClusterFile(Record):
     """A cluster: hardware/clusters/*.yaml."""
 
-    name: str = field(metadata={"doc": "lower case with dashes"})
-    accelerator: object = field(metadata={"doc": "name or file of an accelerator"})
-    devices: int | None = field(default=None, metadata={"doc": "keeps nodes, scales the outermost level", "gt": 0})
-    levels: tuple[LevelGroup, ...] = field(default=(), metadata={"doc": "innermost first"})
-    graph: GraphGroup | None = field(default=None, metadata={"doc": "instead of levels"})
-    dead_links: tuple[tuple[int | str, int | str], ...] = field(
-        default=(), metadata={"doc": "pairs of devices or switches"}
+    name: str = field(metadata=same_as(Cluster, "name"))
+    accelerator: object = field(metadata=about("name or file of an accelerator"))
+    devices: int | None = field(
+        default=None, metadata=same_as(Cluster, "devices", doc="keeps nodes, scales the outermost level")
     )
+    levels: tuple[LevelGroup, ...] = field(default=(), metadata=same_as(Cluster, "levels"))
+    graph: GraphGroup | None = field(default=None, metadata=about("instead of levels"))
+    dead_links: tuple[tuple[int | str, int | str], ...] = field(default=(), metadata=same_as(Cluster, "dead_links"))
     degraded_links: tuple[tuple[int | str, int | str, float], ...] = field(
-        default=(), metadata={"doc": "pairs, remaining share"}
+        default=(), metadata=same_as(Cluster, "degraded_links")
     )
-    rank_order: tuple[int, ...] = field(default=(), metadata={"doc": "device of each rank"})
-    routing: Literal["static", "ecmp", "valiant", "adaptive"] = field(
-        default="static", metadata={"doc": "choice among equals"}
-    )
-    status: Literal["shipped", "announced", "hypothetical"] = field(
-        default="hypothetical", metadata={"doc": "as chips"}
-    )
-    source: str = field(default="", metadata={"doc": "where the figures come from"})
-    confidence: Literal["A", "B", "C", "D"] = field(default="B", metadata={"doc": "as in accelerator files"})
+    rank_order: tuple[int, ...] = field(default=(), metadata=same_as(Cluster, "rank_order"))
+    routing: Routing = field(default=Routing.STATIC, metadata=same_as(Cluster, "routing"))
+    status: Status = field(default=Status.HYPOTHETICAL, metadata=about("as chips"))
+    source: str = field(default="", metadata=same_as(Cluster, "source"))
+    confidence: Confidence = field(default=Confidence.B, metadata=about("as in accelerator files"))
 
 
 def load_cluster(name_or_path: str | Path, base: Path | None = None) -> Cluster:

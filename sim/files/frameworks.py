@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from sim.errors import InputError, Problem
+from sim.fields import did_you_mean, short_name
 from sim.files.clusters import read_cluster
 from sim.files.conditions import holds
 from sim.files.fields import read
 from sim.files.library import find, names, shown
 from sim.files.loader import Node, load
-from sim.files.messages import did_you_mean, short_name
 from sim.plan.framework import UNKNOWN, Framework, FrameworkFile, Habit
 from sim.scenario import PlanRequest
 from sim.workload.records import Numerics

@@ -8,10 +8,10 @@ from typing import Final
 
 from sim.device.generation import Generation
 from sim.errors import InputError, Problem
+from sim.fields import did_you_mean
 from sim.files.fields import read
 from sim.files.library import find, names
 from sim.files.merge import Resolver
-from sim.files.messages import did_you_mean
 
 DEFAULT_GENERATION: Final = "hypothetical"
 """That of a file which names none."""

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from sim.device.energy import BITS_PER_BYTE, CACHE_PJ_PER_BIT, DRAM_PJ_PER_BIT, PICO, default_power
 from sim.device.generation import Generation
 from sim.device.records import Accelerator, Cache, Compute, FusedAttention, MatrixUnit, Memory, Power, Source
+from sim.fields import Confidence, Record, Status, about, same_as
 from sim.files.clusters import list_clusters, load_cluster, load_links, resize
 from sim.files.fields import read
 from sim.files.generations import DEFAULT_GENERATION, list_generations, load_generation
@@ -39,144 +41,136 @@ __all__ = [
     "resize",
 ]
 
-Confidence = Literal["A", "B", "C", "D"]
-_SHARE: Final = {"gt": 0, "le": 1}
-_SOURCE: Final = {"doc": "where the figures of this group come from"}
-_CONFIDENCE: Final = {"doc": "A vendor or measured, B secondary, C derived, D recalled or assumed"}
+_SOURCE: Final = same_as(Source, "text", doc="where the figures of this group come from")
+_CONFIDENCE: Final = same_as(Source, "confidence")
+_GENERATION: Final = "the generation's"
+
+
+class Unit(StrEnum):
+    """What runs a number format."""
+
+    MATRIX = "matrix"
+    VECTOR = "vector"
 
 
 @dataclass(frozen=True, slots=True)
-class FormatGroup:
+class Group(Record):
+    """One group of an accelerator file, with its own source; ranges are those of the record it becomes."""
+
+    source: str = field(default="", metadata=_SOURCE, kw_only=True)
+    confidence: Confidence = field(default=Confidence.B, metadata=_CONFIDENCE, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class FormatGroup(Record):
     """One number format."""
 
-    peak: float = field(metadata={"doc": "dense peak, never the sparse one", "dimension": "flops", "gt": 0})
-    achievable: float | None = field(default=None, metadata={"doc": "best large product / peak", **_SHARE})
-    unit: Literal["matrix", "vector"] = field(default="matrix", metadata={"doc": "what runs it"})
+    peak: float = field(metadata=same_as(Compute, "peak_flops"))
+    achievable: float | None = field(default=None, metadata=same_as(Compute, "achievable", _GENERATION))
+    unit: Unit = field(default=Unit.MATRIX, metadata=about("what runs it"))
 
 
 @dataclass(frozen=True, slots=True)
-class MatrixGroup:
+class MatrixGroup(Record):
     """The matrix engines; what is left out comes from the generation."""
 
-    units: int = field(metadata={"doc": "matrix engines (SMs, MXUs …)", "gt": 0})
-    tile: tuple[int, int, int] | None = field(default=None, metadata={"doc": "output tile m, n and reduction step k"})
+    units: int = field(metadata=same_as(MatrixUnit, "units"))
+    tile: tuple[int, int, int] | None = field(
+        default=None, metadata=same_as(MatrixUnit, "tile_m", _GENERATION, "output tile m, n and reduction step k")
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class ComputeGroup:
+class ComputeGroup(Group):
     """What the chip computes per second."""
 
-    formats: Mapping[Format, FormatGroup] = field(metadata={"doc": "peaks by number format"})
-    achievable: float | None = field(default=None, metadata={"doc": "best product / peak on matrix units", **_SHARE})
-    matrix_unit: MatrixGroup | None = field(default=None, metadata={"doc": "engines and tiles; empty: no tile effects"})
-    kernel_overhead: float | None = field(
-        default=None, metadata={"doc": "launch and drain of a kernel", "dimension": "seconds", "ge": 0}
+    formats: Mapping[Format, FormatGroup] = field(metadata=same_as(Accelerator, "compute"))
+    achievable: float | None = field(
+        default=None, metadata=same_as(Compute, "achievable", _GENERATION, "best product / peak on matrix units")
     )
-    sparsity: float = field(default=1.0, metadata={"doc": "speed-up of structured sparsity", "ge": 1})
-    sustained: float | None = field(default=None, metadata={"doc": "share of the matrix rate kept for hours", **_SHARE})
-    host: float | None = field(
-        default=None, metadata={"doc": "host time to issue one op", "dimension": "seconds", "ge": 0}
-    )
-    attention: FusedAttention | None = field(default=None, metadata={"doc": "fused attention, share of the peak"})
-    source: str = field(default="", metadata=_SOURCE)
-    confidence: Confidence = field(default="B", metadata=_CONFIDENCE)
+    matrix_unit: MatrixGroup | None = field(default=None, metadata=same_as(Accelerator, "matrix_unit"))
+    kernel_overhead: float | None = field(default=None, metadata=same_as(Accelerator, "kernel_overhead_s", _GENERATION))
+    sparsity: float = field(default=1.0, metadata=same_as(Accelerator, "sparsity"))
+    sustained: float | None = field(default=None, metadata=same_as(Accelerator, "sustained", _GENERATION))
+    host: float | None = field(default=None, metadata=same_as(Accelerator, "host_s", _GENERATION))
+    attention: FusedAttention | None = field(default=None, metadata=same_as(Accelerator, "attention"))
 
 
 @dataclass(frozen=True, slots=True)
-class MemoryGroup:
+class MemoryGroup(Group):
     """Off-chip memory."""
 
-    capacity: float = field(
-        metadata={"doc": "bytes; HBM is sold in GB and built in GiB", "dimension": "bytes", "gt": 0}
-    )
-    bandwidth: float = field(metadata={"doc": "reads and writes together", "dimension": "bandwidth", "gt": 0})
-    type: str = field(default="", metadata={"doc": "HBM3, GDDR6, SRAM …"})
-    exact: bool = field(default=False, metadata={"doc": "a capacity in GB means 10⁹, silences check"})
-    achievable: float | None = field(default=None, metadata={"doc": "triad bandwidth / data sheet", **_SHARE})
-    pointwise: float | None = field(default=None, metadata={"doc": "the same for pointwise kernels", **_SHARE})
-    reserve: float = field(default=0.0, metadata={"doc": "runtime and buffers", "dimension": "bytes", "ge": 0})
-    access: float | None = field(default=None, metadata={"doc": "random access", "dimension": "bytes", "gt": 0})
-    random: float | None = field(
-        default=None, metadata={"doc": "cost of starting a random access", "dimension": "bytes", "ge": 0}
-    )
-    source: str = field(default="", metadata=_SOURCE)
-    confidence: Confidence = field(default="B", metadata=_CONFIDENCE)
+    capacity: float = field(metadata=same_as(Memory, "capacity_bytes"))
+    bandwidth: float = field(metadata=same_as(Memory, "bandwidth"))
+    type: str = field(default="", metadata=about("HBM3, GDDR6, SRAM …"))
+    exact: bool = field(default=False, metadata=about("a capacity in GB means 10⁹, silences check"))
+    achievable: float | None = field(default=None, metadata=same_as(Memory, "achievable", _GENERATION))
+    pointwise: float | None = field(default=None, metadata=same_as(Accelerator, "pointwise"))
+    reserve: float = field(default=0.0, metadata=same_as(Memory, "reserve_bytes"))
+    access: float | None = field(default=None, metadata=same_as(Memory, "access_bytes", _GENERATION))
+    random: float | None = field(default=None, metadata=same_as(Memory, "random_bytes", _GENERATION))
 
 
 @dataclass(frozen=True, slots=True)
-class CacheGroup:
+class CacheGroup(Group):
     """Last-level on-chip memory."""
 
-    capacity: float = field(metadata={"doc": "of the last level", "dimension": "bytes", "gt": 0})
-    bandwidth: float | None = field(
-        default=None, metadata={"doc": "empty: no limit", "dimension": "bandwidth", "gt": 0}
-    )
-    source: str = field(default="", metadata=_SOURCE)
-    confidence: Confidence = field(default="B", metadata=_CONFIDENCE)
+    capacity: float = field(metadata=same_as(Cache, "capacity_bytes"))
+    bandwidth: float | None = field(default=None, metadata=same_as(Cache, "bandwidth"))
 
 
 @dataclass(frozen=True, slots=True)
-class LinksGroup:
+class LinksGroup(Group):
     """Links the chip carries, by their names in links.yaml."""
 
-    types: tuple[str, ...] = field(default=(), metadata={"doc": "names of link types"})
-    source: str = field(default="", metadata=_SOURCE)
-    confidence: Confidence = field(default="B", metadata=_CONFIDENCE)
+    types: tuple[str, ...] = field(default=(), metadata=same_as(Accelerator, "links"))
 
 
 @dataclass(frozen=True, slots=True)
-class PowerGroup:
+class PowerGroup(Group):
     """Board power, and the energy of movement; the energy of a FLOP is what full rate leaves of the peak."""
 
-    peak: float = field(metadata={"doc": "board power at full rate", "dimension": "watts", "gt": 0})
-    idle: float | None = field(default=None, metadata={"doc": "board power at rest", "dimension": "watts", "ge": 0})
-    cap: float | None = field(default=None, metadata={"doc": "limit below the peak", "dimension": "watts", "gt": 0})
-    dram: float | None = field(default=None, metadata={"doc": "memory traffic", "dimension": "joules_per_byte"})
-    cache: float | None = field(default=None, metadata={"doc": "cache traffic", "dimension": "joules_per_byte"})
-    link: float | None = field(default=None, metadata={"doc": "traffic on links", "dimension": "joules_per_byte"})
-    source: str = field(default="", metadata=_SOURCE)
-    confidence: Confidence = field(default="B", metadata=_CONFIDENCE)
+    peak: float = field(metadata=same_as(Power, "peak_w"))
+    idle: float | None = field(default=None, metadata=same_as(Power, "idle_w", "a share of the peak"))
+    cap: float | None = field(default=None, metadata=same_as(Power, "cap_w"))
+    dram: float | None = field(default=None, metadata=same_as(Power, "dram_byte_j", "that of the memory's type"))
+    cache: float | None = field(default=None, metadata=same_as(Power, "cache_byte_j", "that of SRAM"))
+    link: float | None = field(default=None, metadata=same_as(Power, "link_byte_j", "that of an electrical link"))
 
 
 @dataclass(frozen=True, slots=True)
-class PriceGroup:
+class PriceGroup(Group):
     """What one device costs."""
 
-    purchase: float = field(metadata={"doc": "list or street price", "dimension": "usd", "ge": 0})
-    source: str = field(default="", metadata=_SOURCE)
-    confidence: Confidence = field(default="B", metadata=_CONFIDENCE)
+    purchase: float = field(metadata=same_as(Accelerator, "price_usd"))
 
 
 @dataclass(frozen=True, slots=True)
-class ReliabilityGroup:
+class ReliabilityGroup(Group):
     """How often a device fails."""
 
-    mtbf: float = field(metadata={"doc": "device time between failures", "dimension": "seconds", "gt": 0})
-    source: str = field(default="", metadata=_SOURCE)
-    confidence: Confidence = field(default="B", metadata=_CONFIDENCE)
+    mtbf: float = field(metadata=same_as(Accelerator, "mtbf_s"))
 
 
 @dataclass(frozen=True, slots=True)
-class AcceleratorFile:
+class AcceleratorFile(Record):
     """A chip: hardware/accelerators/*.yaml."""
 
-    name: str = field(metadata={"doc": "lower case with dashes"})
-    compute: ComputeGroup = field(metadata={"doc": "arithmetic"})
-    memory: MemoryGroup = field(metadata={"doc": "off-chip memory"})
-    cache: CacheGroup = field(metadata={"doc": "on-chip memory"})
-    vendor: str = field(default="", metadata={"doc": "who makes it"})
-    status: Literal["shipped", "announced", "hypothetical"] = field(
-        default="hypothetical", metadata={"doc": "only shipped parts are ever used for fits"}
-    )
-    date: str = field(default="", metadata={"doc": "year-month-day of release"})
+    name: str = field(metadata=same_as(Accelerator, "name"))
+    compute: ComputeGroup = field(metadata=about("arithmetic"))
+    memory: MemoryGroup = field(metadata=same_as(Accelerator, "memory"))
+    cache: CacheGroup = field(metadata=same_as(Accelerator, "cache"))
+    vendor: str = field(default="", metadata=about("who makes it"))
+    status: Status = field(default=Status.HYPOTHETICAL, metadata=same_as(Accelerator, "status"))
+    date: str = field(default="", metadata=same_as(Accelerator, "date"))
     generation: str = field(
         default=DEFAULT_GENERATION,
-        metadata={"doc": "whose calibrated constants fill what is left out", "choices": list_generations()},
+        metadata=about("whose calibrated constants fill what is left out") | {"choices": list_generations},
     )
-    links: LinksGroup = field(default_factory=LinksGroup, metadata={"doc": "links out"})
-    power: PowerGroup | None = field(default=None, metadata={"doc": "power and energy"})
-    price: PriceGroup | None = field(default=None, metadata={"doc": "price"})
-    reliability: ReliabilityGroup | None = field(default=None, metadata={"doc": "failures"})
+    links: LinksGroup = field(default_factory=LinksGroup, metadata=about("links out"))
+    power: PowerGroup | None = field(default=None, metadata=same_as(Accelerator, "power"))
+    price: PriceGroup | None = field(default=None, metadata=about("price"))
+    reliability: ReliabilityGroup | None = field(default=None, metadata=about("failures"))
 
 
 GROUPS: Final = ("compute", "memory", "cache", "links", "power", "price", "reliability")

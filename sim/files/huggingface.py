@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sim.errors import InputError, Problem
-from sim.files.messages import did_you_mean
+from sim.fields import did_you_mean
 from sim.workload.records import Model
 from sim.workload.transformer import Transformer
 from sim.workload.vit import VisionTransformer

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import sim
 from sim.errors import InputError, Problem
-from sim.files.messages import did_you_mean
+from sim.fields import did_you_mean
 
 Kind = Literal[
     "scenarios",

@@ -1,12 +1,18 @@
-"""The reference of all input fields as Markdown, from the same schema that editors read."""
+"""The reference of all input fields as Markdown, from the statements that check them."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
-from typing import Any
 
-from sim.files.schema import scenario_schema
+from sim.fields import Choice, Flag, Kind, ListOf, MappingOf, Number, OneOf, RecordOf, Text, records_below, statements
+from sim.files.clusters import ClusterFile
+from sim.files.hardware import AcceleratorFile
+from sim.files.scenario import READ
+from sim.files.schema import written
+from sim.units import spelling
+from sim.workload.registry import FAMILIES
 
 _HEAD = """\
 # Inputs
@@ -17,66 +23,54 @@ A key that ends in a unit (`bucket_bytes`) may be written without it (`bucket`),
 
 
 def reference() -> str:
-    """A section for each part, with a table of its fields."""
-    schema = scenario_schema()
-    defs: dict[str, Any] = schema["$defs"]
-    parts = {name: part for name in schema["properties"] if (part := _named(schema["properties"][name])) in defs}
-    sections = [_section(name, defs[part]) for name, part in parts.items()]
-    rest = sorted(set(defs) - set(parts.values()))
-    return "\n".join([_HEAD, *sections, *(_section(name, defs[name]) for name in rest)])
+    """A section for each part, with a table of its fields; then what those hold, and the model families."""
+    parts: dict[str, type] = {**READ, "cluster": ClusterFile, "accelerator": AcceleratorFile}
+    below = {cls for part in (*parts.values(), *FAMILIES.values()) for cls in records_below(part)}
+    rest = sorted(below - set(parts.values()), key=lambda cls: cls.__name__)
+    sections = [*parts.items(), *((cls.__name__, cls) for cls in rest)]
+    return "\n".join([_HEAD, *(_section(name, cls) for name, cls in sections)])
 
 
-def _section(name: str, schema: dict[str, Any]) -> str:
-    title = f"## {name}\n"
-    summary = " ".join(str(schema.get("description", "")).split())
-    rows = ["| key | value | default | meaning |", "|---|---|---|---|", *_rows(schema)]
-    return "\n".join([title, *([summary, ""] if summary else []), *rows, ""])
+def _section(name: str, cls: type) -> str:
+    summary = " ".join((cls.__doc__ or "").strip().split("\n\n")[0].split())
+    rows = ["| key | value | default | meaning |", "|---|---|---|---|", *_rows(cls)]
+    return "\n".join([f"## {name}\n", *([summary, ""] if summary else []), *rows, ""])
 
 
-def _rows(schema: dict[str, Any]) -> Iterator[str]:
-    properties: dict[str, Any] = schema.get("properties", {})
-    for key, body in properties.items():
-        if any(key + suffix in properties for suffix in ("_bytes", "_s", "_w", "_usd")):
-            continue
-        nested = bool(body.get("default")) and isinstance(body["default"], dict)
-        default = json.dumps(body["default"], ensure_ascii=False) if "default" in body and not nested else ""
-        cells = (f"`{key}`", _kind(body), f"`{default}`" if default else "", str(body.get("description", "")))
+def _rows(cls: type) -> Iterator[str]:
+    for stated in statements(cls):
+        nested = stated.required or dataclasses.is_dataclass(stated.default)
+        default = "" if nested else f"`{json.dumps(written(stated), ensure_ascii=False)}`"
+        doc = stated.doc + (f" ({stated.unit})" if stated.unit else "")
+        cells = (f"`{stated.name}`", _takes(stated.kind), default, doc)
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _kind(body: dict[str, Any]) -> str:
-    """What a field takes, in a few words, with its bounds."""
-    if "anyOf" in body:
-        return " or ".join(dict.fromkeys(_kind(choice) for choice in body["anyOf"] if choice.get("type") != "null"))
-    if "$ref" in body:
-        return _named(body)
-    if "enum" in body or "const" in body:
-        return ", ".join(f"`{choice}`" for choice in body.get("enum", [body.get("const")]))
-    if body.get("description") == "published model":
-        return f"published model (`{'`, `'.join(body['examples'])}`)"
-    if "examples" in body:
-        return f"quantity, as `{body['examples'][0]}`"
-    if body.get("type") == "array":
-        inner: dict[str, Any] = body.get("items") or next(iter(body.get("prefixItems", [])), {})
-        return f"list of {_kind(inner)}"
-    if body.get("type") == "object":
-        inside = body.get("additionalProperties")
-        return f"mapping to {_kind(inside)}" if isinstance(inside, dict) else "mapping"
-    return _names().get(str(body.get("type")), "anything") + _bounds(body)
+def _takes(kind: Kind) -> str:
+    """What a field takes, in a few words, with its range."""
+    match kind:
+        case Number():
+            if kind.dimension is None:
+                return ("whole number" if kind.whole else "number") + _range(kind)
+            example = spelling(kind.dimension).split(" or ")[0].strip('"')
+            return f"quantity, as `{example}`{_range(kind)}"
+        case Choice():
+            return ", ".join(f"`{value}`" for value in kind.values)
+        case ListOf():
+            return f"list of {_takes(kind.parts[0])}"
+        case MappingOf():
+            return f"mapping to {_takes(kind.value)}"
+        case OneOf():
+            return " or ".join(map(_takes, kind.kinds))
+        case RecordOf():
+            return kind.cls.__name__
+        case Text():
+            return "text"
+        case Flag():
+            return "true or false"
+    return "anything"
 
 
-def _names() -> dict[str, str]:
-    return {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false"}
-
-
-def _bounds(body: dict[str, Any]) -> str:
-    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-    return "".join(f" {sign} {body[key]:g}" for key, sign in signs.items() if key in body)
-
-
-def _named(body: dict[str, Any]) -> str:
-    """The definition a property refers to."""
-    for choice in (body, *body.get("anyOf", [])):
-        if "$ref" in choice:
-            return str(choice["$ref"]).rpartition("/")[2]
-    return ""
+def _range(kind: Number) -> str:
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    return "".join(f" {sign} {getattr(kind, key):g}" for key, sign in signs.items() if getattr(kind, key) is not None)

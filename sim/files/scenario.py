@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from sim.errors import InputError, Problem
+from sim.fields import did_you_mean, shown, statements
 from sim.files import library
 from sim.files.clusters import load_links, read_cluster
-from sim.files.fields import read, read_partial
+from sim.files.fields import at_deepest, read, read_partial
 from sim.files.frameworks import with_framework
 from sim.files.hardware import read_accelerator
 from sim.files.loader import Mark, Node, parse
 from sim.files.merge import ACCELERATOR, Resolver, hoisted, override, through_list
-from sim.files.messages import did_you_mean, short_name, shown
 from sim.network.records import Cluster
 from sim.scaling import Domain
 from sim.scenario import PlanRequest, Scenario, Sweep, Target, Training, Workload
@@ -161,15 +161,9 @@ def locating(document: Document) -> Iterator[None]:
 def _located(root: Node, problem: Problem) -> Problem:
     """`problem` at the deepest node its path leads to; as it is when its first step is none of the scenario's."""
     path = BELOW.get(problem.path, problem.path)
-    steps = path.split(".")
-    reached = [node for n in range(len(steps), 0, -1) if (node := root.at(*map(_step, steps[:n]))) is not None]
-    if problem.file or not reached:
+    if root.at(path.partition(".")[0]) is None:
         return problem
-    return reached[0].problem(problem.rule, path, problem.value, problem.hint)
-
-
-def _step(text: str) -> str | int:
-    return int(text) if text.isdigit() else text
+    return at_deepest(root, dataclasses.replace(problem, path=path))
 
 
 def _record(cls: type, node: Node, path: str) -> object:
@@ -294,21 +288,10 @@ def _sorted(problems: list[Problem], root: Node) -> list[Problem]:
 
 def _defaults(cls: Any, node: Node, path: str) -> Iterator[Leaf]:
     """Fields of `cls` that `node` leaves out, with their defaults."""
-    for field in dataclasses.fields(cls):
-        child = node.at(field.name)
-        default = field.default
-        if field.default_factory is not dataclasses.MISSING:
-            default = field.default_factory()
-        if child is None and default is not dataclasses.MISSING and not _stated(node, field.name):
-            if dataclasses.is_dataclass(default) and not isinstance(default, type):
-                yield from _defaults(type(default), Node({}, Mark("default")), f"{path}.{field.name}")
-            else:
-                yield Leaf(f"{path}.{field.name}", default, Mark("default"))
-        elif child is not None and isinstance(child.value, dict) and dataclasses.is_dataclass(default):
-            yield from _defaults(type(default), child, f"{path}.{field.name}")
-
-
-def _stated(node: Node, name: str) -> bool:
-    """Whether a field stands in `node` under its short name."""
-    short = short_name(name)
-    return short is not None and node.at(short) is not None
+    for stated in statements(cls):
+        child, nested = node.at(stated.name) or node.at(stated.short), dataclasses.is_dataclass(stated.default)
+        if nested and (child is None or isinstance(child.value, dict)):
+            below = child or Node({}, Mark("default"))
+            yield from _defaults(type(stated.default), below, f"{path}.{stated.name}")
+        elif child is None and not stated.required:
+            yield Leaf(f"{path}.{stated.name}", stated.default, Mark("default"))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from sim.device.energy import BITS_PER_BYTE, DRAM_PJ_PER_BIT, PICO
 from sim.errors import InputError, Problem
+from sim.fields import Confidence, Status
 from sim.files.hardware import (
     AcceleratorFile,
     CacheGroup,
@@ -26,6 +27,7 @@ from sim.files.hardware import (
     MemoryGroup,
     PowerGroup,
     PriceGroup,
+    Unit,
 )
 from sim.horizon.trends import Fit, band_widening, decimal_year, fits, format_step
 from sim.ops import Format
@@ -249,35 +251,35 @@ def _file(
     by = {row.metric: replace(row, value=float(f"{row.value:.3g}")) for row in rows}
     source = f"{file.name} projected to {year:g} along fits to shipped chips (foretrain hardware project)"
     formats = dict(file.compute.formats)
-    formats |= {step.format: replace(formats[step.like], unit="matrix") for step in steps}
+    formats |= {step.format: replace(formats[step.like], unit=Unit.MATRIX) for step in steps}
     told: dict[Format, FormatGroup] = {
         name: replace(group, peak=by[f"{name} peak"].value) for name, group in formats.items()
     }
-    compute: ComputeGroup = replace(file.compute, formats=told, source=source, confidence="D")
+    compute: ComputeGroup = replace(file.compute, formats=told, source=source, confidence=Confidence.D)
     memory: MemoryGroup = replace(
         file.memory,
         capacity=by["memory capacity"].value,
         bandwidth=by["memory bandwidth"].value,
         exact=True,
         source=source,
-        confidence="D",
+        confidence=Confidence.D,
     )
     faster = by["memory bandwidth"].value / file.memory.bandwidth
     wider = None if file.cache.bandwidth is None else file.cache.bandwidth * faster
     power: PowerGroup | None = file.power and replace(
-        file.power, peak=by["power"].value, idle=None, source=source, confidence="D"
+        file.power, peak=by["power"].value, idle=None, source=source, confidence=Confidence.D
     )
     price: PriceGroup | None = file.price and replace(
-        file.price, purchase=by["price"].value, source=source, confidence="D"
+        file.price, purchase=by["price"].value, source=source, confidence=Confidence.D
     )
     return replace(
         file,
         name=f"{file.name}-{math.floor(year)}",
-        status="hypothetical",
+        status=Status.HYPOTHETICAL,
         date=f"{math.floor(year)}-{min(12, int((year % 1) * 12) + 1):02d}",
         compute=compute,
         memory=memory,
-        cache=CacheGroup(by["cache"].value, wider, source, "D"),
+        cache=CacheGroup(by["cache"].value, wider, source=source, confidence=Confidence.D),
         power=power,
         price=price,
     )

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Mapping
 from sim.errors import Problem
 from sim.network.composed import ROUTERS
 from sim.network.levels import Name
-from sim.network.records import Cluster, Level, LinkType
+from sim.network.records import Cluster, Level
 
-ROUTING = ("static", "ecmp", "valiant", "adaptive")
 #: Options a topology knows, and the least value of each (0 where none is named).
 OPTIONS: dict[str, tuple[str, ...]] = {
     "fat_tree": ("leaf", "tiers", "pod", "hop_latency_s"),
@@ -25,18 +24,10 @@ TREES = ("fat_tree", "leaf_spine", "rail", "dragonfly")
 def problems(cluster: Cluster) -> list[Problem]:
     """What is wrong with the numbers and names of a cluster (its connectivity is checked on the built graph)."""
     found = []
-    if cluster.devices < 1:
-        found.append(Problem("a cluster needs at least one device", "devices", str(cluster.devices)))
-    if cluster.routing not in ROUTING:
-        found.append(Problem("unknown routing", "routing", cluster.routing, hint=f"one of {', '.join(ROUTING)}"))
     if cluster.rank_order and sorted(cluster.rank_order) != list(range(cluster.devices)):
         found.append(Problem(f"must hold every device 0 … {cluster.devices - 1} once", "rank_order"))
     if bool(cluster.levels) == bool(cluster.edges) and cluster.devices != 1:
         found.append(Problem("give either levels or edges", "levels"))
-    for i, (_, _, fraction) in enumerate(cluster.degraded_links):
-        if not 0 < fraction <= 1:
-            rule = "the remaining fraction of a degraded link lies in (0, 1]"
-            found.append(Problem(rule, f"degraded_links[{i}]", str(fraction), hint="dead links have their own list"))
     return found + (edge_problems(cluster) if cluster.edges else level_problems(cluster))
 
 
@@ -53,13 +44,11 @@ def level_problems(cluster: Cluster) -> list[Problem]:
 
 
 def one_level(level: Level, path: str) -> list[Problem]:
-    found = link_problems(level.link, f"{path}.link")
+    found = []
     if level.topology not in ROUTERS:
         near = difflib.get_close_matches(level.topology, ROUTERS, 1)
         hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(ROUTERS)}"
         found.append(Problem("unknown topology", f"{path}.topology", level.topology, hint=hint))
-    if not level.sizes or min(level.sizes) < 1:
-        found.append(Problem("sizes must be positive", f"{path}.sizes", str(level.sizes)))
     if level.topology == "hybrid_cube_mesh" and level.size != 8:
         found.append(Problem("a hybrid cube mesh (DGX-1) joins 8 devices", f"{path}.sizes", str(level.sizes)))
     if level.topology == "ring" and len(level.sizes) != 1:
@@ -67,11 +56,7 @@ def one_level(level: Level, path: str) -> list[Problem]:
     if level.topology == "dragonfly" and len(level.sizes) != 3:
         rule = "a dragonfly has three sizes: members per router, routers per group, groups"
         found.append(Problem(rule, f"{path}.sizes", str(level.sizes)))
-    if level.nics is not None and level.nics <= 0:
-        found.append(Problem("must be positive", f"{path}.nics", str(level.nics)))
-    if level.oversubscription <= 0:
-        found.append(Problem("must be positive", f"{path}.oversubscription", str(level.oversubscription)))
-    elif level.oversubscription != 1 and level.topology not in TREES:
+    if level.oversubscription != 1 and level.topology not in TREES:
         rule = f"{level.topology} has no trunks to oversubscribe; use one of {', '.join(TREES)}"
         found.append(Problem(rule, f"{path}.oversubscription", str(level.oversubscription)))
     return found + (option_problems(level, path) if level.topology in ROUTERS else [])
@@ -101,17 +86,6 @@ def option_problems(level: Level, path: str) -> list[Problem]:
     return found
 
 
-def link_problems(link: LinkType, path: str) -> list[Problem]:
-    found = []
-    if link.bandwidth <= 0:
-        found.append(Problem("must be positive", f"{path}.bandwidth", str(link.bandwidth)))
-    if link.latency_s < 0:
-        found.append(Problem("must not be negative", f"{path}.latency_s", str(link.latency_s)))
-    if not 0 < link.efficiency <= 1:
-        found.append(Problem("lies in (0, 1]", f"{path}.efficiency", str(link.efficiency)))
-    return found
-
-
 def edge_problems(cluster: Cluster) -> list[Problem]:
     found, joined = [], set[Name]()
     for i, edge in enumerate(cluster.edges):
@@ -120,12 +94,6 @@ def edge_problems(cluster: Cluster) -> list[Problem]:
                 rule = f"no such device; the cluster has devices 0 … {cluster.devices - 1}"
                 found.append(Problem(rule, f"edges[{i}]", str(end)))
             joined.add(end)
-        if edge.source == edge.target:
-            found.append(Problem("an edge joins two different nodes", f"edges[{i}]", str(edge.source)))
-        if edge.bandwidth <= 0:
-            found.append(Problem("capacity must be positive", f"edges[{i}].bandwidth", str(edge.bandwidth)))
-        if edge.latency_s < 0:
-            found.append(Problem("must not be negative", f"edges[{i}].latency_s", str(edge.latency_s)))
     alone = [d for d in range(cluster.devices) if d not in joined]
     if alone:
         found.append(Problem(f"without any link: device{'s' * (len(alone) > 1)} {spans(alone)}", "edges"))

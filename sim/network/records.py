@@ -2,54 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sim.errors import Problem
+from sim.fields import FILLED, Confidence, Record, about, problem
+
+
+class Routing(StrEnum):
+    """How a flow chooses among shortest paths."""
+
+    STATIC = "static"
+    ECMP = "ecmp"
+    VALIANT = "valiant"
+    ADAPTIVE = "adaptive"
 
 
 @dataclass(frozen=True, slots=True)
-class LinkType:
-    """A kind of link (hardware/links.yaml): constants belong to the type, never to a system.
+class LinkType(Record):
+    """A kind of link (hardware/links.yaml): constants belong to the type, never to a system."""
 
-    `bandwidth`: one device's share in one direction over all its links of this type (e.g. NVLink3: 300 GB/s).
-    `latency_s`: per message and hop; `base_s`: fixed software cost of launching a collective that uses it
-    (the knee of measured all-reduce curves); `message_base_s`: of a send between two devices.
-    `efficiency`: payload share of the raw rate that large transfers reach.
-    `compute_share`, `memory_share`: fraction of a device's compute units / memory bandwidth a collective takes
-    from the kernels it overlaps.
-    """
-
-    name: str
-    bandwidth: float
-    latency_s: float
-    efficiency: float = 1.0
-    base_s: float = 0.0
-    links_per_device: int = 1
-    compute_share: float = 0.0
-    memory_share: float = 0.0
-    in_network_reduction: bool = False
-    byte_j: float = 0.0
-    source: str = ""
-    reduction_efficiency: float = 0.0  # payload share an in-network all-reduce reaches; 0: as `efficiency`
-    fast_latency: float = 1.0  # latency and launch cost of the low-latency protocol (NCCL LL/LL128), relative
-    fast_bandwidth: float = 0.0  # payload rate of that protocol, relative; 0: there is none
-    message_base_s: float | None = None  # launch of a message between two devices; None: as `base_s`
-    confidence: str = "B"  # A vendor or measured … D recalled or assumed
+    name: str = field(metadata=about("name of the type", pattern=FILLED))
+    bandwidth: float = field(
+        metadata=about(
+            "one device's share in one direction over all its links of this type (NVLink3: 300 GB/s)",
+            dimension="bandwidth",
+            gt=0,
+        )
+    )
+    latency_s: float = field(metadata=about("per message and hop", ge=0))
+    efficiency: float = field(
+        default=1.0, metadata=about("payload share of the raw rate that large transfers reach", gt=0, le=1)
+    )
+    base_s: float = field(default=0.0, metadata=about("software cost of launching a collective that uses it", ge=0))
+    links_per_device: int = field(default=1, metadata=about("links of a device that share the bandwidth", ge=1))
+    compute_share: float = field(
+        default=0.0, metadata=about("share of a device's compute units a collective takes from kernels", ge=0, lt=1)
+    )
+    memory_share: float = field(
+        default=0.0, metadata=about("share of a device's memory bandwidth a collective takes", ge=0, lt=1)
+    )
+    in_network_reduction: bool = field(default=False, metadata=about("switches add up what passes through them"))
+    byte_j: float = field(default=0.0, metadata=about("energy of a byte", dimension="joules_per_byte", ge=0))
+    source: str = field(default="", metadata=about("where the figures come from"))
+    reduction_efficiency: float = field(
+        default=0.0, metadata=about("payload share an in-network all-reduce reaches; 0: as `efficiency`", ge=0, le=1)
+    )
+    fast_latency: float = field(
+        default=1.0,
+        metadata=about("latency and launch cost of the low-latency protocol (NCCL LL, LL128), relative", gt=0, le=1),
+    )
+    fast_bandwidth: float = field(
+        default=0.0, metadata=about("payload rate of that protocol, relative; 0: there is none", ge=0, le=1)
+    )
+    message_base_s: float | None = field(
+        default=None, metadata=about("launch of a message between two devices; empty: as `base_s`", ge=0)
+    )
+    confidence: Confidence = field(default=Confidence.B, metadata=about("A vendor or measured … D recalled or assumed"))
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class Level(Record):
     """One level of a composed cluster, innermost first: `sizes` (one number, or the dimensions of a torus) members
     of the level below joined by `topology`."""
 
-    name: str
-    topology: str  # switch, fully_connected, ring, torus, mesh, hybrid_cube_mesh, fat_tree, rail, dragonfly
-    sizes: tuple[int, ...]
-    link: LinkType
-    nics: float | None = None  # links of this type per member of the level (a node with 4 NICs for 8 devices: 4)
-    oversubscription: float = 1.0
+    name: str = field(metadata=about("node, rack, fabric …", pattern=FILLED))
+    topology: str = field(metadata=about("how the members are joined"))
+    sizes: tuple[int, ...] = field(metadata=about("members, or the dimensions of a torus or mesh", gt=0))
+    link: LinkType = field(metadata=about("what joins them"))
+    nics: float | None = field(
+        default=None, metadata=about("links of this type per member (a node with 4 NICs for 8 devices: 4)", gt=0)
+    )
+    oversubscription: float = field(default=1.0, metadata=about("down / up capacity", ge=1))
     options: Mapping[str, float | int | str] = field(
-        default_factory=dict, hash=False
-    )  # topology-specific, e.g. leaf size
+        default_factory=dict, hash=False, metadata=about("of the topology")
+    )
 
     @property
     def size(self) -> int:
@@ -60,30 +88,36 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(Record):
     """One directed link of an arbitrary graph; endpoints are device numbers or switch names."""
 
-    source: int | str
-    target: int | str
-    bandwidth: float
-    latency_s: float
-    link: str = ""
+    source: int | str = field(metadata=about("where it leaves", ge=0))
+    target: int | str = field(metadata=about("where it arrives", ge=0))
+    bandwidth: float = field(metadata=about("per direction", dimension="bandwidth", gt=0))
+    latency_s: float = field(metadata=about("per message", ge=0))
+    link: str = field(default="", metadata=about("its type"))
+
+    def contradictions(self) -> Iterator[Problem]:
+        if self.source == self.target:
+            yield problem("target", "must be another node than the source", self.target)
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
+class Cluster(Record):
     """Devices and how they are joined: by `levels` (innermost first) or by an arbitrary list of `edges`."""
 
-    name: str
-    accelerator: str
-    devices: int
-    levels: tuple[Level, ...] = ()
-    edges: tuple[Edge, ...] = ()
-    dead_links: tuple[tuple[str, str], ...] = ()  # names of graph nodes
-    degraded_links: tuple[tuple[str, str, float], ...] = ()  # …, remaining fraction of the capacity
-    rank_order: tuple[int, ...] = ()  # rank → device; empty: identity
-    routing: str = "static"  # static, ecmp, valiant, adaptive
-    source: str = ""
+    name: str = field(metadata=about("lower case with dashes", pattern=FILLED))
+    accelerator: str = field(metadata=about("name of the accelerator"))
+    devices: int = field(metadata=about("devices", gt=0))
+    levels: tuple[Level, ...] = field(default=(), metadata=about("innermost first"))
+    edges: tuple[Edge, ...] = field(default=(), metadata=about("links of a graph, instead of levels"))
+    dead_links: tuple[tuple[str, str], ...] = field(default=(), metadata=about("pairs of devices or switches"))
+    degraded_links: tuple[tuple[str, str, float], ...] = field(
+        default=(), metadata=about("pairs, remaining share of the capacity", gt=0, le=1)
+    )
+    rank_order: tuple[int, ...] = field(default=(), metadata=about("device of each rank; empty: as numbered", ge=0))
+    routing: Routing = field(default=Routing.STATIC, metadata=about("choice among equals"))
+    source: str = field(default="", metadata=about("where the figures come from"))
 
 
 @dataclass(frozen=True, slots=True)

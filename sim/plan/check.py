@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sim.errors import InputError, Problem
-from sim.plan.groups import AXES, degree
-from sim.plan.records import Plan
+from sim.plan.groups import degree
+from sim.plan.records import AXES, Plan
 
 
 def check_plan(
@@ -24,21 +24,18 @@ def check_plan(
 
     Where the cluster cannot be divided by the other degrees, the batch per data rank is not judged.
     """
-    problems = [*_positive(plan)]
-    if not problems:
-        degrees = _degrees(plan, devices)
-        whole = devices % (plan.tensor * plan.pipeline * plan.context) == 0
-        problems = [
-            *degrees,
-            *(_batch(plan) if whole else ()),
-            *_pipeline(plan, blocks),
-            *_tensor(plan, heads),
-            *_context(plan, sequence),
-            *(_experts(plan, experts) if whole else ()),
-            *(_sharding(plan) if whole else ()),
-            *_order(plan),
-            *_schedule(plan, heads),
-        ]
+    degrees = _degrees(plan, devices)
+    whole = devices % (plan.tensor * plan.pipeline * plan.context) == 0
+    problems = [
+        *degrees,
+        *(_batch(plan) if whole else ()),
+        *_pipeline(plan, blocks),
+        *_tensor(plan, heads),
+        *_context(plan, sequence),
+        *(_experts(plan, experts) if whole else ()),
+        *(_sharding(plan) if whole else ()),
+        *_schedule(plan, heads),
+    ]
     if problems:
         raise InputError(*problems)
 
@@ -64,15 +61,6 @@ def nearest(value: int, choices: Iterable[int], count: int = 2) -> str:
     """The choices closest to a value, in words."""
     best = sorted(sorted(set(choices)), key=lambda c: abs(c - value))[:count]
     return " or ".join(map(str, sorted(best)))
-
-
-def _positive(plan: Plan) -> list[Problem]:
-    names = ("sub_batch", "global_batch", *AXES, "expert", "virtual_stages", "embedding_shards")
-    return [
-        Problem("must be at least 1", f"plan.{name}", str(getattr(plan, name)))
-        for name in names
-        if getattr(plan, name) < 1
-    ]
 
 
 def _degrees(plan: Plan, devices: int) -> list[Problem]:
@@ -179,12 +167,6 @@ def _sharding(plan: Plan) -> list[Problem]:
         hint = f"nearest {nearest(plan.shard_group, divisors(ranks))}"
         return [Problem(rule, "plan.shard_group", str(plan.shard_group), hint=hint)]
     return []
-
-
-def _order(plan: Plan) -> list[Problem]:
-    if sorted(plan.order) == sorted(AXES):
-        return []
-    return [Problem(f"must name each of {', '.join(AXES)} once", "plan.order", ", ".join(plan.order))]
 
 
 def _schedule(plan: Plan, heads: int | None) -> list[Problem]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import get_args
 
 from sim.device.records import Accelerator
 from sim.errors import Infeasible, Lever
 from sim.plan.memory import device_memory
-from sim.plan.records import DeviceMemory, Plan, Sharding
-from sim.workload.records import Model, Numerics
+from sim.plan.records import DeviceMemory, Offload, Plan, Sharding
+from sim.workload.records import Model, Numerics, Recompute
 
 GIB = 2.0**30
 
@@ -53,10 +52,10 @@ def _levers(
 
 def _changes(plan: Plan) -> Iterator[tuple[str, Plan]]:
     """Single changes that keep the device count and the global batch."""
-    for recompute in ("selective", "full"):
+    for recompute in (Recompute.SELECTIVE, Recompute.FULL):
         if plan.recompute == "none" or (plan.recompute == "selective" and recompute == "full"):
             yield f"recompute: {recompute}", replace(plan, recompute=recompute)
-    levels = get_args(Sharding)
+    levels = tuple(Sharding)
     if plan.data > 1:
         for sharding in levels[levels.index(plan.sharding) + 1 :]:
             yield f"sharding: {sharding}", replace(plan, sharding=sharding)
@@ -70,4 +69,4 @@ def _changes(plan: Plan) -> Iterator[tuple[str, Plan]]:
     if plan.tensor > 1 and not plan.sequence_parallel:
         yield "sequence_parallel: true", replace(plan, sequence_parallel=True)
     if plan.offload == "none":
-        yield "offload: optimizer", replace(plan, offload="optimizer")
+        yield "offload: optimizer", replace(plan, offload=Offload.OPTIMIZER)

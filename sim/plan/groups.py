@@ -11,9 +11,7 @@ from dataclasses import dataclass
 
 from sim.errors import InputError, Problem
 from sim.network import Group
-from sim.plan.records import Plan
-
-AXES = ("tensor", "context", "data", "pipeline")
+from sim.plan.records import AXES, Plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,9 +204,9 @@ def _dynamic(stage: int, chunks: Sequence[Sequence[Part]], plan: Plan, numerics:
             recomputed = min(left, part.count) if part.layer.kind == "block" else part.count
             left -= recomputed if part.layer.kind == "block" else 0
             policy: Recompute = plan.recompute
-            saved = recomputed * _saved(part, policy) + (part.count - recomputed) * _saved(part, "none")
+            saved = recomputed * _saved(part, policy) + (part.count - recomputed) * _saved(part, Recompute.NONE)
             kept += flying * saved
-            again = _saved(part, "none") - _saved(part, policy) if recomputed else 0.0
+            again = _saved(part, Recompute.NONE) - _saved(part, policy) if recomputed else 0.0
             parts.append((saved if flying else 0.0, part.layer.workspace_bytes + again))
         later = 0.0
         for saved, transient in reversed(parts):
@@ -224,7 +224,7 @@ def _dynamic(stage: int, chunks: Sequence[Sequence[Part]], plan: Plan, numerics:
 
 def _saved(part: Part, policy: Recompute) -> float:
     saved = part.layer.saved_bytes
-    return saved.get(policy, saved.get("none", 0.0))
+    return saved.get(policy, saved.get(Recompute.NONE, 0.0))
 
 
 def _buffers(chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics) -> float:

@@ -2,60 +2,144 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
 
+from sim.errors import Problem
+from sim.fields import Record, about
 from sim.ops import Format
 from sim.workload.records import Recompute
 
-Sharding = Literal["none", "optimizer", "gradients", "full"]  # ZeRO-0 … ZeRO-3 (FSDP)
-TensorOverlap = Literal["none", "gradients", "all"]
-"""Which tensor-parallel collectives run beside a product: none (Megatron-LM before 3.0), those of the input gradient
-beside the product for the weight gradient, or all gathers and scatters in pieces beside the product they feed."""
+AXES: Final = ("tensor", "context", "data", "pipeline")
+"""Parallel axes that multiply to the devices, innermost first."""
+
+
+class Sharding(StrEnum):
+    """What is cut over the data-parallel ranks: ZeRO-0 to ZeRO-3 (FSDP)."""
+
+    NONE = "none"
+    OPTIMIZER = "optimizer"
+    GRADIENTS = "gradients"
+    FULL = "full"
+
+
+class TensorOverlap(StrEnum):
+    """Which tensor-parallel collectives run beside a product: none (Megatron-LM before 3.0), those of the input
+    gradient beside the product for the weight gradient, or all gathers and scatters in pieces beside the product
+    they feed."""
+
+    NONE = "none"
+    GRADIENTS = "gradients"
+    ALL = "all"
+
+
+class PipelineSchedule(StrEnum):
+    """Order of forward and backward passes in a pipeline."""
+
+    ONE_F_ONE_B = "1f1b"
+    GPIPE = "gpipe"
+
+
+class Offload(StrEnum):
+    """What is kept in the host's memory."""
+
+    NONE = "none"
+    OPTIMIZER = "optimizer"
+    ACTIVATIONS = "activations"
+
+
+class LayerSchedule(StrEnum):
+    """How layers of a recurrent model overlap over time steps."""
+
+    NONE = "none"
+    WAVEFRONT = "wavefront"
+    PIPELINED = "pipelined"
+
+
+class Gather(StrEnum):
+    """How sharded updates reach all ranks: as shards, or whole tensors by their owners."""
+
+    ALL_GATHER = "all_gather"
+    BROADCAST = "broadcast"
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Record):
     """Degrees of every parallel axis and what goes with them. devices = data·tensor·pipeline·context
     (expert divides data·context).  Rank order, innermost first: `order`."""
 
-    sub_batch: int
-    global_batch: int
-    data: int = 1
-    tensor: int = 1
-    pipeline: int = 1
-    context: int = 1
-    expert: int = 1
-    sequence_parallel: bool = False
-    virtual_stages: int = 1
-    schedule: Literal["1f1b", "gpipe"] = "1f1b"
-    stage_layers: tuple[int, ...] = ()  # blocks per (virtual) stage; empty: as even as possible
-    sharding: Sharding = "none"
-    shard_group: int = 0  # ranks one copy of the sharded state is spread over; 0: all of `data`
-    recompute: Recompute = "none"
-    recompute_layers: int | None = None  # recompute only that many blocks per stage
-    bucket_bytes: float = 25e6
-    overlap_gradients: bool = True
-    overlap_gathers: bool = True  # prefetch of sharded parameters
-    communication_format: Format | None = None  # of gradients on the wire; None: as stored
-    sparse_embeddings: bool = False  # exchange embedding gradients as rows by all-gather
-    duplicate_rows: bool = False  # rows that several ranks draw are gathered from each (Horovod's IndexedSlices)
-    offload: Literal["none", "optimizer", "activations"] = "none"
-    layer_schedule: Literal["none", "wavefront", "pipelined"] = "none"  # layer parallelism of recurrent models
-    embedding_shards: int = 1
-    order: tuple[str, ...] = ("tensor", "context", "data", "pipeline")
-    gather: Literal["all_gather", "broadcast"] = "all_gather"  # updated parameters: shards, or whole tensors by owner
-    gradient_buffer: Format | None = None  # second copy of gradients kept for accumulation (DeepSpeed: fp32)
-    release_gradients: bool = False  # every gradient is applied, and its memory freed, as soon as it is complete
-    overlap_sends: bool = True  # False: a stage waits until its message to the next one has left
-    overlap_tensor: TensorOverlap = "gradients"
-    overlap_experts: bool = False  # exchanges with experts beside the kernels of another micro-batch (DualPipe)
-    update_buffer: Format | None = None  # copy of the gradients a device updates with, made for the update (DeepSpeed)
-    spare_buffers: int = 0  # micro-batches a stage keeps room for beyond those in flight (DeepSpeed: 1)
-    reserve_bytes: float = 0.0  # fixed buckets and communicators of the framework
-    recompute_stop: bool = False  # recomputation ends with the last tensor backward reads: the last product is left out
-    gradient_passes: int = 0  # passes over gradients before a reduction: flattened, divided by the ranks
+    sub_batch: int = field(metadata=about("samples per device per pass", ge=1))
+    global_batch: int = field(metadata=about("samples per optimiser step", ge=1))
+    data: int = field(default=1, metadata=about("data-parallel ranks", ge=1))
+    tensor: int = field(default=1, metadata=about("tensor-parallel degree", ge=1))
+    pipeline: int = field(default=1, metadata=about("pipeline (layer) parallel degree", ge=1))
+    context: int = field(default=1, metadata=about("context-parallel degree", ge=1))
+    expert: int = field(default=1, metadata=about("expert-parallel degree", ge=1))
+    sequence_parallel: bool = field(default=False, metadata=about("split activations between tensor regions"))
+    virtual_stages: int = field(default=1, metadata=about("model chunks per device (interleaving)", ge=1))
+    schedule: PipelineSchedule = field(default=PipelineSchedule.ONE_F_ONE_B, metadata=about("pipeline schedule"))
+    stage_layers: tuple[int, ...] = field(default=(), metadata=about("blocks per stage; empty: even", ge=1))
+    sharding: Sharding = field(default=Sharding.NONE, metadata=about("what is sharded over data ranks (ZeRO)"))
+    shard_group: int = field(default=0, metadata=about("ranks one sharded copy is spread over; 0: all", ge=0))
+    recompute: Recompute = field(default=Recompute.NONE, metadata=about("activation recomputation"))
+    recompute_layers: int | None = field(default=None, metadata=about("only that many blocks per stage", ge=0))
+    bucket_bytes: float = field(default=25e6, metadata=about("gradients reduced together", dimension="bytes", gt=0))
+    overlap_gradients: bool = field(default=True, metadata=about("reduce gradients during backward"))
+    overlap_gathers: bool = field(default=True, metadata=about("prefetch sharded parameters"))
+    communication_format: Format | None = field(
+        default=None, metadata=about("format of gradients on the wire; empty: as stored")
+    )
+    sparse_embeddings: bool = field(default=False, metadata=about("exchange embedding gradients as rows"))
+    duplicate_rows: bool = field(
+        default=False,
+        metadata=about("rows that several ranks draw are gathered from each of them (Horovod's IndexedSlices, 2019)"),
+    )
+    offload: Offload = field(default=Offload.NONE, metadata=about("to host memory"))
+    layer_schedule: LayerSchedule = field(
+        default=LayerSchedule.NONE, metadata=about("overlap of a recurrent model's layers over time steps")
+    )
+    embedding_shards: int = field(default=1, metadata=about("pieces the embedding is cut into", ge=1))
+    order: tuple[str, ...] = field(default=AXES, metadata=about("rank order, innermost axis first"))
+    gather: Gather = field(
+        default=Gather.ALL_GATHER,
+        metadata=about("updated parameters as shards, or broadcast whole by their owners"),
+    )
+    gradient_buffer: Format | None = field(
+        default=None, metadata=about("format of a second copy of gradients kept for accumulation (DeepSpeed: fp32)")
+    )
+    release_gradients: bool = field(
+        default=False, metadata=about("apply and free every gradient as soon as it is complete")
+    )
+    overlap_sends: bool = field(
+        default=True, metadata=about("a stage computes on while its message to the next one leaves")
+    )
+    overlap_tensor: TensorOverlap = field(
+        default=TensorOverlap.GRADIENTS, metadata=about("tensor-parallel collectives that run beside a product")
+    )
+    overlap_experts: bool = field(
+        default=False,
+        metadata=about("exchanges with experts run beside the kernels of another micro-batch (DualPipe)"),
+    )
+    update_buffer: Format | None = field(
+        default=None, metadata=about("format of a copy of the gradients made for the update (DeepSpeed)")
+    )
+    spare_buffers: int = field(
+        default=0, metadata=about("micro-batches a pipeline stage keeps room for beyond those in flight", ge=0)
+    )
+    reserve_bytes: float = field(default=0.0, metadata=about("fixed buffers of the framework", dimension="bytes", ge=0))
+    recompute_stop: bool = field(
+        default=False,
+        metadata=about("full recomputation leaves out the last product, which backward never reads"),
+    )
+    gradient_passes: int = field(
+        default=0, metadata=about("passes over gradients before they are reduced (flattened, divided)", ge=0)
+    )
+
+    def contradictions(self) -> Iterator[Problem]:
+        if sorted(self.order) != sorted(AXES):
+            yield Problem(f"must name each of {', '.join(AXES)} once", "order", ", ".join(self.order))
 
     @property
     def devices(self) -> int:

@@ -9,7 +9,7 @@ from sim.ops import Op, total_bytes, total_flops
 from sim.report.text import si, table
 from sim.workload.records import Layer, Model, Numerics, Recompute
 
-POLICIES: tuple[Recompute, ...] = ("none", "selective", "full")
+POLICIES: tuple[Recompute, ...] = (Recompute.NONE, Recompute.SELECTIVE, Recompute.FULL)
 
 
 def parameters_by_part(layers: Iterable[Layer]) -> dict[str, float]:
@@ -73,7 +73,7 @@ def _layer(layer: Layer, batch: int) -> dict[str, Any]:
         "flops_forward_per_sample": total_flops(layer.forward) / batch,
         "flops_training_per_sample": total_flops(ops) / batch,
         "bytes_training_per_sample": total_bytes(ops) / batch,
-        "activation_bytes_per_sample": layer.saved_bytes["none"] / batch,
+        "activation_bytes_per_sample": layer.saved_bytes[Recompute.NONE] / batch,
         "ops": len(ops),
     }
 

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sim.errors import InputError, Problem
+from sim.errors import Problem
+from sim.fields import Record, about
 
 Confidence = Literal["seen", "derived", "recalled"]
 
 
 @dataclass(frozen=True, slots=True)
-class Errors:
+class Errors(Record):
     """Standard errors of fitted constants and how they are correlated; constants without one are taken as exact."""
 
     standard: Mapping[str, float] = field(
-        default_factory=dict, metadata={"doc": "standard error of each constant, by the constant's name"}
+        default_factory=dict, metadata=about("standard error of each constant, by the constant's name")
     )
     correlations: Mapping[str, float] = field(
-        default_factory=dict, metadata={"doc": "correlation of two constants, as `alpha beta: -0.9`"}
+        default_factory=dict, metadata=about("correlation of two constants, as `alpha beta: -0.9`")
     )
-    source: str = field(default="", metadata={"doc": "where the errors come from"})
+    source: str = field(default="", metadata=about("where the errors come from"))
 
-    def check(self, owner: str, constants: tuple[str, ...]) -> None:
-        """InputError where an error or a correlation is impossible or names no constant of `owner`."""
+    def problems(self, owner: str, constants: tuple[str, ...]) -> list[Problem]:
+        """Where an error or a correlation is impossible or names no constant of `owner`."""
         problems = [
             Problem(f"{name} is no constant of the {owner}", "errors.standard", hint=f"one of {', '.join(constants)}")
             for name in (*self.standard, *(n for pair in self.correlations for n in pair.split()))
@@ -41,92 +42,92 @@ class Errors:
             for pair, value in self.correlations.items()
             if len(pair.split()) != 2 or not -1 <= value <= 1
         ]
-        if problems:
-            raise InputError(*problems)
+        return problems
 
 
 @dataclass(frozen=True, slots=True)
-class LearningCurve:
+class LearningCurve(Record):
     """ε(m) = α·m^β + γ between the best-guess error (small m) and the irreducible error γ; m in units of data."""
 
-    alpha: float = field(metadata={"doc": "α, error at one unit of data", "gt": 0})
-    beta: float = field(metadata={"doc": "β, slope in log-log, between −0.5 and 0", "ge": -0.5, "lt": 0})
-    irreducible: float = field(default=0.0, metadata={"doc": "γ, error no amount of data removes", "ge": 0})
-    best_guess: float | None = field(default=None, metadata={"doc": "error of guessing, without training", "gt": 0})
-    best_guess_source: str = field(default="", metadata={"doc": "how the best-guess error is known"})
-    errors: Errors = field(default=Errors(), metadata={"doc": "standard errors of alpha, beta, irreducible"})
+    alpha: float = field(metadata=about("α, error at one unit of data", gt=0))
+    beta: float = field(metadata=about("β, slope in log-log, between −0.5 and 0", ge=-0.5, lt=0))
+    irreducible: float = field(default=0.0, metadata=about("γ, error no amount of data removes", ge=0))
+    best_guess: float | None = field(default=None, metadata=about("error of guessing, without training", gt=0))
+    best_guess_source: str = field(default="", metadata=about("how the best-guess error is known"))
+    errors: Errors = field(default=Errors(), metadata=about("standard errors of alpha, beta, irreducible"))
 
-    def __post_init__(self) -> None:
-        self.errors.check("learning curve", ("alpha", "beta", "irreducible"))
+    def contradictions(self) -> list[Problem]:
+        return self.errors.problems("learning curve", ("alpha", "beta", "irreducible"))
 
 
 @dataclass(frozen=True, slots=True)
-class SizeLaw:
+class SizeLaw(Record):
     """p(m) = σ·m^βp parameters fit m units of data."""
 
-    sigma: float = field(metadata={"doc": "σ, parameters at one unit of data", "gt": 0})
-    beta: float = field(metadata={"doc": "βp, between 0.5 and 1", "ge": 0.5, "lt": 1})
-    errors: Errors = field(default=Errors(), metadata={"doc": "standard errors of sigma, beta"})
+    sigma: float = field(metadata=about("σ, parameters at one unit of data", gt=0))
+    beta: float = field(metadata=about("βp, between 0.5 and 1", ge=0.5, lt=1))
+    errors: Errors = field(default=Errors(), metadata=about("standard errors of sigma, beta"))
 
-    def __post_init__(self) -> None:
-        self.errors.check("model-size law", ("sigma", "beta"))
+    def contradictions(self) -> list[Problem]:
+        return self.errors.problems("model-size law", ("sigma", "beta"))
 
 
 @dataclass(frozen=True, slots=True)
-class Repeats:
+class Repeats(Record):
     """What a repeated unit of data is worth: U·R*·(1 − e^(−R/R*)) new units after R repeats of U unique ones."""
 
-    data_decay: float = field(metadata={"doc": "R_D*, repeats after which 1/e of the worth is left", "gt": 0})
-    size_decay: float = field(metadata={"doc": "R_N*, the same for parameters beyond what the data ask for", "gt": 0})
-    most_passes: float = field(default=4.0, metadata={"doc": "passes beyond which the answer is extrapolated", "ge": 1})
-    source: str = field(default="", metadata={"doc": "source"})
+    data_decay: float = field(metadata=about("R_D*, repeats after which 1/e of the worth is left", gt=0))
+    size_decay: float = field(metadata=about("R_N*, the same for parameters beyond what the data ask for", gt=0))
+    most_passes: float = field(default=4.0, metadata=about("passes beyond which the answer is extrapolated", ge=1))
+    source: str = field(default="", metadata=about("source"))
 
 
 @dataclass(frozen=True, slots=True)
-class LossLaw:
+class LossLaw(Record):
     """Loss against parameters N and units of data D.
 
     `sum`: L = E + A/N^a + B/D^b (Hoffmann et al. 2022). `kaplan`: L = ((A/N)^(a/b) + B/D)^b (Kaplan et al. 2020), where
     A and B are the parameters and units at which each alone gives a loss of 1, and E is 0.
     """
 
-    size_coefficient: float = field(metadata={"doc": "A", "gt": 0})
-    data_coefficient: float = field(metadata={"doc": "B", "gt": 0})
-    size_exponent: float = field(metadata={"doc": "a", "gt": 0, "lt": 1})
-    data_exponent: float = field(metadata={"doc": "b", "gt": 0, "lt": 1})
-    irreducible: float = field(default=0.0, metadata={"doc": "E, loss no model and no data remove", "ge": 0})
-    form: Literal["sum", "kaplan"] = field(default="sum", metadata={"doc": "how the two terms join"})
-    repeats: Repeats | None = field(default=None, metadata={"doc": "worth of repeated data; empty: as fresh data"})
+    size_coefficient: float = field(metadata=about("A", gt=0))
+    data_coefficient: float = field(metadata=about("B", gt=0))
+    size_exponent: float = field(metadata=about("a", gt=0, lt=1))
+    data_exponent: float = field(metadata=about("b", gt=0, lt=1))
+    irreducible: float = field(default=0.0, metadata=about("E, loss no model and no data remove", ge=0))
+    form: Literal["sum", "kaplan"] = field(default="sum", metadata=about("how the two terms join"))
+    repeats: Repeats | None = field(default=None, metadata=about("worth of repeated data; empty: as fresh data"))
     fitted_parameters: tuple[float, ...] = field(
-        default=(), metadata={"doc": "smallest and largest model the law was fitted on"}
+        default=(), metadata=about("smallest and largest model the law was fitted on")
     )
-    errors: Errors = field(default=Errors(), metadata={"doc": "standard errors of the constants"})
+    errors: Errors = field(default=Errors(), metadata=about("standard errors of the constants"))
 
-    def __post_init__(self) -> None:
+    def contradictions(self) -> list[Problem]:
         names = ("size_coefficient", "data_coefficient", "size_exponent", "data_exponent", "irreducible")
-        self.errors.check("loss law", names)
+        problems = self.errors.problems("loss law", names)
         if self.form == "kaplan" and self.irreducible:
-            raise InputError(Problem("is 0 in Kaplan's form", "irreducible", f"{self.irreducible:g}"))
+            problems.append(Problem("is 0 in Kaplan's form", "irreducible", f"{self.irreducible:g}"))
         if len(self.fitted_parameters) not in (0, 2):
-            raise InputError(Problem("must be the smallest and the largest", "fitted_parameters"))
+            problems.append(Problem("must be the smallest and the largest", "fitted_parameters"))
+        return problems
 
 
 @dataclass(frozen=True, slots=True)
-class CriticalBatch:
+class CriticalBatch(Record):
     """Critical batch with what it was measured at and its source; it may grow as the error falls."""
 
-    samples: float | None = field(default=None, metadata={"doc": "critical batch in samples", "gt": 0})
-    units: float | None = field(default=None, metadata={"doc": "critical batch in units of data instead", "gt": 0})
-    measured_at: str = field(default="", metadata={"doc": "loss or error it was measured at"})
+    samples: float | None = field(default=None, metadata=about("critical batch in samples", gt=0))
+    units: float | None = field(default=None, metadata=about("critical batch in units of data instead", gt=0))
+    measured_at: str = field(default="", metadata=about("loss or error it was measured at"))
     error_exponent: float | None = field(
-        default=None, metadata={"doc": "x of B_c = B·ε^(−1/x), where it grows as the error ε falls", "gt": 0, "lt": 1}
+        default=None, metadata=about("x of B_c = B·ε^(−1/x), where it grows as the error ε falls", gt=0, lt=1)
     )
-    standard_error: float | None = field(default=None, metadata={"doc": "standard error of ln B_c", "ge": 0})
-    source: str = field(default="", metadata={"doc": "source"})
+    standard_error: float | None = field(default=None, metadata=about("standard error of ln B_c", ge=0))
+    source: str = field(default="", metadata=about("source"))
 
-    def __post_init__(self) -> None:
+    def contradictions(self) -> Iterator[Problem]:
         if (self.samples is None) == (self.units is None):
-            raise InputError(Problem("give the critical batch in samples or in units, one of the two", "samples"))
+            yield Problem("give the critical batch in samples or in units, one of the two", "samples")
 
     def in_samples(self, units_per_sample: float, error: float | None = None) -> float:
         """B_c in samples; at `error` where it grows along training."""
@@ -137,87 +138,85 @@ class CriticalBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Passes:
+class Passes(Record):
     """E_min, passes over the data set that reach an error at small batch, as one model and recipe showed it."""
 
-    passes: float = field(metadata={"doc": "E_min, passes at small batch", "gt": 0})
-    model: str = field(metadata={"doc": "model and recipe"})
-    data_set: str = field(metadata={"doc": "data set and its size"})
-    error: float | None = field(default=None, metadata={"doc": "error they reach, in the domain's unit", "gt": 0})
+    passes: float = field(metadata=about("E_min, passes at small batch", gt=0))
+    model: str = field(metadata=about("model and recipe"))
+    data_set: str = field(metadata=about("data set and its size"))
+    error: float | None = field(default=None, metadata=about("error they reach, in the domain's unit", gt=0))
     critical_batch: float | None = field(
-        default=None, metadata={"doc": "B_c in samples of E_min·(1 + B/B_c), fitted with E_min", "gt": 0}
+        default=None, metadata=about("B_c in samples of E_min·(1 + B/B_c), fitted with E_min", gt=0)
     )
     largest_batch: float | None = field(
-        default=None, metadata={"doc": "largest batch in samples that still reached the error", "gt": 0}
+        default=None, metadata=about("largest batch in samples that still reached the error", gt=0)
     )
-    largest_batch_source: str = field(default="", metadata={"doc": "who reached it and how"})
-    errors: Errors = field(default=Errors(), metadata={"doc": "standard errors of passes, critical_batch"})
-    confidence: Confidence = field(default="seen", metadata={"doc": "seen, derived from what was seen, or recalled"})
-    source: str = field(default="", metadata={"doc": "source"})
+    largest_batch_source: str = field(default="", metadata=about("who reached it and how"))
+    errors: Errors = field(default=Errors(), metadata=about("standard errors of passes, critical_batch"))
+    confidence: Confidence = field(default="seen", metadata=about("seen, derived from what was seen, or recalled"))
+    source: str = field(default="", metadata=about("source"))
 
-    def __post_init__(self) -> None:
-        self.errors.check("passes", ("passes", "critical_batch"))
+    def contradictions(self) -> list[Problem]:
+        return self.errors.problems("passes", ("passes", "critical_batch"))
 
 
 @dataclass(frozen=True, slots=True)
-class Printed:
+class Printed(Record):
     """What the paper prints for this domain, kept beside what its own constants give."""
 
-    data_scale: float | None = field(default=None, metadata={"doc": "data at the target / data today"})
-    model_scale: float | None = field(default=None, metadata={"doc": "parameters at the target / today"})
-    dataset_units: float | None = field(default=None, metadata={"doc": "units of data at the target"})
-    parameters: float | None = field(default=None, metadata={"doc": "parameters at the target"})
-    sub_batch: int | None = field(default=None, metadata={"doc": "samples per device and step"})
-    flops_per_step: float | None = field(default=None, metadata={"doc": "FLOPs of a step on one accelerator"})
-    bytes_per_step: float | None = field(default=None, metadata={"doc": "bytes accessed in that step"})
-    footprint_bytes: float | None = field(default=None, metadata={"doc": "minimal memory footprint"})
-    step_s: float | None = field(default=None, metadata={"doc": "time of that step"})
-    epoch_days: float | None = field(default=None, metadata={"doc": "days of one pass over the data"})
-    mismatches: tuple[str, ...] = field(default=(), metadata={"doc": "known inconsistencies of the paper"})
+    data_scale: float | None = field(default=None, metadata=about("data at the target / data today"))
+    model_scale: float | None = field(default=None, metadata=about("parameters at the target / today"))
+    dataset_units: float | None = field(default=None, metadata=about("units of data at the target"))
+    parameters: float | None = field(default=None, metadata=about("parameters at the target"))
+    sub_batch: int | None = field(default=None, metadata=about("samples per device and step"))
+    flops_per_step: float | None = field(default=None, metadata=about("FLOPs of a step on one accelerator"))
+    bytes_per_step: float | None = field(default=None, metadata=about("bytes accessed in that step"))
+    footprint_bytes: float | None = field(default=None, metadata=about("minimal memory footprint"))
+    step_s: float | None = field(default=None, metadata=about("time of that step"))
+    epoch_days: float | None = field(default=None, metadata=about("days of one pass over the data"))
+    mismatches: tuple[str, ...] = field(default=(), metadata=about("known inconsistencies of the paper"))
 
 
 @dataclass(frozen=True, slots=True)
-class Domain:
+class Domain(Record):
     """One application domain: its laws, its present state, its target.
 
     The data at a target come from one of three: a learning curve with a model-size law, a loss law (the cheapest N and
     D at 6·N·D FLOPs), or a data set of fixed size that is passed over as often as `passes` says.
     """
 
-    name: str = field(metadata={"doc": "name of the domain"})
-    unit: str = field(metadata={"doc": "what a data set counts: word, char, image …"})
-    error_unit: str = field(metadata={"doc": "unit of the error"})
-    target_error: float = field(metadata={"doc": "error wanted", "gt": 0})
-    curve: LearningCurve | None = field(default=None, metadata={"doc": "learning curve"})
-    size: SizeLaw | None = field(default=None, metadata={"doc": "model-size law, with a learning curve"})
-    loss: LossLaw | None = field(default=None, metadata={"doc": "loss law instead of a learning curve"})
+    name: str = field(metadata=about("name of the domain"))
+    unit: str = field(metadata=about("what a data set counts: word, char, image …"))
+    error_unit: str = field(metadata=about("unit of the error"))
+    target_error: float = field(metadata=about("error wanted", gt=0))
+    curve: LearningCurve | None = field(default=None, metadata=about("learning curve"))
+    size: SizeLaw | None = field(default=None, metadata=about("model-size law, with a learning curve"))
+    loss: LossLaw | None = field(default=None, metadata=about("loss law instead of a learning curve"))
     data_set_units: float | None = field(
-        default=None, metadata={"doc": "units of a data set of fixed size, instead of a law", "gt": 0}
+        default=None, metadata=about("units of a data set of fixed size, instead of a law", gt=0)
     )
-    current_error: float | None = field(default=None, metadata={"doc": "error of the state of the art", "gt": 0})
-    current_units: float | None = field(
-        default=None, metadata={"doc": "data the state of the art was trained on", "gt": 0}
-    )
+    current_error: float | None = field(default=None, metadata=about("error of the state of the art", gt=0))
+    current_units: float | None = field(default=None, metadata=about("data the state of the art was trained on", gt=0))
     units_per_sample: float | None = field(
-        default=None, metadata={"doc": "units of data one sample holds; empty: what the model computes", "gt": 0}
+        default=None, metadata=about("units of data one sample holds; empty: what the model computes", gt=0)
     )
-    units_per_sample_source: str = field(default="", metadata={"doc": "how units_per_sample is known"})
+    units_per_sample_source: str = field(default="", metadata=about("how units_per_sample is known"))
     available_units: float | None = field(
-        default=None, metadata={"doc": "unique data there is; a loss law then repeats them", "gt": 0}
+        default=None, metadata=about("unique data there is; a loss law then repeats them", gt=0)
     )
     critical_batches: tuple[CriticalBatch, ...] = field(
-        default=(), metadata={"doc": "measured critical batches, the default first"}
+        default=(), metadata=about("measured critical batches, the default first")
     )
     passes: tuple[Passes, ...] = field(
-        default=(), metadata={"doc": "known passes to an error, the default first; recalled ones are only shown"}
+        default=(), metadata=about("known passes to an error, the default first; recalled ones are only shown")
     )
     fitted_to_units: float | None = field(
-        default=None, metadata={"doc": "largest data set the laws were fitted on; empty: current_units"}
+        default=None, metadata=about("largest data set the laws were fitted on; empty: current_units")
     )
-    printed: Printed = field(default=Printed(), metadata={"doc": "what a paper prints, for comparison only"})
-    source: str = field(default="", metadata={"doc": "where the laws come from"})
+    printed: Printed = field(default=Printed(), metadata=about("what a paper prints, for comparison only"))
+    source: str = field(default="", metadata=about("where the laws come from"))
 
-    def __post_init__(self) -> None:
+    def contradictions(self) -> list[Problem]:
         laws = [name for name in ("curve", "loss", "data_set_units") if getattr(self, name) is not None]
         problems = []
         if len(laws) != 1:
@@ -231,8 +230,7 @@ class Domain:
             problems.append(Problem("needs a loss law with repeats", "available_units"))
         if self.data_set_units is not None and not any(p.error is not None for p in self.passes):
             problems.append(Problem("a data set of fixed size needs passes with the error they reach", "passes"))
-        if problems:
-            raise InputError(*problems)
+        return problems
 
     @property
     def fitted_units(self) -> float | None:

@@ -13,7 +13,7 @@ from sim.plan.records import Plan
 from sim.result import Bottleneck
 from sim.scenario import Scenario
 from sim.simulation.stepping import run_step
-from sim.workload.records import Model
+from sim.workload.records import Model, Recompute
 
 LEVERS_SHOWN: Final = 3
 
@@ -71,7 +71,7 @@ def _changes(scenario: Scenario, plan: Plan) -> Iterator[tuple[str, Scenario, Pl
     if plan.sparse_embeddings and plan.data > 1:
         yield "gradients of embeddings whole, not as rows", scenario, replace(plan, sparse_embeddings=False)
     if plan.recompute == "full":
-        yield "no recomputation (needs memory)", scenario, replace(plan, recompute="none")
+        yield "no recomputation (needs memory)", scenario, replace(plan, recompute=Recompute.NONE)
 
 
 def _wider(cluster: Cluster) -> Cluster:

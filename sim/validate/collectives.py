@@ -281,10 +281,10 @@ def _probe(cluster: Cluster, names: Sequence[str], column: int) -> Cluster:
         link = replace(
             level.link,
             base_s=0.0,
-            bandwidth=level.link.bandwidth * payload,
-            efficiency=1.0,
+            bandwidth=level.link.bandwidth * _HUGE,
+            efficiency=payload / _HUGE,
             fast_bandwidth=0.0,
-            reduction_efficiency=reduction / payload if level.link.in_network_reduction else 0.0,
+            reduction_efficiency=reduction / _HUGE if level.link.in_network_reduction else 0.0,
         )
         levels.append(replace(level, link=link))
     return replace(cluster, levels=tuple(levels))

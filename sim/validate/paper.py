@@ -12,6 +12,7 @@ from sim.files import load_scenario
 from sim.files.library import folder
 from sim.files.loader import load
 from sim.ops import total_bytes, total_flops
+from sim.plan.records import LayerSchedule
 from sim.result import Result
 from sim.scaling import Domain, LearningCurve, SizeLaw, consistency, data_scale, parameters_for
 from sim.scenario import Scenario
@@ -19,6 +20,7 @@ from sim.simulation import choose_plan, model_of, project_target, simulate
 from sim.validate.counts import catamount
 from sim.workload.expand import PLAIN_FP32, GraphModel, minimal_footprint, step_ops
 from sim.workload.first_order import TABLE_2
+from sim.workload.records import OptimizerName
 
 DAY: Final = 86400.0
 DOMAINS: Final = ("word-lm", "char-lm", "nmt", "speech", "image")
@@ -123,7 +125,7 @@ def table_2() -> Iterator[Line]:
         case, law = scenario(f"ops-{name}"), TABLE_2[name]
         model = model_of(case, project_target(case))
         batch = int(_known(domain(name).printed.sub_batch))
-        numerics = replace(PLAIN_FP32, optimizer="momentum") if name == "image" else PLAIN_FP32
+        numerics = replace(PLAIN_FP32, optimizer=OptimizerName.MOMENTUM) if name == "image" else PLAIN_FP32
         ops = step_ops(model.layers(batch, numerics), numerics, clipped=name != "image")
         p = model.parameters
         yield Line(
@@ -254,7 +256,7 @@ def table_5() -> Iterator[Line]:
             tolerance,
             remark=note,
         )
-    for schedule in ("none", "pipelined"):
+    for schedule in (LayerSchedule.NONE, LayerSchedule.PIPELINED):
         case = scenario("case-study-5-layer-parallel")
         other = simulate(replace(case, plan=replace(case.plan, layer_schedule=schedule)), levers=False, must_fit=False)
         note = "no overlap of layers" if schedule == "none" else "every layer busy at once"

@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, median
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from sim.device.records import Accelerator
 from sim.files.hardware import load_accelerator
@@ -23,7 +23,7 @@ from sim.validate.validation import Comparison, Request, Row, Skipped, Validatio
 from sim.validate.validation import Outcome as RowOutcome
 from sim.workload.dlrm import Dlrm
 from sim.workload.presets import PRESETS
-from sim.workload.records import BatchNorm, Model, Numerics
+from sim.workload.records import AttentionKernel, BatchNorm, Model, Numerics, OptimizerName
 from sim.workload.resnet import ResNet
 from sim.workload.transformer import Transformer
 from sim.workload.translation import AttentionNmt
@@ -145,15 +145,19 @@ def numerics_of(given: Mapping[str, Any], chip: Accelerator) -> Numerics:
     activations in fp16 unless the framework keeps them wide.
     """
     precision = given["precision"]
-    optimizer: Literal["sgd", "momentum", "adam"] = given.get("optimizer", "adam")
+    optimizer = OptimizerName(given.get("optimizer", "adam"))
     fused = bool(given.get("fused", True))
-    norm: BatchNorm = given.get("batch_norm", "passes")
+    norm = BatchNorm(given.get("batch_norm", "passes"))
     if precision == "mixed":
         half: Format = "fp16" if "fp16" in chip.compute else "bf16"
         stored: Format = given.get("activations", half)
-        return Numerics(half, stored, half, half, "fp32", optimizer, fused=fused, attention="plain", batch_norm=norm)
+        return Numerics(
+            half, stored, half, half, "fp32", optimizer, fused=fused, attention=AttentionKernel.PLAIN, batch_norm=norm
+        )
     compute: Format = "tf32" if precision == "tf32" else "fp32"
-    return Numerics(compute, "fp32", "fp32", "fp32", None, optimizer, fused=fused, attention="plain", batch_norm=norm)
+    return Numerics(
+        compute, "fp32", "fp32", "fp32", None, optimizer, fused=fused, attention=AttentionKernel.PLAIN, batch_norm=norm
+    )
 
 
 def _sub_batch(given: Mapping[str, Any]) -> int:

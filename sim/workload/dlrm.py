@@ -11,10 +11,10 @@ from itertools import pairwise
 from typing import Any, ClassVar, Final, Literal
 
 from sim.errors import InputError, Problem
+from sim.fields import about
 from sim.ops import BYTES_PER_ELEMENT, Collective, Gather, Gemm, Op
-from sim.workload.fields import about
 from sim.workload.kernels import Frame, gemm, pointwise, weight_gradient
-from sim.workload.records import Layer, Numerics, Parameter, Shard
+from sim.workload.records import Layer, Numerics, Parameter, Recompute, Shard
 from sim.workload.rules import check_positive
 from sim.workload.vocabulary import by_policy
 
@@ -123,7 +123,7 @@ class Dlrm:
         below = mlp_layer(f, "bottom", bottom, first=True)
         above = mlp_layer(f, "top", top, first=False)
         crossing, back = self.interact(f)
-        kept = above.saved_bytes["none"] + f.tokens * self.features * self.width * f.act * self.kept_vectors
+        kept = above.saved_bytes[Recompute.NONE] + f.tokens * self.features * self.width * f.act * self.kept_vectors
         head = Layer(
             "interaction and top",
             1,
@@ -222,7 +222,7 @@ def mlp_layer(f: Frame, name: str, sizes: list[tuple[int, int]], first: bool) ->
         tuple(backward),
         (Parameter(name, weights),),
         by_policy(kept),
-        {"none": (), "selective": (), "full": ()},
+        {Recompute.NONE: (), Recompute.SELECTIVE: (), Recompute.FULL: ()},
         f.tokens * sizes[-1][1] * f.act,
         2.0 * f.tokens * max(n for _, n in sizes) * f.act,
     )

@@ -11,13 +11,13 @@ from typing import Any, ClassVar, Self
 from sim.ops import Op, total_flops
 from sim.workload.graph import Graph, Section, Weight
 from sim.workload.liveness import Footprint, peak, saved_tensors, workspaces
-from sim.workload.records import Layer, Numerics, Parameter, Shard
+from sim.workload.records import AttentionKernel, Layer, Numerics, OptimizerName, Parameter, Recompute, Shard
 from sim.workload.sizing import solve_width, unsharded
 from sim.workload.update import clip_ops, parameter_update
 
 PLAIN_FP32 = Numerics(
     compute="fp32", activations="fp32", weights="fp32", gradients="fp32", master=None,
-    optimizer="sgd", optimizer_format="fp32", fused=False, attention="plain", shape_ops=True,
+    optimizer=OptimizerName.SGD, optimizer_format="fp32", fused=False, attention=AttentionKernel.PLAIN, shape_ops=True,
 )  # fmt: skip
 """Training as the paper counts it: single precision, plain SGD, every op of the TensorFlow 1 graph on its own."""
 
@@ -77,11 +77,11 @@ def layers_of(graph: Graph, shard: Shard, family: str) -> tuple[Layer, ...]:
                 backward=_ops(graph.backward, name),
                 parameters=tuple(map(_parameter, graph.weights.get(name, ()))),
                 saved_bytes={
-                    "none": saved,
-                    "selective": saved,
-                    "full": min(inputs, saved),
+                    Recompute.NONE: saved,
+                    Recompute.SELECTIVE: saved,
+                    Recompute.FULL: min(inputs, saved),
                 },
-                recompute={"none": (), "selective": (), "full": forward},
+                recompute={Recompute.NONE: (), Recompute.SELECTIVE: (), Recompute.FULL: forward},
                 output_bytes=_received(graph, following) if following else 0.0,
                 workspace_bytes=transient[name],
             )

@@ -12,9 +12,9 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final, Self
 
+from sim.fields import about
 from sim.ops import BYTES_PER_ELEMENT, Lump
-from sim.workload.fields import about
-from sim.workload.records import Layer, Numerics, Parameter, Shard
+from sim.workload.records import Layer, Numerics, Parameter, Recompute, Shard
 from sim.workload.sizing import positive, unsharded
 
 FORWARD_SHARE: Final = 1.0 / 3.0  # §4.2: backward ≈ 2 × forward
@@ -89,8 +89,8 @@ class FirstOrder:
                 forward=(forward,),
                 backward=(Lump("backward and update", back * flops, back * moved, format=numerics.compute),),
                 parameters=(Parameter("weights", p),),
-                saved_bytes={"none": saved, "selective": saved, "full": saved},
-                recompute={"none": (), "selective": (), "full": ()},
+                saved_bytes={Recompute.NONE: saved, Recompute.SELECTIVE: saved, Recompute.FULL: saved},
+                recompute={Recompute.NONE: (), Recompute.SELECTIVE: (), Recompute.FULL: ()},
                 updated=True,
             ),
         )

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Final, Self, cast
 
 from sim.errors import InputError, Problem
+from sim.fields import about
 from sim.ops import BYTES_PER_ELEMENT, Attention, Convolution, Gather, Gemm, Lump, Op, Pointwise, total_flops
-from sim.workload.fields import about
-from sim.workload.records import Layer, Numerics, Parameter, Shard
+from sim.workload.records import Layer, Numerics, Parameter, Recompute, Shard
 from sim.workload.sizing import unsharded
 
 KINDS: Final[dict[str, Callable[..., Op]]] = {
@@ -96,8 +96,8 @@ class OpList:
                 forward=forward,
                 backward=tuple(b for op in reversed(forward) for b in _backward(op)),
                 parameters=parameters,
-                saved_bytes={"none": saved, "selective": saved, "full": 0.0},
-                recompute={"none": (), "selective": (), "full": forward},
+                saved_bytes={Recompute.NONE: saved, Recompute.SELECTIVE: saved, Recompute.FULL: 0.0},
+                recompute={Recompute.NONE: (), Recompute.SELECTIVE: (), Recompute.FULL: forward},
             ),
         )
 

@@ -4,60 +4,109 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Literal, Protocol
 
+from sim.fields import Record, about
 from sim.ops import Format, Op
 
-Recompute = Literal["none", "selective", "full"]
-OptimizerName = Literal["sgd", "momentum", "adam"]
-BatchNorm = Literal["passes", "fused", "statistics", "convolution", "compiled"]
-"""How much of batch normalisation has a pass of its own.
 
-passes: statistics, normalisation, sum and ReLU are ops. fused: one kernel normalises, adds the shortcut and rectifies,
-and leaves one bit per element for backward (cuDNN's BatchNormAddRelu). statistics: the sums of the forward pass also
-come out of the convolution that makes the tensor. convolution: forward, the next convolution normalises and rectifies
-what it loads (cuDNN's fused ops, MXNet's NormConvolution). compiled: backward too, and sums of gradients come out of
-the data gradients (XLA on TPU, compilers of other chips).
-"""
+class Recompute(StrEnum):
+    """What backward computes again instead of keeping it."""
+
+    NONE = "none"
+    SELECTIVE = "selective"
+    FULL = "full"
+
+
+class OptimizerName(StrEnum):
+    """How weights are updated."""
+
+    SGD = "sgd"
+    MOMENTUM = "momentum"
+    ADAM = "adam"
+
+
+class BatchNorm(StrEnum):
+    """How much of batch normalisation has a pass of its own.
+
+    passes: statistics, normalisation, sum and ReLU are ops. fused: one kernel normalises, adds the shortcut and
+    rectifies, and leaves one bit per element for backward (cuDNN's BatchNormAddRelu). statistics: the sums of the
+    forward pass also come out of the convolution that makes the tensor. convolution: forward, the next convolution
+    normalises and rectifies what it loads (cuDNN's fused ops, MXNet's NormConvolution). compiled: backward too, and
+    sums of gradients come out of the data gradients (XLA on TPU, compilers of other chips).
+    """
+
+    PASSES = "passes"
+    FUSED = "fused"
+    STATISTICS = "statistics"
+    CONVOLUTION = "convolution"
+    COMPILED = "compiled"
+
+
+class AttentionKernel(StrEnum):
+    """Scores written out, or FlashAttention; flash1: its kernels of 2022."""
+
+    PLAIN = "plain"
+    FLASH1 = "flash1"
+    FLASH = "flash"
+
+
+class LossKernel(StrEnum):
+    """Cross-entropy in fp32 passes (Megatron-LM), in one kernel, or so with two metrics beside it."""
+
+    PASSES = "passes"
+    FUSED = "fused"
+    LOGGED = "logged"
+
+
+class Launch(StrEnum):
+    """How ops reach the device: one by one; the same and the host waits for every pass (Megatron-LM's timers,
+    DeepSpeed's pipeline); or compiled or captured, so that the host issues nothing per op."""
+
+    EAGER = "eager"
+    WAITED = "waited"
+    GRAPH = "graph"
 
 
 @dataclass(frozen=True, slots=True)
-class Numerics:
+class Numerics(Record):
     """Formats and kernels of training. Defaults: bf16 mixed precision, Adam, fused pointwise ops, flash attention."""
 
-    compute: Format = field(default="bf16", metadata={"doc": "matrix products"})
-    activations: Format = field(default="bf16", metadata={"doc": "what is stored and streamed between ops"})
-    weights: Format = field(default="bf16", metadata={"doc": "the copy the matrix products read"})
-    gradients: Format = field(default="bf16", metadata={"doc": "gradients, and what is reduced of them"})
+    compute: Format = field(default="bf16", metadata=about("matrix products"))
+    activations: Format = field(default="bf16", metadata=about("what is stored and streamed between ops"))
+    weights: Format = field(default="bf16", metadata=about("the copy the matrix products read"))
+    gradients: Format = field(default="bf16", metadata=about("gradients, and what is reduced of them"))
     master: Format | None = field(
-        default="fp32", metadata={"doc": "the copy the optimiser updates; null: it updates `weights` in place"}
+        default="fp32", metadata=about("the copy the optimiser updates; null: it updates `weights` in place")
     )
-    optimizer: OptimizerName = field(default="adam", metadata={"doc": "how weights are updated"})
-    optimizer_format: Format = field(default="fp32", metadata={"doc": "moments of the optimiser"})
-    fused: bool = field(default=True, metadata={"doc": "pointwise chains fused into one pass"})
-    attention: Literal["plain", "flash1", "flash"] = field(
-        default="flash", metadata={"doc": "scores written out, or FlashAttention (flash1: its kernels of 2022)"}
+    optimizer: OptimizerName = field(default=OptimizerName.ADAM, metadata=about("how weights are updated"))
+    optimizer_format: Format = field(default="fp32", metadata=about("moments of the optimiser"))
+    fused: bool = field(default=True, metadata=about("pointwise chains fused into one pass"))
+    attention: AttentionKernel = field(
+        default=AttentionKernel.FLASH,
+        metadata=about("scores written out, or FlashAttention (flash1: its kernels of 2022)"),
     )
     shape_ops: bool = field(
         default=False,
-        metadata={"doc": "reshapes, concatenations, reductions to an operand's shape are passes (TensorFlow 1)"},
+        metadata=about("reshapes, concatenations, reductions to an operand's shape are passes (TensorFlow 1)"),
     )
-    loss: Literal["passes", "fused", "logged"] = field(
-        default="passes",
-        metadata={"doc": "cross-entropy in fp32 passes (Megatron-LM), in one kernel, or so with two metrics beside it"},
+    loss: LossKernel = field(
+        default=LossKernel.PASSES,
+        metadata=about("cross-entropy in fp32 passes (Megatron-LM), in one kernel, or so with two metrics beside it"),
     )
     batch_norm: BatchNorm = field(
-        default="passes", metadata={"doc": "how much of batch normalisation has a pass of its own"}
+        default=BatchNorm.PASSES, metadata=about("how much of batch normalisation has a pass of its own")
     )
-    launch: Literal["eager", "waited", "graph"] = field(
-        default="eager",
-        metadata={
-            "doc": "waited: the host waits for every pass (Megatron-LM's timers, DeepSpeed's pipeline); "
+    launch: Launch = field(
+        default=Launch.EAGER,
+        metadata=about(
+            "waited: the host waits for every pass (Megatron-LM's timers, DeepSpeed's pipeline); "
             "graph: compiled or captured, so that the host issues nothing per op"
-        },
+        ),
     )
     eager_update: bool = field(
-        default=False, metadata={"doc": "Adam as one kernel per tensor operation instead of one for all"}
+        default=False, metadata=about("Adam as one kernel per tensor operation instead of one for all")
     )
 
 

@@ -13,9 +13,9 @@ from itertools import pairwise
 from typing import ClassVar, Final
 
 from sim.errors import InputError, Problem
+from sim.fields import about
 from sim.ops import Convolution
 from sim.workload.expand import GraphModel
-from sim.workload.fields import about
 from sim.workload.graph import Graph, Tensor
 from sim.workload.records import Numerics
 from sim.workload.sizing import positive

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, ClassVar, Self
 
+from sim.fields import about
 from sim.ops import Convolution
 from sim.workload.cells import DERIVATIVE, TANH, lstm_cell
 from sim.workload.expand import GraphModel
-from sim.workload.fields import about
 from sim.workload.graph import Graph, Tensor
 from sim.workload.records import Numerics
 from sim.workload.sizing import positive, solve_width

@@ -13,7 +13,7 @@ With `Numerics.fused` the product is accumulated inside the matrix multiplicatio
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 from sim.ops import BYTES_PER_ELEMENT, Convolution, Gather
 from sim.workload.graph import Tensor, Weight
@@ -254,7 +254,7 @@ class Tape(Recorder):
         In passes forward costs three tensors (statistics read, normalised read and written) and backward five, ReLU's
         gradient three more; fused two tensors and a bit per element backward in each of two passes.
         """
-        level = get_args(BatchNorm).index(self.numerics.batch_norm)
+        level = tuple(BatchNorm).index(self.numerics.batch_norm)
         if not level or self._literal:
             y = self.normalise(f"{name} norm", x, channels)
             y = y if addend is None else self.add(f"{name} sum", (y, addend))

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, cast
 
 from sim.errors import InputError, Problem
+from sim.fields import about
 from sim.ops import BYTES_PER_ELEMENT, Collective, CollectiveKind, Format, Lump, Op, total_bytes, total_flops
 from sim.workload.chakra import Node, Trace, in_order, read_trace
-from sim.workload.fields import about
 from sim.workload.records import Layer, Numerics, Parameter, Shard
 from sim.workload.vocabulary import by_policy
 

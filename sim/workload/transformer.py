@@ -13,9 +13,9 @@ from functools import lru_cache
 from itertools import groupby
 from typing import Any, ClassVar, Literal
 
+from sim.fields import about
 from sim.ops import Op
 from sim.workload.attention import AttentionSizes, attention_flops, attention_part, attention_weights
-from sim.workload.fields import about
 from sim.workload.kernels import (
     Frame,
     Part,
@@ -27,7 +27,7 @@ from sim.workload.kernels import (
     norm_forward,
 )
 from sim.workload.mlp import Activation, MlpSizes, mlp_part, mlp_weights
-from sim.workload.records import Layer, Numerics, Shard
+from sim.workload.records import Layer, Numerics, Recompute, Shard
 from sim.workload.rules import check_shard, check_sizes
 from sim.workload.transformer_sizes import solve_sizes
 from sim.workload.vocabulary import (
@@ -383,8 +383,8 @@ def block_layer(model: Transformer, frames: dict[str, Frame], block: Block, coun
         forward,
         tuple(op for p in reversed(parts) for op in p.backward),
         held(model.block_weights(block, kv_heads), f),
-        {"none": kept + sum(p.core_saved for p in parts), "selective": kept, "full": received},
-        {"none": (), "selective": core, "full": forward},
+        {Recompute.NONE: kept + sum(p.core_saved for p in parts), Recompute.SELECTIVE: kept, Recompute.FULL: received},
+        {Recompute.NONE: (), Recompute.SELECTIVE: core, Recompute.FULL: forward},
         output,
         max(p.workspace for p in parts) + 2 * received,
     )

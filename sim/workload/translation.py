@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import ClassVar
 
+from sim.fields import about
 from sim.workload.cells import lstm_cell
 from sim.workload.expand import GraphModel
-from sim.workload.fields import about
 from sim.workload.graph import Graph, Tensor
 from sim.workload.records import Numerics
 from sim.workload.sizing import positive

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
+from sim.fields import about
 from sim.ops import Op
-from sim.workload.fields import about
 from sim.workload.kernels import Frame, Weight, gemm, pointwise, weight_gradient
-from sim.workload.records import Layer, Numerics, Parameter, Shard
+from sim.workload.records import Layer, Numerics, Parameter, Recompute, Shard
 from sim.workload.rules import check_positive
 from sim.workload.sizing import solve_width
 from sim.workload.transformer import Transformer, frame
@@ -118,5 +118,5 @@ class VisionTransformer:
             forward=forward,
             backward=(*before, weight_gradient(f, "patches.wgrad", h, k, patches)),
             parameters=parameters,
-            saved_bytes=by_policy(first.saved_bytes["none"] + patches * k * f.operand),
+            saved_bytes=by_policy(first.saved_bytes[Recompute.NONE] + patches * k * f.operand),
         )

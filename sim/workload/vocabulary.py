@@ -279,4 +279,4 @@ def loss_backward(f: Frame, local: int) -> list[Op]:
 
 def by_policy(saved: float) -> dict[Recompute, float]:
     """Ends of the model are not recomputed: the same under every policy."""
-    return {"none": saved, "selective": saved, "full": saved}
+    return {Recompute.NONE: saved, Recompute.SELECTIVE: saved, Recompute.FULL: saved}

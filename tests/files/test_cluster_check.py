@@ -18,7 +18,7 @@ WRONG = [
     (NODE + "devices: 8\nrank_order: [0, 1, 2, 3, 4, 5, 6, 6]\n", ":6:13: rank_order: must hold every device"),
     (NODE + "dead_links: [[0, node/swich0]]\n", ":5:14: dead_links.0: no link between these nodes"),
     (NODE + "dead_links: [[1, node/switch0]]\n", ":5:13: dead_links: the graph is cut: ranks 1"),
-    (NODE + "degraded_links: [[0, node/switch0, 1.5]]\n", ":5:18: degraded_links.0: the remaining fraction"),
+    (NODE + "degraded_links: [[0, node/switch0, 1.5]]\n", ":5:36: degraded_links.0.2: must be at most 1, got 1.5"),
     (
         "levels:\n  - {name: x, topology: fat_tree, size: 8, link: nvlink4, options: {leafs: 4}}\n",
         ": levels.0.options.leafs: no such option; fat_tree knows leaf, tiers, pod, hop_latency_s, got 4 "

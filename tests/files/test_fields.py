@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 import pytest
 
-from sim.errors import InputError, Problem
-from sim.files.fields import model_of, read, read_partial
+from sim.device.records import Compute, Power
+from sim.errors import InputError
+from sim.fields import Record, problem
+from sim.files.fields import read, read_partial
 from sim.files.loader import parse
+from sim.network.records import LinkType
+from sim.plan.records import Plan, Sharding
+from sim.scenario import SlowDevice, Target, Training
+from sim.workload.records import Numerics
 
 
 @dataclass(frozen=True, slots=True)
-class Inner:
+class Inner(Record):
     rate: float = field(metadata={"doc": "how fast", "dimension": "bandwidth", "gt": 0})
     share: float = field(default=1.0, metadata={"ge": 0, "le": 1})
 
 
 @dataclass(frozen=True, slots=True)
-class Outer:
+class Outer(Record):
     name: str
     capacity_bytes: float
     count: int = field(default=1, metadata={"ge": 1})
@@ -31,9 +39,9 @@ class Outer:
     flag: bool = False
     end: int | str = 0
 
-    def __post_init__(self) -> None:
+    def contradictions(self):
         if self.kind == "large" and self.count == 1:
-            raise InputError(Problem("must be more than one for large", "count"))
+            yield problem("count", "must be more than one for large", self.count)
 
 
 def problems(text, cls=Outer):
@@ -101,7 +109,7 @@ cuont: 1
     ("text", "message"),
     [
         ("{name: a}", "1:1: capacity_bytes: is required"),
-        ("{name: a, capacity: -1 B}", '1:21: capacity: must be positive, got "-1 B"'),
+        ("{name: a, capacity: -1 B}", '1:21: capacity: must be at least 0, got "-1 B"'),
         ("{name: a, capacity: nan B}", '1:21: capacity: must be finite, got "nan B"'),
         ("{name: a, capacity_bytes: .inf}", "1:27: capacity_bytes: must be finite, got inf"),
         (
@@ -110,7 +118,7 @@ cuont: 1
         ),
         ("{name: a, capacity: 1 B, inner: {rate: 1 B/s, share: .nan}}", "1:54: inner.share: must be finite, got nan"),
         ("{name: a, capacity: 1 B, inner: {rate: 0 B/s}}", '1:40: inner.rate: must be positive, got "0 B/s"'),
-        ("{name: a, capacity: 1 B, kind: large}", "1:1: count: must be more than one for large"),
+        ("{name: a, capacity: 1 B, kind: large}", "1:1: count: must be more than one for large, got 1"),
         ("[1]", "1:1: must be a mapping, got a list"),
         ("{name: a, capacity: 1 B, end: 1.5}", "1:31: end: must be a whole number or text, got 1.5"),
     ],
@@ -127,11 +135,59 @@ def test_partial_reading_checks_what_is_given_and_misses_nothing():
         read_partial(Outer, parse("{counts: 2}"))
 
 
-def test_the_schema_says_what_the_fields_say():
-    """Description, bounds, units and both spellings come from the one place."""
-    schema = model_of(Outer).model_json_schema()
-    inner = schema["$defs"]["Inner"]["properties"]["rate"]
-    assert inner["description"] == "how fast"
-    assert inner["examples"] == ["900 GB/s", "400 Gb/s"]
-    assert {"capacity", "capacity_bytes"} <= set(schema["properties"])
-    assert schema["additionalProperties"] is False
+BAD = """\
+name: 3
+count: 0
+kind: larg
+inner: {rate: 8 GB/s, share: 2}
+by_format: {fp31: 1, bf16: true}
+flag: 1
+inners: {}
+end: 1.5
+capacity_bytes: -5
+"""
+
+
+def test_python_and_yaml_say_the_same_sentences():
+    """What a field states holds however its record is made; YAML adds the place."""
+    with pytest.raises(InputError) as caught:
+        Outer(3, -5, 0, "larg", None, {}, {"fp31": 1, "bf16": True}, 1, 1.5)
+    python = {str(p) for p in caught.value.problems}
+    with pytest.raises(InputError) as caught:
+        Inner(8e9, 2)
+    python |= {f"inner.{p}" for p in caught.value.problems}
+    assert {text.split(": ", 1)[1] for text in problems(BAD)} == python
+
+
+def test_a_record_takes_what_only_needs_another_type():
+    """The string of a choice, a list for a tuple, a whole float for a count."""
+    made = Outer("a", 1, count=2.0, inners=[Inner(1)])
+    assert (type(made.capacity_bytes), type(made.count), made.inners) == (float, int, (Inner(1.0),))
+    assert type(Plan(1, 1, sharding="full").sharding) is Sharding
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: Compute(-1e15, 0.9), "peak_flops: must be positive, got -1000000000000000.0"),
+        (
+            lambda: Plan(1, 1, sharding="ful"),
+            'sharding: must be one of none, optimizer, gradients, full, got "ful" (did you mean "full"?)',
+        ),
+        (
+            lambda: Plan(1, 1, order=("data",)),
+            "order: must name each of tensor, context, data, pipeline once",
+        ),
+        (lambda: Power(300.0, 400.0), "idle_w: must be at most the peak of 300 W, got 400.0"),
+        (lambda: Power(300.0, 50.0, cap_w=40.0), "cap_w: must be at least the idle power of 50 W, got 40.0"),
+        (lambda: LinkType("a", 1e9, 1e-6, fast_latency=-3), "fast_latency: must be positive, got -3"),
+        (lambda: LinkType("a", 1e9, 1e-6, links_per_device=-1), "links_per_device: must be at least 1, got -1"),
+        (lambda: Numerics(launch="graf"), 'launch: must be one of eager, waited, graph, got "graf" (did you mean'),
+        (lambda: Target(steps=math.inf), "steps: must be finite, got inf"),
+        (lambda: Training(slow_devices=(SlowDevice(0, 1e308),)), "factor: must be at most 1e+30, got 1e+308"),
+    ],
+)
+def test_records_are_checked_where_they_are_made(make, says):
+    """A Python user gets the refusals of YAML."""
+    with pytest.raises(InputError, match=re.escape(says)):
+        make()

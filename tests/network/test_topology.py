@@ -8,10 +8,10 @@ from dataclasses import replace
 import networkx as nx
 import numpy as np
 import pytest
-from clusters import ALPHA, BANDWIDTH, flat, link, two_level
+from clusters import ALPHA, BANDWIDTH, flat, two_level
 
 from sim.errors import InputError
-from sim.network import Cluster, Communicator, Edge, Group, Level, Topology, maxmin, topology
+from sim.network import Cluster, Communicator, Edge, Group, Topology, maxmin, topology
 
 FAT3 = {"options": {"leaf": 2, "pod": 4, "tiers": 3}}
 SHORTEST = [
@@ -204,12 +204,10 @@ def ring_edges(n: int) -> tuple[Edge, ...]:
 LINE = tuple(Edge(a, b, 1e9, 1e-6) for i in range(3) for a, b in ((i, i + 1), (i + 1, i)))
 WRONG = [
     (Cluster("x", "a", 4, edges=(*ring_edges(4), Edge(2, 9, 1e9, 0.0))), "no such device"),
-    (Cluster("x", "a", 4, edges=(*ring_edges(4), Edge(2, 0, 0.0, 0.0))), "capacity must be positive"),
     (Cluster("x", "a", 5, edges=ring_edges(4)), "without any link: device 4"),
     (Cluster("x", "a", 6, edges=(*LINE, Edge(4, 5, 1e9, 0.0), Edge(5, 4, 1e9, 0.0))), "ranks 4–5 cannot be reached"),
     (Cluster("x", "a", 4, edges=LINE, dead_links=(("1", "2"),)), "ranks 2–3 cannot reach ranks 0–1"),
     (replace(flat("torus", 4, 4), devices=15), "4 × 4 multiply to 16, the cluster has 15"),
-    (replace(flat("switch", 4), devices=0), "at least one device"),
     (flat("torsu", 4, 4), "did you mean torus"),
     (flat("switch", 4, oversubscription=2.0), "no trunks to oversubscribe"),
     (flat("hybrid_cube_mesh", 4), "joins 8 devices"),
@@ -217,8 +215,6 @@ WRONG = [
     (replace(flat("switch", 4), rank_order=(0, 1, 1, 3)), "rank_order"),
     (replace(flat("switch", 4), dead_links=(("net/swich0", "1"),)), "no link between"),
     (replace(flat("switch", 4), dead_links=(("net/switch0", "1"),)), "ranks 1 cannot"),
-    (replace(flat("switch", 4), degraded_links=(("net/switch0", "1", 0.0),)), "remaining fraction"),
-    (Cluster("x", "a", 4, (Level("net", "switch", (4,), link(bandwidth=0.0)),)), "bandwidth: must be positive"),
 ]
 
 
@@ -231,7 +227,7 @@ def test_a_wrong_cluster_says_what_is_wrong(cluster: Cluster, says: str) -> None
 
 def test_all_problems_are_found_at_once() -> None:
     """Two wrong edges and a lonely device: three problems."""
-    edges = (*ring_edges(4), Edge(2, 9, 1e9, 0.0), Edge(2, 0, 0.0, 0.0))
+    edges = (*ring_edges(4), Edge(2, 9, 1e9, 0.0), Edge(8, 0, 1e9, 0.0))
     with pytest.raises(InputError) as wrong:
         topology(Cluster("x", "a", 5, edges=edges))
     assert len(wrong.value.problems) == 3

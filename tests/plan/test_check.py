@@ -106,8 +106,9 @@ def test_everything_wrong_is_told_at_once() -> None:
 
 
 def test_degrees_must_be_positive() -> None:
-    """Zero devices along an axis."""
-    assert "at least 1" in _message(Plan(1, 64, data=0), 8)
+    """Zero devices along an axis: refused as the plan is made."""
+    with pytest.raises(InputError, match="data: must be at least 1"):
+        Plan(1, 64, data=0)
 
 
 def test_only_recurrent_models_overlap_layers_over_time_steps() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import get_args
 
 import pytest
 
@@ -100,7 +99,7 @@ def test_kernels_of_batch_normalisation() -> None:
     """
     model, b = ResNet(depth=50), 4
     streamed = {}
-    for kernels in get_args(BatchNorm):
+    for kernels in BatchNorm:
         half = Numerics("fp16", "fp16", "fp16", "fp16", batch_norm=kernels)
         layers = model.layers(b, half)
         ops = step_ops(layers, half)

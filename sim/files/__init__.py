@@ -1,4 +1,4 @@
-"""YAML to the frozen records: the only room that knows pydantic and yaml."""
+"""YAML to the frozen records: the only room that knows yaml."""
 
 from sim.files.scenario import Document, Leaf, build, document_of, load_document, load_scenario, locating
 

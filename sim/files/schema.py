@@ -1,7 +1,7 @@
 """JSON Schema of every kind of file, generated from the statements that check it.
 
-A mapping laid over another file (`extends`) may leave out what is required, so that each record has two definitions:
-complete, and `…-partial`.
+A mapping laid over another file (`extends`) may leave out what is required: a definition says what a record may hold,
+its `…-complete` what it must.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
+from sim.device.generation import Generation
 from sim.errors import InputError, Problem
 from sim.fields import (
     Choice,
@@ -33,7 +34,7 @@ from sim.files.hardware import AcceleratorFile
 from sim.files.scenario import READ, TEXTS
 from sim.network.records import LinkType
 from sim.scaling import Domain
-from sim.scenario import Workload
+from sim.scenario import PlanRequest, Training, Workload
 from sim.units import format_quantity, pattern, spelling
 from sim.workload.presets import PRESETS
 from sim.workload.records import Numerics
@@ -42,23 +43,29 @@ from sim.workload.registry import FAMILIES
 Schema: TypeAlias = dict[str, Any]
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-PARTS: Final[dict[str, tuple[type, library.Kind]]] = {
-    "scaling": (Domain, "scaling"),
-    "workload": (Workload, "workloads"),
-    "cluster": (ClusterFile, "clusters"),
-    "accelerator": (AcceleratorFile, "accelerators"),
-    "plan": (READ["plan"], "plans"),
-    "training": (READ["training"], "training"),
+PARTS: Final[dict[type, library.Kind]] = {
+    Domain: "scaling",
+    Workload: "workloads",
+    Numerics: "numerics",
+    ClusterFile: "clusters",
+    AcceleratorFile: "accelerators",
+    PlanRequest: "plans",
+    Generation: "generations",
+    Training: "training",
 }
+"""Records that may be named, or extend a file of their kind."""
 _PATH: Final = r"[/\\]|\.(ya?ml|json)$"
-_PARTIAL: Final = "-partial"
+_EXTENDS: Final[Schema] = {
+    "description": "file or files this one is laid over",
+    "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+}
 
 
 def schema_of(kind: str = "scenario") -> Schema:
     """The schema of one kind of file; `KINDS` names them."""
     if kind not in KINDS:
-        known = ", ".join(KINDS)
-        raise InputError(Problem("no such kind of file", "schema", kind, hint=did_you_mean(kind, KINDS) or known))
+        hint = did_you_mean(kind, KINDS) or f"one of {', '.join(KINDS)}"
+        raise InputError(Problem("no such kind of file", "schema", kind, hint=hint))
     definitions = _Definitions()
     body = KINDS[kind](definitions)
     defs = {name: definitions.made[name] for name in sorted(definitions.made)}
@@ -71,39 +78,67 @@ class _Definitions:
     def __init__(self) -> None:
         self.made: dict[str, Schema] = {}
 
-    def reference(self, cls: type, partial: bool) -> Schema:
-        """A reference to the definition of a record."""
-        name = cls.__name__ + _PARTIAL * partial
+    def reference(self, name: str, make: Callable[[], Schema]) -> Schema:
+        """A reference to a definition."""
         if name not in self.made:
             self.made[name] = {}
-            self.made[name] = self.record(cls, partial)
+            self.made[name] = make()
         return {"$ref": f"#/$defs/{name}"}
 
-    def record(self, cls: Any, partial: bool) -> Schema:
-        """A mapping of a record's fields, with short names beside those that end in a unit."""
-        properties = {key: self.field(stated, partial) for key, stated in _in_order(cls)}
-        summary = " ".join((cls.__doc__ or "").strip().split("\n\n")[0].split())
-        schema: Schema = {"type": "object", "description": summary, "properties": properties}
-        if cls in _SPECIAL:
-            _SPECIAL[cls](self, schema, partial)
-        required = [s for s in statements(cls) if s.required and not partial]
-        if required:
-            schema["required"] = [s.name for s in required if not s.short]
-            either = [{"anyOf": [{"required": [s.name]}, {"required": [s.short]}]} for s in required if s.short]
-            schema |= {"allOf": schema.get("allOf", []) + either} if either else {}
-        return schema | {"additionalProperties": False}
+    def record(self, cls: type) -> Schema:
+        """What a mapping of a record may hold."""
+        return self.reference(cls.__name__, lambda: self._holds(cls))
 
-    def field(self, stated: Statement, partial: bool) -> Schema:
+    def part(self, cls: type) -> Schema:
+        """A record that may be named; where it extends a file, or lies over a part that does, it may be partial."""
+        return {"anyOf": [_name(PARTS[cls]), self.record(cls)]} if cls in PARTS else self.record(cls)
+
+    def whole(self, cls: type) -> Schema:
+        """A complete mapping of a record."""
+        needs = self.needs(cls)
+        return {"allOf": [self.record(cls), needs]} if needs else self.record(cls)
+
+    def needs(self, cls: Any) -> Schema:
+        """What a mapping of a record must hold, unless it extends a file; nothing for most."""
+        required = [s for s in statements(cls) if s.required and (cls, s.name) not in _ELSEWHERE]
+        inner = {
+            key: needs
+            for s in statements(cls)
+            for below in (s.kind.kinds if isinstance(s.kind, OneOf) else (s.kind,))
+            if isinstance(below, RecordOf) and (needs := self.needs(below.cls))
+            for key in (s.name, s.short)
+            if key
+        }
+        if not required and not inner:
+            return {}
+        plain: Schema = {"required": [s.name for s in required if not s.short]}
+        either = [{"anyOf": [{"required": [s.name]}, {"required": [s.short]}]} for s in required if s.short]
+        body = plain | ({"properties": inner} if inner else {}) | ({"allOf": either} if either else {})
+        body = {"if": {"required": ["extends"]}, "else": body} if cls in PARTS else body
+        return self.reference(f"{cls.__name__}-complete", lambda: body)
+
+    def _holds(self, cls: Any) -> Schema:
+        keys = key_names(cls)
+        names = [key for s in statements(cls) for key in (s.name, s.short) if key]
+        properties = {key: self._field(cls, keys[key]) for key in names}
+        summary = " ".join((cls.__doc__ or "").strip().split("\n\n")[0].split())
+        schema = {"type": "object", "description": summary, "properties": properties, "additionalProperties": False}
+        if cls in PARTS:
+            schema["properties"] = {"extends": _EXTENDS, **properties}
+        return schema | (_families(self) if cls is Workload else {})
+
+    def _field(self, cls: type, stated: Statement) -> Schema:
         """What one field takes; null is its default, where it has one."""
-        body = self.kind(stated.kind, partial)
-        if not stated.required and not stated.nullable and body:
-            body = {"anyOf": [body, {"type": "null"}]}
-        texts = {"description": stated.doc + (f" ({stated.unit})" if stated.unit else "")}
+        special = _SPECIAL.get((cls, stated.name))
+        body = special(self) if special else self.kind(stated.kind)
+        if not stated.required:
+            body = _or_null(body)
+        texts: Schema = {"description": stated.doc + (f" ({stated.unit})" if stated.unit else "")}
         if not stated.required and not dataclasses.is_dataclass(stated.default):
             texts["default"] = written(stated)
         return body | texts
 
-    def kind(self, kind: Kind, partial: bool) -> Schema:
+    def kind(self, kind: Kind) -> Schema:
         """What a kind of values takes; a mapping in a list is replaced whole, never laid over another."""
         match kind:
             case Number():
@@ -115,52 +150,37 @@ class _Definitions:
             case Choice():
                 return {"enum": list(map(str, kind.values))}
             case ListOf():
-                items = [self.kind(part, partial=False) for part in kind.parts]
+                items = [self.whole(part.cls) if isinstance(part, RecordOf) else self.kind(part) for part in kind.parts]
                 sizes = {"minItems": len(items), "maxItems": len(items)}
                 return {"type": "array"} | ({"prefixItems": items, **sizes} if kind.fixed else {"items": items[0]})
             case MappingOf():
-                names = {"propertyNames": self.kind(kind.key, False)} if isinstance(kind.key, Choice) else {}
-                return {"type": "object", "additionalProperties": self.kind(kind.value, partial), **names}
+                value = self.whole(kind.value.cls) if isinstance(kind.value, RecordOf) else self.kind(kind.value)
+                names = {"propertyNames": self.kind(kind.key)} if isinstance(kind.key, Choice) else {}
+                return {"type": "object", "additionalProperties": value, **names}
             case OneOf():
-                choices = [self.kind(each, partial) for each in kind.kinds] + [{"type": "null"}] * kind.nullable
-                return {"anyOf": choices} if len(choices) > 1 else choices[0]
-            case RecordOf() if kind.dimension is not None:
-                return self.record(kind.cls, partial)
+                choices = [self.kind(each) for each in kind.kinds]
+                body = {"anyOf": choices} if len(choices) > 1 else choices[0]
+                return _or_null(body) if kind.nullable else body
             case RecordOf():
-                return self.reference(kind.cls, partial)
+                return self.part(kind.cls) if kind.dimension is None else self._holds_value(kind)
         return {}
 
-    def laid(self, cls: type, partial: bool = False) -> Schema:
-        """A mapping that may extend another file, and then be partial."""
-        if partial:
-            return self.extending(cls)
-        return {"if": {"required": ["extends"]}, "then": self.extending(cls), "else": self.reference(cls, False)}
-
-    def extending(self, cls: type) -> Schema:
-        """A partial mapping of a record, with `extends`."""
-        name = f"{cls.__name__}-over"
-        if name not in self.made:
-            self.made[name] = {}
-            self.made[name] = self.record(cls, partial=True)
-            self.made[name]["properties"] = {"extends": _EXTENDS, **self.made[name]["properties"]}
-        return {"$ref": f"#/$defs/{name}"}
-
-    def part(self, key: str, partial: bool) -> Schema:
-        """A part of a scenario: the name of a file, or a mapping."""
-        cls, kind = PARTS[key]
-        return {"anyOf": [_name(kind), self.laid(cls, partial)]}
+    def _holds_value(self, kind: RecordOf) -> Schema:
+        """A record whose `value` has the dimension of the field that holds it."""
+        schema, stated = self._holds(kind.cls), statements(kind.cls, kind.dimension)
+        schema["properties"]["value"] = self._field(kind.cls, next(s for s in stated if s.name == "value"))
+        return schema
 
 
-_EXTENDS: Final[Schema] = {
-    "description": "file or files this one is laid over",
-    "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
-}
-
-
-def _in_order(cls: type) -> list[tuple[str, Statement]]:
-    """Every key with its statement, a short one after the long one."""
-    keys = key_names(cls)
-    return [(key, keys[key]) for s in statements(cls) for key in (s.name, s.short) if key]
+def _or_null(body: Schema) -> Schema:
+    if not body or {"type": "null"} in body.get("anyOf", ()):
+        return body
+    if "enum" in body:
+        return {**body, "enum": [*body["enum"], None]}
+    if isinstance(body.get("type"), str):
+        return {**body, "type": [body["type"], "null"]}
+    choices = body["anyOf"] if list(body) == ["anyOf"] else [body]
+    return {"anyOf": [*choices, {"type": "null"}]}
 
 
 def written(stated: Statement) -> Any:
@@ -168,7 +188,7 @@ def written(stated: Statement) -> Any:
     kind = stated.kind.kinds[0] if isinstance(stated.kind, OneOf) else stated.kind
     if isinstance(kind, Number) and kind.dimension and not kind.bare and stated.default is not None:
         return format_quantity(stated.default, kind.dimension)
-    return json.loads(json.dumps(stated.default, default=lambda value: dict(value)))
+    return json.loads(json.dumps(stated.default, default=dict))
 
 
 def _number(kind: Number) -> Schema:
@@ -186,94 +206,84 @@ def _number(kind: Number) -> Schema:
 def _name(kind: library.Kind) -> Schema:
     """The name of a file: one of the library's, or a path; a published model is a workload of its own."""
     names = [*library.names(kind), *(sorted(PRESETS) if kind == "workloads" else ())]
-    path = {"type": "string", "pattern": _PATH}
     known = [{"enum": names}] if names else []
+    path = {"type": "string", "pattern": _PATH}
     return {"description": "name in the library, or path of a file", "anyOf": [*known, path]}
 
 
-def _workload(definitions: _Definitions, schema: Schema, partial: bool) -> None:
-    """A known family or published model, and the sizes of that family."""
-    properties = schema["properties"]
-    config = {"type": "string", "pattern": r"\.json$", "description": "configuration of a published model"}
-    properties["family"]["anyOf"] = [{"enum": [*sorted(FAMILIES), *sorted(PRESETS)]}, config]
-    properties["family"].pop("type")
-    schema["allOf"] = [
-        {
-            "if": {"properties": {"family": {"enum": _spellings(family)}}, "required": ["family"]},
-            "then": {"properties": {"sizes": {"anyOf": [definitions.reference(cls, True), {"type": "null"}]}}},
-        }
-        for family, cls in sorted(FAMILIES.items())
-    ]
-    numerics = {"if": {"required": ["extends"]}, "then": definitions.extending(Numerics)}
-    numerics["else"] = definitions.reference(Numerics, False)
-    properties["numerics"] |= {"anyOf": [_name("numerics"), numerics, {"type": "null"}]}
-    properties["numerics"].pop("$ref", None)
+def _families(definitions: _Definitions) -> Schema:
+    """The sizes of a workload are those of its family."""
+    rules = []
+    for family, cls in sorted(FAMILIES.items()):
+        names = [family, *(name for name, found in sorted(PRESETS.items()) if found.family == family)]
+        chosen = {"properties": {"family": {"enum": names}}, "required": ["family"]}
+        rules.append({"if": chosen, "then": {"properties": {"sizes": _or_null(definitions.record(cls))}}})
+    return {"allOf": rules}
 
 
-def _spellings(family: str) -> list[str]:
-    """A family, and the published models of it."""
-    return [family, *(name for name, found in sorted(PRESETS.items()) if found.family == family)]
+def _family(definitions: _Definitions) -> Schema:
+    names = {"enum": [*sorted(FAMILIES), *sorted(PRESETS)]}
+    file = {"type": "string", "pattern": r"\.json$", "description": "a published model's config.json"}
+    return {"anyOf": [names, file]}
 
 
-def _cluster(definitions: _Definitions, schema: Schema, partial: bool) -> None:
-    """A chip by name or as a mapping."""
-    schema["properties"]["accelerator"] |= definitions.part("accelerator", partial)
-
-
-def _level(definitions: _Definitions, schema: Schema, partial: bool) -> None:
-    """A link by name, like another, or of its own."""
-    link = definitions.record(LinkType, partial=True)
-    link["properties"] = {"like": _link_name(), **link["properties"]}
-    own = definitions.record(LinkType, partial=False)
-    own["required"] = [name for name in own["required"] if name != "name"]
-    schema["properties"]["link"] |= {"anyOf": [_link_name(), link | {"required": ["like"]}, own]}
-
-
-def _edge(definitions: _Definitions, schema: Schema, partial: bool) -> None:
-    """A link of a graph by name."""
-    schema["properties"]["link"] |= {"anyOf": [_link_name(), {"enum": ["", None]}]}
+def _link(definitions: _Definitions) -> Schema:
+    """A link by name, or a mapping, complete unless it is `like` another."""
+    definitions.record(LinkType)
+    own = definitions.made["LinkType"]
+    like = {**own, "properties": {"like": _link_name(), **own["properties"]}, "if": {"required": ["like"]}}
+    link = definitions.reference("Link", lambda: like | {"else": definitions.needs(LinkType)})
+    return {"anyOf": [_link_name(), link]}
 
 
 def _link_name() -> Schema:
     return {"enum": sorted(load_links())}
 
 
-_SPECIAL: Final[Mapping[type, Callable[[_Definitions, Schema, bool], None]]] = {
-    Workload: _workload,
-    ClusterFile: _cluster,
-    LevelGroup: _level,
-    EdgeGroup: _edge,
+_SPECIAL: Final[Mapping[tuple[type, str], Callable[[_Definitions], Schema]]] = {
+    (Workload, "family"): _family,
+    (ClusterFile, "accelerator"): lambda definitions: definitions.part(AcceleratorFile),
+    (LevelGroup, "link"): _link,
+    (EdgeGroup, "link"): lambda definitions: {"enum": [*sorted(load_links()), ""]},
 }
+"""Fields that name something, which a record's own statement cannot know."""
+_ELSEWHERE: Final = {(ClusterFile, "accelerator"), (LinkType, "name")}
+"""Required fields that another key of the file may give."""
+
+
+def _file(cls: type) -> Callable[[_Definitions], Schema]:
+    return lambda definitions: definitions.whole(cls)
 
 
 def _scenario(definitions: _Definitions) -> Schema:
-    """Parts by name or as mappings; those of a scenario laid over another are partial."""
-
-    def properties(partial: bool) -> Schema:
-        parts = {key: definitions.part(key, partial) for key in PARTS}
-        rest = {key: definitions.reference(READ[key], partial) for key in READ if key not in PARTS}
-        text = {"type": "string"}
-        texts = {**dict.fromkeys(TEXTS, text), "sources": {"type": "array", "items": text}}
-        empty = {key: {"anyOf": [body, {"type": "null"}]} for key, body in {**parts, **rest}.items()}
-        return {"extends": _EXTENDS, **texts, **empty}
-
-    whole = {"properties": properties(False), "required": ["workload", "cluster"]}
-    over = {"if": {"required": ["extends"]}, "then": {"properties": properties(True)}, "else": whole}
-    return {"type": "object", "propertyNames": {"enum": ["extends", *TEXTS, "sources", *PARTS, *READ]}, **over}
+    """Parts by name or as mappings; those of a scenario laid over another may be partial."""
+    parts: dict[str, type] = {**READ, "cluster": ClusterFile, "accelerator": AcceleratorFile}
+    texts = {key: {"type": "string"} for key in TEXTS}
+    texts["sources"] = {"type": "array", "items": {"type": "string"}}  # type: ignore[dict-item]
+    properties = {"extends": _EXTENDS, **texts, **{key: _or_null(definitions.part(cls)) for key, cls in parts.items()}}
+    needs = {key: found for key, cls in parts.items() if (found := definitions.needs(cls))}
+    whole = {"required": ["workload", "cluster"], "properties": needs}
+    rule = {"if": {"required": ["extends"]}, "else": whole}
+    return {"type": "object", "properties": properties, "additionalProperties": False, **rule}
 
 
 def _links(definitions: _Definitions) -> Schema:
     """Link types by name."""
-    link = definitions.record(LinkType, partial=False)
-    link["required"] = [name for name in link["required"] if name != "name"]
-    return {"type": "object", "additionalProperties": link}
+    return {"type": "object", "additionalProperties": definitions.whole(LinkType)}
+
+
+def _cluster(definitions: _Definitions) -> Schema:
+    """A cluster, with its accelerator."""
+    return definitions.whole(ClusterFile) | {"if": {"required": ["extends"]}, "else": {"required": ["accelerator"]}}
 
 
 KINDS: Final[Mapping[str, Callable[[_Definitions], Schema]]] = {
     "scenario": _scenario,
-    "accelerator": lambda definitions: definitions.laid(AcceleratorFile),
-    "cluster": lambda definitions: definitions.laid(ClusterFile),
+    "accelerator": _file(AcceleratorFile),
+    "cluster": _cluster,
     "links": _links,
-    "scaling": lambda definitions: definitions.laid(Domain),
-    "numerics": lambda definitions: definitions.laid(Numerics),
+    "scaling": _file(Domain),
+    "numerics": _file(Numerics),
+    "plan": _file(PlanRequest),
+    "generation": _file(Generation),
 }

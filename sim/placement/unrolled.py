@@ -16,7 +16,7 @@ from sim.ops import BYTES_PER_ELEMENT
 from sim.placement.placement import Graph, Node
 from sim.plan.prepare import single_device
 from sim.plan.step_record import Stage
-from sim.workload.records import Layer, Model, Numerics
+from sim.workload.records import Layer, Model, Numerics, Recompute
 
 WHOLE: Final = ("memory", "keys")  # layers that are read as a whole
 
@@ -59,7 +59,7 @@ def _forward(
             for k in segment:
                 after = [_name("forward", names[j], stretches - 1 if whole else t) for j, whole in sources[k]]
                 after += [_name("forward", names[k], t - 1)] if t and layers[k].kind == "block" else []
-                kept = layers[k].saved_bytes["none"] / stretches
+                kept = layers[k].saved_bytes[Recompute.NONE] / stretches
                 name, group = _name("forward", names[k], t), f"{names[k]} {t}"
                 nodes.append(Node(name, names[k], seconds[k], tuple(after), sizes[k] / stretches, kept, group))
     return nodes

@@ -8,8 +8,7 @@ from itertools import product
 from typing import Final
 
 from sim.plan.check import divisors
-from sim.plan.groups import AXES
-from sim.plan.records import Plan, Sharding
+from sim.plan.records import AXES, Plan, Sharding
 from sim.workload.records import Model, Recompute
 
 LEAST_LARGEST: Final = 16  # samples: the largest sub-batch tried of long samples
@@ -29,8 +28,8 @@ class Limits:
     sub_batch: tuple[int, ...] = ()  # empty: powers of two up to `largest_pass` units, and the rank's whole share
     largest_pass: int = 65536
     virtual_stages: tuple[int, ...] = (1, 2, 4)
-    sharding: tuple[Sharding, ...] = ("none", "optimizer", "full")
-    recompute: tuple[Recompute, ...] = ("none", "selective", "full")
+    sharding: tuple[Sharding, ...] = (Sharding.NONE, Sharding.OPTIMIZER, Sharding.FULL)
+    recompute: tuple[Recompute, ...] = tuple(Recompute)
     orders: tuple[tuple[str, ...], ...] = ()  # empty: the usual one (others are a matter of the best plans)
     largest_tensor: int = 64
     base: Plan = field(default_factory=lambda: Plan(1, 1))  # everything that is not searched

@@ -29,7 +29,7 @@ EXPERT_SHARE: Final = 20 / 132  # of an H800; as printed (DeepSeek-V3, §3.2.2),
 class OverlapRule:
     """The rule, the ranks of the tensor group, and the share of compute units a hidden collective takes."""
 
-    tensor: TensorOverlap = "gradients"
+    tensor: TensorOverlap = TensorOverlap.GRADIENTS
     ranks: int = 1
     share: float = 0.0
     experts: bool = False

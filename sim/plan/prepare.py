@@ -124,7 +124,7 @@ class _Recorder:
 
     def _blocks(self, part: Part, again: int, host_bandwidth: float) -> list[Block]:
         """The part's blocks, those that recompute apart from those that do not."""
-        policies: tuple[tuple[Recompute, int], ...] = ((self.plan.recompute, again), ("none", part.count - again))
+        policies = ((self.plan.recompute, again), (Recompute.NONE, part.count - again))
         return [self._block(part, count, policy, host_bandwidth) for policy, count in policies if count > 0]
 
     def _block(self, part: Part, count: int, policy: Recompute, host_bandwidth: float) -> Block:

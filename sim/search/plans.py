@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from sim.device.records import Accelerator
 from sim.engine import Step, simulate_step
@@ -18,8 +18,7 @@ from sim.errors import Infeasible, InfeasibleError, InputError, Lever
 from sim.network import Communicator
 from sim.plan.candidates import Limits, candidates
 from sim.plan.feasible import infeasible
-from sim.plan.groups import AXES
-from sim.plan.records import DeviceMemory, Plan, Sharding
+from sim.plan.records import AXES, DeviceMemory, Plan, Sharding
 from sim.search.screen import Candidate, Screen
 from sim.workload.records import Model, Numerics, Recompute
 
@@ -102,8 +101,8 @@ def search(
 def _means(plan: Plan) -> tuple[int, ...]:
     """How much a plan makes use of; of equally fast ones the plainest comes first."""
     return (
-        get_args(Recompute).index(plan.recompute),
-        get_args(Sharding).index(plan.sharding),
+        tuple(Recompute).index(plan.recompute),
+        tuple(Sharding).index(plan.sharding),
         plan.virtual_stages,
         sum(getattr(plan, axis) > 1 for axis in (*AXES, "expert")),
     )

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from sim.device.records import Accelerator
+from sim.errors import Problem
 from sim.fields import FILLED, Record, about, same_as
 from sim.network.records import Cluster, LinkType
 from sim.ops import Format
-from sim.plan.records import Gather, LayerSchedule, Offload, PipelineSchedule, Plan, Sharding, TensorOverlap
+from sim.plan.records import (
+    AXES,
+    Gather,
+    LayerSchedule,
+    Offload,
+    PipelineSchedule,
+    Plan,
+    Sharding,
+    TensorOverlap,
+    order_problems,
+)
 from sim.scaling.records import Domain
 from sim.workload.records import Numerics, Recompute
 
@@ -84,6 +95,9 @@ class PlanRequest(Record):
     recompute_stop: bool = field(default=False, metadata=same_as(Plan, "recompute_stop"))
     gradient_passes: int = field(default=0, metadata=same_as(Plan, "gradient_passes"))
     release_gradients: bool = field(default=False, metadata=same_as(Plan, "release_gradients"))
+
+    def contradictions(self) -> Iterator[Problem]:
+        yield from order_problems(self.order or AXES)
 
 
 @dataclass(frozen=True, slots=True)

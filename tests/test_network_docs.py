@@ -13,8 +13,9 @@ import pytest
 from test_readme import BLOCK, today
 
 from sim.network.algorithms import ALGORITHMS, UNASKED
-from sim.network.check import OPTIONS, ROUTING
+from sim.network.check import OPTIONS
 from sim.network.composed import ROUTERS
+from sim.network.records import Routing
 
 PAGE = Path(__file__).parents[1] / "docs" / "network.md"
 
@@ -57,6 +58,6 @@ def test_every_file_of_the_page_is_used() -> None:
 def test_the_page_names_every_topology_algorithm_routing_and_option() -> None:
     """Those of the code."""
     text = PAGE.read_text(encoding="utf-8")
-    names = {*ROUTERS, *ALGORITHMS, *UNASKED, *ROUTING, *(name for names in OPTIONS.values() for name in names)}
+    names = {*ROUTERS, *ALGORITHMS, *UNASKED, *Routing, *(name for names in OPTIONS.values() for name in names)}
     names -= {"local_links", "global_links"}  # said in the docstring of the router
     assert [name for name in sorted(names) if f"`{name}" not in text] == []

@@ -37,6 +37,7 @@ from sim.fields.records import (
     problem,
     records_below,
     same_as,
+    short_name,
     statements,
 )
 
@@ -66,6 +67,7 @@ __all__ = [
     "problem",
     "records_below",
     "same_as",
+    "short_name",
     "shown",
     "statements",
 ]

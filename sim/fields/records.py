@@ -48,6 +48,12 @@ def same_as(cls: type, name: str, empty: str = "", doc: str = "") -> dict[str, A
     return {**({"dimension": dimension} if dimension else {}), **found.metadata, "doc": text}
 
 
+def short_name(name: str) -> str:
+    """A name without the unit it ends in (`capacity` of `capacity_bytes`), or nothing."""
+    ends = (suffix for suffix in SUFFIXES if name.endswith(suffix) and len(name) > len(suffix))
+    return next((name.removesuffix(suffix) for suffix in ends), "")
+
+
 class Record:
     """Base of every frozen record that a person may write, in Python or YAML."""
 
@@ -90,9 +96,8 @@ class Statement:
 
     @property
     def short(self) -> str:
-        """The name without the unit it ends in (`capacity` of `capacity_bytes`), or nothing."""
-        ends = (s for s in SUFFIXES if self.name.endswith(s) and len(self.name) > len(s))
-        return next((self.name.removesuffix(s) for s in ends), "")
+        """The name without the unit it ends in."""
+        return short_name(self.name)
 
 
 @cache

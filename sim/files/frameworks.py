@@ -181,7 +181,7 @@ def _given(root: Node, key: str) -> Node | None:
     *parents, name = _path(key)
     short = short_name(name)
     found = root.at(*parents, name)
-    return found if found is not None or short is None else root.at(*parents, short)
+    return found if found is not None or not short else root.at(*parents, short)
 
 
 def _value(root: Node, chosen: dict[str, Node], key: str) -> object:

@@ -16,6 +16,12 @@ AXES: Final = ("tensor", "context", "data", "pipeline")
 """Parallel axes that multiply to the devices, innermost first."""
 
 
+def order_problems(order: tuple[str, ...]) -> Iterator[Problem]:
+    """A rank order names every axis once."""
+    if sorted(order) != sorted(AXES):
+        yield Problem(f"must name each of {', '.join(AXES)} once", "order", ", ".join(order))
+
+
 class Sharding(StrEnum):
     """What is cut over the data-parallel ranks: ZeRO-0 to ZeRO-3 (FSDP)."""
 
@@ -138,8 +144,7 @@ class Plan(Record):
     )
 
     def contradictions(self) -> Iterator[Problem]:
-        if sorted(self.order) != sorted(AXES):
-            yield Problem(f"must name each of {', '.join(AXES)} once", "order", ", ".join(self.order))
+        yield from order_problems(self.order)
 
     @property
     def devices(self) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from sim.engine.campaign.records import CampaignResult
 from sim.engine.records import Spread, Step
 from sim.errors import Lever
 from sim.plan.energy import Energy
@@ -106,6 +107,7 @@ class Result:
     extrapolated: tuple[str, ...]
     provenance: Provenance
     spread: Spread | None = None  # of the step, under jitter
+    campaign: CampaignResult | None = None
     search: Found | None = None  # the plans it was chosen from
     missing: Mapping[str, str] = field(default_factory=dict)
 

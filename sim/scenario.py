@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from sim.device.records import Accelerator
+from sim.engine.campaign.request import Campaign
+from sim.engine.feed.request import InputData
 from sim.errors import Problem
 from sim.fields import FILLED, Record, about, same_as
 from sim.network.records import Cluster, LinkType
+from sim.network.surroundings import Host, Storage
 from sim.ops import Format
 from sim.plan.records import (
     AXES,
@@ -141,6 +144,7 @@ class Training(Record):
         metadata=about("relative standard deviation of every pass on every device; 0: none", ge=0, lt=1),
     )
     slow_devices: tuple[SlowDevice, ...] = field(default=(), metadata=about("devices slower than the others"))
+    input: InputData | None = field(default=None, metadata=about("the data set on its way; empty: never waited for"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +167,9 @@ class Scenario(Record):
     scaling: Domain | None = field(default=None, metadata=about("how error, data and model size go together"))
     plan: PlanRequest = field(default=PlanRequest(), metadata=about("how the model is laid over the cluster"))
     training: Training = field(default=Training(), metadata=about("how training consumes data"))
+    campaign: Campaign = field(default=Campaign(), metadata=about("what happens between the first step and the target"))
+    host: Host | None = field(default=None, metadata=about("the node around the devices, `cluster.host`"))
+    storage: Storage | None = field(default=None, metadata=about("of data and checkpoints, `cluster.storage`"))
     study: Sweep | None = field(default=None, metadata=about("one key varied over some values"))
     description: str = field(default="", metadata=about("a sentence for people"))
     framework: str = field(

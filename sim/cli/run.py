@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -28,7 +29,8 @@ FILES = ("result.json", "report.txt", "report.html", "scenario.yaml", "run.json"
 @options.scenario_argument
 @options.common
 @options.output_option
-@options.file_option("--trace", help="Write the step as a Perfetto trace (.json, .json.gz).")
+@options.file_option("--trace", help="Write the step, and the campaign, as a Perfetto trace (.json, .json.gz).")
+@options.file_option("--plot", help="Draw the campaign (HTML).")
 @options.force_option
 @click.option("--engine", type=click.Choice(["simpy", "recursion"]), default="simpy", show_default=True)
 def command(
@@ -39,6 +41,7 @@ def command(
     quiet: bool,
     output: Path | None,
     trace: Path | None,
+    plot: Path | None,
     force: bool,
     engine: Engine,
 ) -> None:
@@ -48,13 +51,17 @@ def command(
     """
     document = load_document(scenario, sets)
     files = Output(force, quiet, document.files)
-    files.check(trace)
+    files.check(trace, plot)
     if output is not None:
         files.check(*(output / name for name in FILES), folder=output)
     with locating(document):
         result = simulate(build(document), engine=engine, trace=trace is not None, seed=seed or 0)
     if trace is not None:
-        files.write(trace, trace_file(result.step, result.memory, packed=trace.suffix == ".gz"))
+        spans = result.campaign.spans if result.campaign else ()
+        both = replace(result.step, slices=(*result.step.slices, *spans))
+        files.write(trace, trace_file(both, result.memory, packed=trace.suffix == ".gz"))
+    if plot is not None:
+        files.write(plot, _picture(result))
     if output is not None:
         files.folder(output, _folder(document, result, sets, seed or 0, engine))
     answer(result, render, to_json, as_json)
@@ -82,6 +89,15 @@ def _folder(
         "run.json": _json(about),
         "log.txt": "".join(f"{safe(line)}\n" for line in log),
     }
+
+
+def _picture(result: Result) -> str:
+    """The campaign as a page; a scenario without a target has none."""
+    if result.campaign is None:
+        raise click.UsageError("--plot draws a campaign, and the scenario names no target")
+    from sim.report.campaign_plot import figure  # noqa: PLC0415  (start-up time: only with --plot)
+
+    return str(figure(result.name, result.campaign).to_html(include_plotlyjs=True, full_html=True))
 
 
 def _json(body: object) -> str:

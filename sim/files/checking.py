@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
+from sim.engine.feed.request import InputData
 from sim.errors import InputError, Problem
 from sim.files import library
 from sim.files.fields import read
@@ -81,6 +82,9 @@ _FOLDERS: Final[dict[str, library.Kind]] = {
     "framework": "frameworks",
     "scaling domain": "scaling",
     "numerics": "numerics",
+    "host": "hosts",
+    "storage": "storage",
+    "input data": "inputs",
 }
 _TELLING: Final[dict[str, frozenset[str]]] = {
     "scaling domain": frozenset({"curve", "loss", "data_set_units"}),
@@ -88,13 +92,19 @@ _TELLING: Final[dict[str, frozenset[str]]] = {
     "accelerator": frozenset({"compute", "memory", "cache"}),
     "framework": frozenset({"releases"}),
     "validation set": frozenset({"quantity", "measured", "csv"}),
-    "scenario": frozenset({"workload", "target", "cluster", "plan", "training", "study", "scaling"}),
+    "host": frozenset({"core_speed", "link_bandwidth"}),
+    "storage": frozenset({"node_read", "node_write"}),
+    "input data": frozenset({"stored_bytes", "stored"}),
+    "scenario": frozenset({"workload", "target", "cluster", "plan", "training", "campaign", "study", "scaling"}),
 }
 _READERS: Final[dict[str, Reader]] = {
     "scaling domain": lambda path, node: load_domain(str(path)),
     "numerics": lambda path, node: read(Numerics, node),
     "generation": lambda path, node: _lint(path),
     "framework": lambda path, node: read_framework(path),
+    "host": lambda path, node: _lint(path),
+    "storage": lambda path, node: _lint(path),
+    "input data": lambda path, node: read(InputData, node),
     "cluster": lambda path, node: _lint(path),
     "accelerator": lambda path, node: _lint(path),
     "links": lambda path, node: _lint(path),

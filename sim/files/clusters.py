@@ -78,6 +78,8 @@ class ClusterFile(Record):
 
     name: str = field(metadata=same_as(Cluster, "name"))
     accelerator: object = field(metadata=about("name or file of an accelerator"))
+    host: object = field(default=None, metadata=about("name or file of the node around the accelerators"))
+    storage: object = field(default=None, metadata=about("name or file of the storage of data and checkpoints"))
     devices: int | None = field(
         default=None, metadata=same_as(Cluster, "devices", doc="keeps nodes, scales the outermost level")
     )

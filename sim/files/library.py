@@ -16,6 +16,9 @@ Kind = Literal[
     "clusters",
     "generations",
     "frameworks",
+    "hosts",
+    "storage",
+    "inputs",
     "scaling",
     "workloads",
     "numerics",
@@ -30,6 +33,9 @@ FOLDERS: Final[dict[Kind, str]] = {
     "clusters": "hardware/clusters",
     "generations": "hardware/generations",
     "frameworks": "scenarios/frameworks",
+    "hosts": "hardware/hosts",
+    "storage": "hardware/storage",
+    "inputs": "scenarios/inputs",
     "scaling": "scenarios/scaling",
     "workloads": "scenarios/workloads",
     "numerics": "scenarios/numerics",
@@ -110,5 +116,10 @@ def _near_miss(kind: Kind, name: str) -> str:
 
 def _singular(kind: Kind) -> str:
     """One file of a kind, as messages call it."""
-    odd = {"scaling": "scaling domain", "training": "training part", "numerics": "set of number formats"}
+    odd = {
+        "storage": "storage",
+        "scaling": "scaling domain",
+        "training": "training part",
+        "numerics": "set of number formats",
+    }
     return odd.get(kind, kind.removesuffix("s"))

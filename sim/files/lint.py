@@ -23,6 +23,7 @@ from sim.files.hardware import GROUPS, AcceleratorFile, accelerator_files, build
 from sim.files.library import folder, shown
 from sim.files.loader import Node, load
 from sim.files.merge import Resolver
+from sim.network.surroundings import Host, Storage
 from sim.ops import Format
 
 STACKED: Final = ("HBM", "GDDR")
@@ -64,6 +65,12 @@ _SPARSE_PAIRS: Final[tuple[tuple[Format, Format], ...]] = (
 )
 
 
+_AROUND: Final[dict[str, tuple[type[Host] | type[Storage], frozenset[str]]]] = {
+    "hosts": (Host, frozenset({"link_bandwidth", "core_speed"})),
+    "storage": (Storage, frozenset({"node_read", "node_write", "read", "write"})),
+}
+
+
 def lint_hardware(paths: Iterable[Path]) -> list[Problem]:
     """Everything suspicious in these files and folders, in file order."""
     return [problem for path in paths for file in _files(path) for problem in lint_file(file)]
@@ -86,6 +93,9 @@ def _kind(node: Node) -> str | None:
         return "generations"
     if ("levels" in keys or "graph" in keys) and "accelerator" in keys:
         return "clusters"
+    around = next((kind for kind, (_, telling) in _AROUND.items() if telling & set(keys)), None)
+    if around is not None and "name" in keys:
+        return around
     children = list(keys.values())
     if children and all(child.at("bandwidth") is not None for child in children):
         return "links"
@@ -102,6 +112,8 @@ def lint_file(path: Path) -> list[Problem]:
         if kind == "generations":
             read_generation(path)
             return list(_named(raw, path))
+        if kind in _AROUND:
+            return [*_named(raw, path), *_around(raw, _AROUND[kind][0])]
         resolver = Resolver({(): "clusters" if kind == "clusters" else "accelerators"})
         node = resolver.extended(resolver.file(path), ())
         if kind == "clusters":
@@ -109,6 +121,12 @@ def lint_file(path: Path) -> list[Problem]:
         return [*_named(node, path), *_accelerator(node)]
     except InputError as error:
         return list(error.problems)
+
+
+def _around(node: Node, cls: type[Host] | type[Storage]) -> Iterator[Problem]:
+    """A host or a storage must say where its figures come from."""
+    if not read(cls, node).source:
+        yield node.problem("has no source", "source", hint="data sheet and date, or `assumed`")
 
 
 def _named(node: Node, path: Path) -> Iterator[Problem]:

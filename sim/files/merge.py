@@ -25,8 +25,11 @@ PARTS: Final[dict[Steps, Kind]] = {
     ("workload", "numerics"): "numerics",
     ("cluster",): "clusters",
     ("cluster", "accelerator"): "accelerators",
+    ("cluster", "host"): "hosts",
+    ("cluster", "storage"): "storage",
     ("plan",): "plans",
     ("training",): "training",
+    ("training", "input"): "inputs",
     ("campaign",): "campaigns",
 }
 ACCELERATOR: Final[Steps] = ("cluster", "accelerator")

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from sim.engine.campaign.request import Campaign
 from sim.errors import InputError, Problem
 from sim.fields import did_you_mean, shown, statements
 from sim.files import library
@@ -20,6 +21,7 @@ from sim.files.hardware import read_accelerator
 from sim.files.loader import Mark, Node, parse
 from sim.files.merge import ACCELERATOR, Resolver, hoisted, override, through_list
 from sim.network.records import Cluster
+from sim.network.surroundings import Host, Storage
 from sim.scaling import Domain
 from sim.scenario import PlanRequest, Scenario, Sweep, Target, Training, Workload
 from sim.workload.presets import PRESETS
@@ -33,6 +35,7 @@ READ: Final[dict[str, type]] = {
     "workload": Workload,
     "plan": PlanRequest,
     "training": Training,
+    "campaign": Campaign,
     "study": Sweep,
 }
 MAX_DEVICES: Final = 2**22
@@ -76,7 +79,7 @@ class Document:
     def _defaults(self) -> Iterator[Leaf]:
         for part, cls in READ.items():
             node = self.node.at(part)
-            if node is not None or part in ("target", "plan", "training"):
+            if node is not None or part in ("target", "plan", "training", "campaign"):
                 for leaf in _defaults(cls, node or Node({}, Mark("default")), part):
                     unknown = leaf.path in self.unknown
                     yield dataclasses.replace(leaf, mark=Mark("default, unknown in the framework")) if unknown else leaf
@@ -133,6 +136,7 @@ def build(document: Document) -> Scenario:
     workload = part(read_workload, "workload")
     cluster = part(read_cluster, "cluster")
     chip = part(read_accelerator, *ACCELERATOR)
+    parts |= {key: part(partial(_record, cls), "cluster", key) for key, cls in (("host", Host), ("storage", Storage))}
     problems += _required(root) + _size(root, cluster) + _targets(root, parts["target"], parts["scaling"])
     if problems or workload is None or cluster is None or chip is None:
         raise InputError(*_sorted(problems, root))

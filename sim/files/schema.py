@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 from sim.device.generation import Generation
+from sim.engine.campaign.request import Campaign
+from sim.engine.feed.request import InputData
 from sim.errors import InputError, Problem
 from sim.fields import (
     Choice,
@@ -33,6 +35,7 @@ from sim.files.fields import key_names
 from sim.files.hardware import AcceleratorFile
 from sim.files.scenario import READ, TEXTS
 from sim.network.records import LinkType
+from sim.network.surroundings import Host, Storage
 from sim.scaling import Domain
 from sim.scenario import PlanRequest, Training, Workload
 from sim.units import format_quantity, pattern, spelling
@@ -52,6 +55,10 @@ PARTS: Final[dict[type, library.Kind]] = {
     PlanRequest: "plans",
     Generation: "generations",
     Training: "training",
+    Campaign: "campaigns",
+    Host: "hosts",
+    Storage: "storage",
+    InputData: "inputs",
 }
 """Records that may be named, or extend a file of their kind."""
 _PATH: Final = r"[/\\]|\.(ya?ml|json)$"
@@ -243,6 +250,8 @@ def _link_name() -> Schema:
 _SPECIAL: Final[Mapping[tuple[type, str], Callable[[_Definitions], Schema]]] = {
     (Workload, "family"): _family,
     (ClusterFile, "accelerator"): lambda definitions: definitions.part(AcceleratorFile),
+    (ClusterFile, "host"): lambda definitions: definitions.part(Host),
+    (ClusterFile, "storage"): lambda definitions: definitions.part(Storage),
     (LevelGroup, "link"): _link,
     (EdgeGroup, "link"): lambda definitions: {"enum": [*sorted(load_links()), ""]},
 }
@@ -286,4 +295,7 @@ KINDS: Final[Mapping[str, Callable[[_Definitions], Schema]]] = {
     "numerics": _file(Numerics),
     "plan": _file(PlanRequest),
     "generation": _file(Generation),
+    "host": _file(Host),
+    "storage": _file(Storage),
+    "input": _file(InputData),
 }

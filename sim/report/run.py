@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from sim.plan.records import DeviceMemory, Plan
+from sim.report.campaign import campaign_json, campaign_text
 from sim.report.text import DAY, bar, duration, gib, percent, si, table, three
 from sim.result import SCHEMA_VERSION, Result, TimeToTarget
 
@@ -22,6 +23,7 @@ def render(result: Result) -> str:
     parts = [
         _answer(result),
         _budget(result),
+        campaign_text(result.campaign),
         _memory(result),
         _expense(result),
         _bottleneck(result),
@@ -51,7 +53,7 @@ def _answer(result: Result) -> str:
             f"  {goal.steps:,.0f} steps of {duration(result.step.time_s)} at a global batch of {plan.global_batch:,}; "
             f"one pass over the data takes {duration(goal.days_per_epoch * DAY)}"
         )
-        if goal.p05_s is not None and goal.p95_s is not None:
+        if goal.p05_s is not None and goal.p95_s is not None and not (result.campaign and result.campaign.seeds):
             lines.append(
                 f"  under jitter between {duration(goal.p05_s)} and {duration(goal.p95_s)} (5th to 95th percentile)"
             )
@@ -233,6 +235,7 @@ def to_json(result: Result) -> dict[str, Any]:
             "per_device": _device_json(result.fullest),
         },
         "step": _step_json(result),
+        "campaign": campaign_json(result.campaign),
         "time_to_target": _goal_json(result.time_to_target),
         "energy": asdict(result.energy) if result.energy else None,
         "cost": asdict(result.cost) if result.cost else None,

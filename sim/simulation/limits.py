@@ -12,10 +12,12 @@ from sim.network.records import Cluster, LinkType
 from sim.plan.records import Plan
 from sim.result import Bottleneck
 from sim.scenario import Scenario
+from sim.simulation.feeding import faster_storage, input_limit
 from sim.simulation.stepping import run_step
 from sim.workload.records import Model, Recompute
 
 LEVERS_SHOWN: Final = 3
+STARVED: Final = 0.02  # share of the step spent waiting for data from which on input is what limits it
 
 
 def bottleneck_of(scenario: Scenario, model: Model, plan: Plan, step: Step, levers: bool) -> Bottleneck:
@@ -28,14 +30,15 @@ def bottleneck_of(scenario: Scenario, model: Model, plan: Plan, step: Step, leve
         "pipeline bubble": step.bubble_s,
         "input": step.input_stall_s,
     }
-    limit = max(parts, key=lambda name: parts[name])
+    starved = step.input_stall_s > STARVED * step.time_s  # whatever else is faster, the wait grows by as much
+    limit = "input" if starved else max(parts, key=lambda name: parts[name])
     said = {
         "compute": "arithmetic at the achievable rate of the matrix and vector units",
         "memory": "kernels that wait for device memory",
         "kernel launch": "launching kernels that are too small",
         "communication": "collectives that no computation hides",
         "pipeline bubble": "stages waiting for their neighbours",
-        "input": "waiting for training data",
+        "input": f"waiting for training data: the limit is {input_limit(scenario, plan)}" if starved else "",
     }
     statement = f"{100 * parts[limit] / step.time_s:.0f} % of the step is {said[limit]}."
     if not levers or (scenario.training.compute_s is not None and limit == "compute"):
@@ -64,6 +67,9 @@ def _changes(scenario: Scenario, plan: Plan) -> Iterator[tuple[str, Scenario, Pl
     if chip.kernel_overhead_s > 0:
         chip_fast = replace(chip, kernel_overhead_s=chip.kernel_overhead_s / 2)
         yield "half the kernel overhead", replace(scenario, accelerator=chip_fast), plan
+    if scenario.training.input is not None and scenario.host is not None:
+        yield "2x the host cores", replace(scenario, host=replace(scenario.host, cores=2 * scenario.host.cores)), plan
+        yield "2x the storage bandwidth", replace(scenario, storage=faster_storage(scenario.storage)), plan
     if plan.devices > 1:
         yield "2x the link bandwidth", replace(scenario, cluster=_wider(cluster)), plan
         if not plan.overlap_gradients:

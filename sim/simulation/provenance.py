@@ -17,6 +17,7 @@ def missing(no_energy: str, no_cost: str, projected: bool, timed: bool) -> dict[
         whys["projection"] = "the scenario names no scaling domain"
     if not timed:
         whys["time_to_target"] = "the scenario names no target: only the step was simulated"
+        whys["campaign"] = "the scenario names no target: a campaign has an end"
     return {key: why for key, why in whys.items() if why}
 
 

@@ -7,6 +7,7 @@ from sim.errors import InfeasibleError
 from sim.plan import device_memory, infeasible
 from sim.result import Result
 from sim.scenario import Scenario
+from sim.simulation.campaign import campaign_of, with_campaign
 from sim.simulation.goal import cost_of, energy_of, project_target, time_to_target, with_band, with_samples
 from sim.simulation.inheritance import inherited
 from sim.simulation.limits import bottleneck_of
@@ -41,6 +42,9 @@ def simulate(
     spread = spread_of(scenario, record, step, seed)
     goal = time_to_target(scenario, model, projection, plan, spread.mean_s if spread else step.time_s)
     goal = with_band(goal, spread)
+    mean_s = spread.mean_s if spread else step.time_s
+    campaign = campaign_of(scenario, model, plan, step, mean_s, goal, seed=seed, spans=trace)
+    goal = with_campaign(goal, campaign)
     peak = scenario.accelerator.compute[scenario.workload.numerics.compute].peak_flops * step.time_s * plan.devices
     energy, no_energy = energy_of(scenario, record, step, goal)
     cost, no_cost = cost_of(scenario, plan, goal)
@@ -60,6 +64,7 @@ def simulate(
         memory=memory,
         step=step,
         spread=spread,
+        campaign=campaign,
         mfu=step.model_flops / peak,
         hfu=step.executed_flops / peak,
         time_to_target=goal,

@@ -12,6 +12,7 @@ from sim.plan import prepare, slow_stages, slowed
 from sim.plan.records import Plan
 from sim.plan.step_record import StepRecord, with_compute
 from sim.scenario import Scenario
+from sim.simulation.feeding import fed
 from sim.workload.records import Model
 
 
@@ -35,7 +36,7 @@ def slowest(
         record = with_compute(record, published.value)
     slow = slow_stages(plan, [(device.rank, device.factor) for device in scenario.training.slow_devices])
     replicas = [slowed(record, stages) if stages else record for stages in slow]
-    steps = [simulate_step(replica, engine=engine, trace=trace) for replica in replicas]
+    steps = [fed(scenario, plan, simulate_step(replica, engine=engine, trace=trace)) for replica in replicas]
     return max(zip(replicas, steps, strict=True), key=lambda pair: pair[1].time_s)
 
 

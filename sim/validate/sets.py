@@ -134,6 +134,8 @@ def _held_out(
         return cast(tuple[dict[str, float], tuple[str, ...]], found)
     if spec.quantity == "scaling":
         return {}, import_module("sim.validate.epochs").notes(spec)
+    if spec.quantity == "failures":
+        return {}, import_module("sim.validate.failures").notes(spec)
     notes = import_module("sim.validate.scaling_efficiency").notes(asked, counted, outcomes)
     notes += import_module("sim.validate.ranking").notes(asked, counted)
     return leave_one_set_out(counted), notes
@@ -165,6 +167,9 @@ def _simulator(spec: ValidationSet) -> Simulate:
     if spec.quantity == "scaling":
         epochs = import_module("sim.validate.epochs").simulate_row
         return lambda request: cast(Outcome | str, epochs(spec, request))
+    if spec.quantity == "failures":
+        failures = import_module("sim.validate.failures").simulate_row
+        return lambda request: cast(Outcome | str, failures(request))
     raise InputError(Problem(f"no simulation of the quantity {spec.quantity!r}", "quantity"))
 
 

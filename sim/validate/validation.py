@@ -19,7 +19,7 @@ from typing import Final, Literal
 from sim.errors import InputError, Problem
 
 Row = Mapping[str, str]
-Quantity = Literal["run", "collective", "ops", "model", "scaling", "trends"]
+Quantity = Literal["run", "collective", "ops", "model", "scaling", "trends", "failures"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Measure:
     @property
     def higher_is_faster(self) -> bool:
         """Whether the relative error in time has the opposite sign."""
-        return self.field not in {"step_time_s", "memory_bytes", "seconds", "seconds_per_sample", "epochs"}
+        return self.field not in {"step_time_s", "memory_bytes", "seconds", "seconds_per_sample", "epochs", "mttf_h"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,38 @@
+"""The input pipeline against closed forms of queues."""
+
+from __future__ import annotations
+
+import pytest
+
+from sim.engine.feed import Stage, simulate_feed
+from sim.engine.feed.pipeline import steady_stall_s
+from sim.engine.feed.queue import waiting_server_s
+
+
+@pytest.mark.parametrize("prefetch", [1, 2, 5])
+@pytest.mark.parametrize("times", [(0.4,), (1.7,), (0.6, 1.25, 0.3), (1.5, 0.2, 1.4)])
+def test_steady_stages_stall_by_what_the_slowest_takes_longer(times: tuple[float, ...], prefetch: int) -> None:
+    """D/D/1: max(0, slowest - step); one place makes fetching and training take turns in the last stage."""
+    stages = [Stage(f"stage {n}", seconds) for n, seconds in enumerate(times)]
+    feed = simulate_feed(stages, 1.0, prefetch)
+    if prefetch > 1:
+        assert feed.stall_s == pytest.approx(steady_stall_s(stages, 1.0), abs=1e-9)
+        assert steady_stall_s(stages, 1.0) == pytest.approx(max(0.0, max(times) - 1.0))
+    else:
+        assert feed.stall_s >= max(times[-1], max(times) - 1.0) - 1e-9
+
+
+@pytest.mark.parametrize("load", [0.5, 0.9, 1.3])
+@pytest.mark.parametrize("places", [1, 2, 4])
+def test_random_batches_stall_as_the_queue_says(load: float, places: int) -> None:
+    """M/D/1/N (Brun and Garcia 2000), within three standard errors."""
+    feed = simulate_feed([Stage("store", 1.0 / load, random=True)], 1.0, places, steps=8000, seed=places)
+    assert abs(feed.stall_s - waiting_server_s(1.0 / load, 1.0, places)) < 3 * feed.error_s
+
+
+def test_one_place_is_a_server_that_waits_a_whole_gap() -> None:
+    """M/D/1/1: no batch is fetched while one is in use, so the wait is the mean gap; more places, less waiting."""
+    assert waiting_server_s(2.0, 1.0, 1) == pytest.approx(2.0)
+    waits = [waiting_server_s(1.1, 1.0, n) for n in range(1, 8)]
+    assert waits == sorted(waits, reverse=True)
+    assert waits[-1] > 1.1 - 1.0  # never below what the rates alone demand

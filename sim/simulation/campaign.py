@@ -80,7 +80,7 @@ def _stalls(scenario: Scenario, step: Step, goal: TimeToTarget) -> float | None:
 def waterfall(result: CampaignResult, step: Step, step_s: float, goal: TimeToTarget) -> tuple[tuple[str, float], ...]:
     """From the ideal (nothing but arithmetic and memory traffic, at a small batch) to the wall time; s, in this order.
 
-    Batch inefficiency: samples beyond the passes over the data a small batch needs. The parts of the step count for every
+    Batch inefficiency: samples beyond the passes over the data a small batch needs. Parts of the step count for every
     step; phases of other sizes than the scenario's own appear as `other phases`.
     """
     steps_s = goal.steps * step_s

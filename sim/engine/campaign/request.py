@@ -88,7 +88,7 @@ class RecoveryRequest(Record):
     detect_s: float = field(
         default=600.0,
         metadata=about(
-            "until a failure is found and placed; default: below 10 min on average in MegaScale (arXiv 2402.15627, §6.3)",
+            "until a failure is found and placed; default: below 10 min on average, MegaScale (arXiv 2402.15627, §6)",
             ge=0,
         ),
     )

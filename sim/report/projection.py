@@ -44,7 +44,7 @@ def _passes(row: Projected) -> str:
 
 def _law(row: Projected) -> list[str]:
     d, p = row.domain, row.projection
-    if d.curve is None or d.size is None or p.data_scale is None or p.model_scale is None:
+    if d.curve is None or p.data_scale is None:
         raise LookupError(f"the domain {d.name} has no learning curve")
     data = d.printed.data_scale if _own(row) else None
     model = d.printed.model_scale if _own(row) else None
@@ -54,11 +54,11 @@ def _law(row: Projected) -> list[str]:
         f"{p.target_error:g}",
         f"{d.curve.alpha:g}",
         f"{d.curve.beta:g}",
-        f"{d.size.sigma:g}",
-        f"{d.size.beta:g}",
+        f"{d.size.sigma:g}" if d.size else "-",
+        f"{d.size.beta:g}" if d.size else "-",
         three(p.data_scale),
         *_beside(p.data_scale, data),
-        three(p.model_scale),
+        three(p.model_scale) if p.model_scale else "-",
         *_beside(p.model_scale, model),
     ]
 

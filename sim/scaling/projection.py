@@ -49,7 +49,7 @@ def project(domain: Domain, target_error: float | None = None, units_per_sample:
         if known is None:
             raise InputError(_unknown_error(domain, error))
         return _by_passes(domain, error, known, per_sample)
-    if domain.curve is None or domain.size is None or domain.current_error is None:
+    if domain.curve is None or domain.current_error is None:
         raise LookupError(f"the domain {domain.name} has no law")
     units = data_for(domain.curve, error)
     scale = data_scale(domain.curve, domain.current_error, error)
@@ -58,9 +58,9 @@ def project(domain: Domain, target_error: float | None = None, units_per_sample:
         error_unit=domain.error_unit,
         dataset_units=units,
         samples=units / per_sample if per_sample else None,
-        parameters=parameters_for(domain.size, units),
+        parameters=parameters_for(domain.size, units) if domain.size else None,
         data_scale=scale,
-        model_scale=scale**domain.size.beta,
+        model_scale=scale**domain.size.beta if domain.size else None,
         region=region(domain.curve, units),
         extrapolated=units > (domain.fitted_units or units),
         passes=known.passes if known else None,

@@ -65,7 +65,7 @@ class SizeLaw(Record):
     """p(m) = σ·m^βp parameters fit m units of data."""
 
     sigma: float = field(metadata=about("σ, parameters at one unit of data", gt=0))
-    beta: float = field(metadata=about("βp, between 0.5 and 1", ge=0.5, lt=1))
+    beta: float = field(metadata=about("βp, between 0.5 and 1 in every published domain", gt=0, lt=2))
     errors: Errors = field(default=Errors(), metadata=about("standard errors of sigma, beta"))
 
     def contradictions(self) -> list[Problem]:
@@ -222,8 +222,8 @@ class Domain(Record):
         if len(laws) != 1:
             told = " and ".join(laws) or "none"
             problems.append(Problem("a domain has a curve, a loss law or a data set, one of the three", "curve", told))
-        if (self.curve is None) != (self.size is None):
-            problems.append(Problem("a learning curve and a model-size law go together", "size"))
+        if self.curve is None and self.size is not None:
+            problems.append(Problem("a model-size law needs a learning curve", "size"))
         if self.curve is not None and (self.current_error is None or self.current_units is None):
             problems.append(Problem("a learning curve needs current_error and current_units", "current_error"))
         if self.available_units is not None and self.loss is None:

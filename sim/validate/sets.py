@@ -132,10 +132,11 @@ def _held_out(
     if spec.quantity == "ops":
         found = import_module("sim.validate.single_device").left_out_summary(counted)
         return cast(tuple[dict[str, float], tuple[str, ...]], found)
-    if spec.quantity == "scaling":
-        return {}, import_module("sim.validate.epochs").notes(spec)
     if spec.quantity == "failures":
         return {}, import_module("sim.validate.failures").notes(spec)
+    if spec.quantity in ("scaling", "learning"):
+        room = "epochs" if spec.quantity == "scaling" else "learning"
+        return {}, cast(tuple[str, ...], import_module(f"sim.validate.{room}").notes(spec))
     notes = import_module("sim.validate.scaling_efficiency").notes(asked, counted, outcomes)
     notes += import_module("sim.validate.ranking").notes(asked, counted)
     return leave_one_set_out(counted), notes
@@ -170,6 +171,9 @@ def _simulator(spec: ValidationSet) -> Simulate:
     if spec.quantity == "failures":
         failures = import_module("sim.validate.failures").simulate_row
         return lambda request: cast(Outcome | str, failures(request))
+    if spec.quantity == "learning":
+        learning = import_module("sim.validate.learning").simulate_row
+        return lambda request: cast(Outcome | str, learning(spec, request))
     raise InputError(Problem(f"no simulation of the quantity {spec.quantity!r}", "quantity"))
 
 

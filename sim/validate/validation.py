@@ -18,8 +18,22 @@ from typing import Final, Literal
 
 from sim.errors import InputError, Problem
 
+LESS_IS_FASTER: Final = frozenset(
+    (
+        "step_time_s",
+        "memory_bytes",
+        "seconds",
+        "seconds_per_sample",
+        "epochs",
+        "loss",
+        "steps",
+        "coverage",
+        "mttf_h",
+        "minutes",
+    )
+)
 Row = Mapping[str, str]
-Quantity = Literal["run", "collective", "ops", "model", "scaling", "trends", "failures"]
+Quantity = Literal["run", "collective", "ops", "model", "scaling", "learning", "minutes", "trends", "failures"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +68,7 @@ class Measure:
     @property
     def higher_is_faster(self) -> bool:
         """Whether the relative error in time has the opposite sign."""
-        return self.field not in {"step_time_s", "memory_bytes", "seconds", "seconds_per_sample", "epochs", "mttf_h"}
+        return self.field not in LESS_IS_FASTER
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.validate.epochs import fit_law
+from sim.scaling.batch_fit import fit_batch
 from sim.validate.sets import find_set, validate
 
 
@@ -15,7 +15,7 @@ from sim.validate.sets import find_set, validate
 def test_a_law_is_found_again(least: float, critical: float, number: int) -> None:
     """Points on E_min·(1 + B/B_c) give both constants back."""
     batches = [critical * 2.0 ** (n - number / 2) for n in range(number)]
-    law = fit_law([(b, least * (1.0 + b / critical)) for b in batches])
+    law = fit_batch([(b, least * (1.0 + b / critical)) for b in batches])
     assert law.least == pytest.approx(least, rel=1e-3)
     assert law.critical_batch == pytest.approx(critical, rel=1e-3)
     assert law.at(critical) == pytest.approx(2 * least, rel=1e-3)
@@ -24,14 +24,14 @@ def test_a_law_is_found_again(least: float, critical: float, number: int) -> Non
 def test_one_outlier_does_not_bend_the_fit() -> None:
     """Least absolute errors: five points on a law and one at half of it."""
     points = [(b, 35.0 * (1.0 + b / 45e3)) for b in (500.0, 3e3, 8e3, 16e3, 60e3)]
-    law = fit_law([*points, (33e3, 30.0)])
+    law = fit_batch([*points, (33e3, 30.0)])
     assert law.least == pytest.approx(35.0, rel=0.01)
     assert law.critical_batch == pytest.approx(45e3, rel=0.03)
 
 
 def test_without_dependence_the_median_stands() -> None:
     """Fewer epochs with larger batches is not a law of batches."""
-    law = fit_law([(1e3, 40.0), (2e3, 36.0), (4e3, 35.0)])
+    law = fit_batch([(1e3, 40.0), (2e3, 36.0), (4e3, 35.0)])
     assert law.critical_batch is None
     assert law.at(1e6) == 36.0
 

@@ -1,0 +1,164 @@
+"""A fitted law: its constants with intervals, regions, bands, warnings, and a drawing of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+from sim.report.text import percent, si, table
+from sim.study.fit import AHEAD, Fitted
+
+WIDTH: Final = 720
+HEIGHT: Final = 480
+MARGIN: Final = 60
+
+
+def render(fitted: Fitted) -> str:
+    """The law, what carries it, and the warnings first."""
+    parts = [f"WARNING: {text}" for text in fitted.warnings]
+    parts += {"curve": _curve, "loss": _loss, "batch": _batch}[fitted.law](fitted)
+    return "\n".join(parts)
+
+
+def _curve(fitted: Fitted) -> list[str]:
+    found = fitted.curve
+    if found is None:
+        raise LookupError("no curve was fitted")
+    c, unit = found.curve, fitted.domain.unit
+    lines = [
+        f"{fitted.domain.name}: error = {c.alpha:.4g} m^{c.beta:.4g} + {c.irreducible:.4g}, m in {unit}s; "
+        f"{len(found.used)} shards, {percent(found.rms)} rms about the curve"
+    ]
+    rows = [
+        [name, f"{getattr(c, name):.4g}", f"{low:.4g}", f"{high:.4g}"] for name, (low, high) in found.intervals.items()
+    ]
+    if fitted.size is not None:
+        low, high = fitted.size.interval
+        rows.append(["model size exponent", f"{fitted.size.law.beta:.4g}", f"{low:.4g}", f"{high:.4g}"])
+    lines.append(table(["constant", "fitted", "5 %", "95 %"], rows, indent="  "))
+    first, last = found.used[0], found.used[-1]
+    if found.best_guess_below:
+        lines.append(f"  best-guess region below {si(found.best_guess_below)} {unit}s")
+    lines.append(f"  {found.region} region at the largest shard, {si(last.units)} {unit}s")
+    lines += [f"  left out, row {d.shard.row}: {si(d.shard.units)} {unit}s, {d.reason}" for d in found.dropped]
+    ahead = [(last.units * times, times) for times in AHEAD]
+    bands = [[si(m), f"{times:g}x", f"{found.at(m):.4g}", *(f"{v:.4g}" for v in found.band(m))] for m, times in ahead]
+    lines.append(table([f"{unit}s", "of the largest", "error", "5 %", "95 %"], bands, indent="  "))
+    lines.append(f"  fitted from {si(first.units)} to {si(last.units)} {unit}s; beyond that it is extrapolated")
+    return lines
+
+
+def _loss(fitted: Fitted) -> list[str]:
+    if fitted.loss is None:
+        raise LookupError("no loss law was fitted")
+    law, found = fitted.loss.law, fitted.loss
+    e = law.errors.standard
+    names = ("irreducible", "size_coefficient", "data_coefficient", "size_exponent", "data_exponent")
+    rows = [[name, f"{getattr(law, name):.5g}", f"{e[name]:.3g}"] for name in names]
+    return [
+        f"{fitted.domain.name}: loss = E + A/N^a + B/D^b; {found.runs} runs, {percent(found.scatter)} robust scatter",
+        table(["constant", "fitted", "standard error"], rows, indent="  "),
+    ]
+
+
+def _batch(fitted: Fitted) -> list[str]:
+    if fitted.batch is None:
+        raise LookupError("no batch law was fitted")
+    law = fitted.batch
+    bend = f"(1 + B/{law.critical_batch:,.0f})" if law.critical_batch else ""
+    rest = [law.at(b) / e - 1.0 for b, e in fitted.points]
+    worst = max(rest, key=abs)
+    return [
+        f"{fitted.domain.name}: samples to the target = {law.least:.4g} {bend}".rstrip(),
+        f"  {len(fitted.points)} runs; the worst is {percent(worst, signed=True)} off",
+    ]
+
+
+def to_json(fitted: Fitted) -> dict[str, Any]:
+    """Constants, intervals, bands, what was left out, and the domain that `scaling:` reads."""
+    body: dict[str, Any] = {
+        "schema_version": 1,
+        "file": fitted.file,
+        "law": fitted.law,
+        "warnings": list(fitted.warnings),
+        "domain": asdict(fitted.domain),
+    }
+    if fitted.curve is not None:
+        found = fitted.curve
+        ahead = [found.used[-1].units * times for times in AHEAD]
+        body["curve"] = {
+            "intervals": {name: list(pair) for name, pair in found.intervals.items()},
+            "rms_ln": found.rms,
+            "region": found.region,
+            "best_guess_below_units": found.best_guess_below,
+            "irreducible_identified": found.floor_identified,
+            "left_out": [{"row": d.shard.row, "units": d.shard.units, "reason": d.reason} for d in found.dropped],
+            "bands": [
+                {"units": m, "error": found.at(m), "p05": low, "p95": high}
+                for m in ahead
+                for low, high in (found.band(m),)
+            ],
+        }
+    if fitted.size is not None:
+        body["size"] = {"beta_interval": list(fitted.size.interval)}
+    if fitted.loss is not None:
+        body["loss"] = {"runs": fitted.loss.runs, "scatter_ln": fitted.loss.scatter}
+    if fitted.batch is not None:
+        body["batch"] = asdict(fitted.batch)
+    return body
+
+
+def drawing(fitted: Fitted) -> str:
+    """SVG of the points, the curve and its band, both axes logarithmic."""
+    found = fitted.curve
+    if found is None:
+        raise LookupError("only a learning curve is drawn")
+    shards = [*found.used, *(d.shard for d in found.dropped)]
+    low, high = math.log(min(s.units for s in shards)), math.log(16.0 * found.used[-1].units)
+    sizes = [math.exp(low + k * (high - low) / 80) for k in range(81)]
+    bands = [found.band(m) for m in sizes]
+    ends = [*(v for band in bands for v in band), *(s.error for s in shards)]
+    bottom, top = (
+        math.log(max(min(ends), 1e-12)) - 0.05,
+        math.log(min(max(ends), 3 * max(s.error for s in shards))) + 0.05,
+    )
+
+    def place(units: float, error: float) -> str:
+        x = MARGIN + (math.log(units) - low) / (high - low) * (WIDTH - 2 * MARGIN)
+        share = (math.log(max(error, 1e-12)) - bottom) / (top - bottom)
+        return f"{x:.1f},{HEIGHT - MARGIN - min(max(share, 0.0), 1.0) * (HEIGHT - 2 * MARGIN):.1f}"
+
+    area = [place(m, b[1]) for m, b in zip(sizes, bands, strict=True)]
+    area += [place(m, b[0]) for m, b in zip(reversed(sizes), reversed(bands), strict=True)]
+    line = " ".join(place(m, found.at(m)) for m in sizes)
+    used = {s.units for s in found.used}
+    dots = [_dot(place(s.units, s.error), s.units in used) for s in shards]
+    return "\n".join(_frame(fitted, f'<polygon points="{" ".join(area)}" fill="#c9dcf0"/>', line, dots))
+
+
+def _dot(at: str, used: bool) -> str:
+    x, y = at.split(",")
+    return f'<circle cx="{x}" cy="{y}" r="4" fill="{"#1f4e79" if used else "none"}" stroke="#1f4e79"/>'
+
+
+def _frame(fitted: Fitted, area: str, line: str, dots: Sequence[str]) -> list[str]:
+    domain = fitted.domain
+    title = (
+        f"{domain.name}: {domain.error_unit} against {domain.unit}s, curve and 90 % band (open circles are left out)"
+    )
+    return [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+        'font-family="sans-serif" font-size="13">',
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
+        f'<text x="{MARGIN}" y="30">{title}</text>',
+        area,
+        f'<polyline points="{line}" fill="none" stroke="#1f4e79" stroke-width="1.5"/>',
+        *dots,
+        f'<path d="M{MARGIN} {MARGIN} V{HEIGHT - MARGIN} H{WIDTH - MARGIN}" fill="none" stroke="black"/>',
+        f'<text x="{WIDTH / 2}" y="{HEIGHT - 20}" text-anchor="middle">{domain.unit}s (logarithmic)</text>',
+        f'<text x="18" y="{HEIGHT / 2}" transform="rotate(-90 18 {HEIGHT / 2})" text-anchor="middle">'
+        f"{domain.error_unit} (logarithmic)</text>",
+        "</svg>",
+    ]

@@ -71,6 +71,33 @@ class Inherited:
 
 
 @dataclass(frozen=True, slots=True)
+class Saving:
+    """What a speed-up saves of the whole training (shares; negative: costs more), beside what is published."""
+
+    name: str
+    flops: float
+    time: float
+    energy: float | None  # None: the accelerator has no power figures
+    accuracy_points: float | None  # None: not published
+    kind: str
+    component: str
+    published: str
+    published_time: float | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Speedups:
+    """Each speed-up alone and all together; `product` is what the parts would give if savings multiplied."""
+
+    alone: tuple[Saving, ...]
+    together: Saving
+    product: float
+    before: Bottleneck
+    after: Bottleneck
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """What the result rests on."""
 
@@ -108,6 +135,7 @@ class Result:
     provenance: Provenance
     spread: Spread | None = None  # of the step, under jitter
     campaign: CampaignResult | None = None
+    speedups: Speedups | None = None
     search: Found | None = None  # the plans it was chosen from
     missing: Mapping[str, str] = field(default_factory=dict)
 

@@ -24,6 +24,7 @@ from sim.plan.records import (
     TensorOverlap,
     order_problems,
 )
+from sim.plan.speedups.request import SpeedupRequest
 from sim.scaling.records import Domain
 from sim.workload.records import Numerics, Recompute
 
@@ -170,6 +171,7 @@ class Scenario(Record):
     campaign: Campaign = field(default=Campaign(), metadata=about("what happens between the first step and the target"))
     host: Host | None = field(default=None, metadata=about("the node around the devices, `cluster.host`"))
     storage: Storage | None = field(default=None, metadata=about("of data and checkpoints, `cluster.storage`"))
+    speedups: tuple[SpeedupRequest, ...] = field(default=(), metadata=about("algorithmic speed-ups"))
     study: Sweep | None = field(default=None, metadata=about("one key varied over some values"))
     description: str = field(default="", metadata=about("a sentence for people"))
     framework: str = field(

@@ -22,6 +22,7 @@ from sim.files.loader import Mark, Node, parse
 from sim.files.merge import ACCELERATOR, Resolver, hoisted, override, through_list
 from sim.network.records import Cluster
 from sim.network.surroundings import Host, Storage
+from sim.plan.speedups.request import SpeedupRequest
 from sim.scaling import Domain
 from sim.scenario import PlanRequest, Scenario, Sweep, Target, Training, Workload
 from sim.workload.presets import PRESETS
@@ -44,7 +45,7 @@ BELOW: Final = {"format": "workload.numerics.compute"} | {
 }
 """Names that lower rooms, which know no scenario, use for its fields."""
 TEXTS: Final = ("name", "description", "framework", "software_date")
-KEYS: Final = (*TEXTS, *READ, "cluster", "accelerator", "sources", "extends")
+KEYS: Final = (*TEXTS, *READ, "speedups", "cluster", "accelerator", "sources", "extends")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -133,6 +134,7 @@ def build(document: Document) -> Scenario:
     parts: dict[str, Any] = {key: part(_text, key) for key in TEXTS}
     parts |= {key: part(partial(_record, cls), key) for key, cls in READ.items() if key != "workload"}
     parts["sources"] = part(_texts, "sources")
+    parts["speedups"] = part(_speedups, "speedups")
     workload = part(read_workload, "workload")
     cluster = part(read_cluster, "cluster")
     chip = part(read_accelerator, *ACCELERATOR)
@@ -282,6 +284,12 @@ def _texts(node: Node, path: str) -> tuple[str, ...]:
     if not isinstance(node.value, list):
         raise InputError(node.problem("must be a list", path, shown(node.plain)))
     return tuple(_text(child, f"{path}.{i}") for i, child in enumerate(node.value))
+
+
+def _speedups(node: Node, path: str) -> tuple[SpeedupRequest, ...]:
+    if not isinstance(node.value, list):
+        raise InputError(node.problem("must be a list", path, shown(node.plain)))
+    return tuple(read(SpeedupRequest, child, f"{path}.{i}") for i, child in enumerate(node.value))
 
 
 def _sorted(problems: list[Problem], root: Node) -> list[Problem]:

@@ -36,6 +36,7 @@ from sim.files.hardware import AcceleratorFile
 from sim.files.scenario import READ, TEXTS
 from sim.network.records import LinkType
 from sim.network.surroundings import Host, Storage
+from sim.plan.speedups.request import SpeedupRequest
 from sim.scaling import Domain
 from sim.scenario import PlanRequest, Training, Workload
 from sim.units import format_quantity, pattern, spelling
@@ -270,6 +271,7 @@ def _scenario(definitions: _Definitions) -> Schema:
     texts = {key: {"type": "string"} for key in TEXTS}
     texts["sources"] = {"type": "array", "items": {"type": "string"}}  # type: ignore[dict-item]
     properties = {"extends": _EXTENDS, **texts, **{key: _or_null(definitions.part(cls)) for key, cls in parts.items()}}
+    properties["speedups"] = {"type": "array", "items": definitions.whole(SpeedupRequest)}
     needs = {key: found for key, cls in parts.items() if (found := definitions.needs(cls))}
     whole = {"required": ["workload", "cluster"], "properties": needs}
     rule = {"if": {"required": ["extends"]}, "else": whole}

@@ -41,7 +41,7 @@ def moved_energy(record: StepRecord, chip: Accelerator) -> dict[str, float]:
         return known[id(ops)]
 
     for stage in record.stages:
-        runs = [(work.ops, record.micro_batches * block.count) for block, work in stage.passes()]
+        runs = [(work.ops, record.micro_batches * block.count * work.share) for block, work in stage.passes()]
         for ops, count in (*runs, (stage.update.ops, 1)):
             for kind, joules in zip(kinds, spent(ops), strict=True):
                 kinds[kind] += joules * count * stage.devices

@@ -36,6 +36,7 @@ class Work:
     stretch: float = 1.0  # times longer beside a gradient or parameter collective
     ops: tuple[Op, ...] = ()
     recomputed: int = 0
+    share: float = 1.0  # of the times it is listed it runs (speed-ups that skip or repeat it)
 
     @property
     def kernel_s(self) -> float:
@@ -155,7 +156,7 @@ class StepRecord:
                 part = "forward" if work is block.forward else "backward"
                 for place, op in enumerate(work.ops):
                     name = "recompute" if place < work.recomputed else part
-                    yield Executed(f"{block.name}.{name}", op, m * block.count)
+                    yield Executed(f"{block.name}.{name}", op, m * block.count * work.share)
             for op in stage.update.ops:
                 yield Executed("update", op)
 

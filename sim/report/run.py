@@ -9,6 +9,7 @@ from typing import Any
 
 from sim.plan.records import DeviceMemory, Plan
 from sim.report.campaign import campaign_json, campaign_text
+from sim.report.speedups import speedups_text
 from sim.report.text import DAY, bar, duration, gib, percent, si, table, three
 from sim.result import SCHEMA_VERSION, Result, TimeToTarget
 
@@ -24,6 +25,7 @@ def render(result: Result) -> str:
         _answer(result),
         _budget(result),
         campaign_text(result.campaign),
+        speedups_text(result.speedups),
         _memory(result),
         _expense(result),
         _bottleneck(result),
@@ -236,6 +238,7 @@ def to_json(result: Result) -> dict[str, Any]:
         },
         "step": _step_json(result),
         "campaign": campaign_json(result.campaign),
+        "speedups": asdict(result.speedups) if result.speedups else None,
         "time_to_target": _goal_json(result.time_to_target),
         "energy": asdict(result.energy) if result.energy else None,
         "cost": asdict(result.cost) if result.cost else None,

@@ -13,11 +13,13 @@ from sim.plan.records import Plan
 from sim.scenario import Scenario
 
 
-def fed(scenario: Scenario, plan: Plan, step: Step) -> Step:
-    """The step with the time every device waits for its input; as it is where no input is given."""
+def fed(scenario: Scenario, plan: Plan, step: Step, decoded: float = 1.0) -> Step:
+    """The step with the time every device waits for its input; as it is where no input is given. `decoded`: factor of
+    speed-ups on the bytes of a sample that go to the device."""
     if scenario.training.input is None:
         return step
-    stages = stages_of(scenario, plan)
+    *stages, link = stages_of(scenario, plan)
+    stages.append(replace(link, seconds=link.seconds * decoded))
     if any(stage.random for stage in stages):
         stall = simulate_feed(stages, step.time_s, scenario.training.input.prefetch).stall_s
     else:

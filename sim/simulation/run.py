@@ -13,6 +13,7 @@ from sim.simulation.inheritance import inherited
 from sim.simulation.limits import bottleneck_of
 from sim.simulation.planning import choose_plan, model_of, search_plan
 from sim.simulation.provenance import extrapolated, missing, provenance
+from sim.simulation.speeding import check_speedups, fewer_samples, speedups_of
 from sim.simulation.stepping import slowest, spread_of
 
 
@@ -33,6 +34,7 @@ def simulate(
     projection = project_target(scenario)
     model = model_of(scenario, projection)
     projection = with_samples(projection, scenario, model)
+    check_speedups(scenario, model)
     found = search_plan(scenario, model) if scenario.plan.search else None
     plan, choice = (found.best, None) if found else choose_plan(scenario, model, must_fit)
     memory = device_memory(model, plan, scenario.workload.numerics, scenario.accelerator)
@@ -41,6 +43,7 @@ def simulate(
     record, step = slowest(scenario, model, plan, engine, trace)
     spread = spread_of(scenario, record, step, seed)
     goal = time_to_target(scenario, model, projection, plan, spread.mean_s if spread else step.time_s)
+    goal = fewer_samples(scenario, goal)
     goal = with_band(goal, spread)
     mean_s = spread.mean_s if spread else step.time_s
     campaign = campaign_of(scenario, model, plan, step, mean_s, goal, seed=seed, spans=trace)
@@ -65,6 +68,7 @@ def simulate(
         step=step,
         spread=spread,
         campaign=campaign,
+        speedups=speedups_of(scenario, model, plan, record, step),
         mfu=step.model_flops / peak,
         hfu=step.executed_flops / peak,
         time_to_target=goal,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from math import prod
 
 from sim.engine import Spread, Step, simulate_step
 from sim.engine.step import Engine
@@ -10,6 +11,8 @@ from sim.network import Communicator
 from sim.network.records import Cluster
 from sim.plan import prepare, slow_stages, slowed
 from sim.plan.records import Plan
+from sim.plan.sped import sped
+from sim.plan.speedups import SPEEDUPS, Effect
 from sim.plan.step_record import StepRecord, with_compute
 from sim.scenario import Scenario
 from sim.simulation.feeding import fed
@@ -26,6 +29,15 @@ def record_of(scenario: Scenario, model: Model, plan: Plan) -> StepRecord:
     return prepare(model, plan, scenario.workload.numerics, scenario.accelerator, communicator_of(scenario.cluster))
 
 
+def effects_of(scenario: Scenario) -> tuple[Effect, ...]:
+    """What the scenario's speed-ups change, in their order."""
+    found = []
+    for request in scenario.speedups:
+        method = SPEEDUPS[request.method]
+        found.append(method.effect(method.default if request.amount is None else request.amount))
+    return tuple(found)
+
+
 def slowest(
     scenario: Scenario, model: Model, plan: Plan, engine: Engine, trace: bool = False
 ) -> tuple[StepRecord, Step]:
@@ -34,9 +46,11 @@ def slowest(
     record = record_of(scenario, model, plan)
     if published is not None:
         record = with_compute(record, published.value)
+    record = sped(record, effects_of(scenario))
     slow = slow_stages(plan, [(device.rank, device.factor) for device in scenario.training.slow_devices])
     replicas = [slowed(record, stages) if stages else record for stages in slow]
-    steps = [fed(scenario, plan, simulate_step(replica, engine=engine, trace=trace)) for replica in replicas]
+    decoded = prod(effect.decoded for effect in effects_of(scenario))
+    steps = [fed(scenario, plan, simulate_step(replica, engine=engine, trace=trace), decoded) for replica in replicas]
     return max(zip(replicas, steps, strict=True), key=lambda pair: pair[1].time_s)
 
 

@@ -1,0 +1,114 @@
+"""Algorithmic speed-ups: arithmetic on the record, input-bound nodes, published savings of time."""
+
+from __future__ import annotations
+
+import pytest
+
+from sim.errors import InputError
+from sim.files import document_of, load_scenario
+from sim.files.scenario import build
+from sim.plan.speedups import SPEEDUPS
+from sim.report.run import render
+from sim.simulation import simulate
+
+RESNET = {
+    "target": {"samples": 1.0e8},
+    "workload": {"family": "resnet50", "numerics": {"optimizer": "momentum"}},
+    "cluster": "dgx-a100",
+    "plan": {"sub_batch": 256},
+}
+
+
+def run(base: dict[str, object], *methods: object, **more: object):
+    asked = [{"method": m} if isinstance(m, str) else m for m in methods]
+    return simulate(build(document_of({**base, "speedups": asked, **more}, "s")), levers=False)
+
+
+def test_data_pruning_saves_time_and_flops_alike() -> None:
+    """0.6 of the samples: 40 % of everything, steps included."""
+    plain, pruned = run(RESNET), run(RESNET, "data_pruning")
+    saved = pruned.speedups.alone[0]
+    assert (saved.flops, saved.time) == pytest.approx((0.4, 0.4))
+    assert pruned.time_to_target.seconds == pytest.approx(0.6 * plain.time_to_target.seconds)
+
+
+def test_selective_backprop_pays_for_its_scoring() -> None:
+    """Forward 1.2 and backward 0.8 times: 1 - (1.2 + 2·0.8)/3 = 6.7 % of the FLOPs with backward twice forward."""
+    saved = run(RESNET, "selective_backprop").speedups.alone[0]
+    assert saved.flops == pytest.approx(1 - 2.8 / 3, abs=0.01)
+
+
+def test_freezing_everything_but_little_leaves_the_forward_pass() -> None:
+    saved = run(RESNET, {"method": "layer_freezing", "amount": 0.95}).speedups.alone[0]
+    assert saved.flops == pytest.approx(0.95 * 2 / 3, abs=0.06)
+
+
+def test_freezing_saves_no_time_where_the_input_is_the_limit() -> None:
+    """Over 30 % of the FLOPs, under 5 % of the time, and the reason by name."""
+    host = {"name": "h", "accelerators": 8, "cores": 16, "memory": "64 GB", "link_bandwidth": "12 GB/s"}
+    cluster = {"extends": "dgx-a100", "host": host}
+    result = run(
+        {**RESNET, "cluster": cluster, "training": {"input": "imagenet-tf-data"}},
+        {"method": "layer_freezing", "amount": 0.6},
+    )
+    saved = result.speedups.alone[0]
+    assert saved.flops > 0.30
+    assert saved.time < 0.05
+    assert result.speedups.after.limit == "input"
+    assert "host cores" in render(result) or "storage" in render(result)
+
+
+def test_savings_do_not_multiply() -> None:
+    """Gradient compression hides behind a backward pass that freezing has cut."""
+    slow = {"extends": "dgx-a100"}
+    both = run({**RESNET, "cluster": slow}, "stochastic_depth", "selective_backprop", "local_sgd").speedups
+    assert both.together.time != pytest.approx(both.product, abs=1e-4)
+    assert both.together.flops < sum(each.flops for each in both.alone)
+
+
+@pytest.mark.parametrize("method", ["selective_backprop", "stochastic_depth", "data_pruning"])
+def test_published_savings_on_resnet(method: str) -> None:
+    """Within 12 points of the printed saving of time, on hardware mostly not printed."""
+    saved = run(RESNET, method).speedups.alone[0]
+    assert saved.published_time is not None
+    assert abs(saved.time - saved.published_time) < 0.12
+
+
+def test_freezing_saves_more_here_than_was_published() -> None:
+    """Early blocks of a ResNet are limited by memory: their backward passes hold more time than FLOPs. The 5 % printed
+    for an ImageNet run (Composer) include input and everything else that does not shrink: this is an upper bound.
+    """
+    saved = run(RESNET, "layer_freezing").speedups.alone[0]
+    assert saved.time > saved.flops > saved.published_time
+
+
+def test_published_savings_on_bert() -> None:
+    """Progressive layer dropping 24 %, sequence packing 50 %."""
+    bert = {**RESNET, "workload": "bert-large", "plan": {"sub_batch": 16}}
+    for method in ("progressive_layer_dropping", "sequence_packing"):
+        saved = run(bert, method).speedups.alone[0]
+        assert abs(saved.time - saved.published_time) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"method": "progressive_layer_dropping"}, "has no heads"),
+        ({"method": "layer_freezing", "amount": 2.0}, "must lie between"),
+        ({"method": "layer_freezin"}, "no such speed-up"),
+        ({"method": "recomputation"}, "said elsewhere"),
+    ],
+)
+def test_what_does_not_apply_is_refused(asked: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        run(RESNET, asked)
+
+
+def test_every_speedup_has_a_source_and_an_amount_in_its_range() -> None:
+    for method in SPEEDUPS.values():
+        assert method.source
+        assert method.least <= method.default <= method.most
+
+
+def test_without_speedups_nothing_changes() -> None:
+    assert simulate(load_scenario("paper/word-lm"), levers=False).speedups is None

@@ -32,13 +32,26 @@ PARTS: Final[dict[Steps, Kind]] = {
     ("training", "input"): "inputs",
     ("campaign",): "campaigns",
 }
+SETTINGS: Final[tuple[Steps, ...]] = (("plan",), ("training",), ("workload", "numerics"), ("campaign",))
+"""Parts that are settings, not things with a name of their own."""
+BELOW: Final = "\x00below"
+"""Key of what a part that extends a file is laid over, until files are joined."""
+LONGEST_CHAIN: Final = 60
 ACCELERATOR: Final[Steps] = ("cluster", "accelerator")
 
 
 def merge(base: Node, over: Node, path: Steps = ()) -> Node:
-    """`over` laid on `base`: mappings merge key by key, anything else replaces; a mapping over a name extends it."""
-    if not isinstance(over.value, dict) or "extends" in over.value:
+    """`over` laid on `base`: mappings merge key by key, anything else replaces; a mapping over a name extends it.
+
+    A part that `extends` a file of its own is another part, but for settings: those of the file, and its own, are laid
+    over the settings below.
+    """
+    if not isinstance(over.value, dict):
         return over
+    if "extends" in over.value:
+        if path not in SETTINGS or BELOW in over.value:
+            return over
+        return Node({BELOW: base, **over.value}, over.mark, over.key_mark)
     if isinstance(base.value, str) and path in PARTS:
         return Node({"extends": base, **over.value}, over.mark, over.key_mark)
     if not isinstance(base.value, dict):
@@ -66,6 +79,7 @@ class Resolver:
     def __init__(self, parts: dict[Steps, Kind] | None = None) -> None:
         self.parts = PARTS if parts is None else parts
         self.folders: dict[str, Path] = {}
+        self.joined: dict[tuple[Path, Steps], Node] = {}
 
     def file(self, path: Path, at: Steps = ()) -> Node:
         """The raw tree of the file that stands at `at`."""
@@ -80,9 +94,9 @@ class Resolver:
             return self._named(node, at, stack)
         if not isinstance(node.value, dict) or "extends" not in node.value:
             return node
-        own = {key: child for key, child in node.value.items() if key != "extends"}
-        bases = node.value["extends"]
-        result = Node({}, node.mark)
+        own = {key: child for key, child in node.value.items() if key not in ("extends", BELOW)}
+        bases, below = node.value["extends"], node.value.get(BELOW)
+        result = Node({}, node.mark) if below is None else self.extended(below, at, stack)
         for base in bases.value if isinstance(bases.value, list) else [bases]:
             result = merge(result, self._named(base, at, stack), at)
         return merge(result, Node(own, node.mark, node.key_mark), at)
@@ -94,13 +108,21 @@ class Resolver:
             return Node({"family": name}, name.mark, name.key_mark)  # a published model is a workload of its own
         try:
             path = library.find(self.parts[at], name.value, self.folders.get(name.mark.file))
-            if library.real(path) in stack:
+            real = library.real(path)
+            if real in stack:
                 chain = " → ".join(library.shown(p) for p in (*stack, path))
                 raise InputError(Problem("extends itself", value=chain))
+            if len(stack) >= LONGEST_CHAIN:
+                raise InputError(
+                    Problem(f"extends more than {LONGEST_CHAIN} files, one over the other", value=name.value)
+                )
+            if (real, at) in self.joined:
+                return self.joined[real, at]
             node = self.file(path, at)
         except InputError as error:
             raise InputError(*(self._here(name, at, problem) for problem in error.problems)) from None
-        return self.extended(node, at, (*stack, library.real(path)))
+        self.joined[real, at] = self.extended(node, at, (*stack, real))
+        return self.joined[real, at]
 
     @staticmethod
     def _here(name: Node, at: Steps, problem: Problem) -> Problem:

@@ -111,8 +111,8 @@ def _document(resolver: Resolver, root: Node, sets: Sequence[str], shown_as: str
     root = override(resolver.resolved(root), [text for text in sets if through_list(text)])
     if not isinstance(root.value, dict):
         raise InputError(root.problem("must be a mapping", "", shown(root.plain)))
-    if "name" not in root.value:
-        root = Node({"name": Node(stem, Mark("default")), **root.value}, root.mark)
+    if (name := root.at("name")) is None or name.value is None:
+        root = Node({**root.value, "name": Node(stem, Mark("default"))}, root.mark)
     applied = with_framework(root)
     return Document(shown_as, applied.node, applied.unknown)
 
@@ -143,7 +143,8 @@ def build(document: Document) -> Scenario:
     if problems or workload is None or cluster is None or chip is None:
         raise InputError(*_sorted(problems, root))
     given = {key: value for key, value in parts.items() if value is not None}
-    return Scenario(workload=workload, cluster=cluster, accelerator=chip, links=load_links(), **given)
+    with locating(document):
+        return Scenario(workload=workload, cluster=cluster, accelerator=chip, links=load_links(), **given)
 
 
 def resolved(document: Document) -> dict[str, Any]:

@@ -32,10 +32,12 @@ from sim.fields import (
 from sim.files import library
 from sim.files.clusters import ClusterFile, EdgeGroup, LevelGroup, load_links
 from sim.files.fields import key_names
+from sim.files.frameworks import list_frameworks
 from sim.files.hardware import AcceleratorFile
 from sim.files.scenario import READ, TEXTS
 from sim.network.records import LinkType
 from sim.network.surroundings import Host, Storage
+from sim.plan.framework import FrameworkFile
 from sim.plan.speedups.request import SpeedupRequest
 from sim.scaling import Domain
 from sim.scenario import PlanRequest, Training, Workload
@@ -117,11 +119,12 @@ class _Definitions:
             for key in (s.name, s.short)
             if key
         }
-        if not required and not inner:
+        if not required and not inner and cls not in _EITHER:
             return {}
         plain: Schema = {"required": [s.name for s in required if not s.short]}
         either = [{"anyOf": [{"required": [s.name]}, {"required": [s.short]}]} for s in required if s.short]
         body = plain | ({"properties": inner} if inner else {}) | ({"allOf": either} if either else {})
+        body |= {"oneOf": [{"required": [name]} for name in _EITHER[cls]]} if cls in _EITHER else {}
         body = {"if": {"required": ["extends"]}, "else": body} if cls in PARTS else body
         return self.reference(f"{cls.__name__}-complete", lambda: body)
 
@@ -261,6 +264,10 @@ _ELSEWHERE: Final = {(ClusterFile, "accelerator"), (LinkType, "name")}
 """Required fields that another key of the file may give."""
 
 
+_EITHER: Final[Mapping[type, tuple[str, str]]] = {ClusterFile: ("levels", "graph"), LevelGroup: ("size", "sizes")}
+"""Two fields of which a record has one."""
+
+
 def _file(cls: type) -> Callable[[_Definitions], Schema]:
     return lambda definitions: definitions.whole(cls)
 
@@ -269,10 +276,12 @@ def _scenario(definitions: _Definitions) -> Schema:
     """Parts by name or as mappings; those of a scenario laid over another may be partial."""
     parts: dict[str, type] = {**READ, "cluster": ClusterFile, "accelerator": AcceleratorFile}
     texts = {key: {"type": "string"} for key in TEXTS}
+    texts["framework"] = {"type": "string", "pattern": rf"^({'|'.join(list_frameworks())})(@.+)?$"}
     texts["sources"] = {"type": "array", "items": {"type": "string"}}  # type: ignore[dict-item]
     properties = {"extends": _EXTENDS, **texts, **{key: _or_null(definitions.part(cls)) for key, cls in parts.items()}}
     properties["speedups"] = {"type": "array", "items": definitions.whole(SpeedupRequest)}
-    needs = {key: found for key, cls in parts.items() if (found := definitions.needs(cls))}
+    over = ("accelerator",)  # that of the cluster lies below it
+    needs = {key: found for key, cls in parts.items() if key not in over and (found := definitions.needs(cls))}
     whole = {"required": ["workload", "cluster"], "properties": needs}
     rule = {"if": {"required": ["extends"]}, "else": whole}
     return {"type": "object", "properties": properties, "additionalProperties": False, **rule}
@@ -300,4 +309,5 @@ KINDS: Final[Mapping[str, Callable[[_Definitions], Schema]]] = {
     "host": _file(Host),
     "storage": _file(Storage),
     "input": _file(InputData),
+    "framework": _file(FrameworkFile),
 }

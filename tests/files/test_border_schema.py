@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
 import re
 from functools import cache
 from pathlib import Path
@@ -10,9 +12,15 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from sim.errors import InputError
 from sim.files.checking import kind_of
+from sim.files.clusters import read_cluster, read_links
+from sim.files.hardware import read_accelerator
+from sim.files.library import find
 from sim.files.loader import load, parse
+from sim.files.merge import Resolver
 from sim.files.reference import reference
+from sim.files.scenario import build, document_of
 from sim.files.schema import KINDS, schema_of
 
 ROOT = Path(__file__).parents[2]
@@ -131,3 +139,63 @@ def test_the_schema_refuses_what_check_refuses(kind, text, says):
 def test_a_mapping_over_a_name_is_partial(kind, text):
     """What it leaves out stands in the file it is laid over."""
     assert complaints(kind, text) == []
+
+
+def below(tree, path=()):
+    """Every place of a tree, with its value; options are checked by their topology, sizes by their family."""
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for key, value in items:
+        if key not in ("options", "sizes", "zzz"):
+            yield (*path, key), value
+            yield from below(value, (*path, key))
+
+
+def mutated(tree, rng):
+    """One thing wrong, most of the time: an unknown key, a unit nobody knows, a negative number, a list, a hole."""
+    at, old = rng.choice(list(below(tree)))
+    parent = tree
+    for step in at[:-1]:
+        parent = parent[step]
+    kind = rng.choice(["key", "unit", "sign", "list", "hole"])
+    if kind == "key" and isinstance(old, dict):
+        old["zzz"] = 1
+    elif kind == "hole" and isinstance(parent, dict):
+        del parent[at[-1]]
+    elif kind == "list":
+        parent[at[-1]] = [[1]]
+    elif kind == "sign" and isinstance(old, int | float) and not isinstance(old, bool):
+        parent[at[-1]] = -3
+    elif not isinstance(old, dict | list):
+        parent[at[-1]] = "2 furlongs"
+    return (*at, kind)
+
+
+def read_as(kind, tree):
+    """What the reader of a kind of file finds."""
+    node = parse(json.dumps(tree))
+    try:
+        if kind == "scenario":
+            build(document_of(tree, "mutant"))
+        elif kind == "accelerator":
+            read_accelerator(Resolver({(): "accelerators"}).extended(node, ()))
+        elif kind == "cluster":
+            find("accelerators", str(read_cluster(Resolver({(): "clusters"}).extended(node, ())).accelerator))
+        else:
+            read_links(node)
+    except InputError as error:
+        return [str(problem) for problem in error.problems]
+    return []
+
+
+def test_schema_and_reader_agree_on_200_mutants():
+    """Each finds something where the other does, and nothing where the other does not."""
+    rng, kinds = random.Random(9), ("scenario", "accelerator", "cluster", "links")
+    files = [(path, kind) for path, kind in shipped() if kind in kinds]
+    wrong = 0
+    for path, kind in rng.choices(files, k=200):
+        tree = load(path).plain
+        what = mutated(tree, rng)
+        schema, reader = [error.message for error in validator(kind).iter_errors(tree)], read_as(kind, tree)
+        assert bool(schema) == bool(reader), (path.name, what, schema, reader)
+        wrong += bool(schema)
+    assert wrong > 100

@@ -157,3 +157,36 @@ def test_a_target_without_a_domain_may_be_an_amount(small):
 def test_wrong_files_are_told_with_line_and_column(write, text, message):
     """The message starts where the mistake stands."""
     assert message in "\n".join(problems(write(text)))
+
+
+def test_settings_that_extend_are_laid_over_those_below(write):
+    """README: leaf by leaf. A part that names a thing replaces it."""
+    write("workload: gpt2\ncluster: {extends: dgx-a100, devices: 4}\nplan: {global_batch: 1024, tensor: 2}\n", "b.yaml")
+    over = write("extends: b.yaml\nplan: {extends: auto, sub_batch: 2}\ncluster: {extends: dgx-h100}\n", "o.yaml")
+    tree = load_document(over).node.plain
+    assert tree["plan"] == {"global_batch": 1024, "tensor": 2, "search": True, "sub_batch": 2}
+    assert (tree["cluster"]["name"], tree["cluster"].get("devices")) == ("dgx-h100", None)
+
+
+def test_a_file_is_read_once_however_often_it_is_extended(write):
+    """Forty files that each extend the one below twice are forty files, not 2^40."""
+    write("extends: paper/word-lm\n", "e0.yaml")
+    for number in range(1, 41):
+        top = write(f"extends: [e{number - 1}.yaml, e{number - 1}.yaml]\n", f"e{number}.yaml")
+    assert load_document(top).node.plain["name"] == load_document("paper/word-lm").node.plain["name"]
+
+
+def test_a_long_chain_is_refused(write):
+    """With its limit, where it is passed."""
+    write("extends: paper/word-lm\n", "c0.yaml")
+    for number in range(1, 900):
+        top = write(f"extends: c{number - 1}.yaml\n", f"c{number}.yaml")
+    with pytest.raises(InputError, match=r"c\d+.yaml:1:10: extends more than 60 files"):
+        load_document(top)
+
+
+def test_an_empty_name_is_the_file_s(write):
+    """Null takes the default; text must say something, and is placed."""
+    assert load_scenario(write("extends: paper/word-lm\nname:\n", "mine.yaml")).name == "mine"
+    with pytest.raises(InputError, match=r"two.yaml:2:7: name: must not be empty"):
+        load_scenario(write('extends: paper/word-lm\nname: ""\n', "two.yaml"))

@@ -18,8 +18,6 @@ from sim.plan.groups import Groups, groups_of
 from sim.plan.layout import Assigned, Part, assign
 from sim.plan.pricing import shard_of
 from sim.plan.records import DeviceMemory, Plan
-from sim.workload.graph import Graph
-from sim.workload.liveness import peak
 from sim.workload.records import Layer, Model, Numerics, Parameter, Recompute
 from sim.workload.update import MOMENTS
 
@@ -29,29 +27,12 @@ FRAGMENTATION: Final = 0.03
 
 def device_memory(model: Model, plan: Plan, numerics: Numerics, accelerator: Accelerator) -> tuple[DeviceMemory, ...]:
     """One entry per pipeline stage."""
-    layers = model.layers(plan.sub_batch, numerics, shard_of(plan))
-    if plan.devices == plan.data and plan.sharding == "none" and _released(plan, numerics) and hasattr(model, "graph"):
-        return (_live(model.graph(plan.sub_batch, numerics), plan, numerics, accelerator),)
-    return layer_memory(layers, plan, numerics, accelerator)
+    return layer_memory(model.layers(plan.sub_batch, numerics, shard_of(plan)), plan, numerics, accelerator)
 
 
 def _released(plan: Plan, numerics: Numerics) -> bool:
     """Whether every gradient is applied as soon as it is complete: asked for, or plain SGD on a single pass."""
     return plan.release_gradients or (numerics.optimizer == "sgd" and plan.micro_batches <= 1)
-
-
-def _live(graph: Graph, plan: Plan, numerics: Numerics, accelerator: Accelerator) -> DeviceMemory:
-    """Of an op graph: what must be alive at its fullest moment; one layer's gradient more while it is being reduced."""
-    top = peak(graph, numerics, reuse=True, held=1 if plan.data > 1 else 0)
-    kinds = {
-        "weights": top.weights,
-        "gradients": top.gradients,
-        "optimizer": top.optimizer,
-        "activations": top.activations,
-        "workspace": top.workspace,
-        "reserve": accelerator.memory.reserve_bytes,
-    }
-    return DeviceMemory("all devices", plan.devices, kinds, accelerator.memory.capacity_bytes)
 
 
 def layer_memory(

@@ -8,24 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from sim.ops import Attention, Collective, CollectiveKind, Gemm, Op
+from sim.ops import Attention, Collective, CollectiveKind, Op
+from sim.workload.graph import Tensor
 from sim.workload.kernels import (
     FP32,
     Frame,
-    Part,
+    Kernels,
     Steps,
     Weight,
     bias_gradient,
     bias_pass,
     collective,
-    column_backward,
-    column_forward,
     gemm,
-    norm_backward,
-    norm_forward,
     pointwise,
-    row_backward,
-    row_forward,
     weight_gradient,
 )
 
@@ -118,92 +113,72 @@ def attention_weights(a: AttentionSizes) -> list[Weight]:
     return [Weight("attention", h * a.q_width), Weight("attention", h * a.kv_width, stream=stream), out, *rest]
 
 
-def attention_part(f: Frame, a: AttentionSizes) -> Part:
-    """Projections, core and output projection of one attention, forward and backward."""
-    part = Part()
-    project = latent_projections if a.latent else projections
-    project(f, a, part)
-    core = flash_core if f.numerics.attention != "plain" and not a.relative else plain_core
-    core(f, a, part)
-    out = a.out_width // f.tensor
-    part.forward += row_forward(f, "attention.out", a.hidden, out)
-    part.backward[:0] = row_backward(f, "attention.out", a.hidden, out)
-    part.saved += f.tokens * out * f.operand
-    return part
+def attention(k: Kernels, a: AttentionSizes, x: Tensor) -> Tensor:
+    """Projections, core and output projection of one attention."""
+    inputs = (latent_projections if a.latent else projections)(k, a, x)
+    core = flash_core if k.f.numerics.attention != "plain" and not a.relative else plain_core
+    return k.row(core(k, a, inputs), "attention.out", a.hidden, a.out_width // k.f.tensor)
 
 
-def projections(f: Frame, a: AttentionSizes, part: Part) -> None:
-    """Query, key, value in one product (two for cross attention and for a cached past), then rotary positions."""
+def projections(k: Kernels, a: AttentionSizes, x: Tensor) -> tuple[Tensor, ...]:
+    """Query, key, value in one product (two for cross attention and for a cached past), then norms of the heads and
+    rotary positions; their gradients are joined before they travel back through the product."""
+    f = k.f
+    memory: tuple[Tensor, ...] = ()
     q, kv = a.q_width // f.tensor, a.kv_width // f.tensor
     if a.cross or a.memory:
-        tokens = f.sub_batch * (a.memory // f.context) + (0 if a.cross else f.tokens)
-        part.forward += [*column_forward(f, "attention.q", q, a.hidden, a.bias), *memory_forward(f, a, kv, tokens)]
-        backward = [*memory_backward(f, a, kv, tokens), *column_backward(f, "attention.q", q, a.hidden, a.bias)]
-        part.saved += tokens * kv * f.act + f.tokens * q * f.act
+        heads = k.column(x, "attention.q", q, a.hidden, bias=a.bias)
+        memory = (memory_projection(k, a, kv),)
     else:
-        part.forward += column_forward(f, "attention.qkv", q + kv, a.hidden, a.bias)
-        backward = column_backward(f, "attention.qkv", q + kv, a.hidden, a.bias)
-        part.saved += f.tokens * (q + kv) * f.act
+        heads = k.column(x, "attention.qkv", q + kv, a.hidden, bias=a.bias)
     joined = pointwise(f, "attention.qkv_join", f.tokens * (q + kv), f.act, f.act)
-    turned = a.rotary_dim * (a.heads + a.kv_heads) // f.tensor * f.tokens
-    normed = a.head_dim * (a.heads + a.kv_heads) // f.tensor * f.tokens
     if a.qk_norm:
-        part.forward += norm_forward(f, "attention.qk_norm", normed / a.head_dim, a.head_dim, True)
-        backward = [*norm_backward(f, "attention.qk_norm", normed / a.head_dim, a.head_dim, True, False), *backward]
-        part.saved += normed * f.act
-    part.forward += rotary(f, turned)
-    part.backward += [*rotary(f, turned, ".backward"), joined, *backward]
+        normed = a.head_dim * (a.heads + a.kv_heads) // f.tensor * f.tokens
+        before = k.stored("heads before their norm", normed)
+        heads = k.norm(heads, "attention.qk_norm", normed / a.head_dim, a.head_dim, True, part=before)
+    turned = a.rotary_dim * (a.heads + a.kv_heads) // f.tensor * f.tokens
+    out = k.stored("heads", heads.elements)
+    return k.kernel((heads,), out, rotary(f, turned), [*rotary(f, turned, ".backward"), joined]), *memory
 
 
-def memory_forward(f: Frame, a: AttentionSizes, kv: int, tokens: int) -> list[Op]:
-    """Keys and values of tokens that are not the block's own input."""
-    ops: list[Op] = [gemm(f, "attention.kv", tokens, kv, a.hidden)]
-    gather = collective(f, "attention.kv.gather", "all_gather", tokens * a.hidden) if f.sequence_parallel else []
-    return [*gather, *ops, *(bias_pass(f, "attention.kv", tokens * kv) if a.bias else [])]
-
-
-def memory_backward(f: Frame, a: AttentionSizes, kv: int, tokens: int) -> list[Op]:
-    """Gradients of those projections; the past of Transformer-XL gets none, but its weights do."""
+def memory_projection(k: Kernels, a: AttentionSizes, kv: int) -> Tensor:
+    """Keys and values of tokens that are not (only) the block's own input; the past of Transformer-XL gets no gradient,
+    but its weights do."""
+    f = k.f
+    tokens = f.sub_batch * (a.memory // f.context) + (0 if a.cross else f.tokens)
+    wide, size = tokens * kv, tokens * a.hidden
+    gather = collective(f, "attention.kv.gather", "all_gather", size) if f.sequence_parallel else []
     kind: CollectiveKind = "reduce_scatter" if f.sequence_parallel else "all_reduce"
-    return [
+    forward = [*gather, gemm(f, "attention.kv", tokens, kv, a.hidden)]
+    forward += bias_pass(f, "attention.kv", wide) if a.bias else []
+    backward = [
         gemm(f, "attention.kv.dgrad", tokens, a.hidden, kv),
-        *collective(f, "attention.kv.reduce_grad", kind, tokens * a.hidden, overlap=True),
+        *collective(f, "attention.kv.reduce_grad", kind, size, overlap=True),
         weight_gradient(f, "attention.kv.wgrad", kv, a.hidden, tokens),
-        *(bias_gradient(f, "attention.kv", tokens * kv) if a.bias else []),
+        *(bias_gradient(f, "attention.kv", wide) if a.bias else []),
     ]
+    return k.kernel((), k.stored("keys and values", wide), forward, backward)
 
 
-def latent_projections(f: Frame, a: AttentionSizes, part: Part) -> None:
+def latent_projections(k: Kernels, a: AttentionSizes, x: Tensor) -> tuple[Tensor, ...]:
     """MLA: low-rank down and up projections of query and of key-value, the rotary part apart.
 
     The down projections are replicated over the tensor ranks; their output is small.
     """
-    h, rope, nope = a.hidden, a.rotary_dim, a.head_dim - a.rotary_dim
+    f, h, rope, nope = k.f, a.hidden, a.rotary_dim, a.head_dim - a.rotary_dim
     q, up = a.q_width // f.tensor, a.heads * (nope + a.v_head_dim) // f.tensor
-    forward: list[Op] = []
-    backward: list[Op] = []
-    down = a.q_rank + a.kv_rank + rope if a.q_rank else a.kv_rank + rope
-    forward.append(gemm(f, "attention.down", f.rows, down, h))
-    tail: list[Op] = [gemm(f, "attention.down.dgrad", f.rows, h, down)]
-    tail.append(weight_gradient(f, "attention.down.wgrad", down, h, f.rows))
-    if a.q_rank:
-        forward += norm_forward(f, "attention.q_norm", f.rows, a.q_rank, True)
-        tail[:0] = norm_backward(f, "attention.q_norm", f.rows, a.q_rank, True, residual=False)
-    forward += norm_forward(f, "attention.kv_norm", f.rows, a.kv_rank, True)
-    tail[:0] = norm_backward(f, "attention.kv_norm", f.rows, a.kv_rank, True, residual=False)
-    forward += column_forward(f, "attention.q", q, a.q_rank or h)
-    forward += column_forward(f, "attention.kv", up, a.kv_rank)
-    backward += column_backward(f, "attention.kv", up, a.kv_rank)
-    backward += column_backward(f, "attention.q", q, a.q_rank or h)
-    keys_width = a.heads * a.head_dim // f.tensor
-    forward += rotary(f, f.tokens * rope * (a.heads // f.tensor + 1))
-    forward.append(pointwise(f, "attention.kv_join", f.tokens * keys_width, f.act, f.act))
-    split = pointwise(f, "attention.kv_join.backward", f.tokens * keys_width, f.act, f.act)
-    part.forward += forward
-    part.backward += [split, *rotary(f, f.tokens * rope * (a.heads // f.tensor + 1), ".backward"), *backward, *tail]
-    # kept: down outputs and their norms (rows), query, expanded key and value (tokens)
-    part.saved += f.rows * (down + (a.q_rank or 0) + a.kv_rank) * f.act
-    part.saved += f.tokens * (q + keys_width + a.out_width // f.tensor) * f.act
+    low = k.whole(x, "attention.down", f.rows, a.q_rank + a.kv_rank + rope, h)
+    query = k.norm(low, "attention.q_norm", f.rows, a.q_rank, True, joins=True) if a.q_rank else x
+    latent = k.norm(low, "attention.kv_norm", f.rows, a.kv_rank, True)
+    queries = k.column(query, "attention.q", q, a.q_rank or h, joins=not a.q_rank)
+    pairs = k.column(latent, "attention.kv", up, a.kv_rank)
+    turned, width = f.tokens * rope * (a.heads // f.tensor + 1), a.heads * a.head_dim // f.tensor
+    queries = k.kernel(
+        (queries,), k.stored("queries", queries.elements), rotary(f, turned), rotary(f, turned, ".backward")
+    )
+    both = k.stored("keys and values", f.tokens * (width + a.out_width // f.tensor))
+    join, split = (pointwise(f, f"attention.kv_join{end}", f.tokens * width, f.act, f.act) for end in ("", ".backward"))
+    return queries, k.kernel((pairs,), both, [join], [split])
 
 
 def rotary(f: Frame, elements: float, suffix: str = "") -> list[Op]:
@@ -227,33 +202,46 @@ def exchange(f: Frame, a: AttentionSizes, suffix: str, overlap: bool, kind: Coll
     return [Collective(name, kind, size, "context", f.numerics.activations, overlap)]
 
 
-def flash_core(f: Frame, a: AttentionSizes, part: Part) -> None:
-    """Fused attention: the score matrix never reaches memory; one fp32 log-sum-exp per query and head is kept."""
+def flash_core(k: Kernels, a: AttentionSizes, inputs: tuple[Tensor, ...]) -> Tensor:
+    """Fused attention: the score matrix never reaches memory; one fp32 log-sum-exp per query and head is kept, and
+    backward sums the gradient of the queries in fp32."""
+    f = k.f
     q_len, kv_len = f.sequence, keys(a, f.sequence * f.context)
     heads, kv_heads = a.heads // f.tensor, max(1, a.kv_heads // f.tensor)
-    sizes = (f.sub_batch, heads, kv_heads, q_len, kv_len, a.head_dim, a.v_head_dim, a.causal)
     share = seen(a, f.sequence * f.context)
-    ring = exchange(f, a, "", overlap=True)
     version: Literal[1, 2] = 1 if f.numerics.attention == "flash1" else 2
-    kernel = Attention("attention.core", *sizes, False, f.numerics.activations, generation=version, share=share)
-    part.forward += [*ring, kernel]
-    part.core += [*ring, kernel]
-    back = Attention("attention.core.backward", *sizes, True, f.numerics.activations, generation=version, share=share)
-    before = exchange(f, a, ".backward", overlap=True)
-    after = exchange(f, a, ".grad", overlap=True, kind="reduce_scatter")
-    part.backward[:0] = [*before, *after, back]
-    part.core_saved += f.sub_batch * heads * q_len * FP32
-    part.workspace = max(part.workspace, f.sub_batch * heads * q_len * (a.head_dim * FP32 + FP32))
+
+    def kernel(name: str, backward: bool) -> Attention:
+        return Attention(
+            name, f.sub_batch, heads, kv_heads, q_len, kv_len, a.head_dim, a.v_head_dim, a.causal, backward,
+            f.numerics.activations, generation=version, share=share,
+        )  # fmt: skip
+
+    around = [*exchange(f, a, ".backward", True), *exchange(f, a, ".grad", True, "reduce_scatter")]
+    queries = f.sub_batch * heads * q_len
+    sums = k.stored("log-sum-exp", queries, FP32, core=True)
+    return k.kernel(
+        inputs,
+        k.stored("context", f.tokens * (a.out_width // f.tensor)),
+        [*exchange(f, a, "", True), kernel("attention.core", False)],
+        [*around, kernel("attention.core.backward", True)],
+        saves=(*inputs, sums),
+        makes=(sums,),
+        scratch=queries * (a.head_dim + 1) * FP32,
+        core=True,
+    )
 
 
-def plain_core(f: Frame, a: AttentionSizes, part: Part) -> None:
-    """Scores, scale-mask-softmax, dropout, context: the b·a·s² matrix is written and read by every step."""
-    act, heads = f.act, a.heads // f.tensor
+def plain_core(k: Kernels, a: AttentionSizes, inputs: tuple[Tensor, ...]) -> Tensor:
+    """Scores, scale-mask-softmax, dropout, context: the b·a·s² matrix is written and read by every step.
+
+    Kept of it: softmax output, dropout mask and dropout output, 2 + 1 + 2 bytes (Korthikanti et al. 2022, section 4.1).
+    """
+    f, act, heads = k.f, k.f.act, a.heads // k.f.tensor
     batch, q_len, kv_len = f.sub_batch * heads, f.sequence, keys(a, f.sequence * f.context)
     scores = float(batch) * q_len * kv_len
-    gather = exchange(f, a, "", overlap=False)
-    spread = expand_heads(f, a, kv_len)
-    forward: list[Op] = [*gather, *spread, gemm(f, "attention.scores", q_len, kv_len, a.head_dim, batch)]
+    forward: list[Op] = [*exchange(f, a, "", overlap=False), *expand_heads(f, a, kv_len)]
+    forward.append(gemm(f, "attention.scores", q_len, kv_len, a.head_dim, batch))
     if a.position_scores:
         width = heads * a.head_dim
         forward.append(gemm(f, "attention.positions", kv_len, width, a.hidden))
@@ -265,13 +253,12 @@ def plain_core(f: Frame, a: AttentionSizes, part: Part) -> None:
     if f.mask:
         forward.append(pointwise(f, "attention.dropout", scores, act, act + f.mask))
     forward.append(gemm(f, "attention.context", q_len, a.v_head_dim, kv_len, batch))
-    copy = pointwise(f, "attention.context_copy", f.tokens * heads * a.v_head_dim, act, act)
-    part.forward += [*forward, copy]
-    part.core += [*forward, copy]
-    part.backward[:0] = plain_backward(f, a, batch, q_len, kv_len)
-    # softmax output, dropout mask and dropout output: 2 + 1 + 2 bytes per score (Korthikanti et al. 2022, section 4.1)
-    part.core_saved += scores * (2 * act + f.mask if f.mask else act)
-    part.workspace = max(part.workspace, 2 * scores * act)
+    out = f.tokens * heads * a.v_head_dim
+    forward.append(pointwise(f, "attention.context_copy", out, act, act))
+    kept = k.stored("probabilities", scores, 2 * act + f.mask if f.mask else act, core=True)
+    backward = plain_backward(f, a, batch, q_len, kv_len)
+    saves, context = (*inputs, kept), k.stored("context", out)
+    return k.kernel(inputs, context, forward, backward, saves=saves, makes=(kept,), core=True)
 
 
 def expand_heads(f: Frame, a: AttentionSizes, kv_len: int) -> list[Op]:
@@ -327,7 +314,7 @@ def plain_backward(f: Frame, a: AttentionSizes, batch: int, q_len: int, kv_len: 
         ops.append(gemm(f, "attention.position_scores.qgrad", q_len, d, kv_len, batch))
         ops.append(gemm(f, "attention.position_scores.pgrad", kv_len, d, q_len, batch))
         ops.append(weight_gradient(f, "attention.positions.wgrad", a.heads // f.tensor * d, a.hidden, kv_len))
-    queries: Gemm = gemm(f, "attention.scores.qgrad", q_len, d, kv_len, batch)
+    queries = gemm(f, "attention.scores.qgrad", q_len, d, kv_len, batch)
     ops += [queries, gemm(f, "attention.scores.kgrad", kv_len, d, q_len, batch)]
     if a.kv_heads < a.heads:
         wide = f.sub_batch * kv_len * (a.heads // f.tensor) * (d + v)

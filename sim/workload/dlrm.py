@@ -13,10 +13,11 @@ from typing import Any, ClassVar, Final, Literal
 from sim.errors import InputError, Problem
 from sim.fields import about
 from sim.ops import BYTES_PER_ELEMENT, Collective, Gather, Gemm, Op
-from sim.workload.kernels import Frame, gemm, pointwise, weight_gradient
-from sim.workload.records import Layer, Numerics, Parameter, Recompute, Shard
+from sim.workload.expand import layer_of
+from sim.workload.graph import Tensor
+from sim.workload.kernels import Frame, Kernels, bias_pass, gemm, pointwise, weight_gradient
+from sim.workload.records import Layer, Numerics, Parameter, Shard
 from sim.workload.rules import check_positive
-from sim.workload.vocabulary import by_policy
 
 CRITEO_40M: Final[tuple[int, ...]] = (
     39884406, 39043, 17289, 7420, 20263, 3, 7120, 1543, 63, 38532951, 2953546, 403346, 10,
@@ -120,21 +121,17 @@ class Dlrm:
         self._check(sub_batch, shard)
         f = Frame(numerics, sub_batch, 1, expert=shard.expert)
         bottom, top = self.mlp_sizes()
-        below = mlp_layer(f, "bottom", bottom, first=True)
-        above = mlp_layer(f, "top", top, first=False)
-        crossing, back = self.interact(f)
-        kept = above.saved_bytes[Recompute.NONE] + f.tokens * self.features * self.width * f.act * self.kept_vectors
-        head = Layer(
-            "interaction and top",
-            1,
-            "head",
-            (*crossing, *above.forward),
-            (*above.backward, *back),
-            (*above.parameters, *((Parameter("cross", self.cross_elements),) if self.cross_elements else ())),
-            by_policy(kept),
-            workspace_bytes=above.workspace_bytes,
+        below, head = Kernels(f, "bottom"), Kernels(f, "interaction and top", "head")
+        features = below.taken("features", sub_batch * self.dense_features)
+        below.left(perceptron(below, "bottom", bottom, features, first=True))
+        vectors = head.taken("vectors", sub_batch * self.features * self.width)
+        head.left(perceptron(head, "top", top, self.interact(head, vectors)))
+        cross = (Parameter("cross", self.cross_elements),) if self.cross_elements else ()
+        return (
+            self.table_layer(f),
+            layer_of(below, (parameter("bottom", bottom),), 1, sub_batch * bottom[-1][1] * f.act),
+            layer_of(head, (parameter("top", top), *cross)),
         )
-        return (self.table_layer(f), below, head)
 
     @classmethod
     def sized(cls, parameters: float, **fixed: Any) -> Dlrm:
@@ -143,11 +140,6 @@ class Dlrm:
         given = cls(**{**fixed, "tables": shape})
         factor = max(0.0, parameters - given.parameters + given.table_elements) / given.table_elements
         return cls(**{**fixed, "tables": tuple(max(1, round(rows * factor)) for rows in shape)})
-
-    @property
-    def kept_vectors(self) -> int:
-        """Copies of the interacting vectors kept: the input, or the input of every cross layer and product."""
-        return 1 if self.interaction == "dot" else 1 + 2 * self.cross_layers
 
     def _check(self, sub_batch: int, shard: Shard) -> None:
         found = []
@@ -173,56 +165,74 @@ class Dlrm:
         scatter = Gather("tables.scatter", rows, self.width * size, table * size, True, kind)
         axis: Literal["data", "expert"] = "expert" if f.expert > 1 else "data"
         held = Parameter("tables", table, axis, rows, self.width)
-        kept = by_policy(rows * 8.0)  # the indices, 64 bit
-        return Layer("tables", 1, "embedding", (lookup, *moved), (*moved, scatter), (held,), kept, {}, pooled * f.act)
+        k, indices = Kernels(f, "tables", "embedding"), Tensor("indices", rows, rows * 8.0)  # 64 bit
+        k.left(
+            k.kernel(
+                (), k.stored("pooled", pooled), (lookup, *moved), (*moved, scatter), saves=(indices,), makes=(indices,)
+            )
+        )
+        return layer_of(k, (held,), 1, pooled * f.act)
 
-    def interact(self, f: Frame) -> tuple[list[Op], list[Op]]:
-        """Pairwise dots of all vectors of a sample, or the low-rank cross network."""
-        n, d, b = self.features, self.width, f.tokens
-        vectors = b * n * d
+    def interact(self, k: Kernels, x: Tensor) -> Tensor:
+        """Pairwise dots of all vectors of a sample, or the low-rank cross network (Wang et al. 2021)."""
+        stack = pointwise(k.f, "interaction.stack", x.elements, k.f.act, k.f.act, 0.0)
         if self.interaction == "dot":
-            out = b * self.interaction_width
-            forward: list[Op] = [pointwise(f, "interaction.stack", vectors, f.act, f.act, 0.0)]
-            forward += [gemm(f, "interaction", n, n, d, b), pointwise(f, "interaction.pick", out, f.act, f.act, 0.0)]
-            back: list[Op] = [pointwise(f, "interaction.pick.backward", b * n * n, f.act, f.act, 0.0)]
-            twice = Gemm("interaction.grad", n, d, n, b, f.numerics.compute, f.numerics.activations, count=2)
-            return forward, [*back, twice, pointwise(f, "interaction.stack.backward", vectors, 2 * f.act, f.act)]
-        forward, back = [pointwise(f, "interaction.stack", vectors, f.act, f.act, 0.0)], []
-        width, rank = self.interaction_width, self.cross_rank
-        for _ in range(self.cross_layers):
-            forward += [gemm(f, "cross.down", b, rank, width), gemm(f, "cross.up", b, width, rank)]
-            forward.append(pointwise(f, "cross.product", vectors, 3 * f.act, f.act, 2.0))
-            back.append(pointwise(f, "cross.product.backward", vectors, 4 * f.act, 2 * f.act, 3.0))
-            back += [gemm(f, "cross.up.dgrad", b, rank, width), weight_gradient(f, "cross.up.wgrad", width, rank, b)]
-            back += [gemm(f, "cross.down.dgrad", b, width, rank)]
-            back.append(weight_gradient(f, "cross.down.wgrad", rank, width, b))
-        return forward, back
+            return self.dots(k, x, stack)
+        x = k.kernel((x,), k.stored("stacked", x.elements), [stack], [])
+        for layer in range(self.cross_layers):
+            x = self.cross(k, x, f"product {layer}")
+        return x
+
+    def dots(self, k: Kernels, x: Tensor, stack: Op) -> Tensor:
+        """Every vector of a sample times every other, each pair picked once."""
+        f, n, d, b = k.f, self.features, self.width, k.f.tokens
+        out = b * self.interaction_width
+        pick = pointwise(f, "interaction.pick", out, f.act, f.act, 0.0)
+        forward: list[Op] = [stack, gemm(f, "interaction", n, n, d, b), pick]
+        backward: list[Op] = [
+            pointwise(f, "interaction.pick.backward", b * n * n, f.act, f.act, 0.0),
+            Gemm("interaction.grad", n, d, n, b, f.numerics.compute, f.numerics.activations, count=2),
+            pointwise(f, "interaction.stack.backward", x.elements, 2 * f.act, f.act),
+        ]
+        return k.kernel((x,), k.stored("interaction", out), forward, backward, saves=(x,))
+
+    def cross(self, k: Kernels, x: Tensor, name: str) -> Tensor:
+        """One layer x₀·(U·V·x + b) + x, which keeps x and the product."""
+        f, b, width, rank = k.f, k.f.tokens, self.interaction_width, self.cross_rank
+        forward: list[Op] = [
+            gemm(f, "cross.down", b, rank, width),
+            gemm(f, "cross.up", b, width, rank),
+            pointwise(f, "cross.product", x.elements, 3 * f.act, f.act, 2.0),
+        ]
+        backward: list[Op] = [
+            pointwise(f, "cross.product.backward", x.elements, 4 * f.act, 2 * f.act, 3.0),
+            gemm(f, "cross.up.dgrad", b, rank, width),
+            weight_gradient(f, "cross.up.wgrad", width, rank, b),
+            gemm(f, "cross.down.dgrad", b, width, rank),
+            weight_gradient(f, "cross.down.wgrad", rank, width, b),
+        ]
+        kept = k.stored(name, x.elements)
+        return k.kernel((x,), k.stored("crossed", x.elements), forward, backward, saves=(x, kept), makes=(kept,))
 
 
-def mlp_layer(f: Frame, name: str, sizes: list[tuple[int, int]], first: bool) -> Layer:
+def perceptron(k: Kernels, name: str, sizes: list[tuple[int, int]], x: Tensor, *, first: bool = False) -> Tensor:
     """Linear layers with bias and activation; the first layer of a model needs no data gradient."""
-    forward: list[Op] = []
-    backward: list[Op] = []
-    for i, (k, n) in enumerate(sizes):
-        label, elements = f"{name}.{i}", f.tokens * n
-        forward.append(gemm(f, label, f.tokens, n, k))
-        if not f.numerics.fused:
-            forward.append(pointwise(f, f"{label}.bias", elements, f.act, f.act))
-        forward.append(pointwise(f, f"{label}.activation", elements, f.act, f.act))
-        grads: list[Op] = [] if first and i == 0 else [gemm(f, f"{label}.dgrad", f.tokens, k, n)]
+    f = k.f
+    for i, (inputs, outputs) in enumerate(sizes):
+        label, elements = f"{name}.{i}", f.tokens * outputs
+        gradient = [] if first and i == 0 else [gemm(f, f"{label}.dgrad", f.tokens, inputs, outputs)]
+        gradient.append(weight_gradient(f, f"{label}.wgrad", outputs, inputs, f.tokens))
+        product = [gemm(f, label, f.tokens, outputs, inputs), *bias_pass(f, label, elements)]
+        y = k.kernel((x,), k.stored(label, elements), product, gradient, saves=(x,), joins=first and i == 0)
+        bent, act = (
+            k.stored(f"{label} activated", elements),
+            pointwise(f, f"{label}.activation", elements, f.act, f.act),
+        )
         back = pointwise(f, f"{label}.activation.backward", elements, 2 * f.act, f.act)
-        backward[:0] = [back, *grads, weight_gradient(f, f"{label}.wgrad", n, k, f.tokens)]
-    kept = f.tokens * (sum(n for _, n in sizes) + sizes[0][0]) * f.act
-    weights = float(sum(k * n + n for k, n in sizes))
-    return Layer(
-        name,
-        1,
-        "block",
-        tuple(forward),
-        tuple(backward),
-        (Parameter(name, weights),),
-        by_policy(kept),
-        {Recompute.NONE: (), Recompute.SELECTIVE: (), Recompute.FULL: ()},
-        f.tokens * sizes[-1][1] * f.act,
-        2.0 * f.tokens * max(n for _, n in sizes) * f.act,
-    )
+        x = k.kernel((y,), bent, [act], [back], saves=(bent,))
+    return x
+
+
+def parameter(name: str, sizes: list[tuple[int, int]]) -> Parameter:
+    """Weights and biases of linear layers."""
+    return Parameter(name, float(sum(i * o + o for i, o in sizes)))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 from sim.ops import Op, total_flops
 from sim.workload.graph import Graph, Section, Weight
 from sim.workload.liveness import Footprint, peak, saved_tensors, workspaces
+from sim.workload.recorder import Recorder
 from sim.workload.records import AttentionKernel, Layer, Numerics, OptimizerName, Parameter, Recompute, Shard
 from sim.workload.sizing import solve_width, unsharded
 from sim.workload.update import clip_ops, parameter_update
@@ -61,13 +62,37 @@ class GraphModel(ABC):
 def layers_of(graph: Graph, shard: Shard, family: str) -> tuple[Layer, ...]:
     """One `Layer` per named layer of the graph; these families cannot be cut inside a layer."""
     unsharded(family, shard)
+    names = [name for name, _ in graph.layers]
+    sent = [_received(graph, name) for name in (*names[1:], None)]
+    parameters = [tuple(map(_parameter, graph.weights.get(name, ()))) for name in names]
+    return _layers(graph, parameters, sent)
+
+
+def layer_of(tape: Recorder, parameters: tuple[Parameter, ...], count: int = 1, output_bytes: float = 0.0) -> Layer:
+    """What a tape of one layer recorded, as `count` equal layers."""
+    (layer,) = _layers(tape.graph(), [parameters], [output_bytes])
+    return replace(layer, count=count) if count > 1 else layer
+
+
+def _layers(graph: Graph, parameters: Sequence[tuple[Parameter, ...]], sent: Sequence[float]) -> tuple[Layer, ...]:
+    """Ops in order; saved bytes and workspace by liveness; what each policy keeps and runs again.
+
+    Full recomputation keeps what the layer receives, selective what is not of the core of attention (Korthikanti et al.
+    2022, section 5).
+    """
     made: list[Layer] = []
-    names, kept, transient = graph.layers, saved_tensors(graph), workspaces(graph)
-    for position, (name, kind) in enumerate(names):
-        saved = sum(t.total_bytes for t in kept[name])
+    kept, transient = saved_tensors(graph), workspaces(graph)
+    for (name, kind), held, output in zip(graph.layers, parameters, sent, strict=True):
         forward = _ops(graph.forward, name)
-        following = names[position + 1][0] if position + 1 < len(names) else None
-        inputs = _received(graph, name)
+        core = tuple(n.op for s in graph.forward if s.layer == name for n in s.nodes if n.core)
+        saved = sum(t.total_bytes for t in kept[name])
+        selective = sum(t.total_bytes for t in kept[name] if not t.core)
+        whole = saved if kind != "block" else min(saved, _received(graph, name))
+        again: dict[Recompute, tuple[Op, ...]] = {
+            Recompute.NONE: (),
+            Recompute.SELECTIVE: core,
+            Recompute.FULL: forward,
+        }
         made.append(
             Layer(
                 name=name,
@@ -75,14 +100,10 @@ def layers_of(graph: Graph, shard: Shard, family: str) -> tuple[Layer, ...]:
                 kind=kind,
                 forward=forward,
                 backward=_ops(graph.backward, name),
-                parameters=tuple(map(_parameter, graph.weights.get(name, ()))),
-                saved_bytes={
-                    Recompute.NONE: saved,
-                    Recompute.SELECTIVE: saved,
-                    Recompute.FULL: min(inputs, saved),
-                },
-                recompute={Recompute.NONE: (), Recompute.SELECTIVE: (), Recompute.FULL: forward},
-                output_bytes=_received(graph, following) if following else 0.0,
+                parameters=held,
+                saved_bytes={Recompute.NONE: saved, Recompute.SELECTIVE: selective, Recompute.FULL: whole},
+                recompute=again if kind == "block" else {},
+                output_bytes=output,
                 workspace_bytes=transient[name],
             )
         )
@@ -162,11 +183,11 @@ def _parameter(weight: Weight) -> Parameter:
     return Parameter(weight.name, weight.tensor.elements, "data", rows, weight.columns if rows else 0)
 
 
-def _received(graph: Graph, layer: str) -> float:
+def _received(graph: Graph, layer: str | None) -> float:
     """Bytes of activations the forward pass of `layer` takes over from earlier layers."""
     outside = {t for s in graph.forward if s.layer != layer for n in s.nodes for t in n.outputs}
     taken = {t for s in graph.forward if s.layer == layer for n in s.nodes for t in n.inputs if t in outside}
-    return sum(t.total_bytes for t in taken)
+    return sum(t.total_bytes for t in (*taken, *(t for s in graph.forward if s.layer == layer for t in s.inputs)))
 
 
 __all__ = [
@@ -174,6 +195,7 @@ __all__ = [
     "GraphModel",
     "by_type",
     "layer_footprints",
+    "layer_of",
     "layers_of",
     "minimal_footprint",
     "sample_flops",

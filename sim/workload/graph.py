@@ -29,6 +29,7 @@ class Tensor:
     kind: TensorKind = "activation"
     differentiable: bool = True
     sparse: bool = False  # an embedding gradient: rows instead of the table
+    core: bool = False  # of attention: what selective recomputation does not keep
 
     @property
     def total_bytes(self) -> float:
@@ -55,6 +56,7 @@ class Node:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     reduction: bool = False  # needs all of its input before the next op can start
+    core: bool = False  # of attention: what selective recomputation runs again
 
     @property
     def elementwise(self) -> bool:
@@ -70,6 +72,7 @@ class Section:
     kind: LayerKind
     steps: int = 1
     nodes: list[Node] = field(default_factory=list)
+    inputs: list[Tensor] = field(default_factory=list)  # received from the layer before, where that is another graph
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,22 @@
-"""What the kernels of a Transformer read and write, as Megatron-LM runs them.
+"""The primitives of a block of a Transformer: each states once what runs forward and backward, what is kept for
+backward and what comes and goes; the tape puts them together.
 
 A `Frame` holds what every part of a block shares: formats, tokens on this device, degrees.  Two token counts matter:
 `tokens` inside a tensor-parallel region (each rank sees all of them) and `rows` between the regions, which sequence
 parallelism divides by the tensor degree (Korthikanti et al. 2022, section 4.2.2).  Byte counts per element follow the
-published kernels: bias-GELU, bias-dropout-add, scaled masked softmax and LayerNorm are one pass each when fused;
+kernels of Megatron-LM: bias-GELU, bias-dropout-add, scaled masked softmax and LayerNorm are one pass each when fused;
 unfused, every elementwise op streams its operands.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, TypeAlias
 
-from sim.ops import BYTES_PER_ELEMENT, Collective, CollectiveKind, Gemm, Op, Pointwise
+from sim.ops import BYTES_PER_ELEMENT, Collective, CollectiveKind, Gather, Gemm, Op, Pointwise
+from sim.workload.graph import LayerKind, Node, Tensor
+from sim.workload.recorder import Note, Recorder
 from sim.workload.records import Numerics, Parameter
 
 MASK: int = 1  # bytes of one element of a dropout mask
@@ -65,16 +69,232 @@ class Frame:
         put(self, "mask", MASK if self.dropout else 0)
 
 
-@dataclass(slots=True)
-class Part:
-    """A stretch of a block: ops in order, weights, bytes kept for backward. `core*` is what selective drops."""
+class Kernels(Recorder):
+    """A tape of one layer whose primitives are kernels: ops with their bytes, never fused any further."""
 
-    forward: list[Op] = field(default_factory=list)
-    backward: list[Op] = field(default_factory=list)
-    core: list[Op] = field(default_factory=list)
-    saved: float = 0.0
-    core_saved: float = 0.0
-    workspace: float = 0.0
+    def __init__(self, f: Frame, layer: str, kind: LayerKind = "block") -> None:
+        super().__init__(f.numerics)
+        self.f = f
+        self._literal = self._fuses = False
+        self._narrow: dict[Tensor, Tensor] = {}
+        self.section(layer, kind)
+
+    def stored(self, name: str, elements: float, size: float | None = None, *, core: bool = False) -> Tensor:
+        """An activation of `size` bytes an element (as activations are stored, unless given)."""
+        return Tensor(name, elements, elements * (self.f.act if size is None else size), core=core)
+
+    def taken(self, name: str, elements: float) -> Tensor:
+        """What the layer receives from the one before; its gradient is complete at the end of backward."""
+        x = self.stored(name, elements)
+        self._now.inputs.append(x)
+        return self._note((), x, lambda dy: None)
+
+    def left(self, x: Tensor) -> None:
+        """What the layer leaves to the next one, whose gradient arrives from there."""
+        self._uses[x] += 1
+        arrives = self._alike(x, "gradient")
+        self._notes.append(
+            Note(self._now, self.stored("next", 0), lambda dy: self._parts.setdefault(x, []).append(arrives))
+        )
+
+    def operand(self, x: Tensor) -> Tensor:
+        """What a product keeps of its input: the input, or its copy in the narrower format of products."""
+        if self.f.operand == self.f.act:
+            return x
+        return self._narrow.setdefault(x, self.stored(f"{x.name} operand", x.elements, self.f.operand))
+
+    def kernel(
+        self,
+        inputs: Sequence[Tensor],
+        out: Tensor | None,
+        forward: Sequence[Op],
+        backward: Sequence[Op],
+        *,
+        saves: Sequence[Tensor] = (),
+        makes: Sequence[Tensor] = (),
+        scratch: float = 0.0,
+        joins: bool = False,
+        core: bool = False,
+    ) -> Tensor:
+        """One primitive: `forward` reads `inputs` and leaves `out`; `backward` turns its gradient into theirs.
+
+        `saves` is kept for backward, among it what the kernel `makes` beside its result; `scratch` [B] comes and goes
+        in backward; `joins`: the inputs' gradients are added into those of their other readers within the kernels.
+        Without ops the result is the input under another name, and so is the gradient.
+        """
+        result = out or self.stored("loss", 0)
+        if forward or inputs:
+            self._chain(forward, inputs, (result, *makes), core)
+
+        def pull(dy: Tensor) -> None:
+            if not backward and not joins:
+                for tensor in inputs:
+                    self._pass(tensor, dy)
+                return
+            parts = () if joins else tuple(self._part(tensor) for tensor in inputs)
+            aside = (self.stored("scratch", scratch, 1.0),) if scratch else ()
+            if backward:
+                self._chain(backward, (dy, *saves), (*parts, *aside), core)
+
+        return self._note(() if joins else inputs, result, pull)
+
+    def _chain(self, ops: Sequence[Op], inputs: Sequence[Tensor], outputs: Sequence[Tensor], core: bool) -> None:
+        """Ops one after the other, each reading what the last one wrote; inputs and what was gathered stay to the end.
+
+        The last op that leaves anything makes the outputs; sums into gradients of weights may follow it.
+        """
+        if not ops:
+            self._rename(inputs[0], outputs[0])
+        sizes = [temporary(op) for op in ops]
+        final = max((place for place, size in enumerate(sizes) if size), default=len(ops) - 1)
+        between: tuple[Tensor, ...] = ()
+        whole = tuple(inputs)
+        for place, (op, size) in enumerate(zip(ops, sizes, strict=True)):
+            made: tuple[Tensor, ...] = ()
+            if place == final:
+                made = tuple(outputs)
+            elif size:
+                made = (self.stored(op.name, size, 1.0),)
+            self._now.nodes.append(Node(op, (*whole, *between), made, reduction=True, core=core))
+            if isinstance(op, Collective) and op.kind == "all_gather":
+                whole = (*whole, *made)
+            elif made or place == final:
+                between = made if place < final else ()
+
+    def afterwards(self, ops: Sequence[Op]) -> None:
+        """Ops of a pass that run when backward is over: what they leave never meets what backward needs."""
+        self._now.nodes += [Node(op, (), (), reduction=True) for op in ops]
+
+    def _rename(self, x: Tensor, result: Tensor) -> None:
+        """`x` goes on as `result`, without an op."""
+        for place, node in enumerate(self._now.nodes):
+            if x in node.outputs:
+                outputs = tuple(result if t is x else t for t in node.outputs)
+                self._now.nodes[place] = replace(node, outputs=outputs)
+
+    # ---- linear layers
+
+    def column(
+        self, x: Tensor, name: str, n: int, k: int, *, bias: bool = False, folded: bool = False, joins: bool = False
+    ) -> Tensor:
+        """Y = X·W with the columns of W split over the tensor ranks; `folded`: the pass that follows adds the bias.
+
+        Under sequence parallelism X is gathered first, and again beside dX = dY·Wᵀ, which is reduced over the ranks
+        while dW = Xᵀ·dY runs.
+        """
+        f, inputs = self.f, self.f.tokens * k
+        wide, sp = f.tokens * n, f.sequence_parallel
+        gather = collective(f, f"{name}.gather", "all_gather", inputs) if sp else []
+        again = collective(f, f"{name}.gather_again", "all_gather", inputs, overlap=True) if sp else []
+        kind: CollectiveKind = "reduce_scatter" if sp else "all_reduce"
+        forward = [*gather, *casts(f, name, inputs), *weight_casts(f, name, n * k), gemm(f, name, f.tokens, n, k)]
+        backward = [
+            *casts(f, f"{name}.grad", wide),
+            *again,
+            gemm(f, f"{name}.dgrad", f.tokens, k, n),
+            *collective(f, f"{name}.reduce_grad", kind, inputs, overlap=True),
+            weight_gradient(f, f"{name}.wgrad", n, k, f.tokens),
+            *(bias_gradient(f, name, wide) if bias else []),
+        ]
+        forward += bias_pass(f, name, wide) if bias and not folded else []
+        return self._linear(x, name, wide, forward, backward, joins)
+
+    def row(self, x: Tensor, name: str, n: int, k: int) -> Tensor:
+        """Y = X·W with the rows of W split: partial sums are reduced (scattered under sequence parallelism), and dY is
+        gathered first under sequence parallelism."""
+        f, sp = self.f, self.f.sequence_parallel
+        kind: CollectiveKind = "reduce_scatter" if sp else "all_reduce"
+        forward = [
+            *casts(f, name, f.tokens * k),
+            *weight_casts(f, name, n * k),
+            gemm(f, name, f.tokens, n, k),
+            *collective(f, f"{name}.reduce", kind, f.tokens * n),
+        ]
+        backward = [
+            *(collective(f, f"{name}.gather_grad", "all_gather", f.tokens * n) if sp else []),
+            *casts(f, f"{name}.grad", f.tokens * n),
+            gemm(f, f"{name}.dgrad", f.tokens, k, n),
+            weight_gradient(f, f"{name}.wgrad", n, k, f.tokens),
+        ]
+        return self._linear(x, name, f.rows * n, forward, backward)
+
+    def whole(self, x: Tensor, name: str, m: int, n: int, k: int, *, joins: bool = False) -> Tensor:
+        """Y = X·W on every rank alike, m rows of it."""
+        backward = [gemm(self.f, f"{name}.dgrad", m, k, n), weight_gradient(self.f, f"{name}.wgrad", n, k, m)]
+        return self._linear(x, name, m * n, [gemm(self.f, name, m, n, k)], backward, joins)
+
+    def _linear(
+        self, x: Tensor, name: str, elements: float, forward: Sequence[Op], backward: Sequence[Op], joins: bool = False
+    ) -> Tensor:
+        kept = self.operand(x)
+        out = self.stored(name, elements)
+        makes = () if kept is x else (kept,)
+        return self.kernel((x,), out, forward, backward, saves=(kept,), makes=makes, joins=joins)
+
+    # ---- pointwise chains
+
+    def norm(
+        self,
+        x: Tensor,
+        name: str,
+        rows: float,
+        width: int,
+        rms: bool,
+        *,
+        joins: bool = False,
+        part: Tensor | None = None,
+    ) -> Tensor:
+        """LayerNorm or RMSNorm: one read, one write; an unfused RMSNorm is computed in fp32 step by step.
+
+        Backward reads dY and X for the gradients of input and weight.  `part`: only so much of X is normalised.
+        """
+        f, a, wide = self.f, self.f.act, FP32
+        steps: Steps = (("widen", a, wide), ("square", wide, wide), ("mean", wide, 0), ("scale", wide, wide))
+        steps = (*steps, ("narrow", wide, a), ("weight", a, a))
+        back: Steps = (("input", 2 * a, a), ("weight", 2 * a, 0.0))
+        if rms:
+            back = (("weight", 2 * a, a), ("widen", a, wide), ("scale", 3 * wide, 2 * wide), ("square", 2 * wide, wide))
+            back = (*back, ("sum", 2 * wide, wide), ("narrow", wide, a))
+        n = rows * width
+        forward = chain(f, name, n, (a, a, 8.0), steps) if rms else [pointwise(f, name, n, a, a, 8.0)]
+        backward = chain(f, f"{name}.backward", n, (2 * a, a, 12.0), back)
+        if part is None:
+            return self.kernel((x,), self.stored(name, n), forward, backward, saves=(x,), joins=joins)
+        out = self.stored(name, x.elements)
+        return self.kernel((x,), out, forward, backward, saves=(part,), makes=(part,), joins=joins)
+
+    def add(self, x: Tensor, branch: Tensor, name: str, bias: bool) -> Tensor:
+        """x + dropout(branch + bias): reads both, writes the sum and the mask; the sum's gradient goes to x as it is,
+        through the dropout to the branch, and summed over the rows to the bias."""
+        f, a = self.f, self.f.act
+        n = x.elements
+        steps: Steps = (("bias", a, a),) if bias else ()
+        if f.mask:
+            steps = (*steps, ("dropout", a, a + f.mask))
+        forward = chain(f, name, n, (2 * a, a + f.mask, 3.0), (*steps, ("add", 2 * a, a)))
+        out, mask = self.stored(name, n), self.stored(f"{name} mask", n, f.mask)
+        self._chain(forward, (x, branch), (out, mask) if f.mask else (out,), False)
+
+        def pull(dy: Tensor) -> None:
+            if f.mask:
+                drop = pointwise(f, f"{name}.backward", n, a + f.mask, a)
+                self._chain([drop], (dy, mask), (self._part(branch),), False)
+            else:
+                self._pass(branch, dy)
+            if bias:
+                self._chain(bias_gradient(f, name, n), (dy,), (), False)
+            self._pass(x, dy)
+
+        return self._note((x, branch), out, pull)
+
+
+def temporary(op: Op) -> float:
+    """Bytes of what an op leaves to the next one of its kernel; sums into weights' gradients leave nothing, and an
+    all-reduce works in place."""
+    if isinstance(op, Collective):
+        return 0.0 if op.kind == "all_reduce" else op.bytes
+    into = (isinstance(op, Gemm) and op.transposed) or (isinstance(op, Gather) and op.scatter)
+    return 0.0 if into else op.bytes_written
 
 
 def pointwise(f: Frame, name: str, elements: float, reads: float, writes: float, flops: float = 1.0) -> Pointwise:
@@ -131,54 +351,6 @@ def weight_casts(f: Frame, name: str, elements: float) -> list[Op]:
     return [pointwise(f, f"{name}.weight_cast", elements, wide, narrow)] if narrow < wide else []
 
 
-def column_forward(f: Frame, name: str, n: int, k: int, bias: bool = False, gathered: bool = False) -> list[Op]:
-    """Y = X·W with the columns of W split: all-gather of X first under sequence parallelism."""
-    gather = collective(f, f"{name}.gather", "all_gather", f.tokens * k) if f.sequence_parallel and not gathered else []
-    ops = [*gather, *casts(f, name, f.tokens * k), *weight_casts(f, name, n * k), gemm(f, name, f.tokens, n, k)]
-    return [*ops, *bias_pass(f, name, f.tokens * n)] if bias else ops
-
-
-def column_backward(f: Frame, name: str, n: int, k: int, bias: bool = False, gathered: bool = False) -> list[Op]:
-    """dX = dY·Wᵀ, reduced over the tensor ranks while dW = Xᵀ·dY runs; X is gathered again beside dX."""
-    inputs = f.tokens * k
-    sp = f.sequence_parallel and not gathered
-    again = collective(f, f"{name}.gather_again", "all_gather", inputs, overlap=True) if sp else []
-    if gathered:
-        reduced: list[Op] = []
-    else:
-        reduced = collective(f, f"{name}.reduce_grad", "reduce_scatter" if sp else "all_reduce", inputs, overlap=True)
-    return [
-        *casts(f, f"{name}.grad", f.tokens * n),
-        *again,
-        gemm(f, f"{name}.dgrad", f.tokens, k, n),
-        *reduced,
-        weight_gradient(f, f"{name}.wgrad", n, k, f.tokens),
-        *(bias_gradient(f, name, f.tokens * n) if bias else []),
-    ]
-
-
-def row_forward(f: Frame, name: str, n: int, k: int) -> list[Op]:
-    """Y = X·W with the rows of W split: partial sums are reduced (scattered under sequence parallelism)."""
-    kind: CollectiveKind = "reduce_scatter" if f.sequence_parallel else "all_reduce"
-    return [
-        *casts(f, name, f.tokens * k),
-        *weight_casts(f, name, n * k),
-        gemm(f, name, f.tokens, n, k),
-        *collective(f, f"{name}.reduce", kind, f.tokens * n),
-    ]
-
-
-def row_backward(f: Frame, name: str, n: int, k: int) -> list[Op]:
-    """dX and dW of a row-split product: dY is gathered first under sequence parallelism."""
-    gather = collective(f, f"{name}.gather_grad", "all_gather", f.tokens * n) if f.sequence_parallel else []
-    return [
-        *gather,
-        *casts(f, f"{name}.grad", f.tokens * n),
-        gemm(f, f"{name}.dgrad", f.tokens, k, n),
-        weight_gradient(f, f"{name}.wgrad", n, k, f.tokens),
-    ]
-
-
 def bias_pass(f: Frame, name: str, elements: float) -> list[Op]:
     """Bias of a product: in its epilogue when fused, else a pass of its own."""
     return [] if f.numerics.fused else [pointwise(f, f"{name}.bias", elements, f.act, f.act)]
@@ -189,46 +361,7 @@ def bias_gradient(f: Frame, name: str, elements: float) -> list[Op]:
     return [pointwise(f, f"{name}.bias_grad", elements, f.act, 0.0)]
 
 
-def norm_forward(f: Frame, name: str, rows: float, width: int, rms: bool) -> list[Op]:
-    """LayerNorm or RMSNorm: one read, one write; an unfused RMSNorm is computed in fp32 step by step."""
-    a, wide = f.act, FP32
-    if f.numerics.fused or not rms:
-        return [pointwise(f, name, rows * width, a, a, 8.0)]
-    steps: Steps = (("widen", a, wide), ("square", wide, wide), ("mean", wide, 0), ("scale", wide, wide))
-    steps = (*steps, ("narrow", wide, a), ("weight", a, a))
-    return chain(f, name, rows * width, (a, a, 8.0), steps)
-
-
-def norm_backward(f: Frame, name: str, rows: float, width: int, rms: bool, residual: bool = True) -> list[Op]:
-    """Input and weight gradients (reads dY and X), then the sum with the gradient of the residual branch."""
-    a, wide = f.act, FP32
-    steps: Steps = (("input", 2 * a, a), ("weight", 2 * a, 0.0))
-    if rms:
-        steps = (("weight", 2 * a, a), ("widen", a, wide), ("scale", 3 * wide, 2 * wide), ("square", 2 * wide, wide))
-        steps = (*steps, ("sum", 2 * wide, wide), ("narrow", wide, a))
-    ops = chain(f, f"{name}.backward", rows * width, (2 * a, a, 12.0), steps)
-    return [*ops, pointwise(f, f"{name}.residual_grad", rows * width, 2 * a, a)] if residual else ops
-
-
-def add_forward(f: Frame, name: str, width: int, bias: bool) -> list[Op]:
-    """residual + dropout(x + bias): reads x and the residual, writes the sum and the mask."""
-    a = f.act
-    steps: Steps = (("bias", a, a),) if bias else ()
-    if f.mask:
-        steps = (*steps, ("dropout", a, a + f.mask))
-    return chain(f, name, f.rows * width, (2 * a, a + f.mask, 3.0), (*steps, ("add", 2 * a, a)))
-
-
-def add_backward(f: Frame, name: str, width: int, bias: bool) -> list[Op]:
-    """Gradient through the dropout (reads dY and the mask) and into the bias; the sum itself copies nothing."""
-    elements = f.rows * width
-    ops: list[Op] = []
-    if f.mask:
-        ops.append(pointwise(f, f"{name}.backward", elements, f.act + f.mask, f.act))
-    return [*ops, *(bias_gradient(f, name, elements) if bias else [])]
-
-
-def held(weights: list[Weight], f: Frame) -> tuple[Parameter, ...]:
+def held(weights: Sequence[Weight], f: Frame) -> tuple[Parameter, ...]:
     """The weights one device holds after tensor and expert sharding, one `Parameter` per part."""
     totals: dict[tuple[str, bool], float] = {}
     for w in weights:

@@ -77,6 +77,7 @@ def saved_tensors(graph: Graph) -> dict[str, list[Tensor]]:
     """By layer: activations of the forward pass that its backward pass, and that of no earlier layer, reads."""
     order = [name for name, _ in graph.layers]
     made = {t for s in graph.forward for n in s.nodes for t in n.outputs}
+    made |= {t for s in graph.forward for t in s.inputs}
     first: dict[Tensor, int] = {}
     for section in graph.backward:
         rank = order.index(section.layer)
@@ -91,15 +92,23 @@ def saved_tensors(graph: Graph) -> dict[str, list[Tensor]]:
 
 
 def workspaces(graph: Graph) -> dict[str, float]:
-    """By layer: peak of what comes and goes within one of its sections: gradients of a step, products, sums."""
-    top = {name: 0.0 for name, _ in graph.layers}
-    inside: dict[int, list[_Span]] = {}
-    for span in _spans(graph, None):
-        if span.first[0] == span.last[0]:
-            inside.setdefault(span.first[0], []).append(span)
+    """By layer: what is alive at its fullest moment, forward or backward, beyond what it and the layers before it keep
+    for backward: gradients on their way, products of a step, sums.
+
+    So that the fullest moment of a step is the largest of Σ (kept by this layer and those before it) + workspace.
+    Gradients of weights that outlive their op are not counted: how long they live is the plan's to say.
+    """
+    kept = {name: sum(t.total_bytes for t in tensors) for name, tensors in saved_tensors(graph).items()}
+    order = [name for name, _ in graph.layers]
+    before = {name: sum(kept[n] for n in order[: place + 1]) for place, name in enumerate(order)}
+    final = {t for tensors in graph.gradients.values() for t in tensors}
+    spans = [span for span in _spans(graph, None) if span.tensor not in final]
+    top = dict.fromkeys(order, 0.0)
     for index, section in enumerate(graph.sections):
-        live = (g + a + w for g, a, w, _ in _live(section, index, 1, inside.get(index, []), True))
-        top[section.layer] = max(top[section.layer], max(live, default=0.0))
+        here = [s for s in spans if s.first[0] <= index <= s.last[0]]
+        for iteration in {1, section.steps}:
+            live = max((g + a + w for g, a, w, _ in _live(section, index, iteration, here, True)), default=0.0)
+            top[section.layer] = max(top[section.layer], live - before[section.layer])
     return top
 
 

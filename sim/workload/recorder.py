@@ -43,6 +43,7 @@ class Recorder:
         self._pending: list[tuple[Tensor, Tensor]] = []  # (sum over steps, product of a step)
         self._now: Section = Section("", "block")
         self._literal = numerics.shape_ops and not numerics.fused
+        self._fuses = numerics.fused
 
     # ---- structure -------------------------------------------------------------------------------------------
 
@@ -82,7 +83,7 @@ class Recorder:
             {layer: tuple(ws) for layer, ws in self._weights.items()},
             {layer: tuple(gs) for layer, gs in self._gradients.items()},
         )
-        return fuse(graph) if self.numerics.fused else graph
+        return fuse(graph) if self._fuses else graph
 
     # ---- gradients -------------------------------------------------------------------------------------------
 

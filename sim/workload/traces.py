@@ -15,8 +15,7 @@ from sim.errors import InputError, Problem
 from sim.fields import about
 from sim.ops import BYTES_PER_ELEMENT, Collective, CollectiveKind, Format, Lump, Op, total_bytes, total_flops
 from sim.workload.chakra import Node, Trace, in_order, read_trace
-from sim.workload.records import Layer, Numerics, Parameter, Shard
-from sim.workload.vocabulary import by_policy
+from sim.workload.records import Layer, Numerics, Parameter, Recompute, Shard
 
 Axis = Literal["data", "tensor", "pipeline", "context", "expert"]
 AXES: Final = ("data", "tensor", "pipeline", "context", "expert")
@@ -186,4 +185,4 @@ class TraceModel:
             hint = f"use {self.samples}, or set samples"
             raise InputError(Problem("must be that of the trace", "sub_batch", str(sub_batch), hint=hint))
         held = (Parameter("weights", self.weights),) if self.weights else ()
-        return (Layer("trace", 1, "block", self.ops(numerics), (), held, by_policy(0.0)),)
+        return (Layer("trace", 1, "block", self.ops(numerics), (), held, {Recompute.NONE: 0.0}),)

@@ -8,35 +8,31 @@ activations Shazeer 2020; latent attention DeepSeek-V2 2024; experts Shazeer et 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby
 from typing import Any, ClassVar, Literal
 
 from sim.fields import about
-from sim.ops import Op
-from sim.workload.attention import AttentionSizes, attention_flops, attention_part, attention_weights
-from sim.workload.kernels import (
-    Frame,
-    Part,
-    Weight,
-    add_backward,
-    add_forward,
-    held,
-    norm_backward,
-    norm_forward,
-)
-from sim.workload.mlp import Activation, MlpSizes, mlp_part, mlp_weights
-from sim.workload.records import Layer, Numerics, Recompute, Shard
+from sim.workload.attention import AttentionSizes, attention, attention_flops, attention_weights
+from sim.workload.expand import layer_of
+from sim.workload.graph import Tensor
+from sim.workload.kernels import Frame, Kernels, Weight, held
+from sim.workload.mlp import Activation, MlpSizes, mlp, mlp_weights
+from sim.workload.records import Layer, Numerics, Shard
 from sim.workload.rules import check_shard, check_sizes
 from sim.workload.transformer_sizes import solve_sizes
 from sim.workload.vocabulary import (
     VocabularySizes,
+    embedding,
     embedding_layer,
+    embedding_parameters,
     embedding_weights,
     head_flops,
     head_layer,
     head_weights,
+    share,
 )
 
 Kind = Literal["decoder", "encoder", "encoder_decoder"]
@@ -308,17 +304,13 @@ def expand(model: Transformer, sub_batch: int, numerics: Numerics, shard: Shard)
     """The layers of `model`; equal blocks are built once."""
     check_shard(model, sub_batch, shard)
     frames = {stack: frame(model, tokens, sub_batch, numerics, shard) for stack, tokens in stack_tokens(model)}
-    main = frames["decoder"]
-    first = embedding_layer(main, model.ends)
-    if "encoder" in frames:
-        first = joined(model, frames["encoder"], embedding_layer(frames["encoder"], model.ends), first)
     built: dict[tuple[Block, int], Layer] = {}
-    layers = [first]
+    layers = [first_layer(model, frames)]
     for key in model.runs():
         if key not in built:
             built[key] = block_layer(model, frames, *key)
         layers.append(built[key])
-    return (*layers, head_layer(main, model.ends))
+    return (*layers, head_layer(frames["decoder"], model.ends))
 
 
 def stack_tokens(model: Transformer) -> list[tuple[str, int]]:
@@ -341,22 +333,26 @@ def frame(model: Transformer, tokens: int, sub_batch: int, numerics: Numerics, s
     )
 
 
-def joined(model: Transformer, f: Frame, encoder: Layer, decoder: Layer) -> Layer:
-    """Embeddings of both stacks as one layer, as the table is shared; the encoder's final norm rides along."""
-    norms = held(model.stack_ends(), f)
-    size = (f.rows, model.hidden, model.norm == "rms")
-    after = norm_forward(f, "encoder.norm", *size) if norms else []
-    before = norm_backward(f, "encoder.norm", *size, residual=False) if norms else []
-    kept = f.rows * model.hidden * f.act if norms else 0.0
-    return replace(
-        decoder,
-        forward=(*encoder.forward, *decoder.forward, *after),
-        backward=(*before, *decoder.backward, *encoder.backward),
-        parameters=(*decoder.parameters, *norms),
-        saved_bytes={p: encoder.saved_bytes[p] + saved + kept for p, saved in decoder.saved_bytes.items()},
-        output_bytes=encoder.output_bytes + decoder.output_bytes,
-        workspace_bytes=max(encoder.workspace_bytes, decoder.workspace_bytes),
+def first_layer(model: Transformer, frames: dict[str, Frame]) -> Layer:
+    """The embedding, of both stacks in one layer, as the table is shared; the encoder's final norm rides along."""
+    main, v = frames["decoder"], model.ends
+    if "encoder" not in frames:
+        return embedding_layer(main, v)
+    k = Kernels(frames["encoder"], "embedding", "embedding")
+    x = embedding(k, v)
+    k.f = main
+    k.left(embedding(k, v))
+    k.f = frames["encoder"]
+    k.left(k.norm(x, "encoder.norm", k.f.rows, model.hidden, model.norm == "rms") if model.final_norm else x)
+    norms = held(model.stack_ends(), main)
+    return layer_of(
+        k, (*embedding_parameters(main, v, share(v.vocabulary, main.tensor)), *norms), 1, sent(model, frames)
     )
+
+
+def sent(model: Transformer, frames: dict[str, Frame]) -> float:
+    """Bytes a layer leaves to the next: the residual stream, behind an encoder beside the encoder's."""
+    return sum(f.rows * model.hidden * f.act for f in frames.values())
 
 
 def block_layer(model: Transformer, frames: dict[str, Frame], block: Block, count: int) -> Layer:
@@ -365,46 +361,22 @@ def block_layer(model: Transformer, frames: dict[str, Frame], block: Block, coun
     f = frames[stack]
     kv_heads = max(model.kv_heads, f.tensor)  # fewer key-value heads than ranks: replicated
     causal = model.kind != "encoder" and stack == "decoder"
-    parts = [residual(f, model, "attention", attention_part(f, model.attention(causal=causal, kv_heads=kv_heads)))]
-    received = f.rows * model.hidden * f.act
-    output = received
+    k = Kernels(f, f"{stack} block" + (" with experts" if experts else ""))
+    x = k.taken("residual stream", f.rows * model.hidden)
+    x = residual(k, model, "attention", x, lambda y: attention(k, model.attention(causal=causal, kv_heads=kv_heads), y))
+    output = f.rows * model.hidden * f.act
     if "encoder" in frames and stack == "decoder":
-        cross = attention_part(f, model.attention(cross=True, causal=False, kv_heads=kv_heads))
-        parts.append(residual(f, model, "cross_attention", cross))
-        output += frames["encoder"].rows * model.hidden * f.act
-    parts.append(residual(f, model, "mlp", mlp_part(f, model.mlp(experts))))
-    kept = sum(p.saved for p in parts)
-    forward = tuple(op for p in parts for op in p.forward)
-    core: tuple[Op, ...] = tuple(op for p in parts for op in p.core)
-    return Layer(
-        f"{stack} block" + (" with experts" if experts else ""),
-        count,
-        "block",
-        forward,
-        tuple(op for p in reversed(parts) for op in p.backward),
-        held(model.block_weights(block, kv_heads), f),
-        {Recompute.NONE: kept + sum(p.core_saved for p in parts), Recompute.SELECTIVE: kept, Recompute.FULL: received},
-        {Recompute.NONE: (), Recompute.SELECTIVE: core, Recompute.FULL: forward},
-        output,
-        max(p.workspace for p in parts) + 2 * received,
-    )
+        cross = model.attention(cross=True, causal=False, kv_heads=kv_heads)
+        x = residual(k, model, "cross_attention", x, lambda y: attention(k, cross, y))
+        output = sent(model, frames)
+    k.left(residual(k, model, "mlp", x, lambda y: mlp(k, model.mlp(experts), y)))
+    return layer_of(k, held(model.block_weights(block, kv_heads), f), count, output)
 
 
-def residual(f: Frame, model: Transformer, name: str, part: Part) -> Part:
-    """x + dropout(part(norm(x)) + bias); keeps the norm's input and output and the mask."""
-    h, rms = model.hidden, model.norm == "rms"
-    after, back = [], []
+def residual(k: Kernels, model: Transformer, name: str, x: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
+    """x + dropout(part(norm(x)) + bias)."""
+    rows, h, rms = k.f.rows, model.hidden, model.norm == "rms"
+    y = part(k.norm(x, f"{name}.norm", rows, h, rms))
     if model.sandwich_norm:
-        after = norm_forward(f, f"{name}.norm_after", f.rows, h, rms)
-        back = norm_backward(f, f"{name}.norm_after", f.rows, h, rms, residual=False)
-    before = norm_forward(f, f"{name}.norm", f.rows, h, rms)
-    part.forward = [*before, *part.forward, *after, *add_forward(f, f"{name}.add", h, model.bias)]
-    part.backward = [
-        *add_backward(f, f"{name}.add", h, model.bias),
-        *back,
-        *part.backward,
-        *norm_backward(f, f"{name}.norm", f.rows, h, rms),
-    ]
-    norms = 2 if model.sandwich_norm else 1
-    part.saved += f.rows * h * (f.act * norms + f.operand + f.mask)
-    return part
+        y = k.norm(y, f"{name}.norm_after", rows, h, rms)
+    return k.add(x, y, f"{name}.add", model.bias)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from sim.fields import about
-from sim.ops import Op
-from sim.workload.kernels import Frame, Weight, gemm, pointwise, weight_gradient
-from sim.workload.records import Layer, Numerics, Parameter, Recompute, Shard
+from sim.workload.expand import layer_of
+from sim.workload.kernels import Frame, Kernels, Weight, gemm, pointwise, weight_gradient
+from sim.workload.records import Layer, Numerics, Parameter, Shard
 from sim.workload.rules import check_positive
 from sim.workload.sizing import solve_width
 from sim.workload.transformer import Transformer, frame
-from sim.workload.vocabulary import by_policy
+from sim.workload.vocabulary import placed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +87,8 @@ class VisionTransformer:
 
     def layers(self, sub_batch: int, numerics: Numerics, shard: Shard = Shard()) -> tuple[Layer, ...]:
         """Patch embedding, the encoder's blocks, classifier."""
-        first, *rest = self.encoder.layers(sub_batch, numerics, shard)
-        f = frame(self.encoder, self.tokens, sub_batch, numerics, shard)
-        return (self.patch_layer(f, first), *rest)
+        rest = self.encoder.layers(sub_batch, numerics, shard)[1:]
+        return (self.patch_layer(frame(self.encoder, self.tokens, sub_batch, numerics, shard)), *rest)
 
     @classmethod
     def sized(cls, parameters: float, **fixed: Any) -> VisionTransformer:
@@ -103,20 +102,17 @@ class VisionTransformer:
 
         return solve_width(build, parameters)
 
-    def patch_layer(self, f: Frame, first: Layer) -> Layer:
+    def patch_layer(self, f: Frame) -> Layer:
         """Image to tokens: one product per patch, then positions and dropout."""
-        patches = f.sub_batch * (self.tokens - 1)
-        k, h = self.patch_elements, self.hidden
-        pixels = pointwise(f, "patches.unfold", patches * k, f.act, f.act, 0.0)
-        after = tuple(op for op in first.forward if op.name in ("embedding.positions", "embedding.dropout"))
-        forward: tuple[Op, ...] = (pixels, gemm(f, "patches", patches, h, k), *after)
-        before = tuple(op for op in first.backward if op.name.endswith(("positions.backward", "dropout.backward")))
-        weights = [Weight("patches", h * k + h, "none"), Weight("positions", self.tokens * h + h, "none")]
+        patches, n, h = f.sub_batch * (self.tokens - 1), self.patch_elements, self.hidden
+        k, elements = Kernels(f, "embedding", "embedding"), f.rows * self.hidden
+        unfold = pointwise(f, "patches.unfold", patches * n, f.act, f.act, 0.0)
+        pixels = k.kernel((), k.stored("patches", patches * n), [unfold], [])
+        kept = k.operand(pixels)
+        forward, back = [gemm(f, "patches", patches, h, n)], [weight_gradient(f, "patches.wgrad", h, n, patches)]
+        makes = () if kept is pixels else (kept,)
+        x = k.kernel((pixels,), k.stored("tokens", elements), forward, back, saves=(kept,), makes=makes, joins=True)
+        k.left(placed(k, x, learned=True, added=True))
+        weights = [Weight("patches", h * n + h, "none"), Weight("positions", self.tokens * h + h, "none")]
         parameters = tuple(Parameter(w.part, w.elements) for w in weights)
-        return replace(
-            first,
-            forward=forward,
-            backward=(*before, weight_gradient(f, "patches.wgrad", h, k, patches)),
-            parameters=parameters,
-            saved_bytes=by_policy(first.saved_bytes[Recompute.NONE] + patches * k * f.operand),
-        )
+        return layer_of(k, parameters, 1, elements * f.act)

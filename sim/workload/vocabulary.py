@@ -11,21 +11,10 @@ from functools import lru_cache
 from math import log
 
 from sim.ops import Gather, Op
-from sim.workload.kernels import (
-    FP32,
-    Frame,
-    Weight,
-    collective,
-    column_backward,
-    column_forward,
-    gemm,
-    held,
-    norm_backward,
-    norm_forward,
-    pointwise,
-    weight_gradient,
-)
-from sim.workload.records import Layer, Parameter, Recompute
+from sim.workload.expand import layer_of
+from sim.workload.graph import Tensor
+from sim.workload.kernels import FP32, Frame, Kernels, Weight, collective, held, pointwise
+from sim.workload.records import Layer, Parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,50 +102,45 @@ def share(n: int, parts: int) -> int:
 
 
 def embedding_layer(f: Frame, v: VocabularySizes) -> Layer:
-    """Lookup of the local rows, sum over the tensor ranks, positions, dropout; backward adds rows into the table."""
+    """Lookup of the local rows, sum over the tensor ranks, positions, dropout."""
+    k = Kernels(f, "embedding", "embedding")
+    k.left(embedding(k, v))
+    return layer_of(k, embedding_parameters(f, v, share(v.vocabulary, f.tensor)), 1, f.rows * v.hidden * f.act)
+
+
+def embedding(k: Kernels, v: VocabularySizes) -> Tensor:
+    """The lookup; backward adds rows into the gradient of a dense table: zeroed, rows added, summed into the gradient
+    buffer."""
+    f, act = k.f, k.f.act
     local = share(v.vocabulary, f.tensor)
-    row, table = v.hidden * f.act, local * v.hidden * f.act
-    inside, elements = f.tokens * v.hidden, f.rows * v.hidden
-    forward: list[Op] = [Gather("embedding.lookup", f.tokens, row, table, False, f.numerics.activations)]
+    row, table = v.hidden * act, local * v.hidden * act
+    inside, elements, formats = f.tokens * v.hidden, f.rows * v.hidden, f.numerics.activations
+    forward: list[Op] = [Gather("embedding.lookup", f.tokens, row, table, False, formats)]
     if f.tensor > 1:
-        forward.append(pointwise(f, "embedding.mask", inside, f.act, f.act, 0.0))
+        forward.append(pointwise(f, "embedding.mask", inside, act, act, 0.0))
         forward += collective(f, "embedding.reduce", "reduce_scatter" if f.sequence_parallel else "all_reduce", inside)
-    if v.positions or v.token_types:
-        forward.append(pointwise(f, "embedding.positions", elements, 2 * f.act, f.act))
-    if v.embedding_norm:
-        forward += norm_forward(f, "embedding.norm", f.rows, v.hidden, v.rms)
-    if f.mask:
-        forward.append(pointwise(f, "embedding.dropout", elements, f.act, f.act + f.mask))
-    saved = elements * f.mask + (elements * f.act if v.embedding_norm else 0.0)
-    return Layer(
-        "embedding",
-        1,
-        "embedding",
-        tuple(forward),
-        tuple(embedding_backward(f, v, local)),
-        embedding_parameters(f, v, local),
-        by_policy(saved),
-        output_bytes=elements * f.act,
-        workspace_bytes=inside * f.act,
-    )
+    backward = collective(f, "embedding.gather_grad", "all_gather", inside) if f.sequence_parallel else []
+    backward.append(Gather("embedding.scatter", f.tokens, row, table, True, formats))
+    backward.append(pointwise(f, "embedding.accumulate", local * v.hidden, 2 * act, 2 * act))
+    x = k.kernel((), k.stored("rows", elements), forward, backward)
+    return placed(k, x, learned=v.positions > 0, added=v.positions + v.token_types > 0, norm=v)
 
 
-def embedding_backward(f: Frame, v: VocabularySizes, local: int) -> list[Op]:
-    """Gradient of a dense table: zeroed, rows added, summed into the gradient buffer."""
-    inside, elements = f.tokens * v.hidden, f.rows * v.hidden
-    table = local * v.hidden * f.act
-    ops: list[Op] = []
-    if f.mask:
-        ops.append(pointwise(f, "embedding.dropout.backward", elements, f.act + f.mask, f.act))
-    if v.embedding_norm:
-        ops += norm_backward(f, "embedding.norm", f.rows, v.hidden, v.rms, residual=False)
-    if v.positions:
-        ops.append(pointwise(f, "embedding.positions.backward", elements, f.act, 0.0))
-    if f.sequence_parallel:
-        ops += collective(f, "embedding.gather_grad", "all_gather", inside)
-    scatter = Gather("embedding.scatter", f.tokens, v.hidden * f.act, table, True, f.numerics.activations)
-    grow = pointwise(f, "embedding.accumulate", local * v.hidden, 2 * f.act, 2 * f.act)
-    return [*ops, scatter, grow]
+def placed(k: Kernels, x: Tensor, *, learned: bool, added: bool, norm: VocabularySizes | None = None) -> Tensor:
+    """Positions (and token types) added, a norm, dropout."""
+    f, act, elements = k.f, k.f.act, x.elements
+    if added:
+        add = pointwise(f, "embedding.positions", elements, 2 * act, act)
+        back = [pointwise(f, "embedding.positions.backward", elements, act, 0.0)] if learned else []
+        x = k.kernel((x,), k.stored("placed", elements), [add], back)
+    if norm is not None and norm.embedding_norm:
+        x = k.norm(x, "embedding.norm", f.rows, norm.hidden, norm.rms)
+    if not f.mask:
+        return x
+    mask = k.stored("mask", elements, f.mask)
+    drop = pointwise(f, "embedding.dropout", elements, act, act + f.mask)
+    back = [pointwise(f, "embedding.dropout.backward", elements, act + f.mask, act)]
+    return k.kernel((x,), k.stored("dropped", elements), [drop], back, saves=(mask,), makes=(mask,))
 
 
 def embedding_parameters(f: Frame, v: VocabularySizes, local: int) -> tuple[Parameter, ...]:
@@ -167,46 +151,22 @@ def embedding_parameters(f: Frame, v: VocabularySizes, local: int) -> tuple[Para
 
 
 def head_layer(f: Frame, v: VocabularySizes) -> Layer:
-    """Final norm, logits over the local share of the vocabulary, cross-entropy, and the way back."""
+    """Final norm, logits over the local share of the vocabulary, cross-entropy."""
     seen = f.sequence * f.context
-    share_of = (v.predictions or seen) / seen
-    g = (
-        f
-        if share_of >= 1
-        else Frame(
-            f.numerics, 1, max(1, round(f.tokens * share_of)), f.tensor, f.sequence_parallel, f.context, f.expert
-        )
-    )
+    part = (v.predictions or seen) / seen
+    k = Kernels(f, "head", "head")
+    x = k.taken("block output", f.rows * v.hidden)
+    if v.final_norm:
+        x = k.norm(x, "head.norm", f.rows, v.hidden, v.rms)
+    if part < 1:
+        tokens = max(1, round(f.tokens * part))
+        k.f = Frame(f.numerics, 1, tokens, f.tensor, f.sequence_parallel, f.context, f.expert)
+        x = k.kernel((x,), k.stored("predicted", k.f.rows * v.hidden), [], [])
+    if v.transform:
+        x = transform(k, v, x)
     local = share(v.met, f.tensor) if not v.classes else v.classes
-    forward: list[Op] = []
-    if v.final_norm:
-        forward += norm_forward(f, "head.norm", f.rows, v.hidden, v.rms)
-    if v.transform:
-        forward += transform_forward(g, v)
-    forward += column_forward(g, "head.logits", local, v.hidden)
-    forward += loss_forward(g, local)
-    backward = [*loss_backward(g, local), *column_backward(g, "head.logits", local, v.hidden)]
-    if v.transform:
-        backward += transform_backward(g, v)
-    if v.final_norm:
-        backward += norm_backward(f, "head.norm", f.rows, v.hidden, v.rms, residual=False)
-    kept = FP32 if f.numerics.loss == "passes" else f.act
-    saved = g.tokens * local * kept + g.rows * v.hidden * f.operand
-    saved += f.rows * v.hidden * f.act if v.final_norm else 0.0
-    saved += g.rows * v.hidden * (f.operand + 2 * f.act) if v.transform else 0.0
-    # beside what is kept: the logits as computed, and (passes) their fp32 difference from the maximum
-    transient = g.tokens * local * (f.act + (FP32 if f.numerics.loss == "passes" else 0.0))
-    return Layer(
-        "head",
-        1,
-        "head",
-        tuple(forward),
-        tuple(backward),
-        head_parameters(f, v),
-        by_policy(saved),
-        output_bytes=0.0,
-        workspace_bytes=transient,
-    )
+    loss(k, k.column(x, "head.logits", local, v.hidden), local)
+    return layer_of(k, head_parameters(f, v))
 
 
 def head_parameters(f: Frame, v: VocabularySizes) -> tuple[Parameter, ...]:
@@ -217,19 +177,23 @@ def head_parameters(f: Frame, v: VocabularySizes) -> tuple[Parameter, ...]:
     return (*own, Parameter("tied_embedding", 0.0, copy_elements=share(v.vocabulary, f.tensor) * v.hidden))
 
 
-def transform_forward(f: Frame, v: VocabularySizes) -> list[Op]:
-    dense = gemm(f, "head.transform", f.rows, v.hidden, v.hidden)
-    act = pointwise(f, "head.transform.gelu", f.rows * v.hidden, f.act, f.act, 8.0)
-    return [dense, act, *norm_forward(f, "head.transform.norm", f.rows, v.hidden, v.rms)]
+def transform(k: Kernels, v: VocabularySizes, x: Tensor) -> Tensor:
+    """Dense, activation, norm before the logits (BERT)."""
+    f, h, name = k.f, v.hidden, "head.transform"
+    x = k.whole(x, name, f.rows, h, h)
+    act = [pointwise(f, f"{name}.gelu", f.rows * h, f.act, f.act, 8.0)]
+    back = [pointwise(f, f"{name}.gelu.backward", f.rows * h, 2 * f.act, f.act, 12.0)]
+    x = k.kernel((x,), k.stored("activated", f.rows * h), act, back, saves=(x,))
+    return k.norm(x, f"{name}.norm", f.rows, h, v.rms)
 
 
-def transform_backward(f: Frame, v: VocabularySizes) -> list[Op]:
-    return [
-        *norm_backward(f, "head.transform.norm", f.rows, v.hidden, v.rms, residual=False),
-        pointwise(f, "head.transform.gelu.backward", f.rows * v.hidden, 2 * f.act, f.act, 12.0),
-        gemm(f, "head.transform.dgrad", f.rows, v.hidden, v.hidden),
-        weight_gradient(f, "head.transform.wgrad", v.hidden, v.hidden, f.rows),
-    ]
+def loss(k: Kernels, logits: Tensor, local: int) -> None:
+    """Cross-entropy: in fp32 passes that keep the softmax, or in one kernel that keeps the logits as they are."""
+    f = k.f
+    kept = k.stored("softmax", f.tokens * local, FP32) if f.numerics.loss == "passes" else logits
+    makes = (kept,) if kept is not logits else ()
+    k.kernel((logits,), None, loss_forward(f, local), loss_backward(f, local), saves=(kept,), makes=makes)
+    k.afterwards(metrics(f, f.tokens * local))
 
 
 def loss_forward(f: Frame, local: int) -> list[Op]:
@@ -237,7 +201,7 @@ def loss_forward(f: Frame, local: int) -> list[Op]:
     n, wide = float(f.tokens) * local, FP32
     ends = [collective(f, f"loss.{what}", "all_reduce", f.tokens, size=wide) for what in ("maximum", "target", "sum")]
     if f.numerics.loss != "passes":
-        return [pointwise(f, "loss", n, 2 * f.act, 0.0, 5.0), *ends[0], *ends[2], *metrics(f, n)]
+        return [pointwise(f, "loss", n, 2 * f.act, 0.0, 5.0), *ends[0], *ends[2]]
     return [
         pointwise(f, "loss.widen", n, f.act, wide, 0.0),
         pointwise(f, "loss.maximum", n, wide, 0.0),
@@ -252,8 +216,8 @@ def loss_forward(f: Frame, local: int) -> list[Op]:
 
 
 def metrics(f: Frame, logits: float) -> list[Op]:
-    """Cross-entropy and perplexity of every micro-batch as Composer logs them: each widens the logits to fp32 and takes
-    their log-softmax."""
+    """Cross-entropy and perplexity of every micro-batch as Composer logs them after its backward pass: each widens the
+    logits to fp32 and takes their log-softmax."""
     if f.numerics.loss != "logged":
         return []
     return [
@@ -275,8 +239,3 @@ def loss_backward(f: Frame, local: int) -> list[Op]:
         pointwise(f, "loss.backward", n, wide, wide, 2.0),
         pointwise(f, "loss.narrow", n, wide, f.act, 0.0),
     ]
-
-
-def by_policy(saved: float) -> dict[Recompute, float]:
-    """Ends of the model are not recomputed: the same under every policy."""
-    return {Recompute.NONE: saved, Recompute.SELECTIVE: saved, Recompute.FULL: saved}

@@ -11,8 +11,12 @@ from sim.device.records import Memory
 from sim.errors import InputError
 from sim.plan import Plan, check_plan, device_memory, fullest, infeasible
 from sim.plan.memory import in_flight, layer_memory, level
+from sim.workload.graph import Section, Tensor
+from sim.workload.liveness import peak
 from sim.workload.records import Numerics
 from sim.workload.recurrent import LstmLM
+from sim.workload.resnet import ResNet
+from sim.workload.translation import AttentionNmt
 
 BASE = Plan(1, 64, data=8, overlap_gradients=False)
 
@@ -197,3 +201,38 @@ def test_pieces_of_an_embedding_need_stages_and_a_table() -> None:
         check_plan(Plan(1, 8, data=8, embedding_shards=2), 8)
     with pytest.raises(InputError, match="embedding_shards: the model has no embedding table"):
         device_memory(model(), Plan(1, 8, data=4, pipeline=2, embedding_shards=2), NUMERICS, CHIP)
+
+
+def test_a_second_pass_keeps_gradients_and_moves_nothing_else() -> None:
+    """Word LM with plain SGD: one pass applies every gradient at once, two passes must sum them all; activations and
+    workspace are those of one sub-batch either way."""
+    lstm = LstmLM(hidden=512, vocabulary=1000, unroll=10)
+    numerics = Numerics("fp32", "fp32", "fp32", "fp32", master=None, optimizer="sgd")
+    one, two = (device_memory(lstm, Plan(8, 8 * n), numerics, CHIP)[0].bytes_by_kind for n in (1, 2))
+    assert two["gradients"] == pytest.approx(4 * lstm.parameters)
+    assert one["gradients"] < two["gradients"]
+    assert {k: v for k, v in one.items() if k != "gradients"} == {k: v for k, v in two.items() if k != "gradients"}
+
+
+def test_memory_by_layers_is_the_liveness_of_the_whole_graph() -> None:
+    """Activations and workspace of one device, layer by layer, are the peak over every op of the whole graph."""
+    numerics = Numerics("fp32", "fp32", "fp32", "fp32", master=None, optimizer="sgd")
+    for model_ in (LstmLM(hidden=64, vocabulary=100, unroll=6), ResNet(depth=18, image=64), AttentionNmt(hidden=32)):
+        graph = model_.graph(4, numerics)
+        final = {t for made in graph.gradients.values() for t in made}
+        without = replace(graph, backward=tuple(_without(section, final) for section in graph.backward), gradients={})
+        top = peak(without, numerics, reuse=True)
+        kinds = device_memory(model_, Plan(4, 4), numerics, CHIP)[0].bytes_by_kind
+        assert kinds["activations"] + kinds["workspace"] == pytest.approx(
+            top.gradients + top.activations + top.workspace
+        )
+
+
+def _without(section: Section, tensors: set[Tensor]) -> Section:
+    """The section with these tensors made nowhere: gradients of weights are the plan's to count."""
+
+    def kept(these: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return tuple(t for t in these if t not in tensors)
+
+    nodes = [replace(node, inputs=kept(node.inputs), outputs=kept(node.outputs)) for node in section.nodes]
+    return Section(section.layer, section.kind, section.steps, nodes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -100,3 +101,21 @@ def test_degrees_that_do_not_divide_the_experts_are_refused() -> None:
     """Eight experts over three ranks."""
     with pytest.raises(InputError, match="expert: must divide experts = 8, got 3"):
         mixture().layers(1, NUMERICS, Shard(expert=3))
+
+
+def test_the_workspace_of_experts_holds_inputs_and_outputs() -> None:
+    """Top 2 of 8 experts, swiglu, one device; n = tokens·2 copies of a token, all of 2 bytes.
+
+    At the backward pass of the activation the gradients of its output (n·ffn) and of its input (2n·ffn) are there
+    beside that of the residual stream (tokens·h), while what the last product kept (its input, n·ffn) and the experts'
+    outputs (n·h, for the gradient of their weights) are free again.  Forward, the outputs stand before and after the
+    return of the tokens: n·h beside the kept n·h, and the residual stream tokens·h.
+    """
+    tokens, h, ffn = 4 * 256, 512, 1024
+    block = mixture().layers(4, NUMERICS)[1]
+    n = 2 * tokens
+    backward = 3 * n * ffn + tokens * h - n * ffn - n * h
+    forward = n * h + tokens * h
+    assert block.workspace_bytes == pytest.approx(2 * max(backward, forward), rel=1e-3)
+    wide = replace(mixture(), ffn=16).layers(4, NUMERICS)[1]
+    assert wide.workspace_bytes >= 2 * n * h

@@ -10,6 +10,7 @@ from sim.engine.campaign.records import CampaignResult
 from sim.engine.records import Spread, Step
 from sim.errors import Lever
 from sim.plan.energy import Energy
+from sim.plan.expense import Site
 from sim.plan.records import DeviceMemory, Plan
 from sim.plan.sub_batch import SubBatch
 from sim.scaling import CriticalBatch, Projection
@@ -47,8 +48,10 @@ class TimeToTarget:
 class Cost:
     """Price of the devices (USD) and the share of their life the training takes."""
 
-    devices_usd: float
+    devices_usd: float | None  # purchase of all devices; None: rented, and no price known
     device_hours: float | None  # to the target
+    total_usd: float | None = None  # of the training: its share of a purchase, or rent; energy
+    by_kind: Mapping[str, float] = field(default_factory=dict)  # USD
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,7 @@ class Result:
     spread: Spread | None = None  # of the step, under jitter
     campaign: CampaignResult | None = None
     speedups: Speedups | None = None
+    site: Site | None = None  # energy from the devices out to the grid, carbon
     search: Found | None = None  # the plans it was chosen from
     missing: Mapping[str, str] = field(default_factory=dict)
 

@@ -167,7 +167,17 @@ def _expense(result: Result) -> str:
         lines.append(f"Energy of the devices {total}, {energy.mean_device_w:,.0f} W per device: {shares}")
     if cost is not None:
         hours = f", {si(cost.device_hours)} device hours" if cost.device_hours is not None else ""
-        lines.append(f"Price of the devices {si(cost.devices_usd, 'USD')}{hours}")
+        price = "not known" if cost.devices_usd is None else si(cost.devices_usd, "USD")
+        lines.append(f"Price of the devices {price}{hours}")
+    if cost is not None and cost.total_usd is not None:
+        paid = ", ".join(f"{kind} {si(usd, 'USD')}" for kind, usd in cost.by_kind.items())
+        lines.append(f"Cost of the training {si(cost.total_usd, 'USD')}: {paid}")
+    if result.site is not None:
+        site = result.site
+        lines.append(
+            f"Energy of the site {si(site.site_j / WH, 'Wh')} (nodes {si(site.node_j / WH, 'Wh')}, devices that wait "
+            f"{si(site.waiting_j / WH, 'Wh')}), {si(1e3 * site.carbon_kg, 'g')} of CO2"
+        )
     return "\n".join(lines)
 
 
@@ -242,6 +252,7 @@ def to_json(result: Result) -> dict[str, Any]:
         "time_to_target": _goal_json(result.time_to_target),
         "energy": asdict(result.energy) if result.energy else None,
         "cost": asdict(result.cost) if result.cost else None,
+        "site": asdict(result.site) if result.site else None,
         "bottleneck": asdict(result.bottleneck),
         "extrapolated": list(result.extrapolated),
         "provenance": asdict(result.provenance),

@@ -14,6 +14,7 @@ from sim.simulation.limits import bottleneck_of
 from sim.simulation.planning import choose_plan, model_of, search_plan
 from sim.simulation.provenance import extrapolated, missing, provenance
 from sim.simulation.speeding import check_speedups, fewer_samples, speedups_of
+from sim.simulation.spending import with_expenses, with_waiting
 from sim.simulation.stepping import slowest, spread_of
 
 
@@ -51,6 +52,8 @@ def simulate(
     peak = scenario.accelerator.compute[scenario.workload.numerics.compute].peak_flops * step.time_s * plan.devices
     energy, no_energy = energy_of(scenario, record, step, goal)
     cost, no_cost = cost_of(scenario, plan, goal)
+    energy, site = with_waiting(scenario, plan, energy, goal, campaign)
+    cost, no_cost = with_expenses(scenario, plan, cost, no_cost, goal, site)
     return Result(
         name=scenario.name,
         description=scenario.description,
@@ -68,6 +71,7 @@ def simulate(
         step=step,
         spread=spread,
         campaign=campaign,
+        site=site,
         speedups=speedups_of(scenario, model, plan, record, step),
         mfu=step.model_flops / peak,
         hfu=step.executed_flops / peak,

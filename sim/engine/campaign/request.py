@@ -9,6 +9,7 @@ from typing import Literal
 
 from sim.errors import Problem
 from sim.fields import Record, about
+from sim.plan.expense import Prices
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,7 @@ class Campaign(Record):
     startup_s: float = field(default=0.0, metadata=about("once, before the first step", ge=0))
     nodes_per_rack: int = field(default=4, metadata=about("nodes a rack failure takes down", ge=1))
     nodes_per_power_domain: int = field(default=32, metadata=about("nodes a power failure takes down", ge=1))
+    prices: Prices = field(default=Prices(), metadata=about("money, energy and carbon of the site"))
     seeds: int = field(default=32, metadata=about("campaigns the band is drawn from", ge=1, le=100000))
 
     def contradictions(self) -> Iterator[Problem]:

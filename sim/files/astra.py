@@ -58,7 +58,7 @@ def _check(key: str, node: Node) -> Problem | None:
     value = node.plain
     number = isinstance(value, int | float) and not isinstance(value, bool)
     rule = ""
-    if key == "topology" and value not in TOPOLOGIES:
+    if key == "topology" and str(value) not in TOPOLOGIES:
         rule = f"must be one of {', '.join(TOPOLOGIES)}"
     elif key == "npus_count" and not (isinstance(value, int) and number and value > 1):
         rule = "must be a whole number above 1"

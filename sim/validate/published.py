@@ -12,6 +12,7 @@ from typing import Any, Final, cast, get_args
 from sim.errors import InputError, Problem
 from sim.fields import did_you_mean
 from sim.files.loader import Node, load
+from sim.files.messages import shown
 from sim.validate.validation import Measure, Quantity, Row, Rule, ValidationSet
 
 _KEYS: Final = {
@@ -19,6 +20,7 @@ _KEYS: Final = {
     "printed", "excluded",
 }  # fmt: skip
 _RULE_KEYS: Final = {"when", "set", "assume", "skip"}
+_MEASURE_KEYS: Final = {"column", "field", "scale", "when"}
 
 
 def load_validation_set(path: Path, rows: Path | None = None) -> ValidationSet:
@@ -31,10 +33,7 @@ def load_validation_set(path: Path, rows: Path | None = None) -> ValidationSet:
             node.problem(f"quantity must be one of {', '.join(get_args(Quantity))}", "quantity", repr(quantity))
         )
     rules = _columns(node) + _rules(node, problems)
-    measures = tuple(
-        Measure(str(m["column"]), str(m["field"]), float(m.get("scale", 1.0)), m.get("when", {}))
-        for m in _list(node, "measured")
-    )
+    measures = _measures(node, problems)
     if not measures and quantity == "run":
         problems.append(node.problem("a set of runs needs `measured` columns", "measured"))
     if problems:
@@ -136,16 +135,21 @@ def _items(node: Node, key: str) -> list[Node]:
 def _columns(node: Node) -> tuple[Rule, ...]:
     """`columns: {layers: workload.sizes.layers}` is a rule per column that has a value."""
     return tuple(
-        Rule(when={column: ".+"}, assign=dict.fromkeys([paths] if isinstance(paths, str) else paths, f"{{{column}}}"))
+        Rule(
+            when={column: ".+"},
+            assign=dict.fromkeys(map(str, paths if isinstance(paths, list) else [paths]), f"{{{column}}}"),
+        )
         for column, paths in _mapping(node, "columns").items()
     )
 
 
 def _rules(node: Node, problems: list[Problem]) -> tuple[Rule, ...]:
     found = []
-    listed = node.at("rules")
-    for index, item in enumerate(listed.value if listed is not None and isinstance(listed.value, list) else ()):
-        problems += _unknown_keys(item, _RULE_KEYS, f"rules[{index}].")
+    for index, item in enumerate(_items(node, "rules")):
+        wrong = _unknown_keys(item, _RULE_KEYS, f"rules[{index}].") + _misshapen(item, f"rules[{index}].")
+        problems += wrong
+        if wrong:
+            continue
         body = item.plain
         when = {str(k): _pattern(v) for k, v in (body.get("when") or {}).items()}
         for column, pattern in when.items():
@@ -157,6 +161,51 @@ def _rules(node: Node, problems: list[Problem]) -> tuple[Rule, ...]:
                 )
         found.append(Rule(when, body.get("set") or {}, body.get("assume") or "", body.get("skip") or ""))
     return tuple(found)
+
+
+def _measures(node: Node, problems: list[Problem]) -> tuple[Measure, ...]:
+    found = []
+    for index, item in enumerate(_items(node, "measured")):
+        path = f"measured[{index}]."
+        wrong = _unknown_keys(item, _MEASURE_KEYS, path) + _misshapen(item, path)
+        wrong += [item.problem("is required", f"{path}{key}") for key in ("column", "field") if item.at(key) is None]
+        problems += wrong
+        if not wrong:
+            body = item.plain
+            scale = float(body.get("scale", 1.0))
+            found.append(Measure(str(body["column"]), str(body["field"]), scale, body.get("when") or {}))
+    return tuple(found)
+
+
+_SHAPES: Final[dict[str, tuple[type | tuple[type, ...], str]]] = {
+    "when": (dict, "a mapping"),
+    "set": (dict, "a mapping"),
+    "assume": (str, "text"),
+    "skip": (str, "text"),
+    "column": (str, "text"),
+    "field": (str, "text"),
+    "scale": ((int, float), "a number"),
+}
+
+
+def _misshapen(item: Node, prefix: str) -> list[Problem]:
+    """Keys of a rule or a measure that hold something else than they should."""
+    children = item.value.items() if isinstance(item.value, dict) else ()
+    found = []
+    for key, child in children:
+        kind, words = _SHAPES.get(key, (object, ""))
+        number = key == "scale" and not (isinstance(child.value, int | float) and 0 < child.value < 1e300)
+        if child.value is not None and (not isinstance(child.value, kind) or number):
+            rule = "must be a positive number" if key == "scale" else f"must be {words}"
+            found.append(child.problem(rule, f"{prefix}{key}", shown(child.plain)))
+        elif key == "when":
+            pairs = child.value.items() if isinstance(child.value, dict) else ()
+            found += [
+                cell.problem("must be text", f"{prefix}when.{name}", shown(cell.plain))
+                for name, cell in pairs
+                if isinstance(cell.value, dict | list)
+            ]
+    return found
 
 
 def _pattern(value: object) -> str:
@@ -183,9 +232,3 @@ def _mapping(node: Node, key: str) -> Mapping[str, Any]:
     found = node.at(key)
     plain = found.plain if found is not None else None
     return plain if isinstance(plain, dict) else {}
-
-
-def _list(node: Node, key: str) -> list[Mapping[str, Any]]:
-    found = node.at(key)
-    plain = found.plain if found is not None else None
-    return plain if isinstance(plain, list) else []

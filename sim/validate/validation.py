@@ -179,8 +179,8 @@ def _request(spec: ValidationSet, row: Row, index: int) -> Request:
             continue
         overrides |= {path: _fill(value, {**row, **groups}) for path, value in rule.assign.items()}
         if rule.assume:
-            assumptions.append(rule.assume.format(**row))
-        skip = skip or rule.skip.format(**row)
+            assumptions.append(_said(rule.assume, row))
+        skip = skip or _said(rule.skip, row)
     counted = [m for m in spec.measures if Rule(m.when, {}).match(row) is not None]
     found = next(((m, v) for m in counted if (v := _number(row.get(m.column, ""))) is not None), None)
     if not skip and found is None and row.get("status", "ok") == "ok":
@@ -214,6 +214,11 @@ def _fill(value: object, cells: Mapping[str, str]) -> object:
     text = _CELL.sub(lambda match: _cell(match[1], cells), value)
     number = _number(text) if text != value else None
     return text if number is None else number
+
+
+def _said(text: str, row: Row) -> str:
+    """A sentence with the cells of the row it is said of."""
+    return _CELL.sub(lambda match: _cell(match[1], row), text)
 
 
 def _cell(expression: str, cells: Mapping[str, str]) -> str:

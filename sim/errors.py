@@ -36,10 +36,12 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Lever:
-    """One change that would help, and its computed effect in words."""
+    """One change that would help: the value `quantity` takes with it, and what else is to say of it."""
 
     change: str
-    effect: str
+    effect: float | None = None  # None: not computed
+    quantity: str = ""  # step_time_s, memory_bytes …: the name and the unit of `effect`
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from sim.cli.commands import cli
-from sim.cli.terminal import flush, printable, say
+from sim.cli.terminal import flush, say
 from sim.errors import ForetrainError, InfeasibleError, InputError, Lever, UnreachableError
 
 EXIT_BUG: Final = 1
@@ -108,10 +108,11 @@ def _infeasible(error: InfeasibleError) -> list[str]:
     reason = error.reason
     need, have = reason.need_bytes / 2**30, reason.have_bytes / 2**30
     lines = [f"infeasible: {reason.statement}"]
-    if reason.device not in reason.statement:
+    if reason.need_bytes and reason.device not in reason.statement:
         lines.append(f"  {reason.device}: needs {need:.4g} GiB, has {have:.4g} GiB")
     return lines + [_lever(lever) for lever in reason.levers]
 
 
 def _lever(lever: Lever) -> str:
-    return f"  {printable(lever.change)}: {lever.effect}"
+    size = f"{lever.effect / 2**30:.4g} GiB" if lever.quantity == "memory_bytes" and lever.effect is not None else ""
+    return f"  {lever.change}: {', '.join(filter(None, [size, lever.note]))}"

@@ -87,8 +87,8 @@ def _too_large(placed: Placed) -> Infeasible:
     need = sum(placed.graph.weights.values()) + sum(node.memory_bytes for node in placed.graph.nodes)
     have = sum(placed.capacities)
     levers = (
-        Lever(f"plan.sub_batch below {placed.sub_batch}", "activations shrink with it"),
-        Lever("more or larger devices", f"they hold {have / GIB:.0f} GiB, the graph needs {need / GIB:.0f} GiB"),
+        Lever(f"plan.sub_batch below {placed.sub_batch}", note="activations shrink with it"),
+        Lever("more or larger devices", need, "memory_bytes", f"they hold {have / GIB:.0f} GiB together"),
     )
     names = ", ".join(placed.chips)
     return Infeasible(f"no placement of {placed.model} fits {names}", "all devices", need, have, levers)

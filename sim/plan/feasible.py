@@ -12,6 +12,7 @@ from sim.plan.records import DeviceMemory, Offload, Plan, Sharding
 from sim.workload.records import Model, Numerics, Recompute
 
 GIB = 2.0**30
+FITS = "fits"
 
 
 def _gib(nbytes: float) -> str:
@@ -29,7 +30,7 @@ def infeasible(model: Model, plan: Plan, numerics: Numerics, accelerator: Accele
     worst = fullest(device_memory(model, plan, numerics, accelerator))
     kind, most = max(worst.bytes_by_kind.items(), key=lambda item: item[1])
     statement = (
-        f"{worst.name}: needs {_gib(worst.total_bytes)} of {_gib(worst.capacity_bytes)}; "
+        f"{worst.name}: needs {_gib(worst.total_bytes)}, has {_gib(worst.capacity_bytes)}; "
         f"the largest part is {kind} with {_gib(most)}"
     )
     levers = _levers(model, plan, numerics, accelerator, worst)
@@ -43,11 +44,17 @@ def _levers(
     for change, other in _changes(plan):
         need = fullest(device_memory(model, other, numerics, accelerator))
         if need.total_bytes < worst.total_bytes:
-            effect = f"{_gib(need.total_bytes)}: {'fits' if need.fits else 'still too much'}"
-            tried.append((not need.fits, need.total_bytes, Lever(change, effect)))
+            lever = Lever(change, need.total_bytes, "memory_bytes", FITS if need.fits else "still too much")
+            tried.append((not need.fits, need.total_bytes, lever))
     tried.sort(key=lambda item: item[:2])
-    more = Lever(f"devices with at least {_gib(worst.total_bytes)} of memory", "fits, with this plan unchanged")
-    return (*(lever for _, _, lever in tried), more)
+    more = Lever(
+        f"devices with at least {_gib(worst.total_bytes)} of memory",
+        worst.total_bytes,
+        "memory_bytes",
+        f"{FITS}, as planned",
+    )
+    searched = Lever("plan: auto", note="searches every layout of these devices for one that fits")
+    return (*(lever for _, _, lever in tried), more, searched)
 
 
 def _changes(plan: Plan) -> Iterator[tuple[str, Plan]]:

@@ -7,18 +7,32 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from sim.report.run import to_json as result_json
-from sim.report.text import duration, gib, percent, table, three
+from sim.report.tables import Cell, Column, Table
+from sim.report.text import percent, three
 from sim.result import Result
 from sim.study.compare import Case, causes, device_seconds
 
-PARTS: Final = ("compute", "exposed", "mfu", "memory", "limit")
+COLUMNS: Final = (
+    Column("case"),
+    Column("devices"),
+    Column("to target", "seconds"),
+    Column("target x", "ratio"),
+    Column("step", "seconds"),
+    Column("batch", "count"),
+    Column("samples/s", "number"),
+    Column("rate x", "ratio"),
+    Column("on device", "share"),
+    Column("exposed", "share"),
+    Column("mfu", "share"),
+    Column("memory", "bytes"),
+    Column("limit"),
+)
 
 
 def render(cases: Sequence[Case], causes_too: bool = True) -> str:
     """One row per case; ratios are against the first case that fits, with what causes them."""
     base = next((case.result for case in cases if case.result), None)
-    header = ["", "devices", "to target", "step", "batch", "samples/s", "ratio", *PARTS]
-    lines = [table(header, [_row(case, base) for case in cases], left=2)]
+    lines = [as_table(cases).text()]
     for case in cases:
         if case.failure is not None:
             lines.append(f"{case.label}: {case.reason}")
@@ -27,30 +41,42 @@ def render(cases: Sequence[Case], causes_too: bool = True) -> str:
     return "\n".join([lines[0], *([""] if lines[1:] else []), *lines[1:]])
 
 
+def as_table(cases: Sequence[Case]) -> Table:
+    """One row per case; `rate x` and `target x` are ratios to the first that has a result."""
+    base = next((case.result for case in cases if case.result), None)
+    return Table(COLUMNS, tuple(_row(case, base) for case in cases))
+
+
 def rate(result: Result) -> float:
     """Samples per second of the whole cluster."""
     return result.plan.global_batch / result.step.time_s
 
 
-def _row(case: Case, base: Result | None) -> list[str]:
+def _row(case: Case, base: Result | None) -> tuple[Cell, ...]:
     result = case.result
     if result is None or base is None:
-        return [case.label, case.verdict, *["-"] * 10]
-    goal, step = result.time_to_target, result.step
-    return [
+        return (case.label, case.verdict, *[None] * (len(COLUMNS) - 2))
+    step = result.step
+    return (
         case.label,
         f"{result.devices:,} x {result.accelerator}",
-        duration(goal.seconds) if goal else "-",
-        duration(step.time_s),
-        f"{result.plan.global_batch:,}",
-        three(rate(result)),
-        f"{rate(result) / rate(base):.2f}x",
-        percent(step.compute_s / step.time_s),
-        percent(step.exposed_communication_s / step.time_s),
-        percent(result.mfu),
-        gib(result.fullest.total_bytes),
+        result.time_to_target.seconds if result.time_to_target else None,
+        _target_ratio(base, result),
+        step.time_s,
+        result.plan.global_batch,
+        rate(result),
+        rate(result) / rate(base),
+        step.compute_s / step.time_s,
+        step.exposed_communication_s / step.time_s,
+        result.mfu,
+        result.fullest.total_bytes,
         result.bottleneck.limit,
-    ]
+    )
+
+
+def _target_ratio(base: Result, other: Result) -> float | None:
+    first, second = base.time_to_target, other.time_to_target
+    return second.seconds / first.seconds if first and second and first.seconds else None
 
 
 def _why(base: Result, other: Result) -> str:
@@ -67,7 +93,7 @@ def _why(base: Result, other: Result) -> str:
         shares = [
             f"{cause.part} {percent(cause.device_seconds / device_seconds(base), signed=True)}"
             for cause in causes(base, other)
-            if abs(cause.device_seconds) > 1e-4 * device_seconds(base)
+            if abs(cause.device_seconds) > 5e-4 * device_seconds(base)
         ]
         parts.append(f"each device at {three(each)}x (time per sample: {', '.join(shares)})")
     return "; ".join(parts)

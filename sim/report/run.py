@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
+from sim.errors import Lever
 from sim.plan.records import DeviceMemory, Plan
 from sim.report.campaign import campaign_json, campaign_text
 from sim.report.speedups import speedups_text
@@ -15,6 +16,8 @@ from sim.result import SCHEMA_VERSION, Result, TimeToTarget
 
 AXES = ("data", "tensor", "pipeline", "context", "expert")
 WH = 3600.0  # J
+LEAST_SHARE = 5e-4  # of a step: what rounds to nothing is left out
+UNLIMITED = 1e16  # bytes of one device: a capacity no part has, given to leave memory out of a question
 DEFAULT_ORDER = ("tensor", "context", "data", "pipeline")
 SHOWN_SLOWDOWN = 1.005  # what rounds to nothing is in the JSON only
 
@@ -49,10 +52,12 @@ def _answer(result: Result) -> str:
         today = f" ({three(projection.data_scale)}x today)" if projection.data_scale else ""
         size = f", {si(projection.parameters)} parameters" if projection.parameters else ""
         lines.append(f"  projected: {si(projection.dataset_units)} units of data{today}{size}")
-    lines.append(f"  model: {result.workload}, {si(result.parameters)} parameters; {_plan_line(result)}")
+    lines.append(f"  model: {result.workload}, {si(result.parameters)} parameters{_whose_size(result)}")
+    lines.append(f"  {_plan_line(result)}")
     if goal:
         lines.append(
-            f"  {goal.steps:,.0f} steps of {duration(result.step.time_s)} at a global batch of {plan.global_batch:,}; "
+            f"  {goal.steps:,.0f} steps of {duration(goal.seconds / goal.steps)} "
+            f"at a global batch of {plan.global_batch:,}; "
             f"one pass over the data takes {duration(goal.days_per_epoch * DAY)}"
         )
         if goal.p05_s is not None and goal.p95_s is not None and not (result.campaign and result.campaign.seeds):
@@ -70,7 +75,8 @@ def _batch_lines(goal: TimeToTarget, batch: int, projected: bool) -> list[str]:
     elif goal.passes is not None:
         lines.append(f"  {three(goal.passes)} passes at small batch ({goal.passes_source})")
     if goal.days_per_epoch_full is not None:
-        lines.append(f"  one pass with full sequences: {duration(goal.days_per_epoch_full * DAY)}")
+        full = duration(goal.days_per_epoch_full * DAY)
+        lines.append(f"  one pass, were every place of a sequence a unit of data: {full}")
     if goal.critical_batch is None and not projected:
         return lines
     if goal.critical_batch is None:
@@ -90,44 +96,47 @@ def _batch_lines(goal: TimeToTarget, batch: int, projected: bool) -> list[str]:
     return lines
 
 
+def _whose_size(result: Result) -> str:
+    """Whether the size is the projection's."""
+    asked = result.projection.parameters if result.projection else None
+    if not asked or abs(result.parameters / asked - 1.0) < 0.05:
+        return ""
+    return f" as the scenario sets them, {three(result.parameters / asked)}x what the target asks for"
+
+
 def _plan_line(result: Result) -> str:
-    plan = result.plan
-    degrees = {
-        "data": plan.data,
-        "tensor": plan.tensor,
-        "pipeline": plan.pipeline,
-        "context": plan.context,
-        "expert": plan.expert,
-    }
-    shown = " x ".join(f"{name} {n}" for name, n in degrees.items() if n > 1) or "one device"
-    text = f"{shown}, sub-batch {plan.sub_batch}"
-    if result.sub_batch is not None:
-        text += f" (chosen; {percent(result.sub_batch.efficiency)} of the best rate per sample)"
-    if plan.sharding != "none":
-        text += f", {plan.sharding} sharded"
-    if plan.recompute != "none":
-        text += f", {plan.recompute} recompute"
-    return text
+    """Every field of the plan that is not its default, as YAML to copy."""
+    usual, plan = Plan(0, 0), result.plan
+    given = {f.name: getattr(plan, f.name) for f in fields(plan) if getattr(plan, f.name) != getattr(usual, f.name)}
+    text = ", ".join(f"{name}: {_yaml(value)}" for name, value in given.items())
+    rule = (
+        "" if result.sub_batch is None else f"  # sub-batch at {percent(result.sub_batch.efficiency)} of the best rate"
+    )
+    return f"plan: {{{text}}}{rule}"
+
+
+def _yaml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, tuple) else str(value)
 
 
 def _budget(result: Result) -> str:
     step = result.step
     rows: list[tuple[str, float]] = [
-        ("compute", step.compute_s),
+        ("on the device", step.compute_s),
         ("  of it memory-bound", step.memory_bound_s),
         ("  of it launching kernels", step.overhead_s),
         ("exposed communication", step.exposed_communication_s),
         ("waiting in the pipeline", step.bubble_s),
         ("waiting for input", step.input_stall_s),
     ]
-    lines = [f"Step {duration(step.time_s)}"]
+    lines = [f"Step {duration(step.time_s)}{_rates(result)}"]
     for name, seconds in rows:
         share = seconds / step.time_s
-        if seconds > 0 or not name.startswith(" "):
+        if share >= LEAST_SHARE:
             mark = bar(share) if not name.startswith(" ") else ""
-            lines.append(
-                f"  {name:<26} {duration(seconds) if seconds else '0':>10} {percent(share):>7}  {mark}".rstrip()
-            )
+            lines.append(f"  {name:<26} {duration(seconds):>10} {percent(share):>7}  {mark}".rstrip())
     if result.spread is not None:
         spread = result.spread
         lines.append(
@@ -141,11 +150,20 @@ def _budget(result: Result) -> str:
     return "\n".join(lines)
 
 
+def _rates(result: Result) -> str:
+    """Samples and units per second of all devices, and the model's FLOP/s of one."""
+    step, batch = result.step, result.plan.global_batch
+    units = result.units_per_sample
+    per_unit = f" ({si(batch * units / step.time_s)} units/s)" if units > 1 else ""
+    flops = si(step.model_flops / step.time_s / result.devices, "FLOP/s")
+    return f": {si(batch / step.time_s)} samples/s{per_unit}, {flops} of the model per device"
+
+
 def _memory(result: Result) -> str:
     full = result.fullest
     head = (
         f"Memory of the fullest devices ({full.name}, {full.count:,} of {result.devices:,}): "
-        f"{gib(full.total_bytes)} of {gib(full.capacity_bytes)}"
+        f"{gib(full.total_bytes)} of {'unlimited' if full.capacity_bytes > UNLIMITED else gib(full.capacity_bytes)}"
     )
     lines = [head + ("" if full.fits else "  DOES NOT FIT")]
     for kind, nbytes in full.bytes_by_kind.items():
@@ -186,8 +204,18 @@ def _bottleneck(result: Result) -> str:
     lines = [f"Bottleneck: {bottleneck.limit}. {bottleneck.statement}"]
     if bottleneck.levers:
         lines.append("What would help most:")
-        lines += [f"  {lever.change:<34} {lever.effect}" for lever in bottleneck.levers]
+        lines += [f"  {lever.change:<34} {_effect(lever, result)}" for lever in bottleneck.levers]
     return "\n".join(lines)
+
+
+def _effect(lever: Lever, result: Result) -> str:
+    """The time to the target with a lever, or the step where there is no target."""
+    if lever.effect is None or lever.quantity != "step_time_s":
+        return lever.note
+    ratio = result.step.time_s / lever.effect
+    goal = result.time_to_target
+    text = f"step {duration(lever.effect)}" if goal is None else f"target in {duration(goal.seconds / ratio)}"
+    return f"{text}, {three(ratio)}x faster{f' ({lever.note})' if lever.note else ''}"
 
 
 def _search(result: Result) -> str:
@@ -320,7 +348,11 @@ def _device_json(device: DeviceMemory) -> dict[str, Any]:
 def _step_json(result: Result) -> dict[str, Any]:
     body = {k: v for k, v in asdict(result.step).items() if k != "slices"}
     body["communication_s"] = dict(result.step.communication_s)
+    rate = result.plan.global_batch / result.step.time_s
     return body | {
+        "samples_per_s": rate,
+        "units_per_s": rate * result.units_per_sample,
+        "model_flops_per_s_per_device": result.step.model_flops / result.step.time_s / result.devices,
         "spread": asdict(result.spread) if result.spread else None,
         "mfu": result.mfu,
         "hfu": result.hfu,

@@ -17,7 +17,7 @@ from sim.engine import Step, simulate_step
 from sim.errors import Infeasible, InfeasibleError, InputError, Lever
 from sim.network import Communicator
 from sim.plan.candidates import Limits, candidates
-from sim.plan.feasible import infeasible
+from sim.plan.feasible import FITS, infeasible
 from sim.plan.records import AXES, DeviceMemory, Plan, Sharding
 from sim.search.screen import Candidate, Screen
 from sim.workload.records import Model, Numerics, Recompute
@@ -177,12 +177,14 @@ def _nothing_fits(
     need, have = least.memory.total_bytes, least.memory.capacity_bytes
     statement = (
         f"none of {len(every):,} plans fits {devices:,} devices; the smallest needs {need / GIB:.1f} GiB "
-        f"of {have / GIB:.1f} GiB ({described(least.plan)})"
+        f"and has {have / GIB:.1f} GiB ({described(least.plan)})"
     )
-    single = infeasible(screen.pricer.model, least.plan, screen.numerics, screen.pricer.accelerator).levers[:-1]
-    levers = [lever for lever in single if lever.effect.endswith("fits")]
+    single = infeasible(screen.pricer.model, least.plan, screen.numerics, screen.pricer.accelerator).levers
+    levers = [lever for lever in single if lever.note == FITS]
     levers += _more_devices(screen, devices, global_batch, limits)
-    levers.append(Lever(f"devices with at least {need / GIB:.1f} GiB of memory", "fits, with that plan"))
+    levers.append(
+        Lever(f"devices with at least {need / GIB:.1f} GiB of memory", need, "memory_bytes", "fits, as planned")
+    )
     return Infeasible(statement, least.memory.name, need, have, tuple(levers))
 
 
@@ -206,7 +208,7 @@ def _more_devices(screen: Screen, devices: int, global_batch: int, limits: Limit
             except InputError:
                 continue
             if fits:
-                return [Lever(f"{devices * times:,} devices", f"fits ({described(plan)})")]
+                return [Lever(f"{devices * times:,} devices", note=f"fits ({described(plan)})")]
         times *= 2
     return []
 
@@ -217,5 +219,5 @@ def _other_sizes(screen: Screen, devices: int, global_batch: int, limits: Limits
     for batch in near:
         plan = next(candidates(screen.pricer.model, devices, batch, limits), None)
         if plan is not None:
-            return (Lever(f"global_batch: {batch}", f"{described(plan)} divides it"),)
-    return (Lever("leave more of the plan's degrees empty", "the search chooses them"),)
+            return (Lever(f"global_batch: {batch}", note=f"{described(plan)} divides it"),)
+    return (Lever("leave more of the plan's degrees empty", note="the search chooses them"),)

@@ -50,7 +50,7 @@ def bottleneck_of(scenario: Scenario, model: Model, plan: Plan, step: Step, leve
         except (InputError, InfeasibleError):
             continue
         if faster < 0.995 * step.time_s:
-            found.append((faster, Lever(change, f"step {step.time_s / faster:.2f}x faster ({faster:.4g} s)")))
+            found.append((faster, Lever(change, faster, "step_time_s")))
     found.sort(key=lambda item: item[0])
     return Bottleneck(limit, statement, tuple(lever for _, lever in found[:LEVERS_SHOWN]))
 

@@ -94,13 +94,19 @@ def test_wrong_input_leaves_with_2_and_all_problems(raising):
 
 def test_infeasible_leaves_with_3_and_levers(raising):
     """Need, capacity, and what would help."""
-    reason = Infeasible("the model does not fit", "h100", 3 * 2**30, 2 * 2**30, (Lever("plan.tensor=2", "1.6 GiB"),))
+    reason = Infeasible(
+        "the model does not fit",
+        "h100",
+        3 * 2**30,
+        2 * 2**30,
+        (Lever("plan.tensor=2", 1.6 * 2**30, "memory_bytes", "fits"),),
+    )
     outcome = raising(InfeasibleError(reason))
     assert outcome.code == 3
     assert outcome.err.splitlines() == [
         "infeasible: the model does not fit",
         "  h100: needs 3 GiB, has 2 GiB",
-        "  plan.tensor=2: 1.6 GiB",
+        "  plan.tensor=2: 1.6 GiB, fits",
     ]
 
 

@@ -114,7 +114,7 @@ def test_what_does_not_fit_comes_with_levers_and_their_effect() -> None:
     reason = infeasible(model(), BASE, NUMERICS, small)
     worst = fullest(device_memory(model(), BASE, NUMERICS, small))
     assert reason.need_bytes == worst.total_bytes > reason.have_bytes == 2 * GIB
-    assert "fits" in reason.levers[0].effect
+    assert "fits" in reason.levers[0].note
     changes = {lever.change for lever in reason.levers}
     assert {"sharding: full", "recompute: full"} <= changes
     assert any(change.startswith("devices with") for change in changes)

@@ -1,0 +1,83 @@
+"""Tables of numbers: for the terminal with one unit per column, as Markdown, and as CSV in SI units."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Final, Literal
+
+from sim.report.text import DAY, HOUR, MINUTE, YEAR, percent, table, three
+
+Kind = Literal["text", "count", "number", "ratio", "seconds", "bytes", "share"]
+Cell = str | float | int | None
+_SECONDS: Final = (
+    (YEAR, "years"), (DAY, "days"), (HOUR, "h"), (MINUTE, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "us")
+)  # fmt: skip
+_BYTES: Final = ((2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B"))
+_SUFFIX: Final = {"seconds": "_s", "bytes": "_bytes"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its name, and what its cells are."""
+
+    name: str
+    kind: Kind = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of plain values: seconds, bytes and shares as numbers; None where there is none."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+    def text(self, indent: str = "") -> str:
+        """For a terminal; texts at the left end are flush left."""
+        left = next((i for i, column in enumerate(self.columns) if column.kind != "text"), len(self.columns))
+        return table([column.name for column in self.columns], self.cells(), left=left, indent=indent)
+
+    def markdown(self) -> str:
+        """The same cells between bars."""
+        names = [column.name for column in self.columns]
+        rule = ["---" if column.kind == "text" else "--:" for column in self.columns]
+        lines = [names, rule, *([cell.replace("|", "\\|") for cell in row] for row in self.cells())]
+        return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+    def csv(self) -> str:
+        """SI numbers in full, the unit in the column's name."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow([f"{c.name.replace(' ', '_')}{_SUFFIX.get(c.kind, '')}" for c in self.columns])
+        writer.writerows(["" if cell is None else cell for cell in row] for row in self.rows)
+        return out.getvalue().rstrip("\n")
+
+    def cells(self) -> list[list[str]]:
+        """Every cell as it is shown; a column has one unit."""
+        shown = [_shown(column.kind, [row[i] for row in self.rows]) for i, column in enumerate(self.columns)]
+        return [list(row) for row in zip(*shown, strict=True)]
+
+
+def _shown(kind: Kind, values: Sequence[Cell]) -> list[str]:
+    numbers = [float(v) for v in values if isinstance(v, int | float)]
+    size, unit = 1.0, ""
+    if kind in ("seconds", "bytes") and any(numbers):
+        scale = _SECONDS if kind == "seconds" else _BYTES
+        middle = median(value for value in numbers if value)
+        size, unit = next((pair for pair in scale if middle >= pair[0]), scale[-1])
+    return [_cell(kind, value, size, unit) for value in values]
+
+
+def _cell(kind: Kind, value: Cell, size: float, unit: str) -> str:
+    if value is None or isinstance(value, str):
+        return value or "-"
+    if kind == "count":
+        return f"{value:,.0f}"
+    if kind == "ratio":
+        return f"{value:.2f}x"
+    if kind == "share":
+        return percent(value)
+    return f"{three(value / size)} {unit}".rstrip()

@@ -9,19 +9,21 @@ import click
 
 from sim.cli import options
 from sim.cli.process import FailedItemsError
-from sim.cli.terminal import answer
+from sim.cli.terminal import answer, safe, show
 from sim.files import load_document
-from sim.report.compare import render, to_json
+from sim.report.compare import as_table, render, to_json
 from sim.study.compare import Case, Named, run_all
 
 
 @options.command()
 @click.argument("scenarios", nargs=-1, required=True)
 @click.option("--accelerator", "accelerators", multiple=True, help="Run on this accelerator (repeatable).")
+@options.format_option
 @options.common
 def command(
     scenarios: tuple[str, ...],
     accelerators: tuple[str, ...],
+    form: str,
     as_json: bool,
     sets: tuple[str, ...],
     seed: int | None,
@@ -39,10 +41,18 @@ def command(
             label = name if chip is None else f"{name} on {chip}"
             wanted.append((label, partial(load_document, name, sets if chip is None else _on(chip, sets))))
     cases = options.Finished("compare", run_all(wanted, seed or 0), len(wanted), quiet)
-    if cases.items:
-        answer(cases.items, render, to_json, as_json)
+    if cases.items and not show_table(cases.items, form):
+        answer(cases.items, render, to_json, as_json or form == "json")
     cases.leave()
     fail_with(cases.items)
+
+
+def show_table(cases: Sequence[Case], form: str) -> bool:
+    """Print the table alone where that is asked for."""
+    table = as_table(safe(cases))
+    if form in ("csv", "markdown"):
+        show(table.csv() if form == "csv" else table.markdown())
+    return form in ("csv", "markdown")
 
 
 def fail_with(cases: Sequence[Case]) -> None:

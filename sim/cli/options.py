@@ -51,6 +51,14 @@ def file_option(*names: str, help: str) -> Callable[[Function], Function]:
 
 scenario_argument = click.argument("scenario")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "csv", "markdown"]),
+    default="table",
+    show_default=True,
+    help="json: as --json; csv: SI units in full; markdown: the table alone.",
+)
 output_option = click.option(
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Write a run folder."
 )

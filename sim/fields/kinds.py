@@ -29,12 +29,39 @@ LARGEST: Final = 1e30
 LARGEST_WHOLE: Final = 10**15
 
 
+# What people call a field elsewhere.
+_ALSO: Final[dict[str, str]] = {
+    **dict.fromkeys(("tp", "tensor_parallel"), "tensor"),
+    **dict.fromkeys(("pp", "pipeline_parallel"), "pipeline"),
+    **dict.fromkeys(("dp", "data_parallel"), "data"),
+    **dict.fromkeys(("cp", "context_parallel"), "context"),
+    **dict.fromkeys(("ep", "expert_parallel"), "expert"),
+    **dict.fromkeys(("vpp", "interleave"), "virtual_stages"),
+    **dict.fromkeys(("zero", "zero_stage", "fsdp"), "sharding"),
+    **dict.fromkeys(("batch", "batch_size", "gbs"), "global_batch"),
+    **dict.fromkeys(("micro_batch", "mbs"), "sub_batch"),
+    **dict.fromkeys(("gpus", "world_size"), "devices"),
+    "tokens": "units",
+    "checkpointing": "recompute",
+}
+MOST_NAMES: Final = 6  # that a hint lists
+
+
 def did_you_mean(word: object, choices: Iterable[object]) -> str:
-    """`did you mean "data"?`, or nothing."""
+    """`did you mean "data"?`, or nothing: what the word stands for elsewhere, names that hold it, else the nearest."""
     from difflib import get_close_matches  # noqa: PLC0415  (start-up time: only where something is wrong)
 
-    close = get_close_matches(str(word), [str(c) for c in choices], 1, 0.55)
-    return f'did you mean "{close[0]}"?' if close else ""
+    known, meant = [str(choice) for choice in choices], str(word).lower()
+    other = _ALSO.get(meant, "")
+    holding = [name for name in known if meant in name.lower()] if len(meant) > 2 else []
+    if other in known:
+        close = [other]
+    elif 0 < len(holding) <= MOST_NAMES and not get_close_matches(str(word), known, 1, 0.8):
+        close = holding
+    else:
+        close = get_close_matches(str(word), known, 1, 0.55)
+    quoted = " or ".join(f'"{name}"' for name in close)
+    return f"did you mean {quoted}?" if close else ""
 
 
 def shown(value: object) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final, cast, get_args
 from sim.errors import InputError, Problem
 from sim.fields import did_you_mean
 from sim.files.loader import Node, load
-from sim.files.messages import shown
+from sim.fields.kinds import shown
 from sim.validate.validation import Measure, Quantity, Row, Rule, ValidationSet
 
 _KEYS: Final = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import re
@@ -91,3 +92,13 @@ def test_an_option_that_takes_one_value_is_refused_twice(run):
         assert (outcome.code, outcome.out) == (2, "")
         assert "given 2 times, it takes one value" in outcome.err
     assert run("schema", "--markdown", "--markdown").code == 0
+
+
+def test_formats_of_a_comparison(run):
+    """The same rows in every form."""
+    pair = ("paper/case-study-4-data-parallel-512", "paper/case-study-3-data-parallel-1024")
+    rows = list(csv.DictReader(io.StringIO(run("compare", *pair, "--format", "csv").out)))
+    assert [row["case"] for row in rows] == list(pair)
+    assert float(rows[1]["step_s"]) > float(rows[0]["step_s"])
+    assert run("compare", *pair, "--format", "markdown").out.startswith("| case | devices |")
+    assert run("compare", *pair, "--format", "json").out == run("compare", *pair, "--json").out

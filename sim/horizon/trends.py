@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -131,6 +132,8 @@ class Coverage:
 
 def decimal_year(date: str) -> float:
     """ "2020-11-16" → 2020.9; a missing month or day counts as the middle."""
+    if not re.fullmatch(r"\d{4}(-\d{1,2}){0,2}", date):
+        raise InputError(Problem("must be a date such as 2026, 2026-05 or 2026-05-20", "date", repr(date)))
     parts = [int(part) for part in date.split("-")]
     month = parts[1] - 1 if len(parts) > 1 else 6
     day = parts[2] - 1 if len(parts) > 2 else 15

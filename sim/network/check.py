@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from sim.errors import Problem
 from sim.network.composed import ROUTERS
@@ -86,6 +87,9 @@ def option_problems(level: Level, path: str) -> list[Problem]:
     return found
 
 
+MOST_ALONE: Final = 100_000  # devices without a link that are named one by one
+
+
 def edge_problems(cluster: Cluster) -> list[Problem]:
     found, joined = [], set[Name]()
     for i, edge in enumerate(cluster.edges):
@@ -94,6 +98,9 @@ def edge_problems(cluster: Cluster) -> list[Problem]:
                 rule = f"no such device; the cluster has devices 0 … {cluster.devices - 1}"
                 found.append(Problem(rule, f"edges[{i}]", str(end)))
             joined.add(end)
+    if cluster.devices > len(joined) + MOST_ALONE:
+        rule = f"devices are numbered from 0 without gaps; {len(joined):,} ends cannot join {cluster.devices:,} devices"
+        return [*found, Problem(rule, "edges")]
     alone = [d for d in range(cluster.devices) if d not in joined]
     if alone:
         found.append(Problem(f"without any link: device{'s' * (len(alone) > 1)} {spans(alone)}", "edges"))

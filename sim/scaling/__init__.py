@@ -3,7 +3,7 @@
 from sim.scaling.batch import parse_critical_batch, samples_at, steps_at
 from sim.scaling.laws import data_for, data_scale, error_at, parameters_for, region
 from sim.scaling.loss import loss_at, optimum, optimum_for_compute, optimum_with_repeats
-from sim.scaling.projection import Effort, Projection, consistency, critical_batch_of, effort, project
+from sim.scaling.projection import Effort, Projection, consistency, critical_batch_of, effort, error_of_size, project
 from sim.scaling.records import (
     CriticalBatch,
     Domain,
@@ -34,6 +34,7 @@ __all__ = [
     "data_scale",
     "effort",
     "error_at",
+    "error_of_size",
     "loss_at",
     "optimum",
     "optimum_for_compute",

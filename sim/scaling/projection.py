@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from sim.errors import InputError, Problem
 from sim.scaling.batch import check_batch, samples_as_it_grows, samples_at
 from sim.scaling.laws import Region, check_error, data_for, data_scale, error_at, parameters_for, region
-from sim.scaling.loss import optimum, optimum_with_repeats
+from sim.scaling.loss import loss_at, optimum, optimum_with_repeats
 from sim.scaling.records import CriticalBatch, Domain, Passes
+
+ENDLESS: Final = 1e60  # units of data: the term of a loss law that data makes smaller is nothing there
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,17 @@ def _by_loss(domain: Domain, error: float, per_sample: float | None) -> Projecti
         passes=units / once,
         passes_source=domain.source,
     )
+
+
+def error_of_size(domain: Domain, parameters: float) -> float | None:
+    """The error a model of that many parameters can reach: the size law read backwards gives the data it can fit, the
+    curve the error there; by a loss law, with data without end. None where the model is no part of the law.
+    """
+    if domain.loss is not None:
+        return loss_at(domain.loss, parameters, ENDLESS)
+    if domain.curve is None or domain.size is None:
+        return None
+    return error_at(domain.curve, float((parameters / domain.size.sigma) ** (1.0 / domain.size.beta)))
 
 
 def passes_to(domain: Domain, error: float) -> Passes | None:

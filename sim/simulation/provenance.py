@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from sim.result import Inherited, Provenance, TimeToTarget
-from sim.scaling import Domain, Projection
+from sim.scaling import Domain, Projection, consistency, error_of_size
 from sim.scenario import Scenario
 
 
@@ -21,18 +21,20 @@ def missing(no_energy: str, no_cost: str, projected: bool, timed: bool) -> dict[
     return {key: why for key, why in whys.items() if why}
 
 
+SMALLER: Final = 0.9  # of the parameters the law asks for: sizes are solved in whole units
+OFF_CURVE: Final = 0.05  # relative; the five curves of the paper pass within 4.4 % of its present errors
 FAR: Final = 28
 """Multiples of the critical batch: the eight workloads of Shallue et al. 2019, figure 1, were tested up to 2.6 to 461
 times theirs, half of them to 28."""
 
 
 def extrapolated(
-    scenario: Scenario, projection: Projection | None, goal: TimeToTarget | None, batch: int
+    scenario: Scenario, projection: Projection | None, goal: TimeToTarget | None, batch: int, parameters: float
 ) -> tuple[str, ...]:
     notes: list[str] = []
     domain = scenario.scaling
     if projection is not None and domain is not None:
-        notes += _beyond_the_fit(domain, projection)
+        notes += _beyond_the_fit(domain, projection) + _too_small(domain, projection, parameters) + _off_curve(domain)
     if goal is not None and goal.at_least:
         notes.append(f"the time is a lower bound: {goal.at_least}")
     critical = goal.critical_batch.samples if goal is not None and goal.critical_batch is not None else None
@@ -44,6 +46,33 @@ def extrapolated(
     if scenario.accelerator.status != "shipped":
         notes.append(f"the accelerator {scenario.accelerator.name} is {scenario.accelerator.status}")
     return tuple(notes)
+
+
+def _too_small(domain: Domain, projection: Projection, parameters: float) -> list[str]:
+    """A model the scenario makes smaller than the law asks: the time is not one to the target."""
+    asked = projection.parameters
+    if asked is None or parameters >= SMALLER * asked:
+        return []
+    reached = error_of_size(domain, parameters)
+    if reached is None or reached <= projection.target_error:
+        return []
+    return [
+        f"the size of the model is set by the scenario: {parameters:.3g} parameters, where the law asks for "
+        f"{asked:.3g}; it can reach an error of {reached:.3g}, not {projection.target_error:g}"
+    ]
+
+
+def _off_curve(domain: Domain) -> list[str]:
+    """A present that the curve does not pass through: ratios to today are then not those of the curve."""
+    if domain.curve is None or domain.current_error is None or domain.current_units is None:
+        return []
+    off = consistency(domain)
+    if abs(off) <= OFF_CURVE:
+        return []
+    return [
+        f"the domain {domain.name} says an error of {domain.current_error:g} at {domain.current_units:.3g} "
+        f"{domain.unit}s, its curve one of {domain.current_error * (1 + off):.3g}"
+    ]
 
 
 def _beyond_the_fit(domain: Domain, projection: Projection) -> list[str]:

@@ -80,7 +80,7 @@ def simulate(
         cost=cost,
         bottleneck=bottleneck_of(scenario, model, plan, step, levers),
         provenance=provenance(scenario, inherited(scenario, model, plan, step) if levers else ()),
-        extrapolated=extrapolated(scenario, projection, goal, plan.global_batch),
+        extrapolated=extrapolated(scenario, projection, goal, plan.global_batch, model.parameters),
         search=found,
         missing=missing(no_energy, no_cost, projection is not None, goal is not None),
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from sim.device import Accelerator, ops_energy, sparse, time_ops
-from sim.errors import InputError
+from sim.errors import InputError, Problem
 from sim.ops import BYTES_PER_ELEMENT, Convolution, Format, Gemm, Op
 from sim.plan.energy import step_energy
 from sim.plan.prepare import single_device
@@ -86,6 +86,8 @@ def footprint(model: Model, accelerator: Accelerator, batch: int = 32, samples: 
     """The model on the chip: latency for one query; memory, throughput and energy for `batch` at once, or as many of
     them (halved until it fits) as the memory holds.
     """
+    if model.parameters <= 0:
+        raise InputError(Problem("has no parameters, so there is nothing to keep or to ask", "model", model.name))
     narrow = sixteen(accelerator)
     formats = tuple(dict.fromkeys(narrow if name == "bf16" else name for name in FORMATS))
     variants = [_variant(_name(name), name, model, accelerator, batch) for name in formats]

@@ -165,12 +165,15 @@ def sample(request: Request, template: Mapping[str, object]) -> Sample | str:
         devices = int(row.get("n_gpus") or 0)
         several = devices > _NODE and devices % _NODE == 0 and "node.size" not in fields
         fields.setdefault("nodes", row.get("nodes") or (devices // _NODE if several else 1))
-        fields["nodes"] = int(cast(int, fields["nodes"]))
-        fields.setdefault("node.size", devices // int(cast(int, fields["nodes"])) if devices else _NODE)
+        nodes = int(cast(int, fields["nodes"]))
+        if nodes < 1:
+            return f"{nodes} nodes hold no device"
+        fields["nodes"] = nodes
+        fields.setdefault("node.size", devices // nodes if devices else _NODE)
         if devices and fields["node.size"] == devices:
             fields["nodes"] = 1
         cluster = cluster_of(fields)
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, OverflowError, ZeroDivisionError) as error:
         return f"cannot be expressed as a cluster: {error}"
     if cluster.devices < 2:
         return "needs at least two devices"

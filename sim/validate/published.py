@@ -11,8 +11,8 @@ from typing import Any, Final, cast, get_args
 
 from sim.errors import InputError, Problem
 from sim.fields import did_you_mean
-from sim.files.loader import Node, load
 from sim.fields.kinds import shown
+from sim.files.loader import Node, load
 from sim.validate.validation import Measure, Quantity, Row, Rule, ValidationSet
 
 _KEYS: Final = {

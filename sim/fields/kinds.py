@@ -54,8 +54,9 @@ def did_you_mean(word: object, choices: Iterable[object]) -> str:
     known, meant = [str(choice) for choice in choices], str(word).lower()
     other = _ALSO.get(meant, "")
     holding = [name for name in known if meant in name.lower()] if len(meant) > 2 else []
-    if other in known:
-        close = [other]
+    tails = [name for name in known if name.rpartition("/")[2] == meant]
+    if other in known or tails:
+        close = [other] if other in known else tails
     elif 0 < len(holding) <= MOST_NAMES and not get_close_matches(str(word), known, 1, 0.8):
         close = holding
     else:

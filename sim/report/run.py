@@ -106,8 +106,9 @@ def _whose_size(result: Result) -> str:
 
 def _plan_line(result: Result) -> str:
     """Every field of the plan that is not its default, as YAML to copy."""
-    usual, plan = Plan(0, 0), result.plan
-    given = {f.name: getattr(plan, f.name) for f in fields(plan) if getattr(plan, f.name) != getattr(usual, f.name)}
+    plan = result.plan
+    values = {f.name: getattr(plan, f.name) for f in fields(plan)}
+    given = {f.name: values[f.name] for f in fields(plan) if values[f.name] != f.default}
     text = ", ".join(f"{name}: {_yaml(value)}" for name, value in given.items())
     rule = (
         "" if result.sub_batch is None else f"  # sub-batch at {percent(result.sub_batch.efficiency)} of the best rate"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from statistics import mean
+from statistics import StatisticsError, mean
 from typing import cast
 
 from sim.errors import InputError, Problem
@@ -104,7 +104,10 @@ def validate(path: Path, rows: Path | None = None, watch: Watch = lambda work, t
     left_out: dict[str, float] = {}
     notes: tuple[str, ...] = (f"interrupted after {done} of {len(asked)} rows",)
     if not interrupted:
-        left_out, notes = _held_out(spec, asked, counted, outcomes)
+        try:
+            left_out, notes = _held_out(spec, asked, counted, outcomes) if counted else ({}, ())
+        except StatisticsError:
+            notes = ("too few rows to leave some of them out",)
     overall = [
         _overall("every field printed", [row for row in counted if row.printed], left_out, levels),
         _overall("all rows", counted, left_out, levels),

@@ -247,7 +247,10 @@ def compare(request: Request, simulate: Callable[[Request], Outcome | str]) -> C
     """Simulate one request; a text instead of an outcome is the reason it could not be simulated."""
     if request.skip:
         return Skipped(request.id, request.group, request.skip)
-    outcome = simulate(request)
+    try:
+        outcome = simulate(request)
+    except (LookupError, ValueError, ArithmeticError) as error:
+        return Skipped(request.id, request.group, f"its cells cannot be read: {type(error).__name__} {error}")
     if isinstance(outcome, str):
         return Skipped(request.id, request.group, outcome)
     memory = _number(request.row.get("mem_gib_per_dev", ""))

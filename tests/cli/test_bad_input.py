@@ -90,7 +90,7 @@ def test_a_model_that_does_not_fit_is_infeasible(run, small):
     assert (outcome.code, outcome.out) == (3, "")
     first, *levers = outcome.err.splitlines()
     assert first.startswith("infeasible: ")
-    assert "GiB of 0.1 GiB" in first
+    assert "GiB, has 0.1 GiB" in first
     assert levers
 
 

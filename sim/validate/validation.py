@@ -249,8 +249,8 @@ def compare(request: Request, simulate: Callable[[Request], Outcome | str]) -> C
         return Skipped(request.id, request.group, request.skip)
     try:
         outcome = simulate(request)
-    except (LookupError, ValueError, ArithmeticError) as error:
-        return Skipped(request.id, request.group, f"its cells cannot be read: {type(error).__name__} {error}")
+    except (LookupError, ValueError, ArithmeticError) as wrong:
+        return Skipped(request.id, request.group, f"its cells cannot be read: {type(wrong).__name__} {wrong}")
     if isinstance(outcome, str):
         return Skipped(request.id, request.group, outcome)
     memory = _number(request.row.get("mem_gib_per_dev", ""))

@@ -45,6 +45,33 @@ class TimeToTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class Band:
+    """5th, 50th and 95th percentile."""
+
+    p05: float
+    p50: float
+    p95: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One uncertain input: its share of the variance of ln time, and the band of the time (s) with it alone."""
+
+    name: str
+    share: float
+    time_s: Band
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """Bands of the headline numbers by name (unit in the name), and where they come from, the largest cause first."""
+
+    samples: int
+    bands: Mapping[str, Band]
+    causes: tuple[Cause, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
     """Price of the devices (USD) and the share of their life the training takes."""
 
@@ -140,6 +167,9 @@ class Result:
     campaign: CampaignResult | None = None
     speedups: Speedups | None = None
     site: Site | None = None  # energy from the devices out to the grid, carbon
+    objective: str = ""  # what batch and devices were chosen for
+    considered: int = 0  # plans weighed for it
+    uncertainty: Uncertainty | None = None
     search: Found | None = None  # the plans it was chosen from
     missing: Mapping[str, str] = field(default_factory=dict)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from sim.device.records import Accelerator
 from sim.engine.campaign.request import Campaign
@@ -144,6 +145,9 @@ class Training(Record):
         default=0.0,
         metadata=about("relative standard deviation of every pass on every device; 0: none", ge=0, lt=1),
     )
+    step_error: float = field(
+        default=0.0, metadata=about("relative standard error of the simulated step, carried into the bands", ge=0, lt=1)
+    )
     slow_devices: tuple[SlowDevice, ...] = field(default=(), metadata=about("devices slower than the others"))
     input: InputData | None = field(default=None, metadata=about("the data set on its way; empty: never waited for"))
 
@@ -154,6 +158,14 @@ class Sweep(Record):
 
     key: str = field(metadata=about("path of the field to vary"))
     values: tuple[object, ...] = field(metadata=about("values it takes"))
+
+
+class Objective(StrEnum):
+    """What batch, sub-batch and, with `devices: auto`, the number of devices are chosen for."""
+
+    TIME = "time"  # the earliest date of the target
+    ENERGY = "energy"  # the least energy to the target
+    RATE = "rate"  # the device's rate: the smallest sub-batch near the best time per sample (PPoPP 2019, section 5.2.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +180,10 @@ class Scenario(Record):
     scaling: Domain | None = field(default=None, metadata=about("how error, data and model size go together"))
     plan: PlanRequest = field(default=PlanRequest(), metadata=about("how the model is laid over the cluster"))
     training: Training = field(default=Training(), metadata=about("how training consumes data"))
+    objective: Objective = field(default=Objective.TIME, metadata=about("what the batch is chosen for"))
+    cluster_choices: tuple[Cluster, ...] = field(
+        default=(), metadata=about("parts of the cluster to choose from, `cluster.devices: auto`")
+    )
     campaign: Campaign = field(default=Campaign(), metadata=about("what happens between the first step and the target"))
     host: Host | None = field(default=None, metadata=about("the node around the devices, `cluster.host`"))
     storage: Storage | None = field(default=None, metadata=about("of data and checkpoints, `cluster.storage`"))

@@ -188,7 +188,11 @@ class Number(Kind):
 
     def _broken(self, value: Any) -> str:
         """The rule a number breaks, or nothing."""
-        if not math.isfinite(value):
+        try:
+            finite = math.isfinite(value)
+        except OverflowError:  # an integer of more than 308 digits
+            finite = False
+        if not finite:
             return "must be finite"
         if self.gt is not None and not value > self.gt:
             return "must be positive" if self.gt == 0 else f"must be greater than {self.gt:g}"

@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import cache
 from math import prod
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from sim.errors import InputError, Problem
 from sim.fields import Confidence, Record, Status, about, did_you_mean, join, same_as, shown
@@ -80,8 +80,11 @@ class ClusterFile(Record):
     accelerator: object = field(metadata=about("name or file of an accelerator"))
     host: object = field(default=None, metadata=about("name or file of the node around the accelerators"))
     storage: object = field(default=None, metadata=about("name or file of the storage of data and checkpoints"))
-    devices: int | None = field(
-        default=None, metadata=same_as(Cluster, "devices", doc="keeps nodes, scales the outermost level")
+    devices: int | Literal["auto"] | None = field(
+        default=None,
+        metadata=same_as(
+            Cluster, "devices", doc="keeps nodes, scales the outermost level; auto: as many as the objective asks for"
+        ),
     )
     levels: tuple[LevelGroup, ...] = field(default=(), metadata=same_as(Cluster, "levels"))
     graph: GraphGroup | None = field(default=None, metadata=about("instead of levels"))
@@ -165,6 +168,7 @@ def _known(node: Node, path: str) -> Node:
 def read_cluster(node: Node, path: str = "") -> Cluster:
     """The cluster a node of YAML says; `devices` other than the levels' product resizes it."""
     file = read(ClusterFile, node, path)
+    count = None if file.devices == "auto" else file.devices
     if bool(file.levels) == (file.graph is not None):
         raise InputError(node.problem("needs either levels or a graph", path))
     levels = _all(_level, file.levels, node, path, ["levels"])
@@ -176,7 +180,7 @@ def read_cluster(node: Node, path: str = "") -> Cluster:
     cluster = Cluster(
         name=file.name,
         accelerator=_accelerator_name(file.accelerator, node, path),
-        devices=prod(level.size for level in levels) if levels else file.devices or _devices_of(edges),
+        devices=prod(level.size for level in levels) if levels else count or _devices_of(edges),
         levels=levels,
         edges=edges,
         dead_links=tuple((str(a), str(b)) for a, b in file.dead_links),
@@ -185,11 +189,11 @@ def read_cluster(node: Node, path: str = "") -> Cluster:
         routing=file.routing,
         source=file.source,
     )
-    if file.devices in (None, cluster.devices):
+    if count in (None, cluster.devices):
         return sound(cluster, node, path)
     try:
         _not_by_hand(cluster, node)
-        smaller = resize(cluster, file.devices or 1)
+        smaller = resize(cluster, count or 1)
     except InputError as error:
         there, where = node.at("devices") or node, join(path, ["devices"])
         raise InputError(*(there.problem(p.rule, where, p.value, p.hint) for p in error.problems)) from None

@@ -14,7 +14,7 @@ from sim.engine.campaign.request import Campaign
 from sim.errors import InputError, Problem
 from sim.fields import did_you_mean, shown, statements
 from sim.files import library
-from sim.files.clusters import load_links, read_cluster
+from sim.files.clusters import load_links, read_cluster, resize
 from sim.files.fields import at_deepest, read, read_partial
 from sim.files.frameworks import with_framework
 from sim.files.hardware import read_accelerator
@@ -24,7 +24,7 @@ from sim.network.records import Cluster
 from sim.network.surroundings import Host, Storage
 from sim.plan.speedups.request import SpeedupRequest
 from sim.scaling import Domain
-from sim.scenario import PlanRequest, Scenario, Sweep, Target, Training, Workload
+from sim.scenario import Objective, PlanRequest, Scenario, Sweep, Target, Training, Workload
 from sim.workload.presets import PRESETS
 from sim.workload.registry import FAMILIES, family_of
 
@@ -45,7 +45,7 @@ BELOW: Final = {"format": "workload.numerics.compute"} | {
 }
 """Names that lower rooms, which know no scenario, use for its fields."""
 TEXTS: Final = ("name", "description", "framework", "software_date")
-KEYS: Final = (*TEXTS, *READ, "speedups", "cluster", "accelerator", "sources", "extends")
+KEYS: Final = (*TEXTS, "objective", *READ, "speedups", "cluster", "accelerator", "sources", "extends")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -135,6 +135,7 @@ def build(document: Document) -> Scenario:
     parts |= {key: part(partial(_record, cls), key) for key, cls in READ.items() if key != "workload"}
     parts["sources"] = part(_texts, "sources")
     parts["speedups"] = part(_speedups, "speedups")
+    parts["objective"] = part(_objective, "objective")
     workload = part(read_workload, "workload")
     cluster = part(read_cluster, "cluster")
     chip = part(read_accelerator, *ACCELERATOR)
@@ -143,8 +144,31 @@ def build(document: Document) -> Scenario:
     if problems or workload is None or cluster is None or chip is None:
         raise InputError(*_sorted(problems, root))
     given = {key: value for key, value in parts.items() if value is not None}
+    devices = root.at("cluster", "devices")
+    if devices is not None and devices.value == "auto":
+        given["cluster_choices"] = tuple(_parts_of(cluster))
     with locating(document):
         return Scenario(workload=workload, cluster=cluster, accelerator=chip, links=load_links(), **given)
+
+
+def _objective(node: Node, path: str) -> Objective:
+    """What the batch is chosen for; cost has no price to the target yet."""
+    text = _text(node, path)
+    if text not in tuple(Objective):
+        hint = did_you_mean(text, tuple(Objective)) or f"one of {', '.join(Objective)}"
+        raise InputError(node.problem("is no objective", path, shown(text), hint))
+    return Objective(text)
+
+
+def _parts_of(cluster: Cluster) -> Iterator[Cluster]:
+    """Parts of a cluster with 2^k and 3·2^k devices, and the whole; the same parts whatever the whole."""
+    sizes = {n << k for n in (1, 3) for k in range(cluster.devices.bit_length()) if n << k < cluster.devices}
+    for size in sorted(sizes):
+        try:
+            yield resize(cluster, size)
+        except InputError:
+            continue
+    yield cluster
 
 
 def resolved(document: Document) -> dict[str, Any]:

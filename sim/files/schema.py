@@ -40,7 +40,7 @@ from sim.network.surroundings import Host, Storage
 from sim.plan.framework import FrameworkFile
 from sim.plan.speedups.request import SpeedupRequest
 from sim.scaling import Domain
-from sim.scenario import PlanRequest, Training, Workload
+from sim.scenario import Objective, PlanRequest, Training, Workload
 from sim.units import format_quantity, pattern, spelling
 from sim.workload.presets import PRESETS
 from sim.workload.records import Numerics
@@ -275,9 +275,10 @@ def _file(cls: type) -> Callable[[_Definitions], Schema]:
 def _scenario(definitions: _Definitions) -> Schema:
     """Parts by name or as mappings; those of a scenario laid over another may be partial."""
     parts: dict[str, type] = {**READ, "cluster": ClusterFile, "accelerator": AcceleratorFile}
-    texts = {key: {"type": "string"} for key in TEXTS}
+    texts: Schema = {key: {"type": "string"} for key in TEXTS}
+    texts["objective"] = {"enum": [str(name) for name in Objective]}
     texts["framework"] = {"type": "string", "pattern": rf"^({'|'.join(list_frameworks())})(@.+)?$"}
-    texts["sources"] = {"type": "array", "items": {"type": "string"}}  # type: ignore[dict-item]
+    texts["sources"] = {"type": "array", "items": {"type": "string"}}
     properties = {"extends": _EXTENDS, **texts, **{key: _or_null(definitions.part(cls)) for key, cls in parts.items()}}
     properties["speedups"] = {"type": "array", "items": definitions.whole(SpeedupRequest)}
     over = ("accelerator",)  # that of the cluster lies below it

@@ -64,8 +64,22 @@ def _answer(result: Result) -> str:
             lines.append(
                 f"  under jitter between {duration(goal.p05_s)} and {duration(goal.p95_s)} (5th to 95th percentile)"
             )
+        lines += _band_lines(result)
         lines += _batch_lines(goal, plan.global_batch, projection is not None)
     return "\n".join(lines)
+
+
+def _band_lines(result: Result) -> list[str]:
+    """The band of the time and the two constants that make it."""
+    chosen = [f"  chosen of {result.considered} plans for the least {result.objective} to the target"]
+    lines = chosen if result.considered else []
+    found = result.uncertainty
+    if found is None:
+        return lines
+    band = found.bands["time_to_target_s"]
+    causes = ", ".join(f"{cause.name} {percent(cause.share)}" for cause in found.causes[:3])
+    between = f"between {duration(band.p05)} and {duration(band.p95)} (5th to 95th percentile)"
+    return [*lines, f"  {between}; variance from {causes}"]
 
 
 def _batch_lines(goal: TimeToTarget, batch: int, projected: bool) -> list[str]:
@@ -211,6 +225,8 @@ def _bottleneck(result: Result) -> str:
 
 def _effect(lever: Lever, result: Result) -> str:
     """The time to the target with a lever, or the step where there is no target."""
+    if lever.effect is not None and lever.quantity == "time_to_target_s":
+        return f"target in {duration(lever.effect)}, {lever.note}"
     if lever.effect is None or lever.quantity != "step_time_s":
         return lever.note
     ratio = result.step.time_s / lever.effect
@@ -279,6 +295,8 @@ def to_json(result: Result) -> dict[str, Any]:
         "campaign": campaign_json(result.campaign),
         "speedups": asdict(result.speedups) if result.speedups else None,
         "time_to_target": _goal_json(result.time_to_target),
+        "objective": {"name": str(result.objective), "considered": result.considered},
+        "uncertainty": asdict(result.uncertainty) if result.uncertainty else None,
         "energy": asdict(result.energy) if result.energy else None,
         "cost": asdict(result.cost) if result.cost else None,
         "site": asdict(result.site) if result.site else None,

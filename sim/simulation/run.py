@@ -11,11 +11,13 @@ from sim.simulation.campaign import campaign_of, with_campaign
 from sim.simulation.goal import cost_of, energy_of, project_target, time_to_target, with_band, with_samples
 from sim.simulation.inheritance import inherited
 from sim.simulation.limits import bottleneck_of
+from sim.simulation.objective import choose_for_target, with_earlier_batch
 from sim.simulation.planning import choose_plan, model_of, search_plan
 from sim.simulation.provenance import extrapolated, missing, provenance
 from sim.simulation.speeding import check_speedups, fewer_samples, speedups_of
 from sim.simulation.spending import with_expenses, with_waiting
 from sim.simulation.stepping import slowest, spread_of
+from sim.simulation.uncertainty import uncertainty_of
 
 
 def simulate(
@@ -36,8 +38,12 @@ def simulate(
     model = model_of(scenario, projection)
     projection = with_samples(projection, scenario, model)
     check_speedups(scenario, model)
+    chosen = choose_for_target(scenario, model, projection, must_fit)
     found = search_plan(scenario, model) if scenario.plan.search else None
-    plan, choice = (found.best, None) if found else choose_plan(scenario, model, must_fit)
+    if chosen is not None:
+        scenario, plan, choice = chosen.scenario, chosen.plan, None
+    else:
+        plan, choice = (found.best, None) if found else choose_plan(scenario, model, must_fit)
     memory = device_memory(model, plan, scenario.workload.numerics, scenario.accelerator)
     if must_fit and not all(device.fits for device in memory):
         raise InfeasibleError(infeasible(model, plan, scenario.workload.numerics, scenario.accelerator))
@@ -54,6 +60,9 @@ def simulate(
     cost, no_cost = cost_of(scenario, plan, goal)
     energy, site = with_waiting(scenario, plan, energy, goal, campaign)
     cost, no_cost = with_expenses(scenario, plan, cost, no_cost, goal, site)
+    bottleneck = bottleneck_of(scenario, model, plan, step, levers)
+    if levers and must_fit and not scenario.speedups:
+        bottleneck = with_earlier_batch(bottleneck, scenario, model, projection, goal, step.time_s)
     return Result(
         name=scenario.name,
         description=scenario.description,
@@ -78,7 +87,10 @@ def simulate(
         time_to_target=goal,
         energy=energy,
         cost=cost,
-        bottleneck=bottleneck_of(scenario, model, plan, step, levers),
+        bottleneck=bottleneck,
+        objective=scenario.objective,
+        considered=chosen.considered if chosen else 0,
+        uncertainty=uncertainty_of(scenario, model, projection, plan, goal, step.time_s, seed) if levers else None,
         provenance=provenance(scenario, inherited(scenario, model, plan, step) if levers else ()),
         extrapolated=extrapolated(scenario, projection, goal, plan.global_batch, model.parameters),
         search=found,

@@ -140,6 +140,8 @@ def _held_out(
     if spec.quantity in ("scaling", "learning"):
         room = "epochs" if spec.quantity == "scaling" else "learning"
         return {}, cast(tuple[str, ...], import_module(f"sim.validate.{room}").notes(spec))
+    if spec.quantity == "minutes":
+        return {}, cast(tuple[str, ...], import_module("sim.validate.minutes").notes(counted, asked))
     notes = import_module("sim.validate.scaling_efficiency").notes(asked, counted, outcomes)
     notes += import_module("sim.validate.ranking").notes(asked, counted)
     return leave_one_set_out(counted), notes
@@ -177,6 +179,9 @@ def _simulator(spec: ValidationSet) -> Simulate:
     if spec.quantity == "learning":
         learning = import_module("sim.validate.learning").simulate_row
         return lambda request: cast(Outcome | str, learning(spec, request))
+    if spec.quantity == "minutes":
+        minutes = import_module("sim.validate.minutes").simulate_row
+        return lambda request: cast(Outcome | str, minutes(spec, request))
     raise InputError(Problem(f"no simulation of the quantity {spec.quantity!r}", "quantity"))
 
 

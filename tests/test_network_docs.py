@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 from test_readme import BLOCK, today
 
-from sim.network.algorithms import ALGORITHMS, UNASKED
-from sim.network.check import OPTIONS
-from sim.network.composed import ROUTERS
+from sim.network.algorithms import ALGORITHMS
 from sim.network.records import Routing
+from sim.network.topologies import TOPOLOGIES
 
 PAGE = Path(__file__).parents[1] / "docs" / "network.md"
 
@@ -58,6 +57,7 @@ def test_every_file_of_the_page_is_used() -> None:
 def test_the_page_names_every_topology_algorithm_routing_and_option() -> None:
     """Those of the code."""
     text = PAGE.read_text(encoding="utf-8")
-    names = {*ROUTERS, *ALGORITHMS, *UNASKED, *Routing, *(name for names in OPTIONS.values() for name in names)}
+    options = (name for each in TOPOLOGIES.values() for name in each.options)
+    names = {*TOPOLOGIES, *ALGORITHMS, *Routing, *options}
     names -= {"local_links", "global_links"}  # said in the docstring of the router
     assert [name for name in sorted(names) if f"`{name}" not in text] == []

@@ -15,9 +15,10 @@ from sim.cli.sizes import size as buffer_size
 from sim.cli.terminal import answer, safe, show, show_json
 from sim.errors import InputError, Problem
 from sim.fields import did_you_mean
-from sim.files.clusters import list_clusters, load_cluster, resize
+from sim.files.clusters import list_clusters, load_cluster
 from sim.files.hardware import accelerator_files, list_accelerators, load_accelerator_file
 from sim.files.hardware_text import dump_accelerator, new_accelerator
+from sim.network import resize
 from sim.ops import Format
 from sim.units import Dimension, parse_quantity
 

@@ -18,7 +18,7 @@ from simpy.events import Timeout
 
 from sim.engine.messages import Message, Phase, messages_of
 from sim.network import Schedule, Topology, maxmin
-from sim.network.levels import Floats, Ints
+from sim.network.topologies.base import Floats, Ints
 
 _DONE = 1e-12  # of a flow's bytes: what rounding may leave over
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import cache
 from math import prod
 from pathlib import Path
@@ -19,21 +18,8 @@ from sim.files.library import shown as shown_path
 from sim.files.loader import Node, load
 from sim.files.merge import Resolver, merge
 from sim.network.records import Cluster, Edge, Level, LinkType, Routing
-
-
-class Topology(StrEnum):
-    """How the members of a level are joined."""
-
-    SWITCH = "switch"
-    FULLY_CONNECTED = "fully_connected"
-    RING = "ring"
-    TORUS = "torus"
-    MESH = "mesh"
-    HYBRID_CUBE_MESH = "hybrid_cube_mesh"
-    FAT_TREE = "fat_tree"
-    LEAF_SPINE = "leaf_spine"
-    RAIL = "rail"
-    DRAGONFLY = "dragonfly"
+from sim.network.resize import resize
+from sim.network.topologies import TOPOLOGIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +27,7 @@ class LevelGroup(Record):
     """One level, innermost first."""
 
     name: str = field(metadata=same_as(Level, "name"))
-    topology: Topology = field(metadata=same_as(Level, "topology"))
+    topology: str = field(metadata={**same_as(Level, "topology"), "choices": tuple(TOPOLOGIES)})
     link: object = field(
         metadata=about(
             "a link type, or a mapping `like: TYPE` with what differs; a ring port has half of its bandwidth"
@@ -208,7 +194,7 @@ def _devices_of(edges: Sequence[Edge]) -> int:
 def _not_by_hand(cluster: Cluster, node: Node) -> None:
     """A torus whose sizes and devices stand in one file is not resized: one of them is wrong."""
     devices, levels = node.at("devices"), node.at("levels")
-    if devices is None or levels is None or cluster.levels[-1].topology not in ("torus", "mesh"):
+    if devices is None or levels is None or not TOPOLOGIES[cluster.levels[-1].topology].many_sizes:
         return
     if devices.mark.line and devices.mark.file == levels.mark.file:
         sizes = " x ".join(str(n) for level in cluster.levels for n in level.sizes)
@@ -267,70 +253,3 @@ def _edge(group: EdgeGroup, node: Node, path: str) -> tuple[Edge, ...]:
         raise InputError(node.problem("device numbers start at 0", path, str(list(group.ends))))
     there = Edge(source, target, bandwidth, latency, group.link)
     return (there,) if group.directed else (there, replace(there, source=target, target=source))
-
-
-def resize(cluster: Cluster, devices: int) -> Cluster:
-    """The same cluster with other many devices: inner levels stay whole, the outermost one scales.
-
-    At most one node's worth shrinks the node; a torus keeps its number of dimensions, as equal as they come.
-    Where whole nodes do not add up, as few nodes as possible are used in part, each equally (128 of NVL72: 2 x 64).
-    """
-    if not cluster.levels:
-        raise InputError(Problem("a graph cannot be resized", "devices", str(devices), hint="its edges are its size"))
-    cluster = _part_used(cluster, devices)
-    inner = 1
-    for number, level in enumerate(cluster.levels):
-        if devices <= inner * level.size or number == len(cluster.levels) - 1:
-            break
-        inner *= level.size
-    members, left = divmod(devices, inner)
-    if left or members < 1:
-        below = max(1, members) * inner
-        raise InputError(
-            Problem(f"must be a multiple of {inner}", "devices", str(devices), hint=f"{below} or {below + inner}")
-        )
-    outer = _part_of_mesh(replace(level, sizes=_sizes(level, members)))
-    keep = tuple(link for link in cluster.dead_links) if devices >= cluster.devices else ()
-    worn = cluster.degraded_links if devices >= cluster.devices else ()
-    return replace(
-        cluster,
-        devices=devices,
-        levels=(*cluster.levels[:number], outer),
-        dead_links=keep,
-        degraded_links=worn,
-        rank_order=cluster.rank_order if devices == cluster.devices else (),
-    )
-
-
-def _part_used(cluster: Cluster, devices: int) -> Cluster:
-    """Nodes behind a switch cut to an equal part where that makes `devices` come out, links out in proportion."""
-    node, *outer = cluster.levels
-    nodes = -(-devices // node.size)
-    if node.topology != "switch" or not outer or nodes < 2 or devices % node.size == 0 or devices % nodes:
-        return cluster
-    share = devices / (nodes * node.size)
-    fewer = [level if level.nics is None else replace(level, nics=level.nics * share) for level in outer]
-    return replace(cluster, levels=(replace(node, sizes=(devices // nodes,)), *fewer))
-
-
-def _part_of_mesh(level: Level) -> Level:
-    """Four devices or fewer of a hybrid cube mesh are a fully connected quad: 3 of 4 links of a P100 stay in it, 4 of
-    6 of a V100 (NVIDIA DGX-1 white paper); fewer devices leave the links to the others idle."""
-    if level.topology != "hybrid_cube_mesh" or level.size > 4:
-        return level
-    links = level.link.links_per_device
-    inside = (links - links // 3) / links * max(1, level.size - 1) / 3.0
-    return replace(level, topology="fully_connected", link=replace(level.link, bandwidth=level.link.bandwidth * inside))
-
-
-def _sizes(level: Level, members: int) -> tuple[int, ...]:
-    """`members` in as many dimensions as the level has, the largest factors in the last."""
-    if len(level.sizes) == 1 or members == level.size:
-        return level.sizes if members == level.size else (members,)
-    sizes: list[int] = []
-    left = members
-    for dimensions in range(len(level.sizes), 1, -1):
-        side = max(n for n in range(1, round(left ** (1 / dimensions)) + 2) if left % n == 0 and n**dimensions <= left)
-        sizes.append(side)
-        left //= side
-    return (*sizes, left)

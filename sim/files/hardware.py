@@ -18,7 +18,7 @@ from sim.device.energy import BITS_PER_BYTE, CACHE_PJ_PER_BIT, DRAM_PJ_PER_BIT, 
 from sim.device.generation import Generation
 from sim.device.records import Accelerator, Cache, Compute, FusedAttention, MatrixUnit, Memory, Power, Source
 from sim.fields import Confidence, Record, Status, about, same_as
-from sim.files.clusters import list_clusters, load_cluster, load_links, resize
+from sim.files.clusters import list_clusters, load_cluster, load_links
 from sim.files.fields import read
 from sim.files.generations import DEFAULT_GENERATION, list_generations, load_generation
 from sim.files.library import find, names
@@ -38,7 +38,6 @@ __all__ = [
     "load_cluster",
     "load_links",
     "read_accelerator",
-    "resize",
 ]
 
 _SOURCE: Final = same_as(Source, "text", doc="where the figures of this group come from")

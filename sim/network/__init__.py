@@ -9,17 +9,20 @@ maxmin, fluid                exact fair rates and finish times
 
 from sim.network.algorithms import ALGORITHMS
 from sim.network.build import topology
-from sim.network.communicator import Communicator
+from sim.network.communicator import Communicator, schedule
+from sim.network.graph import from_graph
+from sim.network.layout import level_of
 from sim.network.phases import link_bytes, phase_routes, phase_time, solve
 from sim.network.rates import fluid, maxmin
 from sim.network.records import Cluster, CollectiveCost, Edge, Group, Level, LinkType
-from sim.network.schedule import Phase, Schedule
-from sim.network.schedules import SCHEDULES, all_to_all_unequal, schedule
+from sim.network.resize import resize
+from sim.network.schedule import Phase, Schedule, all_to_all_unequal
+from sim.network.topologies import TOPOLOGIES
 from sim.network.topology import Topology
 
 __all__ = [
     "ALGORITHMS",
-    "SCHEDULES",
+    "TOPOLOGIES",
     "Cluster",
     "CollectiveCost",
     "Communicator",
@@ -32,10 +35,13 @@ __all__ = [
     "Topology",
     "all_to_all_unequal",
     "fluid",
+    "from_graph",
+    "level_of",
     "link_bytes",
     "maxmin",
     "phase_routes",
     "phase_time",
+    "resize",
     "schedule",
     "solve",
     "topology",

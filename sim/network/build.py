@@ -7,7 +7,7 @@ import numpy as np
 from sim.errors import InputError
 from sim.network.check import both_ways, problems, unknown_ends, unreachable
 from sim.network.composed import Composed
-from sim.network.edges import GraphTopology
+from sim.network.graph import GraphTopology, cut_off
 from sim.network.records import Cluster
 from sim.network.repair import Repaired
 from sim.network.topology import Topology
@@ -33,12 +33,12 @@ def topology(cluster: Cluster) -> Topology:
     for a, b, fraction in cluster.degraded_links:
         for pair in both_ways(a, b):
             if pair in ends:
-                whole.cap[ends[pair]] *= fraction
+                whole.degrade(ends[pair], fraction)
     dead = sorted({ends[pair] for a, b in cluster.dead_links for pair in both_ways(a, b) if pair in ends})
     if not dead:
         return whole
     repaired = Repaired(whole, np.array(dead, dtype=np.int64))
-    cut = unreachable(cluster, repaired.alive.out, repaired.alive.into)
+    cut = unreachable(cluster, *cut_off(repaired.alive.net, cluster.devices))
     if cut:
         raise InputError(*cut)
     return repaired
@@ -57,7 +57,7 @@ def _from_edges(cluster: Cluster) -> GraphTopology:
         if (e.source, e.target) not in dead
     ]
     graph = GraphTopology(cluster.devices, links, ecmp=cluster.routing == "ecmp")
-    cut = unreachable(cluster, graph.out, graph.into)
+    cut = unreachable(cluster, *cut_off(graph.net, cluster.devices))
     if cut:
         raise InputError(*cut)
     return graph

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from sim.errors import Problem
-from sim.network.composed import ROUTERS
-from sim.network.levels import Name
 from sim.network.records import Cluster, Level
-
-#: Options a topology knows, and the least value of each (0 where none is named).
-OPTIONS: dict[str, tuple[str, ...]] = {
-    "fat_tree": ("leaf", "tiers", "pod", "hop_latency_s"),
-    "leaf_spine": ("leaf", "tiers", "pod", "hop_latency_s"),
-    "rail": ("leaf", "tiers", "pod", "hop_latency_s", "pxn"),
-    "dragonfly": ("local_links", "global_links", "hop_latency_s"),
-}
-LEAST = {"leaf": 1, "tiers": 2, "pod": 1, "local_links": 0.001, "global_links": 0.001}
-TREES = ("fat_tree", "leaf_spine", "rail", "dragonfly")
+from sim.network.topologies import TOPOLOGIES
+from sim.network.topologies.base import LevelTopology, Name
 
 
 def problems(cluster: Cluster) -> list[Problem]:
@@ -46,44 +36,34 @@ def level_problems(cluster: Cluster) -> list[Problem]:
 
 def one_level(level: Level, path: str) -> list[Problem]:
     found = []
-    if level.topology not in ROUTERS:
-        near = difflib.get_close_matches(level.topology, ROUTERS, 1)
-        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(ROUTERS)}"
-        found.append(Problem("unknown topology", f"{path}.topology", level.topology, hint=hint))
-    if level.topology == "hybrid_cube_mesh" and level.size != 8:
-        found.append(Problem("a hybrid cube mesh (DGX-1) joins 8 devices", f"{path}.sizes", str(level.sizes)))
-    if level.topology == "ring" and len(level.sizes) != 1:
-        found.append(Problem("a ring has one size; use torus for several", f"{path}.sizes", str(level.sizes)))
-    if level.topology == "dragonfly" and len(level.sizes) != 3:
-        rule = "a dragonfly has three sizes: members per router, routers per group, groups"
+    topology = TOPOLOGIES.get(level.topology)
+    if topology is None:
+        near = difflib.get_close_matches(level.topology, TOPOLOGIES, 1)
+        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(TOPOLOGIES)}"
+        return [Problem("unknown topology", f"{path}.topology", level.topology, hint=hint)]
+    if topology.one_size and len(level.sizes) != 1:
+        rule = f"a {level.topology} has one size; use torus for several"
         found.append(Problem(rule, f"{path}.sizes", str(level.sizes)))
-    if level.oversubscription != 1 and level.topology not in TREES:
-        rule = f"{level.topology} has no trunks to oversubscribe; use one of {', '.join(TREES)}"
+    if level.oversubscription != 1 and not topology.trunks:
+        trunks = ", ".join(name for name, each in TOPOLOGIES.items() if each.trunks)
+        rule = f"{level.topology} has no trunks to oversubscribe; use one of {trunks}"
         found.append(Problem(rule, f"{path}.oversubscription", str(level.oversubscription)))
-    return found + (option_problems(level, path) if level.topology in ROUTERS else [])
+    options = option_problems(level, topology, path)
+    return found + (options or topology.check(level, path))
 
 
-def option_problems(level: Level, path: str) -> list[Problem]:
-    """Options are few and numbers; `leaf`, `tiers` and `pod` must fit together."""
-    found, known = [], OPTIONS.get(level.topology, ())
+def option_problems(level: Level, topology: type[LevelTopology], path: str) -> list[Problem]:
+    """Options are few and numbers."""
+    found, known = [], topology.options
     for name, value in level.options.items():
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             choice = f"{level.topology} knows {', '.join(known)}" if known else f"{level.topology} has none"
             rule, hint = f"no such option; {choice}", f"did you mean {near[0]}?" if near else ""
             found.append(Problem(rule, f"{path}.options.{name}", str(value), hint=hint))
-        elif not isinstance(value, int | float) or isinstance(value, bool) or value < LEAST.get(name, 0):
-            rule = f"must be a number of at least {LEAST.get(name, 0)}"
+        elif not isinstance(value, int | float) or isinstance(value, bool) or not value >= known[name]:
+            rule = f"must be a number of at least {known[name]:g}"
             found.append(Problem(rule, f"{path}.options.{name}", str(value)))
-    if found:
-        return found
-    tiers, leaf, pod = (float(level.options.get(name, 0)) for name in ("tiers", "leaf", "pod"))
-    if tiers not in (0, 2, 3):
-        found.append(Problem("a fat tree has 2 or 3 tiers", f"{path}.options.tiers", f"{tiers:g}"))
-    if pod and tiers != 3:
-        found.append(Problem("pods are those of 3 tiers", f"{path}.options.pod", f"{pod:g}", hint="add tiers: 3"))
-    if pod and leaf and pod < level.size and pod % leaf:
-        found.append(Problem(f"must be a multiple of leaf, {leaf:g}", f"{path}.options.pod", f"{pod:g}"))
     return found
 
 
@@ -128,32 +108,16 @@ def unknown_ends(cluster: Cluster, ends: Mapping[tuple[Name, Name], int]) -> lis
     return found
 
 
-def unreachable(
-    cluster: Cluster, out: Mapping[Name, Iterable[tuple[int, Name]]], into: Mapping[Name, Iterable[Name]]
-) -> list[Problem]:
-    """Which ranks cannot reach which: everyone must reach device 0 and be reached from it."""
-    forward = reached({a: [b for _, b in links] for a, links in out.items()})
-    backward = reached(into)
+def unreachable(cluster: Cluster, lost: list[int], stuck: list[int]) -> list[Problem]:
+    """Which ranks cannot reach which: `lost` are not reached from device 0, `stuck` do not reach it."""
     rank = {device: r for r, device in enumerate(cluster.rank_order or range(cluster.devices))}
     found = []
-    for seen, word in ((forward, "cannot be reached from"), (backward, "cannot reach")):
-        lost = sorted(rank[d] for d in range(cluster.devices) if d not in seen)
-        kept = sorted(rank[d] for d in range(cluster.devices) if d in seen)
-        if lost:
-            found.append(Problem(f"the graph is cut: ranks {spans(lost)} {word} ranks {spans(kept)}", "cluster"))
+    for without, word in ((set(lost), "cannot be reached from"), (set(stuck), "cannot reach")):
+        if without:
+            cut = sorted(rank[d] for d in without)
+            kept = sorted(rank[d] for d in range(cluster.devices) if d not in without)
+            found.append(Problem(f"the graph is cut: ranks {spans(cut)} {word} ranks {spans(kept)}", "cluster"))
     return found
-
-
-def reached(links: Mapping[Name, Iterable[Name]]) -> set[Name]:
-    """Nodes reached from device 0."""
-    seen: set[Name] = {0}
-    stack: list[Name] = [0]
-    while stack:
-        for node in links.get(stack.pop(), ()):
-            if node not in seen:
-                seen.add(node)
-                stack.append(node)
-    return seen
 
 
 def spans(numbers: list[int]) -> str:

@@ -14,18 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sim.errors import InputError, Problem
-from sim.network.algorithms import ALGORITHMS, in_library, refusal
+from sim.network.algorithms import ALGORITHMS, refusal
+from sim.network.algorithms.base import Case
 from sim.network.build import topology
-from sim.network.layout import layout
-from sim.network.levels import Floats, Ints
-from sim.network.load import Loads
+from sim.network.layout import Digit, Layout, layout
+from sim.network.load import Load
 from sim.network.phases import solve
-from sim.network.pricing import Case
 from sim.network.protocols import SUFFIX, low_latency
 from sim.network.records import Cluster, CollectiveCost, Group, LinkType
-from sim.network.schedule import Schedule
-from sim.network.schedules import all_to_all_unequal, schedule
-from sim.network.shares import link_shares
+from sim.network.schedule import Schedule, all_to_all_unequal
+from sim.network.topologies.base import Floats, Ints
 from sim.network.topology import Topology
 from sim.ops import CollectiveKind
 
@@ -92,7 +90,7 @@ class Communicator:
         key = (kind, group)
         if every or key not in self._candidates:
             case = self.case(kind, group)
-            names = [n for n in ALGORITHMS if not refusal(n, case) and (every or in_library(n, case))]
+            names = [n for n in ALGORITHMS if not refusal(n, case) and (every or ALGORITHMS[n].considered(case))]
             costs = tuple(self.cost(kind, group, n) for n in names)
             if every:
                 return costs
@@ -106,7 +104,7 @@ class Communicator:
             case = self.case(kind, group)
             name = algorithm.removesuffix(SUFFIX)
             self.check(name, case)
-            cost = ALGORITHMS[name].price(case) if case.n > 1 else CollectiveCost(name, 0.0, 0.0)
+            cost = ALGORITHMS[name].cost(case) if case.n > 1 else CollectiveCost(name, 0.0, 0.0)
             self._costs[key] = cost if name == algorithm else self._low_latency(case, cost)
         return self._costs[key]
 
@@ -140,21 +138,30 @@ class Communicator:
     def schedule(
         self, kind: CollectiveKind, nbytes: float, group: Group, algorithm: str | None = None, chunks: int = 4
     ) -> Schedule:
-        """The phases of the collective on the first group of the axis (its devices, in device order)."""
-        case = self.case(kind, group)
-        name = (algorithm or self.choose(kind, nbytes, group).algorithm).removesuffix(SUFFIX)
-        self.check(name, case)
-        shape = tuple(d.count for d in case.layout.digits) if name in ("hierarchical", "torus") else ()
-        return schedule(name, kind, case.layout.devices[0].tolist(), nbytes, shape, chunks)
+        """The phases of the collective on the first group of the axis (its devices, in device order).
 
-    def link_loads(self, kind: CollectiveKind, nbytes: float, group: Group, algorithm: str | None = None) -> Floats:
-        """Bytes over every link (index as in `topology.cap`) if all groups of the axis run the collective once."""
+        `chunks`: pieces that follow each other through a pipeline (trees, switches, broadcast along a ring).
+        """
+        case = self.case(kind, group)
+        devices = tuple(case.layout.devices[0].tolist())
+        return ALGORITHMS[self._named(case, nbytes, group, algorithm)].schedule(case, devices, nbytes, chunks)
+
+    def load(self, kind: CollectiveKind, nbytes: float, group: Group, algorithm: str | None = None) -> Load:
+        """Bytes over the links if all groups of the axis run the collective once, equal links together."""
         case = self.case(kind, group)
         if case.n == 1:
-            return np.zeros(self.topology.L)
-        name = (algorithm or self.choose(kind, nbytes, group).algorithm).removesuffix(SUFFIX)
+            return Load(self.topology.ledger)
+        return ALGORITHMS[self._named(case, nbytes, group, algorithm)].load(case) * nbytes
+
+    def link_loads(self, kind: CollectiveKind, nbytes: float, group: Group, algorithm: str | None = None) -> Floats:
+        """The same, one figure per link (index as in `topology.cap`)."""
+        return self.load(kind, nbytes, group, algorithm).every()
+
+    def _named(self, case: Case, nbytes: float, group: Group, algorithm: str | None) -> str:
+        """The algorithm asked for, or the cheapest, without its protocol."""
+        name = (algorithm or self.choose(case.kind, nbytes, group).algorithm).removesuffix(SUFFIX)
         self.check(name, case)
-        return nbytes * link_shares(name, case)
+        return name
 
     def hop(self, stride: int) -> CollectiveCost:
         """Every rank r sends to r + stride at once (a pipeline hop)."""
@@ -191,11 +198,38 @@ class Communicator:
         order = np.array(self.cluster.rank_order, dtype=np.int64) if self.cluster.rank_order else None
         if order is not None:
             src, dst = order[src], order[dst]
-        loads = Loads(self.topology)
-        latency = loads.add(src, dst, 1.0)
+        load, latency = self.topology.flows(src, dst)
         used = set(self.topology.level_of(src, dst).tolist()) if self.cluster.levels else set()
         base = max((launch_s(level.link) for i, level in enumerate(self.cluster.levels) if i in used), default=0.0)
-        return CollectiveCost("send", latency + base, loads.per_byte)
+        return CollectiveCost("send", latency + base, load.per_byte)
+
+
+def schedule(
+    algorithm: str,
+    kind: CollectiveKind,
+    ranks: int | Sequence[int],
+    nbytes: float,
+    shape: tuple[int, ...] = (),
+    chunks: int = 4,
+) -> Schedule:
+    """The phases of a collective of `nbytes` (the full buffer of one rank) on `ranks` (a number, or device numbers),
+    wherever they are: `Communicator.schedule` knows the cluster.
+
+    `shape`: members per level or torus dimension, innermost first (default one dimension).
+    """
+    devices = tuple(range(ranks)) if isinstance(ranks, int) else tuple(ranks)
+    if algorithm not in ALGORITHMS:
+        known = f"no schedule for this algorithm; known: {', '.join(ALGORITHMS)}"
+        raise InputError(Problem(known, "algorithm", algorithm))
+    dims = shape or (len(devices),)
+    if int(np.prod(dims)) != len(devices):
+        raise InputError(Problem(f"sizes must multiply to the {len(devices)} ranks", "shape", str(dims)))
+    lay = Layout(np.arange(len(devices))[None, :], tuple(Digit(count, -1) for count in dims))
+    case = Case(Cluster("", "", len(devices)), Topology(), lay, kind)
+    if why := ALGORITHMS[algorithm].needs(case):
+        rule = f"{algorithm} {why}; ring, direct and others take any number"
+        raise InputError(Problem(rule, "ranks", str(len(devices))))
+    return ALGORITHMS[algorithm].schedule(case, devices, nbytes, chunks)
 
 
 def launch_s(link: LinkType) -> float:

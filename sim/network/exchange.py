@@ -1,10 +1,10 @@
 """Link loads of an exchange of all with all: every rank sends one byte to every other rank of its group.
 
 Few messages are routed one by one.  Many of a regular group are counted, not routed: a rank's messages leave at the
-outermost level at which their ends differ, and each router knows what a set of devices that exchange puts on its links
-(`Router.exchange`; hash ECMP: the expected load).  What has no such formula (edge lists, dead links, groups without a
-pattern, Valiant routing, large dragonflies) is met with a stratified sample of shifts r → r+k, seeded by the size of
-the group: ports stay exact, trunks are met in proportion.
+outermost level at which their ends differ, and each topology knows what a set of devices that exchange puts on its
+links (`LevelTopology.exchange`; hash ECMP: the expected load).  What has no such formula (graphs, dead links, groups
+without a pattern, Valiant routing, large dragonflies) is met with a stratified sample of shifts r → r+k, seeded by the
+size of the group: ports stay exact, trunks are met in proportion.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 
 from sim.network.composed import Composed
 from sim.network.layout import Layout
-from sim.network.levels import Floats, Ints
-from sim.network.load import path_latency
+from sim.network.load import Load, spread
+from sim.network.topologies.base import Ints
 from sim.network.topology import Topology
 
 #: Link visits (messages x hops) that are routed one by one.
@@ -30,7 +30,7 @@ LEAST = 16
 class Exchange:
     """`load`: bytes on every link; `latency`: of the longest path (s); `exact`: not a sample."""
 
-    load: Floats
+    load: Load
     latency: float
     exact: bool = True
 
@@ -52,9 +52,9 @@ def exchange(topology: Topology, lay: Layout) -> Exchange:
     batch = max(1, VISITS // max(1, len(lay.devices) * len(senders) * far))
     for src, dst in shifted_pairs(lay, shifts, senders, batch):
         routes = topology.routes(src, dst)
-        latency = max(latency, float(path_latency(topology, routes).max(initial=0.0)))
+        latency = max(latency, float(topology.latency(routes).max(initial=0.0)))
         load += np.bincount(routes.ravel() + 1, minlength=topology.L + 1)
-    return Exchange(load[1:] * weight, latency, whole)
+    return Exchange(spread(topology.ledger, load[1:] * weight), latency, whole)
 
 
 def count(topology: Topology, lay: Layout) -> Exchange | None:
@@ -115,7 +115,7 @@ class Counting:
         for level, count in enumerate(counts):
             if not self.add_level(lay.devices, counts, level, weights[level] if count > 1 else 0.0):
                 return None
-        return Exchange(self.load, max(self.latency, default=0.0))
+        return Exchange(spread(self.topology.ledger, self.load), max(self.latency, default=0.0))
 
     def counts(self, lay: Layout) -> list[int] | None:
         """Members visited at each level, if the places at a level do not depend on those at other levels."""
@@ -125,7 +125,7 @@ class Counting:
                 return None
             counts[digit.level] *= digit.count
         for level, count in enumerate(counts):
-            block, size = self.topology.blocks[level], self.topology.routers[level].shape.n
+            block, size = self.topology.widths[level], self.topology.routers[level].shape.n
             place = (lay.devices // block % size).reshape(len(lay.devices), -1, count, inside)
             if (place != place[:, :1, :, :1]).any():
                 return None

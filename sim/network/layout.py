@@ -6,13 +6,16 @@ dimension) that the group visits.  Digit 0 is innermost.  Groups that are not re
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 
 from sim.errors import InputError, Problem
-from sim.network.levels import Ints
 from sim.network.records import Cluster, Group, Level
+from sim.network.topologies import TOPOLOGIES
+from sim.network.topologies.base import Ints
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Layout:
 
     devices: Ints
     digits: tuple[Digit, ...]
+    every: bool = field(default=False)  # one group of all devices in order
 
     @property
     def n(self) -> int:
@@ -37,20 +41,22 @@ class Layout:
 
     def weight(self, digit: int) -> int:
         """Place value of a digit: product of the counts inside it."""
-        return int(np.prod([d.count for d in self.digits[:digit]], dtype=np.int64))
+        return prod(d.count for d in self.digits[:digit])
 
-    def moved(self, *digits: int, by: int = 1) -> Ints:
-        """For every rank index the index whose given digits are `by` further (cyclically)."""
-        index = np.arange(self.n)
-        out = index.copy()
-        for i in digits:
-            place, count = self.weight(i), self.digits[i].count
-            x = index // place % count
-            out += ((x + by) % count - x) * place
-        return out
+    def place(self, digit: int) -> Ints:
+        """A digit of every rank index."""
+        return np.arange(self.n) // self.weight(digit) % self.digits[digit].count
+
+    def moved(self, *moves: tuple[int, int]) -> Ints:
+        """For every rank index the index whose digits are so much further (cyclically), (digit, by) each."""
+        counts = [d.count for d in self.digits][::-1]
+        axes = tuple(len(counts) - 1 - digit for digit, _ in moves)
+        return np.roll(np.arange(self.n).reshape(counts), [-by for _, by in moves], axes).ravel()
 
     def pairs(self, to: Ints, chosen: Ints | None = None) -> tuple[Ints, Ints]:
         """Flows of all groups from rank index i (of `chosen`, default all) to `to[i]`."""
+        if self.every:
+            return self.devices[0] if chosen is None else chosen, to
         if chosen is None:
             return self.devices.ravel(), self.devices[:, to].ravel()
         return self.devices[:, chosen].ravel(), self.devices[:, to].ravel()
@@ -58,52 +64,98 @@ class Layout:
 
 def group_matrix(cluster: Cluster, group: Group) -> Ints:
     """devices[G, n] in rank order, before sorting."""
+    check_group(cluster, group)
     order = np.array(cluster.rank_order, dtype=np.int64) if cluster.rank_order else None
     if group.ranks:
-        check_ranks(cluster, group.ranks)
         rows = np.array([group.ranks], dtype=np.int64)
     else:
         span = group.size * group.stride
-        if group.size < 1 or group.stride < 1:
-            raise InputError(Problem("a group has at least one rank, and a stride of at least one", "group"))
-        if span > cluster.devices:
-            rule = f"{group.size} ranks {group.stride} apart need {span} devices, the cluster has {cluster.devices}"
-            raise InputError(Problem(rule, path="group", value=str(group.size)))
         used = cluster.devices // span * span
         rows = np.arange(used).reshape(-1, group.size, group.stride).transpose(0, 2, 1).reshape(-1, group.size)
     return rows if order is None else order[rows]
 
 
-def check_ranks(cluster: Cluster, ranks: tuple[int, ...]) -> None:
-    """Every rank once and inside the cluster."""
+def check_group(cluster: Cluster, group: Group) -> None:
+    """The group fits: every rank once and inside the cluster."""
     problems = []
-    repeated = sorted({r for r in ranks if ranks.count(r) > 1}) if len(set(ranks)) < len(ranks) else []
-    if repeated:
-        problems.append(Problem("every rank may occur once in a group", "group.ranks", f"{repeated[0]} more than once"))
-    outside = [r for r in ranks if not 0 <= r < cluster.devices]
-    if outside:
-        problems.append(Problem(f"ranks run from 0 to {cluster.devices - 1}", "group.ranks", str(outside[0])))
+    if group.ranks:
+        ranks = group.ranks
+        repeated = sorted({r for r in ranks if ranks.count(r) > 1}) if len(set(ranks)) < len(ranks) else []
+        if repeated:
+            value = f"{repeated[0]} more than once"
+            problems.append(Problem("every rank may occur once in a group", "group.ranks", value))
+        outside = [r for r in ranks if not 0 <= r < cluster.devices]
+        if outside:
+            problems.append(Problem(f"ranks run from 0 to {cluster.devices - 1}", "group.ranks", str(outside[0])))
+    elif group.size < 1 or group.stride < 1:
+        problems.append(Problem("a group has at least one rank, and a stride of at least one", "group"))
+    elif (span := group.size * group.stride) > cluster.devices:
+        rule = f"{group.size} ranks {group.stride} apart need {span} devices, the cluster has {cluster.devices}"
+        problems.append(Problem(rule, path="group", value=str(group.size)))
     if problems:
         raise InputError(*problems)
 
 
 def layout(cluster: Cluster, group: Group) -> Layout:
     """Devices and digits of a group."""
-    devices = np.sort(group_matrix(cluster, group), axis=1)
-    digits = digits_of(cluster.levels, devices) if cluster.levels else None
-    n = devices.shape[1]
-    return Layout(devices, digits if digits is not None else (Digit(n, -1),))
+    rows = group_matrix(cluster, group)
+    regular = not group.ranks and not cluster.rank_order
+    devices = rows if regular else np.sort(rows, axis=1)
+    digits = digits_of(cluster.levels, _together(group, devices, regular), devices.shape[1]) if cluster.levels else None
+    every = regular and group.size == cluster.devices
+    return Layout(devices, digits if digits is not None else (Digit(devices.shape[1], -1),), every)
 
 
-def digits_of(levels: tuple[Level, ...], devices: Ints) -> tuple[Digit, ...] | None:
-    """Mixed-radix digits of regular groups, None if the groups are not regular."""
+def level_of(cluster: Cluster, group: Group) -> int:
+    """Outermost level of the cluster that some group of the axis crosses; −1: a group of one, or no levels (a graph
+    has a single level, 0)."""
+    if (len(group.ranks) or group.size) == 1:
+        return -1
+    if not cluster.levels:
+        return 0 if cluster.edges else -1
+    check_group(cluster, group)
+    if group.ranks or cluster.rank_order:
+        devices = group_matrix(cluster, group)
+        low, high = devices.min(axis=1), devices.max(axis=1)
+        inside = 1
+        for number, level in enumerate(cluster.levels):
+            inside *= level.size
+            if np.array_equal(low // inside, high // inside):
+                return number
+    # group k of an axis starts at k·span, and the groups between its ranks, up to stride - 1 further, end with it at
+    # (k+1)·span: all lie in blocks if blocks are whole spans, or if all groups fit into one block
+    span, inside = group.size * group.stride, 1
+    for number, level in enumerate(cluster.levels):
+        inside *= level.size
+        if inside % span == 0 or cluster.devices // span <= inside // span:
+            return number
+    return len(cluster.levels) - 1
+
+
+def _together(group: Group, devices: Ints, regular: bool) -> Callable[[int], int | None]:
+    """How many consecutive ranks share a block of devices, if the same everywhere."""
+
+    def by_arithmetic(block: int) -> int | None:
+        stride, span = group.stride, group.size * group.stride
+        if stride % block == 0:
+            return 1
+        if block % span == 0:
+            return group.size
+        if block % stride == 0 and span % block == 0:
+            return block // stride
+        return members_in_block(devices, block)
+
+    return by_arithmetic if regular else lambda block: members_in_block(devices, block)
+
+
+def digits_of(levels: tuple[Level, ...], together_in: Callable[[int], int | None], n: int) -> tuple[Digit, ...] | None:
+    """Mixed-radix digits of regular groups of n, None if the groups are not regular."""
     digits: list[Digit] = []
-    n, inside, block = devices.shape[1], 1, 1
+    inside, block = 1, 1
     for i, level in enumerate(levels):
-        torus = level.topology in ("torus", "mesh", "ring")
-        for k, size in enumerate(level.sizes if torus else (level.size,)):
+        for k, size in enumerate(level.sizes if TOPOLOGIES[level.topology].grid else (level.size,)):
             block *= size
-            together = members_in_block(devices, block)
+            together = together_in(block)
             if together is None or together % inside:
                 return None
             if together > inside:

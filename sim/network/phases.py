@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.network.levels import Floats, Ints
-from sim.network.load import path_latency
 from sim.network.rates import phase_transfer
 from sim.network.schedule import Phase, Schedule
+from sim.network.topologies.base import Floats, Ints
 from sim.network.topology import Topology
 
 
@@ -22,19 +21,24 @@ def solve(schedule: Schedule, topology: Topology, seed: int | None = None) -> fl
 def phase_time(phase: Phase, topology: Topology, seed: int | None = None) -> float:
     """Seconds of one repetition of a phase."""
     routes = phase_routes(phase, topology, seed)
-    latency = float(path_latency(topology, routes).max(initial=0.0))
+    latency = float(topology.latency(routes).max(initial=0.0))
     return latency + phase_transfer(routes, topology.cap, phase.bytes)
 
 
 def phase_routes(phase: Phase, topology: Topology, seed: int | None = None) -> Ints:
-    """Links of every message. A message to (from) the switch, −1, takes only the first (last) link of a path to
-    (from) another rank."""
+    """Links of every message. A message to (from) a switch takes only the first (last) link of a path to (from) another
+    rank that the same switch serves."""
     up, down = phase.dst < 0, phase.src < 0
     if not (up | down).any():
         return topology.routes(phase.src, phase.dst, seed)
-    high, low = int(max(phase.src.max(), phase.dst.max())), int(np.where(up, phase.src, phase.dst).min())
-    src = np.where(down, np.where(phase.dst == high, low, high), phase.src)
-    dst = np.where(up, np.where(phase.src == high, low, high), phase.dst)
+    switch = np.where(up, phase.dst, phase.src)
+    served = np.where(up, phase.src, phase.dst)
+    src, dst = phase.src.copy(), phase.dst.copy()
+    for number in np.unique(switch[up | down]):
+        here = (switch == number) & (up | down)
+        low, high = int(served[here].min()), int(served[here].max())
+        other = np.where(served == high, low, high)
+        src, dst = np.where(here & down, other, src), np.where(here & up, other, dst)
     routes = topology.routes(src, dst, seed)
     column = np.arange(routes.shape[1])
     last = np.where(routes >= 0, column, -1).max(axis=1)

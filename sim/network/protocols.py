@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sim.network.pricing import Case
+from sim.network.algorithms.base import Case
 from sim.network.records import CollectiveCost
 from sim.ops import CollectiveKind
 

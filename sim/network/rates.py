@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.network.levels import Floats, Ints
+from sim.network.topologies.base import Floats, Ints
 
 #: Shares that differ by less than this relative amount are one bottleneck.
 TIE = 1e-12

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sim.network.composed import Composed
-from sim.network.edges import GraphTopology
-from sim.network.levels import Ints, Name
+from sim.network.graph import GraphTopology
+from sim.network.topologies.base import Ints, Name
 from sim.network.topology import Topology
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Repaired(Topology):
 
     def __init__(self, whole: Composed, dead: Ints) -> None:
         self.whole = whole
-        self.N, self.L, self.cap, self.lat = whole.N, whole.L, whole.cap, whole.lat
+        self.N, self.blocks = whole.N, whole.blocks
         self.dead = np.zeros(self.L + 1, dtype=bool)  # the last place answers for padding (-1)
         self.dead[dead] = True
         names = {link: pair for link, pair in whole.names().items() if not self.dead[link]}
@@ -33,7 +33,7 @@ class Repaired(Topology):
         wires = [wire for d, nic in joints for wire in ((d, nic, np.inf, 0.0), (nic, d, np.inf, 0.0))]
         self.alive = GraphTopology(self.N, [*links, *wires])
         id_of = {pair: link for link, pair in names.items()}
-        self.ids = np.array([*(id_of.get(pair, -1) for pair in self.alive.ends), -1], dtype=np.int64)
+        self.ids = np.array([*(id_of.get(pair, -1) for pair in self.alive.pairs), -1], dtype=np.int64)
 
     def level_of(self, src: Ints, dst: Ints) -> Ints:
         return self.whole.level_of(src, dst)

@@ -4,16 +4,22 @@ A `Schedule` divides the buffer into `pieces` equal parts.  A `Phase` is a set o
 `repeat` times with the same ends.  Message f carries `count[f]` pieces from `first[f]` on; in repetition t they have
 moved on by t·`step[f]`, cyclically inside a window of `window[f]` pieces.  `reduce` messages are added into the
 receiver's buffer, others overwrite it.  All messages of a phase are read before any is written.
-A source or target of −1 is the switch that reduces in the network (its accumulator).
+A negative source or target is a switch that reduces in the network (its accumulator).
+
+All-reduce and reduce-scatter leave the finished pieces spread evenly over the ranks, and an all-gather starts from
+there; an all-to-all has N pieces per rank, piece s·N+d being what s holds for d (the buffer is N·nbytes, nbytes what
+one rank holds).  Broadcast and reduce have rank index 0 as root.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from sim.network.levels import Floats, Ints
+from sim.errors import InputError, Problem
+from sim.network.topologies.base import Floats, Ints
 from sim.ops import CollectiveKind
 
 
@@ -57,63 +63,17 @@ class Schedule:
         return float(sum(p.bytes.sum() * p.repeat for p in self.phases))
 
 
-@dataclass
-class Writer:
-    """Builds a schedule on rank indices 0 … n-1; ranks are mapped to devices and pieces to bytes at the end."""
-
-    ranks: tuple[int, ...]
-    nbytes: float
-    pieces: int
-
-    def __post_init__(self) -> None:
-        self.device = np.array([*self.ranks, -1], dtype=np.int64)  # index −1 (the switch) stays −1
-        self.phases: list[Phase] = []
-
-    @property
-    def n(self) -> int:
-        return len(self.ranks)
-
-    def phase(
-        self,
-        src: Ints,
-        dst: Ints,
-        first: Ints,
-        count: int | Ints = 1,
-        *,
-        reduce: bool | Ints = False,
-        step: int | Ints = 0,
-        window: int | Ints | None = None,
-        repeat: int = 1,
-    ) -> None:
-        """Append one phase; scalars hold for all messages. Nothing happens without messages or repetitions."""
-        if repeat < 1 or not len(src):
-            return
-        flows = len(src)
-
-        def wide(value: int | bool | Ints) -> Ints:
-            return np.broadcast_to(np.asarray(value, dtype=np.int64), (flows,)).copy()
-
-        counts = wide(count)
-        size = np.asarray(counts * (self.nbytes / self.pieces), dtype=np.float64)
-        self.phases.append(
-            Phase(self.device[src], self.device[dst], size, wide(first), counts, wide(step),
-                  wide(self.pieces if window is None else window), wide(reduce), repeat)
-        )  # fmt: skip
-
-    def done(self, algorithm: str, kind: CollectiveKind) -> Schedule:
-        return Schedule(algorithm, kind, self.ranks, self.nbytes, self.pieces, tuple(self.phases))
-
-
-def joined(*parts: Phase, repeat: int = 1) -> Phase:
-    """Several sets of messages in one phase."""
-
-    def cat(name: str) -> Ints:
-        return np.concatenate([getattr(p, name) for p in parts])
-
-    return Phase(cat("src"), cat("dst"), np.concatenate([p.bytes for p in parts]), cat("first"), cat("count"),
-                 cat("step"), cat("window"), cat("reduce"), repeat)  # fmt: skip
-
-
-def halves(kind: CollectiveKind) -> tuple[bool, bool]:
-    """(reduce-scatter half, all-gather half) of a collective."""
-    return kind != "all_gather", kind != "reduce_scatter"
+def all_to_all_unequal(nbytes: Floats, ranks: int | Sequence[int]) -> Schedule:
+    """One phase in which rank i sends nbytes[i, j] to rank j, all at once (a mixture of experts' tokens)."""
+    n = len(nbytes)
+    devices = tuple(range(ranks)) if isinstance(ranks, int) else tuple(ranks)
+    if nbytes.shape != (len(devices), len(devices)):
+        rule = f"the byte matrix must be {len(devices)} × {len(devices)}"
+        raise InputError(Problem(rule, "bytes", str(nbytes.shape)))
+    src, dst = np.divmod(np.arange(n * n), n)
+    size = nbytes[src, dst].astype(float)
+    moved = (src != dst) & (size > 0)
+    src, dst, size = src[moved], dst[moved], size[moved]
+    lookup, one = np.array(devices), np.ones(len(src), dtype=np.int64)
+    phase = Phase(lookup[src], lookup[dst], size, src * n + dst, one, 0 * one, n * n * one, 0 * one)
+    return Schedule("direct", "all_to_all", devices, float(nbytes.sum()), n * n, (phase,))

@@ -1,51 +1,93 @@
-"""What every topology offers.
+"""What every topology of a cluster offers.
 
-N devices, L directed links, cap[L] B/s (efficiency included), lat[L] s, routes(src, dst) and graph().
-`sim.network.build.topology(cluster)` gives a `Composed` (levels, index arithmetic) or a `GraphTopology` (edge list).
+N devices, L directed links in `blocks` of equal ones, cap[L] B/s (efficiency included), lat[L] s, routes(src, dst),
+flows(src, dst) → load and latency, and graph().
+`sim.network.build.topology(cluster)` gives a `Composed` (levels, index arithmetic) or a `GraphTopology` (a graph).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sim.network.levels import Floats, Ints, Name
+import numpy as np
+
+from sim.network.load import Load, count
+from sim.network.topologies.base import Block, Floats, Ints, Name, latencies
 
 if TYPE_CHECKING:
     import networkx as nx
 
 
+#: Links up to which every one is counted for itself: quicker than to look for what is alike.
+FEW = 1 << 14
+
+
 class Topology:
-    """Base of both kinds: arrays of links, and what is common to them."""
+    """Base: arrays of links, and what is common to all kinds."""
 
     N: int
-    L: int
-    cap: Floats
-    lat: Floats
+    blocks: tuple[Block, ...]
+
+    @property
+    def L(self) -> int:  # noqa: N802  the number of links, as N that of devices
+        return self.blocks[-1].stop if self.blocks else 0
+
+    @cached_property
+    def cap(self) -> Floats:
+        return np.concatenate([np.zeros(0), *(block.capacities() for block in self.blocks)])
+
+    @cached_property
+    def lat(self) -> Floats:
+        return np.concatenate([np.zeros(0), *(np.full(block.links, block.latency) for block in self.blocks)])
+
+    @cached_property
+    def ledger(self) -> tuple[Block, ...]:
+        """The blocks by which loads are counted: a single one where there are few links."""
+        return (Block(0, (("link", self.L),), self.cap, 0.0),) if self.L <= FEW else self.blocks
+
+    def counted(self, routes: Ints, weights: Floats | None = None) -> Load:
+        """Load of flows over these routes, one byte or a weight each."""
+        if self.L > FEW:
+            return count(self.ledger, routes, weights)
+        each = None if weights is None else np.repeat(weights, routes.shape[1])
+        load = np.bincount(routes.ravel() + 1, each, minlength=self.L + 1)[1:]
+        return Load(self.ledger, {0: load.astype(float)})
 
     def routes(self, src: Ints, dst: Ints, seed: int | None = None) -> Ints:
         """int[F, H] link ids of each flow, padded with -1; `seed` overrides the cluster's routing by hash ECMP."""
         raise NotImplementedError
 
+    def latency(self, routes: Ints) -> Floats:
+        """Sum of link latencies of each route (s)."""
+        return latencies(self.blocks, routes)
+
+    def flows(self, src: Ints, dst: Ints, share: float | Floats = 1.0) -> tuple[Load, float]:
+        """Load of flows of `share` bytes each, and the largest latency of a path (s)."""
+        if not len(src):
+            return Load(self.ledger), 0.0
+        routes = self.routes(src, dst)
+        latency = float(self.latency(routes).max())
+        return (self.counted(routes) * share if isinstance(share, float) else self.counted(routes, share)), latency
+
     def names(self) -> dict[int, tuple[Name, Name]]:
         """Link id → (from, to) names, devices by number."""
         raise NotImplementedError
 
+    def end(self, link: int) -> tuple[Name, Name]:
+        """(from, to) of one link."""
+        return self.names()[link]
+
     def span_of(self, level: int) -> tuple[int, int]:
-        """Link ids of a level: from, to (an edge list: all)."""
+        """Link ids of a level: from, to (a graph: all)."""
         return 0, self.L
 
-    def named(self, links: Sequence[int]) -> dict[int, tuple[Name, Name]]:
-        """Ends of some links."""
-        names = self.names()
-        return {link: names[link] for link in links if link in names}
-
     def graph(self) -> nx.DiGraph[Name]:
-        """The cluster as a networkx graph; edges carry capacity, latency and link id."""
+        """The cluster as a networkx graph; edges carry capacity (B/s), latency (s) and link id."""
         raise NotImplementedError
 
     def level_of(self, src: Ints, dst: Ints) -> Ints:
-        """Highest level at which two devices differ (0 for an edge list)."""
+        """Highest level at which two devices differ (0 for a graph)."""
         raise NotImplementedError
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from sim.device import time_ops
 from sim.device.records import Accelerator
-from sim.network import Cluster, Communicator, Level, LinkType
+from sim.network import Cluster, Communicator, Level, LinkType, level_of
 from sim.ops import BYTES_PER_ELEMENT
 from sim.plan.gradients import Exchange, block_transfers, gathers, reductions
 from sim.plan.groups import Groups, groups_of
 from sim.plan.layout import Part, assign
 from sim.plan.memory import sharded_elements, tied_copy
-from sim.plan.pricing import Contention, Pricer, level_of, sent_bytes
+from sim.plan.pricing import Contention, Pricer, sent_bytes
 from sim.plan.records import Plan
 from sim.plan.step_record import Block, Chunk, Stage, StepRecord, Transfer, Work, with_compute
 from sim.workload.records import Layer, Model, Numerics, Parameter, Recompute

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sim.device import op_time, time_ops
 from sim.device.records import Accelerator, OpsTime
-from sim.network import Cluster, Communicator, Group
+from sim.network import Cluster, Communicator, Group, level_of
 from sim.ops import BYTES_PER_ELEMENT, Collective, CollectiveKind, Gemm, Op, Pointwise
 from sim.plan.groups import Groups
 from sim.plan.issue import issue_s
@@ -30,26 +30,12 @@ class Contention:
         return self.compute_share > 0.0 or self.memory_share > 0.0
 
 
-def level_of(cluster: Cluster, group: Group) -> int:
-    """Outermost level of the cluster a group crosses; −1: none, or a cluster without levels."""
-    if (len(group.ranks) or group.size) == 1:
-        return -1
-    reach = max(group.ranks) - min(group.ranks) + 1 if group.ranks else group.stride * group.size
-    inside = 1
-    for number, level in enumerate(cluster.levels):
-        inside *= level.size
-        if reach <= inside and (group.ranks or inside % reach == 0 or reach <= inside // 2):
-            return number
-    return len(cluster.levels) - 1
-
-
 def contention_of(cluster: Cluster, group: Group) -> Contention:
     """Shares of the most demanding link type on the way (one kernel per collective runs for the whole of it)."""
     level = level_of(cluster, group)
     links = [entry.link for entry in cluster.levels[: level + 1]]
-    if not links:
-        return Contention()
-    return Contention(max(k.compute_share for k in links), max(k.memory_share for k in links), level)
+    compute = max((link.compute_share for link in links), default=0.0)
+    return Contention(compute, max((link.memory_share for link in links), default=0.0), level)
 
 
 @dataclass(frozen=True, slots=True)

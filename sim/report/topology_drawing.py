@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from sim.errors import InputError, Problem
-from sim.network import Cluster, Communicator, Group, Topology
+from sim.network import TOPOLOGIES, Cluster, Communicator, Group, Level, Topology
 from sim.ops import CollectiveKind
 from sim.report.text import si
 
@@ -25,8 +25,7 @@ Point: TypeAlias = tuple[float, float]
 
 MOST_DEVICES: Final = 96
 WIDTH, HEIGHT, MARGIN, TOP = 1100, 720, 50, 70
-_DIRECT: Final = ("ring", "torus", "mesh", "fully_connected", "hybrid_cube_mesh")
-_TIERS: Final = {"nic": 0.4, "switch": 1.0, "leaf": 1.0, "router": 1.0, "agg": 2.0, "spine": 2.0, "core": 3.0}
+_TIERS: Final = {"nic": 0.4} | {kind: tier for each in TOPOLOGIES.values() for kind, tier in each.tiers.items()}
 _COLD, _WARM, _HOT = (214, 221, 229), (240, 173, 78), (176, 24, 32)
 
 
@@ -61,7 +60,7 @@ def draw_topology(cluster: Cluster, collective: DrawnCollective | None = None) -
     if collective is not None:
         what = f"all drawn devices {collective.kind.replace('_', '-')} {si(collective.nbytes, 'B')}"
         notes.append(f"{what}; colour: how long a link is busy, share of the busiest")
-    grid = any(level.topology in ("torus", "mesh") for level in drawn.levels)
+    grid = any(_stand(level) == "grid" for level in drawn.levels)
     return _svg(title, notes, lines, places, collective is not None, grid)
 
 
@@ -91,19 +90,16 @@ def shrink(cluster: Cluster) -> Cluster:
         for i in range(len(levels) - 1, -1, -1):
             if math.prod(level.size for level in levels) <= MOST_DEVICES:
                 break
-            kept = 1 if least == 1 and i == 0 else min(least, 2) if levels[i].topology == "dragonfly" else least
-            sizes = tuple(min(n, kept) for n in levels[i].sizes)
-            options = dict(levels[i].options)
-            tall = levels[i].size > int(options.get("pod", levels[i].size))
-            if "leaf" in options:
-                options["leaf"] = min(int(options["leaf"]), max(1, math.prod(sizes) // (4 if tall else 2)))
-            if "pod" in options:
-                leaf = int(options.get("leaf", 1))
-                options["pod"] = max(leaf, math.prod(sizes) // (2 if tall else 1) // leaf * leaf)
-            levels[i] = replace(levels[i], sizes=sizes, options=options)
+            kept = 1 if least == 1 and i == 0 else least
+            levels[i] = TOPOLOGIES[levels[i].topology].drawn(levels[i], kept)
     levels = [level for level in levels if level.size > 1] or levels[:1]
     devices = math.prod(level.size for level in levels)
     return replace(cluster, devices=devices, levels=tuple(levels), rank_order=(), dead_links=(), degraded_links=())
+
+
+def _stand(level: Level) -> str:
+    """How the members of a level stand: row, circle or grid."""
+    return TOPOLOGIES[level.topology].drawing
 
 
 def _lines(communicator: Communicator, collective: DrawnCollective | None) -> list[_Line]:
@@ -195,9 +191,9 @@ def _spread(wanted: Sequence[float]) -> list[float]:
 def _device_places(cluster: Cluster, devices: Sequence[int]) -> dict[int, Point]:
     first = cluster.levels[0] if cluster.levels else None
     flat = len(cluster.levels) <= 1
-    if first is None or (flat and first.topology in ("ring", "fully_connected", "hybrid_cube_mesh", "dragonfly")):
+    if first is None or (flat and _stand(first) == "circle"):
         return _circle(devices, (WIDTH / 2, (HEIGHT + TOP) / 2), min(WIDTH, HEIGHT - TOP) / 2 - 60)
-    if flat and first.topology in ("torus", "mesh"):
+    if flat and _stand(first) == "grid":
         return _grid(devices, first.sizes, (MARGIN + 40, TOP + 60), (WIDTH - 2 * MARGIN - 80, HEIGHT - TOP - 150))
     block = first.size
     groups = [devices[i : i + block] for i in range(0, len(devices), block)]
@@ -205,9 +201,9 @@ def _device_places(cluster: Cluster, devices: Sequence[int]) -> dict[int, Point]
     places: dict[int, Point] = {}
     for g, members in enumerate(groups):
         middle = MARGIN + cell * (g + 0.5)
-        if first.topology in _DIRECT and block > 2:
+        if _stand(first) != "row" and block > 2:
             size = min(cell * 0.8, 190.0)
-            if first.topology in ("torus", "mesh"):
+            if _stand(first) == "grid":
                 corner = (middle - size / 2, HEIGHT - 60 - size)
                 places |= _grid(members, first.sizes, corner, (size, size))
             else:

@@ -112,20 +112,24 @@ def busiest_links(
     communicator: Communicator, kind: CollectiveKind, row: SweepRow, group: Group, most: int = 5
 ) -> tuple[BusyLink, ...]:
     """Links by the time they are busy, equal loads together, the busiest first."""
-    loads = communicator.link_loads(kind, row.nbytes, group, row.algorithm)
-    topology = communicator.topology
-    busy = np.where(topology.cap > 0, loads / np.where(topology.cap > 0, topology.cap, 1.0), 0.0) / row.time_s
-    found: list[BusyLink] = []
-    classes, first, counts = np.unique(np.round(busy, 9), return_index=True, return_counts=True)
-    fullest = np.argsort(-classes)[:most]
-    names = topology.named([int(first[i]) for i in fullest])
-    for i in fullest:
-        if classes[i] <= 0:
-            break
-        link = int(first[i])
-        source, target = names[link]
-        found.append(BusyLink(str(source), str(target), int(counts[i]), float(loads[link]), float(busy[link])))
-    return tuple(found)
+    load = communicator.load(kind, row.nbytes, group, row.algorithm)
+    found: dict[float, tuple[float, int, int]] = {}  # share of the time → bytes, one link, how many
+    for number, part in load.parts.items():
+        block = load.blocks[number]
+        busy = np.round(part / block.capacity / row.time_s, 9)
+        alike = block.links // busy.size
+        grid = np.broadcast_to(part, busy.shape)
+        for share, first, count in zip(*np.unique(busy, return_index=True, return_counts=True), strict=True):
+            place = np.unravel_index(int(first), busy.shape)
+            link = block.start + int(np.ravel_multi_index(place, block.shape))
+            before = found.get(float(share))
+            many = int(count) * alike + (before[2] if before else 0)
+            found[float(share)] = (*before[:2], many) if before else (float(grid[place]), link, many)
+    fullest = sorted((share for share in found if share > 0), reverse=True)[:most]
+    ends = {share: communicator.topology.end(found[share][1]) for share in fullest}
+    return tuple(
+        BusyLink(str(ends[share][0]), str(ends[share][1]), found[share][2], found[share][0], share) for share in fullest
+    )
 
 
 def astra_sweep(

@@ -1,8 +1,5 @@
-"""Scale of the network room: ratios to a calibration loop, memory and growth; no seconds are asserted.
-
-A job is compared with a plain Python loop over a million numbers on the same machine (20 to 35 ms on the 2-core machine
-the goals, 50 and 80 ms, were set on).
-"""
+"""Scale of the network room: memory and growth in the default run; with `-m speed` times, as ratios to a plain Python
+loop over a million numbers on the same machine (20 to 35 ms on the 2-core machine the goals were set on)."""
 
 from __future__ import annotations
 
@@ -13,12 +10,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from sim.network.levels import Ints
+from sim.network.schedules import reversed_bits
 
 from sim.network import Cluster, Communicator, Group, Level, LinkType, schedule, solve, topology
-from sim.network.composed import Composed
-from sim.network.levels import Floats, Ints
-from sim.network.load import Loads
-from sim.network.schedules import reversed_bits
 from sim.ops import CollectiveKind
 
 NVLINK = LinkType("nvlink", 450e9, 1e-6)
@@ -53,78 +48,84 @@ def calibration() -> float:
     return cpu(lambda: sum(i for i in range(1_000_000)))
 
 
+def rail(n: int) -> Cluster:
+    levels = (Level("node", "switch", (8,), NVLINK), Level("net", "rail", (n // 8,), NDR))
+    return Cluster("rail", "test", n, levels)
+
+
+def every_candidate(cluster: Cluster) -> np.ndarray:
+    """All-reduce of the whole cluster, cold: what a library would choose from, and every link's load."""
+    communicator, group = Communicator(cluster), Group(cluster.devices)
+    communicator.costs("all_reduce", group)
+    return communicator.link_loads("all_reduce", 1e9, group)
+
+
 def price(cluster: Cluster, algorithm: str, kind: CollectiveKind = "all_reduce") -> Callable[[], object]:
     return lambda: Communicator(cluster).cost(kind, Group(cluster.devices), algorithm)
 
 
-#: CPU goals of the design as multiples of the calibration loop.
-JOBS = [(fat_tree, "ring", 2.0), (torus, "torus", 3.0), (fat_tree, "hierarchical", 3.0)]
-
-
-@pytest.mark.speed
-@pytest.mark.parametrize(("cluster", "algorithm", "most"), JOBS)
-def test_all_reduce_on_65536_devices_in_time(cluster: Callable[[int], Cluster], algorithm: str, most: float) -> None:
-    """Topology and price, cold, as a multiple of the calibration loop."""
-    assert cpu(price(cluster(65536), algorithm)) < most * calibration()
-
-
-@pytest.mark.parametrize(("cluster", "algorithm"), [job[:2] for job in JOBS])
-def test_all_reduce_on_65536_devices(cluster: Callable[[int], Cluster], algorithm: str) -> None:
-    """Topology and price, cold: at most 64 MB."""
-    tracemalloc.start()
-    price(cluster(65536), algorithm)()
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 64e6
-
-
-def work(cluster: Cluster, algorithm: str) -> int:
-    """Numbers a price touches: links built, links of every route, and links once per set of flows that loads them."""
-    touched = 0
-    with pytest.MonkeyPatch.context() as patch:
-        routes, add = Composed.routes, Loads.add
-
-        def counted_routes(self: Composed, src: Ints, dst: Ints, seed: int | None = None) -> Ints:
-            nonlocal touched
-            found = routes(self, src, dst, seed)
-            touched += found.size + src.size
-            return found
-
-        def counted_add(self: Loads, src: Ints, dst: Ints, share: float | Floats, seed: int | None = None) -> float:
-            nonlocal touched
-            touched += self.load.size
-            return add(self, src, dst, share, seed)
-
-        patch.setattr(Composed, "routes", counted_routes)
-        patch.setattr(Loads, "add", counted_add)
-        communicator = Communicator(cluster)
-        communicator.cost("all_reduce", Group(cluster.devices), algorithm)
-    return touched + communicator.topology.L
-
-
-@pytest.mark.parametrize(("cluster", "algorithm"), [job[:2] for job in JOBS])
-def test_work_grows_like_the_devices(cluster: Callable[[int], Cluster], algorithm: str) -> None:
-    """From 4,096 to 65,536 devices: exponent at most 1.1, counted, so that no timer blurs it."""
-    growth = math.log(work(cluster(65536), algorithm) / work(cluster(4096), algorithm), 16)
-    assert growth <= 1.1
-
-
-@pytest.mark.speed
-@pytest.mark.parametrize(("cluster", "goal"), [(fat_tree, 0.2), (torus, 0.2), (ring, 0.2)])
-def test_all_to_all_on_65536_devices_in_time(cluster: Callable[[int], Cluster], goal: float) -> None:
-    """Counted, not routed: 0.2 s on the 2-core machine, as a ratio."""
-    assert cpu(price(cluster(65536), "direct", "all_to_all"), 2) < goal / 0.02 * calibration()
-
-
-@pytest.mark.parametrize("cluster", [fat_tree, torus, ring])
-def test_all_to_all_on_65536_devices(cluster: Callable[[int], Cluster]) -> None:
-    """Counted, not routed: at most 128 MB."""
-    job = price(cluster(65536), "direct", "all_to_all")
+def peak_bytes(job: Callable[[], object]) -> int:
     tracemalloc.start()
     job()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 128e6
+    return peak
+
+
+SHAPES = (fat_tree, rail, torus, ring)
+
+
+@pytest.mark.parametrize("cluster", SHAPES)
+def test_all_reduce_on_65536_devices_fits_into_64_mb(cluster: Callable[[int], Cluster]) -> None:
+    """Topology, every candidate's price and every link's load."""
+    assert peak_bytes(lambda: every_candidate(cluster(65536))) < 64e6
+
+
+@pytest.mark.speed
+@pytest.mark.parametrize("cluster", SHAPES)
+def test_all_reduce_on_65536_devices(cluster: Callable[[int], Cluster]) -> None:
+    """The same in 40 ms on the 2-core machine: two calibration loops."""
+    assert cpu(lambda: every_candidate(cluster(65536))) < 2.0 * calibration()
+
+
+def routed(cluster: Cluster, algorithm: str) -> int:
+    """Links of every route that a price asks for."""
+    touched = 0
+    with pytest.MonkeyPatch.context() as patch:
+        for router in {type(each) for each in topology(cluster).routers}:  # type: ignore[attr-defined]
+            route = router.route
+
+            def counted(self: object, src: Ints, dst: Ints, key: Ints | None, route: object = route) -> Ints:
+                nonlocal touched
+                found: Ints = route(self, src, dst, key)  # type: ignore[operator]
+                touched += found.size
+                return found
+
+            patch.setattr(router, "route", counted)
+        Communicator(cluster).cost("all_reduce", Group(cluster.devices), algorithm)
+    return touched
+
+
+@pytest.mark.parametrize(("cluster", "algorithm", "most"), [
+    (fat_tree, "ring", 200), (rail, "ring", 8 * 65536), (torus, "torus", 100), (torus, "ring", 100),
+    (fat_tree, "hierarchical", 200), (fat_tree, "double_binary_tree", 8 * 65536),
+])  # fmt: skip
+def test_few_flows_are_routed_for_65536_devices(cluster: Callable[[int], Cluster], algorithm: str, most: int) -> None:
+    """One for all that symmetry maps onto each other; trees one for every node."""
+    assert routed(cluster(65536), algorithm) < most
+
+
+@pytest.mark.parametrize("cluster", [fat_tree, torus, ring])
+def test_all_to_all_on_65536_devices_fits_into_128_mb(cluster: Callable[[int], Cluster]) -> None:
+    """Counted, not routed."""
+    assert peak_bytes(price(cluster(65536), "direct", "all_to_all")) < 128e6
+
+
+@pytest.mark.speed
+@pytest.mark.parametrize("cluster", [fat_tree, torus, ring])
+def test_all_to_all_on_65536_devices(cluster: Callable[[int], Cluster]) -> None:
+    """0.2 s on the 2-core machine."""
+    assert cpu(price(cluster(65536), "direct", "all_to_all"), 2) < 10.0 * calibration()
 
 
 @pytest.mark.speed

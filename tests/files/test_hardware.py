@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.errors import InputError
-from sim.files.clusters import list_clusters, load_cluster, load_links, read_cluster, resize
+from sim.files.clusters import list_clusters, load_cluster, load_links, read_cluster
 from sim.files.hardware import (
     accelerator_files,
     list_accelerators,
@@ -20,6 +20,7 @@ from sim.files.hardware import (
 )
 from sim.files.hardware_text import dump_accelerator, new_accelerator
 from sim.files.loader import parse
+from sim.network import resize
 from sim.network.records import Cluster, Edge, Level, LinkType
 
 LINK = LinkType("x", 1e9, 1e-6)

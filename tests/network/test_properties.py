@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from sim.errors import InputError
 from sim.network import Cluster, CollectiveCost, Communicator, Group, LinkType, schedule, solve, topology
+from sim.network.algorithms.base import placed
 from sim.network.communicator import envelope
-from sim.network.schedule import joined
 from sim.ops import CollectiveKind
 
 KINDS: tuple[CollectiveKind, ...] = ("all_reduce", "reduce_scatter", "all_gather", "all_to_all", "broadcast", "reduce")
@@ -187,11 +187,13 @@ def test_sub_groups_in_any_layout_cost_what_their_schedules_take(size: int, stri
         return
     case = communicator.case("all_reduce", group)
     shape = tuple(d.count for d in case.layout.digits) if algorithm == "hierarchical" else ()
+    every = tuple(range(communicator.topology.N))
     plans = [schedule(algorithm, "all_reduce", row.tolist(), 1e8, shape) for row in case.layout.devices]
-    union = tuple(joined(*phases, repeat=phases[0].repeat) for phases in zip(*(p.phases for p in plans), strict=True))
-    together = replace(plans[0], phases=union)
+    together = zip(*(p.phases for p in plans), strict=True)
+    union = tuple(placed(every, list(phases), phases[0].repeat) for phases in together)
+    whole = replace(plans[0], phases=union)
     assert communicator.time("all_reduce", 1e8, group, algorithm) == pytest.approx(
-        solve(together, communicator.topology), rel=1e-9
+        solve(whole, communicator.topology), rel=1e-9
     )
 
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.network import fluid, maxmin
-from sim.network.levels import Floats, Ints
 from sim.network.rates import phase_transfer
+from sim.network.topologies.base import Floats, Ints
 
 
 @st.composite

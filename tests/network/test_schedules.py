@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from sim.errors import InputError
-from sim.network.schedule import Schedule
-from sim.network.schedules import owner, schedule
+from sim.network import Schedule, schedule
 
 SIZES = (2, 3, 4, 5, 7, 8, 13, 16)
 Buffers = list[list[Counter[int]]]
@@ -17,8 +16,10 @@ Buffers = list[list[Counter[int]]]
 
 def execute(plan: Schedule, state: Buffers) -> Buffers:
     """Run a schedule on buffers whose pieces are multisets of the ranks that contributed to them."""
-    index = {device: i for i, device in enumerate(plan.ranks)} | {-1: len(plan.ranks)}
-    state.append([Counter() for _ in range(plan.pieces)])  # the switch's accumulator
+    ends = {int(end) for phase in plan.phases for end in (*phase.src, *phase.dst)}
+    switches = sorted((end for end in ends if end < 0), reverse=True)
+    index = {device: i for i, device in enumerate((*plan.ranks, *switches))}
+    state += [[Counter() for _ in range(plan.pieces)] for _ in switches]  # accumulators
     for phase in plan.phases:
         for t in range(phase.repeat):
             start = phase.pieces_at(t)
@@ -33,11 +34,23 @@ def execute(plan: Schedule, state: Buffers) -> Buffers:
                 merged[d, p] = merged[d, p] + content if reduce else Counter(content)
             for (d, p), content in merged.items():
                 state[d][p] = content
-    return state[:-1]
+    return state[: len(plan.ranks)]
 
 
 def own(n: int, pieces: int) -> Buffers:
     return [[Counter([r]) for _ in range(pieces)] for r in range(n)]
+
+
+def owners(algorithm: str, n: int, shape: tuple[int, ...]) -> list[int]:
+    """Who holds each piece between the halves: the one rank with all contributions after a reduce-scatter (recursive
+    doubling only gathers: rank i has piece i)."""
+    if algorithm == "recursive_doubling":
+        return list(range(n))
+    plan = schedule(algorithm, "reduce_scatter", n, 1e6, shape)
+    state, full = execute(plan, own(n, plan.pieces)), Counter(range(n))
+    found = [[r for r in range(n) if state[r][piece] == full] for piece in range(plan.pieces)]
+    assert all(len(ranks) == 1 for ranks in found)
+    return [ranks[0] for ranks in found]
 
 
 ALL = [
@@ -76,8 +89,8 @@ def test_reduce_scatter_leaves_the_full_sum_with_its_owner(algorithm: str, n: in
     """Each rank owns its 1/N of the pieces, complete."""
     plan = schedule(algorithm, "reduce_scatter", n, 1e6, shape)
     state = execute(plan, own(n, plan.pieces))
-    holders = owner(algorithm, n, shape)
-    assert sorted(Counter(holders.tolist()).values()) == [plan.pieces // n] * n
+    holders = owners(algorithm, n, shape)
+    assert sorted(Counter(holders).values()) == [plan.pieces // n] * n
     for piece, rank in enumerate(holders):
         assert state[rank][piece] == Counter(range(n))
 
@@ -89,11 +102,11 @@ def test_all_gather_brings_every_piece_everywhere(algorithm: str, n: int, shape:
     """Starting from owners only, every rank ends with every piece."""
     plan = schedule(algorithm, "all_gather", n, 1e6, shape)
     state: Buffers = [[Counter() for _ in range(plan.pieces)] for _ in range(n)]
-    holders = owner(algorithm, n, shape)
+    holders = owners(algorithm, n, shape)
     for piece, rank in enumerate(holders):
-        state[rank][piece] = Counter([int(rank)])
+        state[rank][piece] = Counter([rank])
     for buffer in execute(plan, state):
-        assert [set(c) for c in buffer] == [{int(r)} for r in holders]
+        assert [set(c) for c in buffer] == [{r} for r in holders]
 
 
 @pytest.mark.parametrize("algorithm", ["direct", "pairwise"])

@@ -1,19 +1,23 @@
-"""Fat trees (leaf–spine, three tiers) and rail-optimised networks."""
+"""Fat trees: leaf–spine and three tiers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TypeAlias
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 
-from sim.network.levels import Floats, Ints, Name, Shape, Switch, pick
+from sim.errors import Problem
+from sim.network.records import Level
+from sim.network.topologies.base import Axes, Floats, Ints, Name, Shape, pick
+from sim.network.topologies.switch import Ports
 
 #: Entries of the largest table of trunks by groups that is counted.
 TABLE = 1 << 22
 
 
-class FatTree(Switch):
+class FatTree(Ports):
     """Leaf–spine (`tiers` 2) or leaf–aggregation–core (`tiers` 3).
 
     Options: `leaf` members per leaf switch (default: 32 ports' worth), `pod` members per pod (tiers 3).
@@ -23,27 +27,85 @@ class FatTree(Switch):
     Adaptive routing (packets spread over all spines) is a fluid limit: only the sum of a leaf's uplinks binds.
     """
 
+    names: ClassVar[tuple[str, ...]] = ("fat_tree", "leaf_spine")
+    options: ClassVar[Mapping[str, float]] = {"leaf": 1, "tiers": 2, "pod": 1, "hop_latency_s": 0}
+    trunks = True
+    reduces = True
+    tiers: ClassVar[Mapping[str, float]] = {"leaf": 1.0, "agg": 2.0, "spine": 2.0, "core": 3.0}
+
     def __init__(self, shape: Shape) -> None:
-        super().__init__(shape)
         n, ports = shape.n, shape.ports
         self.leaf = min(n, max(1, int(shape.option("leaf", max(1, 32 // ports)))))
-        self.tiers = int(shape.option("tiers", 2))
-        self.pod = min(n, int(shape.option("pod", n)) if self.tiers == 3 else n)
-        self.leaves = -(-n // self.leaf)
-        self.leaf_ports = self.leaf_width()
-        over = shape.level.oversubscription
+        self.pod = min(n, int(shape.option("pod", n)) if shape.option("tiers", 2) == 3 else n)
+        self.leaves, self.pods = -(-n // self.leaf), -(-n // self.pod)
+        self.even = n % self.leaf == 0 and n % self.pod == 0 and self.pod % self.leaf == 0
+        super().__init__(shape)
+        over, width = shape.level.oversubscription, self.leaf_width()
         # adaptive routing spreads every flow over all spines: a leaf's uplinks act as one link
-        self.spines = 1 if shape.routing == "adaptive" else max(1, int(self.leaf_ports / over))
-        trunk = shape.port_capacity * self.leaf_ports / over / self.spines
-        total = shape.instances * self.leaf_count() * self.spines
-        self.to_spine = self.add(total, trunk, shape.hop_latency)
-        self.from_spine = self.add(total, trunk, shape.hop_latency)
+        self.spines = 1 if shape.routing == "adaptive" else max(1, int(width / over))
+        trunk = shape.port_capacity * width / over / self.spines
+        self.to_spine = self.add(self.trunk_axes(), trunk, shape.hop_latency)
+        self.from_spine = self.add(self.trunk_axes(), trunk, shape.hop_latency)
         self.cores = max(1, self.pod // self.leaf) * (self.leaf_count() // self.leaves)
-        self.pods = -(-n // self.pod)
         if self.pods > 1:
-            count = shape.instances * self.pods * self.spines * self.cores
-            self.to_core = self.add(count, trunk, shape.hop_latency)
-            self.from_core = self.add(count, trunk, shape.hop_latency)
+            self.to_core = self.add(self.core_axes(), trunk, shape.hop_latency)
+            self.from_core = self.add(self.core_axes(), trunk, shape.hop_latency)
+
+    @classmethod
+    def check(cls, level: Level, path: str) -> list[Problem]:
+        found = []
+        tiers, leaf, pod = (float(level.options.get(name, 0)) for name in ("tiers", "leaf", "pod"))
+        if tiers not in (0, 2, 3):
+            found.append(Problem("a fat tree has 2 or 3 tiers", f"{path}.options.tiers", f"{tiers:g}"))
+        if pod and tiers != 3:
+            hint = "add tiers: 3"
+            found.append(Problem("pods are those of 3 tiers", f"{path}.options.pod", f"{pod:g}", hint=hint))
+        if pod and leaf and pod < level.size and pod % leaf:
+            found.append(Problem(f"must be a multiple of leaf, {leaf:g}", f"{path}.options.pod", f"{pod:g}"))
+        return found
+
+    @classmethod
+    def drawn(cls, level: Level, kept: int) -> Level:
+        """Leaves and pods shrink too, so that several of each are left."""
+        size, options = min(level.size, kept), dict(level.options)
+        tall = level.size > int(options.get("pod", level.size))
+        if "leaf" in options:
+            options["leaf"] = min(int(options["leaf"]), max(1, size // (4 if tall else 2)))
+        if "pod" in options:
+            leaf = int(options.get("leaf", 1))
+            options["pod"] = max(leaf, size // (2 if tall else 1) // leaf * leaf)
+        return replace(level, sizes=(size,), options=options)
+
+    @property
+    def leaf_axes(self) -> Axes:
+        """Instances, pods and leaves."""
+        pods = (("pod", self.pods),) if self.even and self.pods > 1 else ()
+        return (("instance", self.shape.instances), *pods, ("leaf", self.leaves // (self.pods if pods else 1)))
+
+    @property
+    def axes(self) -> Axes:
+        if not self.even:
+            return super().axes
+        return (*self.leaf_axes, ("place", self.leaf), (self.port_axis, self.shape.block))
+
+    @property
+    def symmetric(self) -> tuple[str, ...]:
+        """Leaves (pods, where there are several), and ports where each has its own spines."""
+        own = ("port",) if self.spines == 1 or self.spines % self.shape.ports == 0 else ()
+        return ("instance", *(("pod" if self.pods > 1 else "leaf",) if self.even else ()), *own)
+
+    def spine_axes(self) -> Axes:
+        """The spines of a leaf, ports apart where they have their own."""
+        ports = self.shape.ports
+        if self.spines % ports or self.port_axis != "port":
+            return (("spine", self.spines),)
+        return (("spine", self.spines // ports), ("port", ports))
+
+    def trunk_axes(self) -> Axes:
+        return (*self.leaf_axes, *self.spine_axes())
+
+    def core_axes(self) -> Axes:
+        return (("instance", self.shape.instances), ("pod", self.pods), *self.spine_axes(), ("core", self.cores))
 
     def leaf_width(self) -> int:
         return self.leaf * self.shape.ports
@@ -108,25 +170,25 @@ class FatTree(Switch):
         cross = bool(len(upper[0][1]) and upper[0][1].any())
         return load, latency + 2 * self.shape.hop_latency * (far + cross)
 
-    def ends(self) -> Iterator[tuple[int, Name, Name]]:
-        s, name = self.shape, self.shape.level.name
-        for p in range(self.total):
-            device = np.array([p // s.ports * s.block + -(-(p % s.ports) * s.block // s.ports)])
-            leaf = f"{name}/leaf{int(self.leaf_of(device)[0])}"
-            yield self.up + p, self.device_of_port(p), leaf
-            yield self.down + p, leaf, self.device_of_port(p)
-        for link in range(s.instances * self.leaf_count() * self.spines):
-            leaf_id, spine = divmod(link, self.spines)
-            top = self.spine_name(leaf_id, spine)
-            yield self.to_spine + link, f"{name}/leaf{leaf_id}", top
-            yield self.from_spine + link, top, f"{name}/leaf{leaf_id}"
-        if self.pods > 1:
-            for link in range(s.instances * self.pods * self.spines * self.cores):
-                rest, core = divmod(link, self.cores)
-                pod, spine = divmod(rest, self.spines)
-                agg, top = f"{name}/agg{pod}.{spine}", f"{name}/core{pod // self.pods}.{spine}.{core}"
-                yield self.to_core + link, agg, top
-                yield self.from_core + link, top, agg
+    def switch_of_port(self, port: int) -> str:
+        s = self.shape
+        device = np.array([port // s.ports * s.block + -(-(port % s.ports) * s.block // s.ports)])
+        return f"{s.level.name}/leaf{int(self.leaf_of(device)[0])}"
+
+    def end(self, link: int) -> tuple[Name, Name] | None:
+        name = self.shape.level.name
+        if link < self.to_spine:
+            return super().end(link)
+        if self.pods == 1 or link < self.to_core:
+            up, start = link < self.from_spine, self.to_spine if link < self.from_spine else self.from_spine
+            leaf, spine = divmod(link - start, self.spines)
+            low, high = f"{name}/leaf{leaf}", self.spine_name(leaf, spine)
+        else:
+            up, start = link < self.from_core, self.to_core if link < self.from_core else self.from_core
+            rest, core = divmod(link - start, self.cores)
+            pod, spine = divmod(rest, self.spines)
+            low, high = f"{name}/agg{pod}.{spine}", f"{name}/core{pod // self.pods}.{spine}.{core}"
+        return (low, high) if up else (high, low)
 
     def spine_name(self, leaf_id: int, spine: int) -> str:
         name, instance = self.shape.level.name, leaf_id // self.leaf_count()
@@ -159,29 +221,3 @@ def trunk_loads(home: Ints, path: Ints, paths: int, hashed: bool) -> tuple[Loade
     up = used * (k - count)[:, None]
     down = count[:, None] * (of_row[key // span] - used)
     return (trunk, up.ravel()), (trunk, down.ravel())
-
-
-class Rail(FatTree):
-    """Rail-optimised: port r of every member in a block of `leaf` members meets on leaf r of that block; leaves meet on
-    spines.  A flow to another rail first crosses the inner level to the device on the destination's rail
-    (NCCL's PXN), unless option `pxn` is 0: then it climbs to a spine."""
-
-    def __init__(self, shape: Shape) -> None:
-        super().__init__(shape)
-        self.planar = bool(shape.option("pxn", 1)) and shape.block > 1
-
-    def leaf_width(self) -> int:
-        return self.leaf
-
-    def leaf_count(self) -> int:
-        return self.leaves * self.shape.ports
-
-    def exchange(self, rows: Ints, inside: int) -> tuple[Floats, float] | None:
-        """None if a member's own devices hang on several leaves and stay where they are."""
-        return super().exchange(rows, inside) if inside == 1 else None
-
-    def leaf_of(self, device: Ints) -> Ints:
-        return super().leaf_of(device) * self.shape.ports + self.shape.port(device)
-
-    def place_in_leaf(self, device: Ints) -> Ints:
-        return device // self.shape.block % self.shape.n % self.leaf

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 
-from sim.network.levels import PAIRS, Floats, Ints, Name, Shape, Switch, splitmix64
+from sim.errors import Problem
+from sim.network.records import Level
+from sim.network.topologies.base import PAIRS, Axes, Floats, Ints, Name, Shape, splitmix64
+from sim.network.topologies.switch import Ports
 
 
-class Dragonfly(Switch):
+class Dragonfly(Ports):
     """sizes = (members per router, routers per group a, groups g), innermost first.
 
     The link from group G to G' leaves from router ((G'-G-1) mod g) // h, h = ⌈(g-1)/a⌉ global links per router.
@@ -17,14 +22,42 @@ class Dragonfly(Switch):
     Options `local_links`, `global_links`: capacity of such a link in ports (default 1 and h·a·ports balanced: 1).
     """
 
+    names = ("dragonfly",)
+    options: ClassVar[Mapping[str, float]] = {"local_links": 0.001, "global_links": 0.001, "hop_latency_s": 0}
+    trunks = True
+    drawing = "circle"
+    tiers: ClassVar[Mapping[str, float]] = {"router": 1.0}
+
     def __init__(self, shape: Shape) -> None:
-        super().__init__(shape)
         self.p, self.a, self.g = shape.level.sizes
         self.h = max(1, -(-(self.g - 1) // self.a))
+        super().__init__(shape)
         port, lat = shape.port_capacity, shape.hop_latency
         over = shape.level.oversubscription
-        self.local = self.add(shape.instances * self.g * self.a**2, port * shape.option("local_links", 1), lat)
-        self.globals = self.add(shape.instances * self.g**2, port * shape.option("global_links", 1) / over, lat)
+        groups = (("instance", shape.instances), ("group", self.g))
+        local, far = port * shape.option("local_links", 1), port * shape.option("global_links", 1) / over
+        self.local = self.add((*groups, ("from", self.a), ("to", self.a)), local, lat)
+        self.globals = self.add((*groups, ("further", self.g)), far, lat)
+
+    @classmethod
+    def check(cls, level: Level, path: str) -> list[Problem]:
+        if len(level.sizes) == 3:
+            return []
+        rule = "a dragonfly has three sizes: members per router, routers per group, groups"
+        return [Problem(rule, f"{path}.sizes", str(level.sizes))]
+
+    @classmethod
+    def drawn(cls, level: Level, kept: int) -> Level:
+        return replace(level, sizes=tuple(min(n, 1 if kept == 1 else 2) for n in level.sizes))
+
+    @property
+    def axes(self) -> Axes:
+        routers = (("group", self.g), ("router", self.a), ("member", self.p))
+        return (("instance", self.shape.instances), *routers, (self.port_axis, self.shape.block))
+
+    @property
+    def symmetric(self) -> tuple[str, ...]:
+        return ("instance", "group", "member", "port")
 
     def local_link(self, group: Ints, i: Ints, j: Ints) -> Ints:
         return np.where(i == j, -1, self.local + (group * self.a + i) * self.a + j)
@@ -43,19 +76,19 @@ class Dragonfly(Switch):
             base = ga // self.g * self.g
             via = base + (splitmix64(key) % np.uint64(self.g)).astype(np.int64)
             via = np.where((via == ga) | (via == gb) | (ga == gb), ga, via)
-            columns, ra = self.leg(ga, ra, via, last=False)
+            columns, ra = self.leg(ga, ra, via)
             hops += columns
             ga = via
-        columns, at = self.leg(ga, ra, gb, last=True)
+        columns, at = self.leg(ga, ra, gb)
         hops += [*columns, self.local_link(gb, at, rb), self.down + self.global_port(dst)]
         return np.stack(hops, axis=1)
 
-    def leg(self, ga: Ints, ra: Ints, gb: Ints, last: bool) -> tuple[list[Ints], Ints]:
+    def leg(self, ga: Ints, ra: Ints, gb: Ints) -> tuple[list[Ints], Ints]:
         """(local hop to the gateway, global hop) and the router where it arrives; nothing within one group."""
         far = ga != gb
         out = np.where(far, self.gateway(ga, gb), ra)
         arrive = np.where(far, self.gateway(gb, ga), ra)
-        link = self.globals + ga * self.g + gb % self.g
+        link = self.globals + ga * self.g + (gb - ga) % self.g
         return [self.local_link(ga, ra, out), np.where(far, link, -1)], arrive
 
     def exchange(self, rows: Ints, inside: int) -> tuple[Floats, float] | None:
@@ -84,7 +117,8 @@ class Dragonfly(Switch):
             at = self.local + base * local.size
             load[at : at + local.size] += local.ravel()
             at = self.globals + base * between.size
-            load[at : at + between.size] += between.ravel()
+            further = between[groups[:, None], (groups[:, None] + groups) % self.g]
+            load[at : at + between.size] += further.ravel()
             far = max(far, self.longest(here, out, between))
         return load, latency + far * self.shape.hop_latency
 
@@ -103,24 +137,22 @@ class Dragonfly(Switch):
             best = max(best, int((1 + first + last).max()))
         return best
 
-    def ends(self) -> Iterator[tuple[int, Name, Name]]:
-        s, name, per_router = self.shape, self.shape.level.name, self.p * self.shape.ports
-        for port in range(self.total):
-            group, router = divmod(port // per_router, self.a)
-            yield self.up + port, self.device_of_port(port), f"{name}/router{group}.{router}"
-            yield self.down + port, f"{name}/router{group}.{router}", self.device_of_port(port)
-        for group in range(s.instances * self.g):
-            for i in range(self.a):
-                for j in range(self.a):
-                    if i != j:
-                        link = self.local + (group * self.a + i) * self.a + j
-                        yield link, f"{name}/router{group}.{i}", f"{name}/router{group}.{j}"
-            for other in range(self.g):
-                if other != group % self.g:
-                    far = group // self.g * self.g + other
-                    here, there = (other - group - 1) % self.g // self.h, (group - other - 1) % self.g // self.h
-                    yield (
-                        self.globals + group * self.g + other,
-                        f"{name}/router{group}.{here}",
-                        f"{name}/router{far}.{there}",
-                    )
+    def router_name(self, group: int, router: int) -> str:
+        return f"{self.shape.level.name}/router{group}.{router}"
+
+    def switch_of_port(self, port: int) -> str:
+        return self.router_name(*divmod(port // (self.p * self.shape.ports), self.a))
+
+    def end(self, link: int) -> tuple[Name, Name] | None:
+        if link < self.local:
+            return super().end(link)
+        if link < self.globals:
+            rest, j = divmod(link - self.local, self.a)
+            group, i = divmod(rest, self.a)
+            return None if i == j else (self.router_name(group, i), self.router_name(group, j))
+        group, further = divmod(link - self.globals, self.g)
+        if not further:
+            return None
+        far = group // self.g * self.g + (group + further) % self.g
+        here, there = (further - 1) // self.h, (self.g - further - 1) // self.h
+        return self.router_name(group, here), self.router_name(far, there)

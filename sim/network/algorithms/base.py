@@ -1,0 +1,299 @@
+"""What every collective algorithm is: one class in one file of this folder, found by its name.
+
+A class says once which messages it sends: `steps`, between which ranks, how many pieces of the buffer, how often.
+Its cost seconds(bytes) = fixed_s + bytes·per_byte_s, its load on every link and its schedule follow from that.
+`bytes` = S is the full buffer of one rank (ops.Collective).  N ranks; α is a route's latency, found by routing; every
+per-byte term is a largest load/capacity over links, with all groups of the axis loading the links together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar, TypeAlias
+
+import numpy as np
+
+from sim.network.exchange import exchange, sampled_shifts
+from sim.network.layout import Digit, Layout
+from sim.network.load import Load
+from sim.network.records import Cluster, CollectiveCost, Level
+from sim.network.schedule import Phase, Schedule
+from sim.network.topologies import TOPOLOGIES
+from sim.network.topologies.base import Floats, Ints, LevelTopology
+from sim.network.topology import Topology
+from sim.ops import CollectiveKind
+
+#: Ranks that form one chain inside a node at most (an NVL72 rack is 72, a node 8 or 16).
+LARGEST_NODE = 72
+SCATTERS: tuple[CollectiveKind, ...] = ("all_reduce", "reduce_scatter", "all_gather")
+Pieces: TypeAlias = Callable[[], Ints]
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One collective on one layout: everything an algorithm looks at."""
+
+    cluster: Cluster
+    topology: Topology
+    layout: Layout
+    kind: CollectiveKind
+    _shifts: dict[tuple[tuple[int, int], ...], Ends] = field(default_factory=dict)
+
+    @property
+    def n(self) -> int:
+        return self.layout.n
+
+    @property
+    def digits(self) -> tuple[Digit, ...]:
+        return self.layout.digits
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Members visited per digit, innermost first."""
+        return tuple(digit.count for digit in self.digits)
+
+    @property
+    def halves(self) -> tuple[bool, bool]:
+        """(reduce-scatter half, all-gather half) of the collective."""
+        return self.kind != "all_gather", self.kind != "reduce_scatter"
+
+    @property
+    def passes(self) -> int:
+        """Reduce-scatter and all-gather each move (N-1)/N of the buffer; an all-reduce is both."""
+        return 2 if self.kind == "all_reduce" else 1
+
+    @property
+    def whole(self) -> int:
+        """Buffers the ranks' pieces divide: an all-to-all's N² pieces are those of N ranks."""
+        return self.n if self.kind == "all_to_all" else 1
+
+    def level(self, digit: int) -> Level | None:
+        """The level a digit runs over; None: no regular one."""
+        number = self.digits[digit].level
+        return self.cluster.levels[number] if number >= 0 else None
+
+    def of_level(self, digit: int) -> type[LevelTopology]:
+        """The topology of that level."""
+        level = self.level(digit)
+        return LevelTopology if level is None else TOPOLOGIES[level.topology]
+
+    @property
+    def base_s(self) -> float:
+        """Launch cost: the largest over the levels the group uses (irregular groups: all)."""
+        levels, used = self.cluster.levels, {d.level for d in self.digits}
+        return max((x.link.base_s for i, x in enumerate(levels) if i in used or -1 in used), default=0.0)
+
+    @property
+    def node(self) -> int:
+        """Ranks per node that a chain joins: the innermost digit if it runs inside the innermost of several levels."""
+        first = self.digits[0]
+        inside = first.level == 0 and (len(self.cluster.levels) > 1 or first.count <= 16)
+        return first.count if inside and first.count <= LARGEST_NODE else 1
+
+    def shift(self, *moves: tuple[int, int]) -> Ends:
+        """Every rank to the one whose digits are so much further, (digit, by) each; kept."""
+        if moves not in self._shifts:
+            self._shifts[moves] = Ends(self, self.layout.moved(*moves))
+        return self._shifts[moves]
+
+
+@dataclass(frozen=True, eq=False)
+class Ends:
+    """Who sends to whom, in every group alike: rank index i (all, or those `chosen`) to `to[i]`; a negative number is
+    a switch that adds up what it is sent. `weight`: relative bytes of each."""
+
+    case: Case
+    to: Ints
+    chosen: Ints | None = None
+    weight: Floats | None = None
+
+    @property
+    def source(self) -> Ints:
+        return np.arange(self.case.n) if self.chosen is None else self.chosen
+
+    @cached_property
+    def traffic(self) -> tuple[Load, float]:
+        """Load of one byte (times the weight) per message, and the largest latency of a path."""
+        lay, topology = self.case.layout, self.case.topology
+        share = 1.0 if self.weight is None else np.tile(self.weight, len(lay.devices))
+        return topology.flows(*lay.pairs(self.to, self.chosen), share)
+
+    @property
+    def load(self) -> Load:
+        return self.traffic[0]
+
+    @property
+    def latency(self) -> float:
+        return self.traffic[1]
+
+    @property
+    def back(self) -> Ends:
+        """The other way."""
+        return Ends(self.case, self.source, self.to, self.weight)
+
+    def weighed(self, weight: float | Floats) -> Ends:
+        """With bytes per message that differ."""
+        return self if isinstance(weight, float) else Ends(self.case, self.to, self.chosen, weight)
+
+
+class AllPairs(Ends):
+    """Everybody to everybody else at once: counted, not routed, where there are many."""
+
+    def __init__(self, case: Case) -> None:
+        none = np.zeros(0, dtype=np.int64)
+        super().__init__(case, none, none)
+
+    @property
+    def traffic(self) -> tuple[Load, float]:
+        found = exchange(self.case.topology, self.case.layout)
+        return found.load, found.latency
+
+    @property
+    def pairs(self) -> tuple[Ints, Ints]:
+        src, dst = np.divmod(np.arange(self.case.n**2), self.case.n)
+        return src[src != dst], dst[src != dst]
+
+
+@dataclass(frozen=True, eq=False)
+class Messages:
+    """`count` pieces of the buffer over every pair of `ends`; in repetition t of the step they begin at piece
+    `first` + t·`step`, cyclically inside a window of `window` pieces (0: all). `reduce`: added up by the receiver."""
+
+    ends: Ends
+    first: Pieces
+    count: int = 1
+    step: int = 0
+    window: int = 0
+    reduce: bool = False
+
+    def phase(self, pieces: int, nbytes: float) -> Phase:
+        """As messages between rank indices."""
+        ends = self.ends
+        src, dst = ends.pairs if isinstance(ends, AllPairs) else (ends.source, ends.to)
+        first = np.broadcast_to(np.asarray(self.first(), dtype=np.int64), src.shape)
+        size = np.full(len(src), self.count * (nbytes / pieces))
+
+        def wide(value: int) -> Ints:
+            return np.full(len(src), value, dtype=np.int64)
+
+        window = self.window or pieces
+        return Phase(src, dst, size, first, wide(self.count), wide(self.step), wide(window), wide(int(self.reduce)), 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """Messages that leave together, `repeat` times."""
+
+    messages: tuple[Messages, ...]
+    repeat: int = 1
+
+    @property
+    def latency(self) -> float:
+        return max((m.ends.latency for m in self.messages), default=0.0)
+
+    def load(self, pieces: int) -> Load:
+        """Of one repetition, per buffer."""
+        parts = [m.ends.load * (m.count / pieces) for m in self.messages]
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part
+        return total
+
+
+class Algorithm:
+    """Base of all: steps one after the other in lock-step."""
+
+    name: ClassVar[str] = ""
+    kinds: ClassVar[tuple[CollectiveKind, ...]] = ()
+    named_only: ClassVar[bool] = False  # runs when it is named; libraries do not choose it by themselves
+
+    @classmethod
+    def needs(cls, case: Case) -> str:
+        """Why so many ranks cannot use it, wherever they are; "" if they can."""
+        return ""
+
+    @classmethod
+    def refusal(cls, case: Case) -> str:
+        """Why a group that lies so cannot use it; "" if it can."""
+        return ""
+
+    @classmethod
+    def considered(cls, case: Case) -> bool:
+        """Whether a library would look at it unasked. Vendor libraries choose from few (NCCL documents Ring, Tree,
+        CollNet, NVLS, NVLSTree; XLA runs multi-dimensional rings on a torus)."""
+        return not cls.named_only
+
+    @classmethod
+    def pieces(cls, case: Case, chunks: int) -> int:
+        """Into how many pieces the buffer is divided; `chunks` of them where they follow each other in a pipeline."""
+        return case.n * case.whole
+
+    @classmethod
+    def steps(cls, case: Case, pieces: int) -> Iterator[Step]:
+        """The messages."""
+        raise NotImplementedError
+
+    @classmethod
+    def weighed(cls, case: Case, pieces: int) -> Iterator[tuple[Step, float]]:
+        """The steps, and how often each counts; an algorithm of very many looks at some of them."""
+        return ((step, float(step.repeat)) for step in cls.steps(case, pieces))
+
+    @classmethod
+    def cost(cls, case: Case) -> CollectiveCost:
+        """Σ repeat·(α + S·β)."""
+        fixed = per_byte = 0.0
+        pieces = cls.pieces(case, 1)
+        for step, weight in cls.weighed(case, pieces):
+            fixed += weight * step.latency
+            per_byte += weight * step.load(pieces).per_byte * case.whole
+        return cls.priced(case, fixed, per_byte)
+
+    @classmethod
+    def load(cls, case: Case) -> Load:
+        """Bytes on every link per byte of the collective, all groups of the axis together."""
+        pieces = cls.pieces(case, 1)
+        total = Load(case.topology.ledger)
+        for step, weight in cls.weighed(case, pieces):
+            total = total + step.load(pieces) * (weight * case.whole)
+        return total
+
+    @classmethod
+    def schedule(cls, case: Case, devices: tuple[int, ...], nbytes: float, chunks: int = 4) -> Schedule:
+        """The phases on the first group."""
+        pieces = cls.pieces(case, chunks)
+        whole, phases = nbytes * case.whole, []
+        for step in cls.steps(case, pieces) if case.n > 1 else ():
+            phases.append(placed(devices, [m.phase(pieces, whole) for m in step.messages], step.repeat))
+        return Schedule(cls.name, case.kind, devices, whole, pieces, tuple(p for p in phases if len(p.src)))
+
+    @classmethod
+    def priced(cls, case: Case, fixed_s: float, per_byte_s: float) -> CollectiveCost:
+        """With the launch."""
+        return CollectiveCost(cls.name, fixed_s + case.base_s, per_byte_s)
+
+
+def placed(devices: tuple[int, ...], parts: list[Phase], repeat: int) -> Phase:
+    """Several sets of messages between rank indices as one phase between devices; switches keep their numbers."""
+
+    def cat(name: str) -> Ints:
+        return np.concatenate([getattr(p, name) for p in parts])
+
+    def device(name: str) -> Ints:
+        index = cat(name)
+        return np.where(index < 0, index, np.array(devices, dtype=np.int64)[np.maximum(index, 0)])
+
+    size = np.concatenate([p.bytes for p in parts])
+    rest = (cat("first"), cat("count"), cat("step"), cat("window"), cat("reduce"))
+    return Phase(device("src"), device("dst"), size, *rest, repeat)
+
+
+def samples(case: Case) -> tuple[Ints, float]:
+    """The shifts r → r+k of a group to look at, and how many each one stands for."""
+    return sampled_shifts(case.topology, case.layout)
+
+
+def folded(n: int) -> int:
+    """Largest power of two up to n."""
+    return 1 << (n.bit_length() - 1)

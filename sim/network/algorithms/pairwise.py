@@ -1,0 +1,36 @@
+"""Pairwise: an all-to-all in steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from sim.network.algorithms.base import Algorithm, Case, Ends, Messages, Step, samples
+
+
+class Pairwise(Algorithm):
+    """All-to-all in N-1 steps, rank r sending to r+k: Σ_k (α_k + S/N·β_k)."""
+
+    name = "pairwise"
+    kinds = ("all_to_all",)
+    named_only = True
+
+    @classmethod
+    def pieces(cls, case: Case, chunks: int) -> int:
+        return case.n**2
+
+    @classmethod
+    def step(cls, case: Case, k: int) -> Step:
+        index = np.arange(case.n)
+        to = (index + k) % case.n
+        return Step((Messages(Ends(case, to), lambda: index * case.n + to),))
+
+    @classmethod
+    def steps(cls, case: Case, pieces: int) -> Iterator[Step]:
+        return (cls.step(case, k) for k in range(1, case.n))
+
+    @classmethod
+    def weighed(cls, case: Case, pieces: int) -> Iterator[tuple[Step, float]]:
+        shifts, weight = samples(case)
+        return ((cls.step(case, k), weight) for k in shifts.tolist())

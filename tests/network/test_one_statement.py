@@ -1,0 +1,168 @@
+"""An algorithm says once what it sends: its price, its load on every link and its schedule are of one piece."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from clusters import flat, link, two_level
+from test_schedules import execute, own
+
+from sim.errors import InputError
+from sim.network import Cluster, Communicator, Group, Level, link_bytes, resize, solve, topology
+from sim.network.topologies import TOPOLOGIES
+from sim.network.topologies.base import complete_cycles
+from sim.ops import CollectiveKind
+
+SLICES = Cluster(
+    "slices", "test", 32,
+    (Level("slice", "torus", (2, 4), link()), Level("net", "switch", (4,), link(bandwidth=8e9, latency_s=4e-6))),
+)  # fmt: skip
+CLUSTERS = [
+    flat("switch", 8),
+    flat("switch", 6),
+    flat("ring", 6),
+    flat("torus", 4, 4),
+    flat("torus", 2, 3),
+    flat("torus", 4, 3, 2),
+    flat("mesh", 3, 4),
+    flat("fully_connected", 5),
+    flat("fully_connected", 6),
+    flat("hybrid_cube_mesh", 8),
+    flat("fat_tree", 16, options={"leaf": 4}, oversubscription=2.0),
+    flat("fat_tree", 16, options={"leaf": 2, "pod": 4, "tiers": 3}),
+    flat("dragonfly", 2, 2, 4),
+    two_level(4, "rail", options={"leaf": 2}),
+    two_level(4, "rail", g=4, options={"leaf": 2, "pxn": 0}),
+    two_level(3, "fat_tree", nics=4),
+    two_level(4, "ring", g=4),
+    two_level(4, "fully_connected", g=4),
+    two_level(4, "switch", g=4),
+    SLICES,
+]
+KINDS: tuple[CollectiveKind, ...] = ("all_reduce", "reduce_scatter", "all_gather", "all_to_all", "broadcast", "reduce")
+S = 1e6
+
+
+def name(cluster: Cluster) -> str:
+    return "+".join(f"{lv.topology}{lv.sizes}" for lv in cluster.levels)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("cluster", CLUSTERS, ids=name)
+def test_the_schedule_puts_on_every_link_what_the_load_says(cluster: Cluster, kind: CollectiveKind) -> None:
+    """Bytes of all phases, routed message by message, for every algorithm that can run. Along a ring a broadcast leaves
+    out the last hand-over, which its price counts."""
+    communicator, group = Communicator(cluster), Group(cluster.devices)
+    for cost in communicator.costs(kind, group, every=True):
+        plan = communicator.schedule(kind, S, group, cost.algorithm)
+        sent = link_bytes(plan, communicator.topology)
+        load = communicator.link_loads(kind, S, group, cost.algorithm)
+        if cost.algorithm == "ring" and kind in ("broadcast", "reduce"):
+            assert (sent <= load * (1 + 1e-9)).all()
+            assert sent.sum() >= load.sum() * (1 - 2.5 / cluster.devices)
+        else:
+            assert sent == pytest.approx(load, rel=1e-9), cost.algorithm
+        assert (load / communicator.topology.cap).max() <= cost.per_byte_s * S * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS, ids=name)
+def test_what_a_library_chooses_can_be_written_out_and_is_right(cluster: Cluster) -> None:
+    """Each all-reduce that is chosen for some size, executed: every rank ends with every contribution exactly once."""
+    communicator, n = Communicator(cluster), cluster.devices
+    for cost in communicator.costs("all_reduce", Group(n)):
+        plan = communicator.schedule("all_reduce", S, Group(n), cost.algorithm)
+        for buffer in execute(plan, own(n, plan.pieces)):
+            assert all(content == Counter(range(n)) for content in buffer), cost.algorithm
+
+
+LOCK_STEP = ("direct", "halving_doubling", "hierarchical", "multislice", "pairwise", "recursive_doubling", "torus")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("cluster", [c for c in CLUSTERS if c.levels[-1].topology != "dragonfly"], ids=name)
+def test_the_price_of_a_lock_step_algorithm_is_what_its_phases_take(cluster: Cluster, kind: CollectiveKind) -> None:
+    """Σ over phases of latency + max-min transfer: equal where the messages of a phase are equal, else a bound."""
+    communicator, group = Communicator(cluster), Group(cluster.devices)
+    for cost in communicator.costs(kind, group, every=True):
+        if cost.algorithm in LOCK_STEP:
+            plan = communicator.schedule(kind, S, group, cost.algorithm)
+            solved = solve(plan, communicator.topology)
+            if all(np.ptp(phase.bytes) == 0 for phase in plan.phases):
+                assert cost.seconds(S) == pytest.approx(solved, rel=1e-9), cost.algorithm
+            assert cost.seconds(S) <= solved * (1 + 1e-9)
+
+
+BIG = [
+    *CLUSTERS,
+    flat("fat_tree", 48, options={"leaf": 4, "tiers": 3, "pod": 16}),
+    flat("fat_tree", 30, options={"leaf": 3, "tiers": 3, "pod": 12}),
+    two_level(16, "fat_tree", options={"leaf": 4}, oversubscription=2.0),
+    two_level(16, "fat_tree", options={"leaf": 4}, oversubscription=3.0),
+    two_level(16, "rail", g=4, options={"leaf": 2, "tiers": 3, "pod": 4}),
+    two_level(9, "torus", g=4, nics=2),
+    flat("dragonfly", 2, 3, 7),
+    replace(flat("switch", 8), degraded_links=(("3", "net/switch0", 0.5),)),
+    replace(two_level(16, "fat_tree", options={"leaf": 4}), routing="adaptive"),
+]
+
+
+@pytest.mark.parametrize("cluster", BIG, ids=lambda c: f"{name(c)}-{c.routing}-{c.levels[-1].options}")
+def test_representatives_stand_for_all_flows(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flows that are alike by symmetry routed once: the price and every link's load of all flows routed."""
+    n = cluster.devices
+    groups = [Group(n), *(Group(s, d) for s in (2, 4, n // 2) for d in (1, 2, 4) if s * d <= n and s > 1)]
+
+    def answers() -> list[tuple[float, float, list[float]]]:
+        communicator, found = Communicator(cluster), []
+        for group in groups:
+            for cost in communicator.costs("all_reduce", group, every=True):
+                loads = communicator.link_loads("all_reduce", 1.0, group, cost.algorithm)
+                found.append((cost.fixed_s, cost.per_byte_s, loads.tolist()))
+        return found
+
+    routed = answers()
+    for module in ("sim.network.topology", "sim.network.composed"):
+        monkeypatch.setattr(sys.modules[module], "FEW", 0)
+    for one, all_of_them in zip(answers(), routed, strict=True):
+        assert one[:2] == pytest.approx(all_of_them[:2], rel=1e-12)
+        assert one[2] == pytest.approx(all_of_them[2], rel=1e-12)
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 5, 6, 7, 8, 9, 12])
+def test_rings_of_a_full_mesh_use_every_pair_equally_often(n: int) -> None:
+    """Each ring visits everyone once; all ordered pairs occur equally often (n = 4 and 6 too, which no single set of
+    rings can do: Tillson 1980)."""
+    cycles = complete_cycles(n)
+    assert all(sorted(cycle) == list(range(n)) for cycle in cycles)
+    pairs = Counter((int(a), int(b)) for cycle in cycles for a, b in zip(cycle, np.roll(cycle, -1), strict=True))
+    assert len(pairs) == n * (n - 1)
+    assert len(set(pairs.values())) == 1
+
+
+@pytest.mark.parametrize("links", [4, 6])
+def test_rings_of_a_dgx1_use_up_its_nvlinks(links: int) -> None:
+    """Hamiltonian cycles, both ways: each link of the cube mesh in as many as it has cables."""
+    level = Level("net", "hybrid_cube_mesh", (8,), link(links_per_device=links))
+    mesh = TOPOLOGIES["hybrid_cube_mesh"]
+    cycles = mesh.cycles(level, 8)
+    assert len(cycles) == links
+    used = Counter((int(a), int(b)) for cycle in cycles for a, b in zip(cycle, np.roll(cycle, -1), strict=True))
+    for by, share in mesh.rings(level, 8):
+        assert [used[i, (i + by) % 8] / links for i in range(8)] == pytest.approx(np.broadcast_to(share, 8))
+
+
+def test_resizing_keeps_what_is_broken_or_refuses_it() -> None:
+    """A degraded port stays degraded in a smaller cluster; a dead link to a leaf that is gone is named."""
+    cluster = replace(two_level(8, "fat_tree", options={"leaf": 2}), degraded_links=(("3", "node/switch0", 0.5),))
+    small = resize(cluster, 32)
+    worn = topology(small)
+    whole = topology(replace(small, degraded_links=()))
+    assert worn.cap.sum() < whole.cap.sum()
+    with pytest.raises(InputError, match="no link between these nodes"):
+        topology(resize(replace(cluster, dead_links=(("net/leaf3", "net/spine0.0"),)), 32))
+    with pytest.raises(InputError, match="must hold every device"):
+        topology(resize(replace(cluster, rank_order=tuple(reversed(range(64)))), 32))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         UnreachableError,
     )
     from sim.files import load_scenario
-    from sim.network import Cluster, Communicator, Edge, Group, Level, LinkType
+    from sim.network import Cluster, Communicator, Edge, Group, Level, LinkType, from_graph
     from sim.plan import Plan
     from sim.result import Result
     from sim.scaling import Domain, LearningCurve, Projection, SizeLaw, project
@@ -38,7 +38,7 @@ _HOMES = {
     "sim.device.records": ("Accelerator", "Cache", "Compute", "MatrixUnit", "Memory", "Power"),
     "sim.engine": ("Step",),
     "sim.errors": ("Infeasible", "InfeasibleError", "InputError", "Lever", "Unreachable", "UnreachableError"),
-    "sim.network": ("Cluster", "Communicator", "Edge", "Group", "Level", "LinkType"),
+    "sim.network": ("Cluster", "Communicator", "Edge", "Group", "Level", "LinkType", "from_graph"),
     "sim.plan": ("Plan",),
     "sim.result": ("Result",),
     "sim.scaling": ("Domain", "LearningCurve", "Projection", "SizeLaw", "project"),
@@ -83,6 +83,7 @@ __all__ = [
     "UnreachableError",
     "Workload",
     "build_model",
+    "from_graph",
     "load_scenario",
     "project",
     "simulate",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.errors import InputError
-from sim.network.check import both_ways, problems, unknown_ends, unreachable
+from sim.network.check import both_ways, links_problem, problems, unknown_ends, unreachable
 from sim.network.composed import Composed
 from sim.network.graph import GraphTopology, cut_off
 from sim.network.records import Cluster
@@ -24,6 +24,8 @@ def topology(cluster: Cluster) -> Topology:
     if cluster.edges:
         return _from_edges(cluster)
     whole = Composed(cluster)
+    if too_many := links_problem(whole.L):
+        raise InputError(too_many)
     if not cluster.dead_links and not cluster.degraded_links:
         return whole
     ends = {pair: link for link, pair in whole.names().items()}

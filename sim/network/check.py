@@ -12,14 +12,38 @@ from sim.network.topologies import TOPOLOGIES
 from sim.network.topologies.base import LevelTopology, Name
 
 
+#: Largest cluster: 2^22 devices of six links each stay within 2 GB and 20 s.
+MOST_DEVICES = 1 << 24
+MOST_LINKS = 1 << 25
+#: Devices of a graph, whose links and routes are kept one by one.
+MOST_NODES = 1 << 16
+
+
 def problems(cluster: Cluster) -> list[Problem]:
     """What is wrong with the numbers and names of a cluster (its connectivity is checked on the built graph)."""
     found = []
+    if too_large := size_problem(cluster.devices, MOST_NODES if cluster.edges else MOST_DEVICES):
+        return [too_large]
     if cluster.rank_order and sorted(cluster.rank_order) != list(range(cluster.devices)):
         found.append(Problem(f"must hold every device 0 … {cluster.devices - 1} once", "rank_order"))
     if bool(cluster.levels) == bool(cluster.edges) and cluster.devices != 1:
         found.append(Problem("give either levels or edges", "levels"))
     return found + (edge_problems(cluster) if cluster.edges else level_problems(cluster))
+
+
+def size_problem(devices: int, most: int = MOST_DEVICES) -> Problem | None:
+    """More devices than are simulated."""
+    if devices <= most:
+        return None
+    kind = "" if most == MOST_DEVICES else " of a graph"
+    return Problem(f"at most {most:,} devices{kind} are simulated", "devices", f"{devices:,}")
+
+
+def links_problem(links: int) -> Problem | None:
+    """More links than are simulated."""
+    if links <= MOST_LINKS:
+        return None
+    return Problem(f"at most {MOST_LINKS:,} links are simulated", "levels", f"{links:,}", hint="use a switch or a torus")
 
 
 def level_problems(cluster: Cluster) -> list[Problem]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sim.errors import InputError, Problem
+from sim.network.check import size_problem
 from sim.network.records import Cluster
 from sim.network.topologies import TOPOLOGIES
 
@@ -18,6 +19,8 @@ def resize(cluster: Cluster, devices: int) -> Cluster:
     """
     if not cluster.levels:
         raise InputError(Problem("a graph cannot be resized", "devices", str(devices), hint="its edges are its size"))
+    if too_large := size_problem(devices):
+        raise InputError(too_large)
     cluster = _part_used(cluster, devices)
     inner = 1
     for number, level in enumerate(cluster.levels):

@@ -43,7 +43,9 @@ def links_problem(links: int) -> Problem | None:
     """More links than are simulated."""
     if links <= MOST_LINKS:
         return None
-    return Problem(f"at most {MOST_LINKS:,} links are simulated", "levels", f"{links:,}", hint="use a switch or a torus")
+    return Problem(
+        f"at most {MOST_LINKS:,} links are simulated", "levels", f"{links:,}", hint="use a switch or a torus"
+    )
 
 
 def level_problems(cluster: Cluster) -> list[Problem]:

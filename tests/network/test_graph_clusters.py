@@ -17,8 +17,6 @@ SAME = [
     flat("switch", 8),
     flat("ring", 5),
     flat("ring", 6),
-    flat("torus", 3, 5),
-    flat("mesh", 3, 2),
     flat("fully_connected", 5),
     flat("fat_tree", 16, options={"leaf": 4}),
 ]
@@ -31,11 +29,11 @@ def as_graph(cluster: Cluster) -> Cluster:
 @pytest.mark.parametrize("kind", ["all_reduce", "all_to_all", "broadcast"])
 @pytest.mark.parametrize("cluster", SAME, ids=lambda c: f"{c.levels[0].topology}{c.devices}")
 def test_the_graph_of_a_cluster_costs_what_the_cluster_costs(cluster: Cluster, kind: CollectiveKind) -> None:
-    """Routes searched on networkx's graph against index arithmetic, by every algorithm that uses the same links (rings on
-    a full mesh or torus know the wiring; equal paths are chosen by other keys)."""
+    """Routes searched on networkx's graph against index arithmetic, by every algorithm that uses the same links
+    (rings on a full mesh know the wiring; equal paths are chosen by other keys)."""
     one, two, group = Communicator(cluster), Communicator(as_graph(cluster)), Group(cluster.devices)
-    equal_paths = cluster.levels[0].topology in ("torus", "mesh", "fat_tree", "ring")  # chosen by other keys
-    spread = cluster.levels[0].topology in ("fully_connected", "torus")
+    equal_paths = cluster.levels[0].topology in ("fat_tree", "ring")  # chosen by other keys
+    spread = cluster.levels[0].topology == "fully_connected"
     able = {c.algorithm for c in one.costs(kind, group, every=True)}
     names = {"ring", "direct", "pairwise", "halving_doubling", "recursive_doubling"} & able
     names -= {"ring"} if spread else set()

@@ -26,7 +26,7 @@ def reducing(case: Case, first: int | None = None) -> str:
 
 class Switch(Algorithm):
     """Every rank sends S and receives S once, the levels pipelined: α + S·max β.  A node sends S once over all its
-    ports: each of its g ranks carries 1/g on, so that a port of the node's switch sees (1+1/g)·S.
+    ports, each of its g ranks 1/g; that this comes out of the node's switch to the rank, and back in, is in the rate.
     Rate = reduction efficiency of each link type.  Source: Graham et al., COM-HPC 2016."""
 
     name = "switch"
@@ -38,10 +38,8 @@ class Switch(Algorithm):
 
     @classmethod
     def share(cls, case: Case, digit: int) -> float:
-        """Of the buffer, over each port of a digit's level, each way; what goes further up comes out of the switches to
-        its carriers, and back in."""
-        further = 1.0 / case.shape[digit] if digit < len(case.digits) - 1 else 0.0
-        return (1.0 + further) / case.layout.weight(digit)
+        """Of the buffer, over each port of a digit's level, each way."""
+        return 1.0 / case.layout.weight(digit)
 
     @classmethod
     def ports(cls, case: Case, digit: int) -> tuple[Load, float]:

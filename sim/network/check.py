@@ -11,7 +11,6 @@ from sim.network.records import Cluster, Level
 from sim.network.topologies import TOPOLOGIES
 from sim.network.topologies.base import LevelTopology, Name
 
-
 #: Largest cluster: 2^22 devices of six links each stay within 2 GB and 20 s.
 MOST_DEVICES = 1 << 24
 MOST_LINKS = 1 << 25

@@ -225,7 +225,7 @@ def schedule(
     if int(np.prod(dims)) != len(devices):
         raise InputError(Problem(f"sizes must multiply to the {len(devices)} ranks", "shape", str(dims)))
     lay = Layout(np.arange(len(devices))[None, :], tuple(Digit(count, -1) for count in dims))
-    case = Case(Cluster("", "", len(devices)), Topology(), lay, kind)
+    case = Case(Cluster("ranks", "", len(devices)), Topology(), lay, kind)
     if why := ALGORITHMS[algorithm].needs(case):
         rule = f"{algorithm} {why}; ring, direct and others take any number"
         raise InputError(Problem(rule, "ranks", str(len(devices))))

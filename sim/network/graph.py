@@ -43,7 +43,10 @@ def from_graph(graph: nx.Graph[Name], accelerator: str = "", name: str = "graph"
         missing = next((i for i, node in enumerate(devices) if i != node), len(devices))
         problems.append(Problem("devices are numbered 0, 1, 2 … without gaps", "graph", f"no device {missing}"))
     edges = []
+    named = set(graph.nodes) if not problems else {node for node in graph.nodes if isinstance(node, int | str)}
     for source, target, data in graph.edges(data=True):
+        if source not in named or target not in named:
+            continue
         capacity, latency = data.get("capacity"), data.get("latency", 0.0)
         if not isinstance(capacity, int | float) or not isinstance(latency, int | float):
             rule = "every edge needs a number `capacity` in B/s, and may have `latency` in s"

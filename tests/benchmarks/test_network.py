@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from sim.network.levels import Ints
-from sim.network.schedules import reversed_bits
 
 from sim.network import Cluster, Communicator, Group, Level, LinkType, schedule, solve, topology
+from sim.network.algorithms.halving_doubling import reversed_bits
+from sim.network.topologies.base import Ints
 from sim.ops import CollectiveKind
 
 NVLINK = LinkType("nvlink", 450e9, 1e-6)

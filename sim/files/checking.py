@@ -9,14 +9,15 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from sim.engine.feed.request import InputData
-from sim.errors import InputError, Problem
+from sim.errors import InfeasibleError, InputError, Problem, UnreachableError
 from sim.files import library
 from sim.files.fields import read
 from sim.files.frameworks import read_framework
 from sim.files.lint import lint_file
 from sim.files.loader import Node, load
 from sim.files.scaling import load_domain
-from sim.files.scenario import KEYS, load_scenario
+from sim.files.scenario import KEYS, build, load_document, locating
+from sim.simulation import check_scenario
 from sim.workload.records import Numerics
 
 Reader: TypeAlias = Callable[[Path, Node], Any]
@@ -61,12 +62,28 @@ def check_file(path: Path, sets: Sequence[str] = (), readers: Mapping[str, Reade
         node = load(path, shown)
         kind = kind_of(path, node)
         if kind == "scenario":
-            load_scenario(path, sets)
+            _scenario(path, sets)
         elif reader := {**_READERS, **readers}.get(kind):
             reader(path, node)
     except InputError as error:
         return Finding(shown, kind, error.problems)
     return Finding(shown, kind)
+
+
+def _scenario(path: Path, sets: Sequence[str]) -> None:
+    """What `run` would refuse, and the plan that does not fit, each at the line to change."""
+    document = load_document(path, sets)
+    scenario = build(document)
+    try:
+        with locating(document):
+            check_scenario(scenario)
+    except InfeasibleError as error:
+        there = document.node.at("plan") or document.node
+        hint = "; ".join(f"{lever.change}: {lever.effect}" for lever in error.reason.levers[:1])
+        raise InputError(there.problem(error.reason.statement, "plan", hint=hint)) from None
+    except UnreachableError as error:
+        there = document.node.at("target", "error") or document.node
+        raise InputError(there.problem(error.reason.statement, "target.error")) from None
 
 
 def _lint(path: Path) -> None:

@@ -57,12 +57,18 @@ def given(request: PlanRequest) -> dict[str, Any]:
     return {name: value for name, value in said.items() if value is not None}
 
 
-def search_plan(scenario: Scenario, model: Model) -> Found:
-    """All plans for the scenario's global batch, best first; what the request gives is kept."""
+def check_search(scenario: Scenario, model: Model) -> int:
+    """The global batch of a plan that is searched; what the request gives must fit the cluster and the model."""
     batch = scenario.plan.global_batch
     if batch is None:
         raise InputError(Problem("is required when the plan is searched", "plan.global_batch", hint="samples per step"))
     check_given(given(scenario.plan), scenario.cluster.devices, **_limits(model))
+    return batch
+
+
+def search_plan(scenario: Scenario, model: Model) -> Found:
+    """All plans for the scenario's global batch, best first; what the request gives is kept."""
+    batch = check_search(scenario, model)
     from sim.search.plans import limits_of, search  # noqa: PLC0415  (only when asked for)
 
     return search(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sim.engine.step import Engine
 from sim.errors import InfeasibleError
 from sim.plan import device_memory, infeasible
+from sim.plan.records import DeviceMemory, Plan
 from sim.result import Result
 from sim.scenario import Scenario
 from sim.simulation.campaign import campaign_of, with_campaign
@@ -12,12 +13,34 @@ from sim.simulation.goal import cost_of, energy_of, project_target, time_to_targ
 from sim.simulation.inheritance import inherited
 from sim.simulation.limits import bottleneck_of
 from sim.simulation.objective import choose_for_target, with_earlier_batch
-from sim.simulation.planning import choose_plan, model_of, search_plan
+from sim.simulation.planning import check_search, choose_plan, model_of, search_plan
 from sim.simulation.provenance import extrapolated, missing, provenance
 from sim.simulation.speeding import check_speedups, fewer_samples, speedups_of
 from sim.simulation.spending import with_expenses, with_waiting
 from sim.simulation.stepping import slowest, spread_of
 from sim.simulation.uncertainty import uncertainty_of
+from sim.workload.records import Model
+
+
+def check_scenario(scenario: Scenario) -> None:
+    """Everything `simulate` refuses before it runs a step: target, sizes, plan, memory; a search is not made."""
+    projection = project_target(scenario)
+    model = model_of(scenario, projection)
+    with_samples(projection, scenario, model)
+    check_speedups(scenario, model)
+    if scenario.plan.search or scenario.cluster_choices:
+        check_search(scenario, model)
+        return
+    plan, _ = choose_plan(scenario, model)
+    _check_memory(scenario, model, plan)
+
+
+def _check_memory(scenario: Scenario, model: Model, plan: Plan) -> tuple[DeviceMemory, ...]:
+    """Memory of every class of devices; InfeasibleError where one does not hold what it must."""
+    memory = device_memory(model, plan, scenario.workload.numerics, scenario.accelerator)
+    if not all(device.fits for device in memory):
+        raise InfeasibleError(infeasible(model, plan, scenario.workload.numerics, scenario.accelerator))
+    return tuple(memory)
 
 
 def simulate(
@@ -44,9 +67,8 @@ def simulate(
         scenario, plan, choice = chosen.scenario, chosen.plan, None
     else:
         plan, choice = (found.best, None) if found else choose_plan(scenario, model, must_fit)
-    memory = device_memory(model, plan, scenario.workload.numerics, scenario.accelerator)
-    if must_fit and not all(device.fits for device in memory):
-        raise InfeasibleError(infeasible(model, plan, scenario.workload.numerics, scenario.accelerator))
+    numerics, chip = scenario.workload.numerics, scenario.accelerator
+    memory = _check_memory(scenario, model, plan) if must_fit else device_memory(model, plan, numerics, chip)
     record, step = slowest(scenario, model, plan, engine, trace)
     spread = spread_of(scenario, record, step, seed)
     goal = time_to_target(scenario, model, projection, plan, spread.mean_s if spread else step.time_s)

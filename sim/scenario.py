@@ -152,12 +152,31 @@ class Training(Record):
     input: InputData | None = field(default=None, metadata=about("the data set on its way; empty: never waited for"))
 
 
-@dataclass(frozen=True, slots=True)
-class Sweep(Record):
-    """A study over one key of the scenario."""
+class Combination(StrEnum):
+    """How the values of several axes make designs.
 
-    key: str = field(metadata=about("path of the field to vary"))
-    values: tuple[object, ...] = field(metadata=about("values it takes"))
+    grid: every combination, the last axis fastest. zip: the first values together, then the second ones.
+    latin_hypercube: every axis is cut into as many strata as there are designs (McKay, Beckman, Conover 1979).
+    sobol: points of a scrambled Sobol sequence (Owen 1998).
+    """
+
+    GRID = "grid"
+    ZIP = "zip"
+    LATIN_HYPERCUBE = "latin_hypercube"
+    SOBOL = "sobol"
+
+
+@dataclass(frozen=True, slots=True)
+class Axes(Record):
+    """A study: fields of the scenario, the values they take, and how these combine to designs."""
+
+    axes: Mapping[str, object] = field(
+        metadata=about("path of a field: a list of values, or {from, to, count, scale: linear or log}")
+    )
+    combine: Combination = field(default=Combination.GRID, metadata=about("how values of several axes make designs"))
+    samples: int = field(
+        default=0, metadata=about("designs of a Latin hypercube or Sobol sequence; 0 for the others", ge=0, le=10**7)
+    )
 
 
 class Objective(StrEnum):
@@ -188,7 +207,7 @@ class Scenario(Record):
     host: Host | None = field(default=None, metadata=about("the node around the devices, `cluster.host`"))
     storage: Storage | None = field(default=None, metadata=about("of data and checkpoints, `cluster.storage`"))
     speedups: tuple[SpeedupRequest, ...] = field(default=(), metadata=about("algorithmic speed-ups"))
-    study: Sweep | None = field(default=None, metadata=about("one key varied over some values"))
+    study: Axes | None = field(default=None, metadata=about("fields varied over some values"))
     description: str = field(default="", metadata=about("a sentence for people"))
     framework: str = field(
         default="", metadata=about("as named; what its release decides stands in the plan and the numerics")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
@@ -98,15 +99,23 @@ class Finished(Generic[T]):
 
 def watched(name: str, work: Iterable[T], total: int, quiet: bool = False) -> Iterator[T]:
     """The items of `work`, counted on stderr where that is a terminal."""
+    with counted(name, quiet) as progress:
+        for finished, item in enumerate(work, start=1):
+            progress(finished, total)
+            yield item
+
+
+@contextmanager
+def counted(name: str, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A function (finished, total) that moves a bar with rate and time left on stderr, where that is a terminal."""
     if quiet or sys.stderr is None or not sys.stderr.isatty():
-        yield from work
+        yield lambda finished, total: None
         return
     from rich.console import Console  # noqa: PLC0415  (start-up time: only where a bar is seen)
     from rich.markup import escape  # noqa: PLC0415
-    from rich.progress import Progress  # noqa: PLC0415
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
-    with Progress(console=Console(stderr=True), transient=True, auto_refresh=False) as shown:
-        task = shown.add_task(escape(printable(name)), total=total)
-        for item in work:
-            shown.update(task, advance=1, refresh=True)
-            yield item
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as shown:
+        task = shown.add_task(escape(printable(name)), total=None)
+        yield lambda finished, total: shown.update(task, completed=finished, total=total, refresh=True)

@@ -38,13 +38,16 @@ class Output:
 
     def write(self, path: Path, content: str | bytes) -> None:
         """Write `content` beside `path` and rename it there."""
-        self.check(path)
         data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+        self.stream(path, [data])
+
+    def stream(self, path: Path, pieces: Iterable[bytes]) -> None:
+        """Write pieces as they come, beside `path`, and rename the whole there."""
+        self.check(path)
         try:
-            _replace(path, data)
+            _replace(path, pieces)
         except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or str(error)
-            raise InputError(Problem(f"cannot be written: {why.lower()}", file=str(path))) from None
+            raise _unwritable(path, error) from None
         self.tell(f"wrote {path}")
 
     def folder(self, folder: Path, files: Mapping[str, str | bytes]) -> None:
@@ -91,16 +94,21 @@ def _same(path: Path, other: Path) -> bool:
         return False
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """All of `data` in a file beside `path`, then renamed; a device or a pipe is written to."""
+def _unwritable(path: Path, error: Exception) -> InputError:
+    why = getattr(error, "strerror", None) or str(error)
+    return InputError(Problem(f"cannot be written: {why.lower()}", file=str(path)))
+
+
+def _replace(path: Path, pieces: Iterable[bytes]) -> None:
+    """All `pieces` in a file beside `path`, then renamed; a device or a pipe is written to."""
     if _device(path):
-        path.write_bytes(data)
+        path.write_bytes(b"".join(pieces))
         return
     target = Path(os.path.realpath(path))
     beside = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         with beside.open("xb") as stream:
-            stream.write(data)
+            stream.writelines(pieces)
             stream.flush()
             os.fsync(stream.fileno())
         beside.replace(target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import click
@@ -48,6 +48,11 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
+def worst(codes: Iterable[int]) -> int:
+    """The exit code of several items that failed."""
+    return min(codes, key=_WORST_FIRST.index)
+
+
 def leave() -> None:
     """The last steps of a process: no interrupt any more, and nothing left that could fail while Python shuts down."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -62,7 +67,7 @@ def leave() -> None:
 def tell(error: BaseException) -> int:
     """Print what happened on stderr; the exit code for it."""
     if isinstance(error, FailedItemsError):
-        return min((tell(each) for each in error.errors), key=_WORST_FIRST.index)
+        return worst(tell(each) for each in error.errors)
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
     if isinstance(error, BrokenPipeError):

@@ -1,45 +1,150 @@
-"""`foretrain sweep`: run a scenario over a grid of values."""
+"""`foretrain sweep`: a scenario over a space of designs."""
 
 from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, TypeVar
 
 import click
 
 from sim.cli import options
-from sim.cli.compare import fail_with, show_table
-from sim.cli.terminal import printable, safe, show, show_json
-from sim.report.compare import render, to_json
-from sim.study.compare import run_all
-from sim.study.sweep import sweep
+from sim.cli.output import Output
+from sim.cli.process import worst
+from sim.cli.terminal import safe, show, show_json
+from sim.errors import InputError, Problem
+from sim.report.study import as_table, export, render, to_json
+from sim.scenario import Combination
+from sim.study.axes import Axis, axes_of_csv, axis
+from sim.study.executors import executors
+from sim.study.runner import Study, run
+from sim.study.store import facts, failures, outcomes
+from sim.study.sweep import axis_of_text, study_of
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_SPACE: Final = (
+    click.option(
+        "--axis", "axes", multiple=True, metavar="PATH=VALUES", help="a,b,c or FROM:TO:COUNT[:log] (repeatable)."
+    ),
+    click.option("--rows", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="CSV: a design a row."),
+    click.option("--combine", type=click.Choice([str(c) for c in Combination]), default="grid", help="Axes together."),
+    click.option("--samples", type=int, default=0, help="Designs of a Latin hypercube or Sobol sequence."),
+    click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Study file, gone on with."),
+    click.option("--jobs", type=click.IntRange(1), default=None, help="Processes; as many as cores where they pay."),
+    click.option("--dask", default=None, metavar="ADDRESS", help="Run on this Dask scheduler."),
+    click.option("--shard", default="0/1", metavar="I/N", help="Only designs I, I+N, I+2N … (batch systems)."),
+)
+
+
+def space_options(function: Function) -> Function:
+    """The options that say which designs to run, where, and into which file."""
+    for option in reversed(_SPACE):
+        function = option(function)
+    return function
 
 
 @options.command()
 @options.scenario_argument
-@click.option("--key", default="", help="Field to vary, e.g. cluster.devices.")
-@click.option("--values", default="", help="Comma-separated values.")
+@space_options
+@click.option("--key", default="", help="Field to vary, e.g. cluster.devices: short for one --axis, with --values.")
+@click.option("--values", default="", help="Comma-separated values of --key.")
+@click.option("--export", "exported", type=click.Path(path_type=Path, dir_okay=False), help=".csv, .jsonl, .parquet")
+@click.option("--sort", default="number", help="Order of the table: a metric, e.g. time_to_target_s.")
+@click.option("--limit", type=click.IntRange(1), default=50, help="Rows of the table.")
 @options.format_option
+@options.force_option
 @options.common
 def command(
     scenario: str,
+    axes: tuple[str, ...],
+    rows: Path | None,
+    combine: str,
+    samples: int,
+    output: Path | None,
+    jobs: int | None,
+    dask: str | None,
+    shard: str,
     key: str,
     values: str,
+    exported: Path | None,
+    sort: str,
+    limit: int,
     form: str,
+    force: bool,
     as_json: bool,
     sets: tuple[str, ...],
     seed: int | None,
     quiet: bool,
 ) -> None:
-    """Run SCENARIO once for every value of one key and print the results side by side.
+    """Simulate SCENARIO for every design of a space; one without a result is a row with its reason.
 
-    One that fails is a row with its reason; the exit code is that of the worst.
+    A study file (-o) holds what is finished: the same command goes on where it was stopped.
     """
     if bool(key) != bool(values):
         raise click.UsageError("--key and --values go together")
-    listed = [value.strip() for value in values.split(",")] if values else ()
-    found = sweep(scenario, sets, key, listed)
-    cases = options.Finished("sweep", run_all(found.points, seed or 0), len(found.points), quiet)
-    if as_json or form == "json":
-        show_json({"key": found.key, "values": list(found.values), **to_json(cases.items)})
-    elif cases.items and not show_table(cases.items, form):
-        show(f"{printable(scenario)} over {printable(found.key)}\n{render(safe(cases.items), causes_too=False)}")
-    cases.leave()
-    fail_with(cases.items)
+    one = [axis(key, [value.strip() for value in values.split(",")])] if key else []
+    study = study_of(scenario, sets, *space(axes, rows, Combination(combine), one), samples, seed or 0)
+    writer = Output(force, quiet, [scenario, rows])
+    writer.check(exported)
+    with study_file(output) as file:
+        interrupted = simulate_all(study, file, part(shard), jobs, dask, quiet)
+        codes = failures(file)
+        if as_json or form == "json":
+            show_json(to_json(facts(file), study.designs, outcomes(file, sort)))
+        elif form == "table":
+            show(render(study.designs, safe(list(outcomes(file, sort, limit))), len(study.designs)))
+        else:
+            table = as_table(study.designs, safe(list(outcomes(file, sort, limit))))
+            show(table.csv() if form == "csv" else table.markdown())
+        if exported is not None:
+            writer.stream(exported, export(exported, study.designs, outcomes(file, sort)))
+    if interrupted:
+        raise KeyboardInterrupt
+    if codes:
+        raise click.exceptions.Exit(worst(codes))
+
+
+def space(
+    texts: tuple[str, ...], rows: Path | None, combination: Combination, more: list[Axis] | None = None
+) -> tuple[tuple[Axis, ...], Combination]:
+    """The axes that options name, and how they combine."""
+    listed = [*(axis_of_text(text) for text in texts), *(more or ())]
+    if rows is None:
+        return tuple(listed), combination
+    if listed or combination is not Combination.GRID:
+        raise click.UsageError("--rows states whole designs: no axes and no --combine beside it")
+    return axes_of_csv(rows), Combination.ZIP
+
+
+def part(text: str) -> tuple[int, int]:
+    """`I/N` as (I, N)."""
+    place, slash, parts = text.partition("/")
+    if not slash or not place.isdigit() or not parts.isdigit() or not int(place) < int(parts):
+        raise InputError(Problem("must be I/N with 0 <= I < N", "--shard", text))
+    return int(place), int(parts)
+
+
+@contextmanager
+def study_file(output: Path | None) -> Iterator[Path]:
+    """The study file named, or one for this run only."""
+    if output is not None:
+        yield output
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder) / "study.db"
+
+
+def simulate_all(
+    study: Study, file: Path, shard: tuple[int, int], jobs: int | None, dask: str | None, quiet: bool
+) -> bool:
+    """Run what is left, with a bar; whether it was interrupted."""
+    way, workers = executors(len(study.designs) // shard[1], jobs, dask)
+    with options.counted("designs", quiet) as progress:
+        try:
+            run(study, file, way, workers, shard, progress)
+        except KeyboardInterrupt:
+            return True
+    return False

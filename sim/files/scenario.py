@@ -24,7 +24,7 @@ from sim.network.records import Cluster
 from sim.network.surroundings import Host, Storage
 from sim.plan.speedups.request import SpeedupRequest
 from sim.scaling import Domain
-from sim.scenario import Objective, PlanRequest, Scenario, Sweep, Target, Training, Workload
+from sim.scenario import Axes, Objective, PlanRequest, Scenario, Target, Training, Workload
 from sim.workload.presets import PRESETS
 from sim.workload.registry import FAMILIES, family_of
 
@@ -37,7 +37,7 @@ READ: Final[dict[str, type]] = {
     "plan": PlanRequest,
     "training": Training,
     "campaign": Campaign,
-    "study": Sweep,
+    "study": Axes,
 }
 MAX_DEVICES: Final = 2**22
 BELOW: Final = {"format": "workload.numerics.compute"} | {

@@ -23,13 +23,16 @@ from sim.workload.records import Model
 
 
 def check_scenario(scenario: Scenario) -> None:
-    """Everything `simulate` refuses before it runs a step: target, sizes, plan, memory; a search is not made."""
+    """What `simulate` refuses before it runs a step: target, sizes, plan, memory; neither a plan nor a number of devices
+    is searched for.
+    """
     projection = project_target(scenario)
     model = model_of(scenario, projection)
     with_samples(projection, scenario, model)
     check_speedups(scenario, model)
-    if scenario.plan.search or scenario.cluster_choices:
+    if scenario.plan.search:
         check_search(scenario, model)
+    if scenario.plan.search or scenario.cluster_choices:
         return
     plan, _ = choose_plan(scenario, model)
     _check_memory(scenario, model, plan)

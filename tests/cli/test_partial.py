@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.study import compare
+from sim.study import compare, runner
 from tests.cli.conftest import COMMAND
 from tests.files.conftest import SCENARIO
 
@@ -51,25 +51,25 @@ def test_sweep_keeps_the_good_ones(run, small):
     """A value the field does not take is a row."""
     outcome = run("sweep", small, "--key", "plan.sub_batch", "--values", "16,-1,32")
     assert outcome.code == 2
-    rows = [line.split()[0] for line in outcome.out.splitlines()[3:6]]
+    rows = [line.split()[1] for line in outcome.out.splitlines()[2:5]]
     assert rows == ["16", "-1", "32"]
-    assert "plan.sub_batch: must be at least 1, got -1" in outcome.err
+    assert "plan.sub_batch: must be at least 1, got -1" in outcome.out
 
 
 def test_a_bug_in_one_case_is_a_row_and_exit_1(run, small, monkeypatch):
     """And the others are printed."""
-    real = compare.simulate
+    real = runner.simulate
 
     def broken(scenario, **options):
         if scenario.plan.sub_batch == 32:
             raise ZeroDivisionError("inside")
         return real(scenario, **options)
 
-    monkeypatch.setattr(compare, "simulate", broken)
+    monkeypatch.setattr(runner, "simulate", broken)
     outcome = run("sweep", small, "--key", "plan.sub_batch", "--values", "16,32")
     assert outcome.code == 1
     assert "bug: ZeroDivisionError: inside" in outcome.out
-    assert "\n16 " in outcome.out
+    assert "\n0       16 " in outcome.out
 
 
 def test_validate_keeps_the_good_sets(run):
@@ -91,9 +91,10 @@ def test_an_interrupt_keeps_finished_cases(run, small, monkeypatch):
         return real(scenario, **options)
 
     monkeypatch.setattr(compare, "simulate", interrupted)
+    monkeypatch.setattr(runner, "simulate", interrupted)
     outcome = run("sweep", small, "--key", "plan.sub_batch", "--values", "16,32,64,128")
     assert (outcome.code, outcome.err) == (130, "interrupted\n")
-    assert [line.split()[0] for line in outcome.out.splitlines()[3:]] == ["16", "32"]
+    assert [line.split()[1] for line in outcome.out.splitlines()[2:4]] == ["16", "32"]
     seen.clear()
     body = json.loads(run("compare", small, small, small, "--json").out)
     assert len(body["cases"]) == 2

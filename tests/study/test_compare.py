@@ -14,7 +14,11 @@ from sim.errors import InputError
 from sim.files import load_document
 from sim.report.compare import rate, render, to_json
 from sim.study.compare import causes, device_seconds, run_all
-from sim.study.sweep import sweep
+from sim.study.executors import Here
+from sim.study.metrics import METRICS
+from sim.study.runner import run
+from sim.study.store import outcomes
+from sim.study.sweep import axis_of_text, study_of
 
 PAIR = ("paper/case-study-4-data-parallel-512", "paper/case-study-3-data-parallel-1024")
 
@@ -52,25 +56,27 @@ def test_an_infeasible_case_does_not_stop_the_others():
     assert to_json(found)["cases"][1]["ratio"] == 1.0
 
 
-def test_a_sweep_runs_the_scenario_s_study():
+def test_a_study_is_the_scenario_s_own(tmp_path):
     """Figure 12 is a sweep over the number of workers: utilisation falls all the way."""
-    found = sweep("paper/figure-12")
-    assert found.key == "cluster.devices"
-    mfu = [case.result.mfu for case in run_all(found.points) if case.result]
+    study = study_of("paper/figure-12")
+    assert [a.path for a in study.designs.axes] == ["cluster.devices"]
+    run(study, tmp_path / "study.db", Here, 1)
+    place = list(METRICS).index("mfu")
+    mfu = [outcome.metrics[place] for outcome in outcomes(tmp_path / "study.db")]
     assert len(mfu) == 16
     assert mfu == sorted(mfu, reverse=True)
 
 
-def test_a_sweep_over_a_key_of_one_s_own():
-    """--key and --values replace the study."""
-    found = sweep("paper/figure-12", key="plan.sub_batch", values=["64", "128"])
-    assert [case.result.plan.sub_batch for case in run_all(found.points) if case.result] == [64, 128]
+def test_axes_of_one_s_own_replace_the_study():
+    """As the command line gives them."""
+    study = study_of("paper/figure-12", axes=[axis_of_text("plan.sub_batch=64,128")])
+    assert [study.designs.overrides(i) for i in range(2)] == [{"plan.sub_batch": "64"}, {"plan.sub_batch": "128"}]
 
 
 def test_a_sweep_without_a_study_says_what_is_missing():
     """A hint shows how to write one."""
     with pytest.raises(InputError, match="is required for a sweep"):
-        sweep("paper/word-lm")
+        study_of("paper/word-lm")
 
 
 def test_the_time_to_the_target_is_explained_by_the_samples_it_needs():

@@ -1,0 +1,59 @@
+"""`foretrain explore`: the designs of a space that nothing beats, within constraints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sim.cli import options, sweep
+from sim.cli.terminal import safe, show, show_json
+from sim.errors import InputError, Problem
+from sim.report.study import render, to_json
+from sim.scenario import Combination
+from sim.study.explore import consistent, constraint, front
+from sim.study.metrics import metric
+from sim.study.store import facts, outcomes
+from sim.study.sweep import study_of
+
+
+@options.command()
+@options.scenario_argument
+@sweep.space_options
+@click.option("--objective", "objectives", multiple=True, help="A metric to be best in (repeatable).")
+@click.option("--constraint", "constraints", multiple=True, metavar="METRIC<=BOUND", help="Repeatable.")
+@options.common
+def command(
+    scenario: str,
+    axes: tuple[str, ...],
+    rows: Path | None,
+    combine: str,
+    samples: int,
+    output: Path | None,
+    jobs: int | None,
+    dask: str | None,
+    shard: str,
+    objectives: tuple[str, ...],
+    constraints: tuple[str, ...],
+    as_json: bool,
+    sets: tuple[str, ...],
+    seed: int | None,
+    quiet: bool,
+) -> None:
+    """Simulate SCENARIO over a space of designs and print the Pareto front of the objectives (time and energy)."""
+    wanted = [metric(name) for name in objectives or ("time_to_target_s", "energy_j")]
+    bounds = [constraint(text) for text in constraints]
+    consistent(bounds)
+    study = study_of(scenario, sets, *sweep.space(axes, rows, Combination(combine)), samples, seed or 0)
+    with sweep.study_file(output) as file:
+        interrupted = sweep.simulate_all(study, file, sweep.part(shard), jobs, dask, quiet)
+        best = front(outcomes(file), wanted, bounds)
+        if as_json:
+            show_json(to_json(facts(file), study.designs, best))
+        elif best:
+            show(render(study.designs, safe(best), len(study.designs)))
+    if interrupted:
+        raise KeyboardInterrupt
+    if not best:
+        stated = " and ".join(bound.text for bound in bounds) or "no design has every objective"
+        raise InputError(Problem("no design meets the constraints", "--constraint", stated))

@@ -1,0 +1,41 @@
+"""`foretrain sensitivity`: what each hardware property is worth."""
+
+from __future__ import annotations
+
+import click
+
+from sim.cli import options
+from sim.cli.terminal import answer
+from sim.files import load_scenario
+from sim.report.sensitivity import render, render_shares, shares_json, to_json
+from sim.study.sensitivity import elasticities, shares
+
+
+@options.command()
+@options.scenario_argument
+@click.option("--metric", default="time_to_target_s", help="The figure asked about, e.g. step_s, energy_j.")
+@click.option("--property", "names", multiple=True, help="Only this property (repeatable).")
+@click.option("--step", default=1.1, help="Factor a property is turned by, up and down.")
+@click.option("--sobol", is_flag=True, help="Shares of the variance instead of elasticities.")
+@click.option("--span", default=2.0, help="With --sobol: properties between 1/SPAN and SPAN of their value.")
+@click.option("--samples", default=64, help="With --sobol: base samples, a power of two.")
+@options.common
+def command(
+    scenario: str,
+    metric: str,
+    names: tuple[str, ...],
+    step: float,
+    sobol: bool,
+    span: float,
+    samples: int,
+    as_json: bool,
+    sets: tuple[str, ...],
+    seed: int | None,
+    quiet: bool,
+) -> None:
+    """Elasticities of a figure of SCENARIO in every hardware property, largest first: a tornado."""
+    loaded = load_scenario(scenario, sets)
+    if sobol:
+        answer(shares(loaded, metric, names, span, samples, seed or 0), render_shares, shares_json, as_json)
+    else:
+        answer(elasticities(loaded, metric, names, step, seed or 0), render, to_json, as_json)

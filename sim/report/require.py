@@ -1,0 +1,46 @@
+"""What the hardware must be to meet a deadline."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from sim.report.text import duration, table
+from sim.study.require import Requirement
+from sim.units import format_quantity
+
+
+def render(found: Requirement) -> str:
+    """The answer in a sentence, the properties, and the proof."""
+    today = "the plan does not fit" if found.today_s is None else f"{duration(found.today_s)} to the target"
+    lines = [f"as it stands: {today}; deadline {duration(found.deadline_s)}"]
+    if not found.feasible:
+        best = "nothing fits" if math.isinf(found.seconds) else f"at best {duration(found.seconds)}"
+        return "\n".join([*lines, f"no factor up to a million meets it: {best}. {found.reason}"])
+    rows = [
+        [
+            n.prop.label,
+            format_quantity(n.have, n.prop.dimension),
+            format_quantity(n.need, n.prop.dimension),
+            f"{n.need / n.have:.3g}x",
+            "binding" if n.binding else "slack",
+        ]
+        for n in found.needed
+    ]
+    lines.append(table(["property", "has", "needs", "ratio", ""], rows))
+    return "\n".join([*lines, f"run forward: {duration(found.seconds)} to the target"])
+
+
+def to_json(found: Requirement) -> dict[str, Any]:
+    """Deadline, the time as it stands and run forward (s), and `properties` with what they have and need (SI)."""
+    return {
+        "schema_version": 1,
+        "deadline_s": found.deadline_s,
+        "feasible": found.feasible,
+        "today_s": found.today_s,
+        "seconds": None if math.isinf(found.seconds) else found.seconds,
+        "reason": found.reason or None,
+        "properties": [
+            {"property": n.prop.name, "have": n.have, "need": n.need, "binding": n.binding} for n in found.needed
+        ],
+    }

@@ -1,0 +1,100 @@
+"""The designs of a study as a table, CSV, JSON Lines or Parquet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from sim.errors import InputError, Problem
+from sim.report.tables import Column, Kind, Table
+from sim.study.axes import Designs
+from sim.study.metrics import METRICS
+from sim.study.store import Outcome
+
+SHOWN: Final = ("time_to_target_s", "step_s", "samples_per_s", "mfu", "memory_bytes", "devices", "global_batch")
+KINDS: Final[dict[str, Kind]] = {
+    "time_to_target_s": "seconds",
+    "step_s": "seconds",
+    "mfu": "share",
+    "memory_bytes": "bytes",
+    "devices": "count",
+    "global_batch": "count",
+}
+_PLACE: Final = {name: place for place, name in enumerate(METRICS)}
+EXPORTS: Final = (".csv", ".jsonl", ".parquet")
+
+
+def as_table(designs: Designs, outcomes: Iterable[Outcome]) -> Table:
+    """One row per design: its number, its values on the axes, its figures, and why there are none."""
+    axes = tuple(Column(axis.path) for axis in designs.axes)
+    figures = tuple(Column(METRICS[name].label, KINDS.get(name, "number")) for name in SHOWN)
+    rows = tuple(
+        (str(o.number), *map(str, designs[o.number]), *(o.metrics[_PLACE[name]] for name in SHOWN), o.reason or None)
+        for o in outcomes
+    )
+    return Table((Column("design"), *axes, *figures, Column("reason")), rows)
+
+
+def render(designs: Designs, outcomes: Iterable[Outcome], total: int) -> str:
+    """The table, and how many designs it leaves out."""
+    found = list(outcomes)
+    left = f"\n{total:,} designs, {len(found):,} shown" if total > len(found) else ""
+    return as_table(designs, found).text() + left
+
+
+def record(designs: Designs, outcome: Outcome) -> dict[str, Any]:
+    """One design as plain values: its number, key, axes, metrics and reason."""
+    return {
+        "design": outcome.number,
+        "key": outcome.key.hex(),
+        **designs.overrides(outcome.number),
+        **dict(zip(METRICS, outcome.metrics, strict=True)),
+        "reason": outcome.reason or None,
+    }
+
+
+def to_json(identity: Mapping[str, object], designs: Designs, outcomes: Iterable[Outcome]) -> dict[str, Any]:
+    """What the study is, and `designs`, one record each."""
+    return {"schema_version": 1, "study": dict(identity), "designs": [record(designs, o) for o in outcomes]}
+
+
+def export(path: Path, designs: Designs, outcomes: Iterable[Outcome]) -> Iterator[bytes]:
+    """The designs in the format of the file's name, piece by piece."""
+    rows = (record(designs, outcome) for outcome in outcomes)
+    if path.suffix == ".jsonl":
+        return (json.dumps(row).encode() + b"\n" for row in rows)
+    if path.suffix == ".csv":
+        return _csv(rows)
+    if path.suffix == ".parquet":
+        return iter([_parquet(rows)])
+    raise InputError(Problem(f"must end in {', '.join(EXPORTS)}", "--export", str(path)))
+
+
+def _csv(rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    text = io.StringIO()
+    writer: csv.DictWriter[str] | None = None
+    for row in rows:
+        if writer is None:
+            writer = csv.DictWriter(text, list(row))
+            writer.writeheader()
+        writer.writerow(row)
+        yield text.getvalue().encode()
+        text.seek(0)
+        text.truncate()
+
+
+def _parquet(rows: Iterable[dict[str, Any]]) -> bytes:
+    try:
+        import pyarrow  # noqa: PLC0415  (extra `parquet`)
+        from pyarrow import parquet  # noqa: PLC0415
+    except ImportError:
+        hint = "pip install 'foretrain[parquet]', or export .csv or .jsonl"
+        raise InputError(Problem("needs the package pyarrow", "--export", ".parquet", hint=hint)) from None
+    texts = [{k: str(v) if k not in METRICS and k != "design" else v for k, v in row.items()} for row in rows]
+    sink = pyarrow.BufferOutputStream()
+    parquet.write_table(pyarrow.Table.from_pylist(texts), sink)
+    return bytes(sink.getvalue())

@@ -1,0 +1,66 @@
+"""Where the designs of a study run: in this process, in processes of this machine, or on a Dask cluster."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
+
+from sim.errors import InputError, Problem
+from sim.study.runner import CHUNK, Executors
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+DASK_TIMEOUT_S = 10.0
+
+
+class Here(Executor):
+    """Runs every task at once in this process."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """The finished task."""
+        future: Future[T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # handed to whoever asks for the result, as executors do
+            future.set_exception(error)
+        return future
+
+
+def executors(designs: int, jobs: int | None = None, dask: str | None = None) -> tuple[Executors, int]:
+    """(how to get an executor, its workers): Dask where an address is given, processes where they pay."""
+    if dask is not None:
+        return partial(_dask, dask), 64
+    workers = min(jobs or os.cpu_count() or 1, -(-designs // CHUNK))
+    return (Here, 1) if workers <= 1 else (partial(_processes, workers), workers)
+
+
+def _processes(workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_quiet)
+
+
+def _quiet() -> None:
+    """Ctrl-C is for the parent, which keeps what is finished and stops its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def _dask(address: str) -> Iterator[Executor]:
+    try:
+        from distributed import Client  # noqa: PLC0415  (extra `cluster`)
+    except ImportError:
+        hint = "pip install 'foretrain[cluster]'"
+        raise InputError(Problem("needs the package distributed", "--dask", address, hint=hint)) from None
+    try:
+        client: Any = Client(address, timeout=DASK_TIMEOUT_S, set_as_default=False)
+    except (OSError, ValueError, TimeoutError) as error:
+        why = " ".join(str(error).split())[:120]
+        raise InputError(Problem(f"nobody answers there: {why}", "--dask", address)) from None
+    with client:
+        yield client.get_executor(pure=False)

@@ -1,0 +1,150 @@
+"""Many designs through any `concurrent.futures.Executor`, streaming into the file of the study.
+
+A task names a scenario and some designs by number; a worker needs nothing else, so that a process, a Dask worker and a
+batch job run the same function. Results are written as chunks finish, in any order; the content is the same in any.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from hashlib import blake2b
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from sim.errors import InfeasibleError, InputError, UnreachableError
+from sim.files import load_scenario
+from sim.simulation import simulate
+from sim.study.axes import Designs
+from sim.study.metrics import METRICS, values
+from sim.study.store import KEY_BYTES, Outcome, Store
+
+CHUNK: Final = 32  # designs a task holds: a lost task costs a second, a task's way costs nothing beside it
+IN_FLIGHT: Final = 4  # tasks waiting per worker: no worker waits for the writer, and memory does not grow
+MOST_RESTARTS: Final = 100
+
+Progress: TypeAlias = Callable[[int, int], None]  # (finished designs, all designs)
+Executors: TypeAlias = Callable[[], AbstractContextManager[Executor]]
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A base scenario, its overrides, the designs laid over it, and the seed of every simulation."""
+
+    scenario: str
+    sets: tuple[str, ...]
+    designs: Designs
+    seed: int = 0
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """What a study file must agree on: the resolved base, the axes, the seed, the release."""
+        base = load_scenario(self.scenario, self.sets)
+        axes = {axis.path: [str(value) for value in axis.points[:1000]] for axis in self.designs.axes}
+        return {
+            "scenario": _key(repr(base), self.seed).hex(),
+            "axes": axes,
+            "combination": self.designs.combination,
+            "designs": len(self.designs),
+            "sample_seed": self.designs.seed,
+            "release": version("foretrain"),
+        }
+
+
+def _key(scenario: str, seed: int) -> bytes:
+    return blake2b(f"{seed} {scenario}".encode(), digest_size=KEY_BYTES).digest()
+
+
+def assignment(path: str, value: object) -> str:
+    """A design's value as `--set` reads it."""
+    return f"{path}={value if isinstance(value, str) else json.dumps(value)}"
+
+
+def evaluate(study: Study, numbers: tuple[int, ...]) -> list[Outcome]:
+    """Simulate some designs; one that cannot be built, does not fit or cannot reach its target keeps its reason."""
+    return [_outcome(study, number) for number in numbers]
+
+
+def _outcome(study: Study, number: int) -> Outcome:
+    sets = (*study.sets, *(assignment(*item) for item in study.designs.overrides(number).items()))
+    key = b""
+    try:
+        scenario = load_scenario(study.scenario, sets)
+        key = _key(repr(scenario), study.seed)
+        return Outcome(number, key, values(simulate(scenario, levers=False, seed=study.seed)))
+    except Exception as error:  # whatever it is, the other designs are worth their answer
+        return Outcome(number, key, (None,) * len(METRICS), *_failure(error))
+
+
+def _failure(error: Exception) -> tuple[str, int]:
+    """(reason, exit code)."""
+    if isinstance(error, InputError):
+        return "; ".join(f"{p.path}: {p.rule}, got {p.value}" if p.path else p.rule for p in error.problems), 2
+    if isinstance(error, InfeasibleError):
+        return f"does not fit: {error.reason.statement}", 3
+    if isinstance(error, UnreachableError):
+        return f"unreachable: {error.reason.statement}", 4
+    return f"bug: {type(error).__name__}: {error}", 1
+
+
+def run(
+    study: Study,
+    file: Path,
+    executors: Executors,
+    workers: int,
+    shard: tuple[int, int] = (0, 1),
+    progress: Progress = lambda finished, total: None,
+) -> None:
+    """Simulate every design of the study that `file` does not hold yet; `shard` (i, n): those ≡ i mod n."""
+    place, parts = shard
+    total = len(range(place, len(study.designs), parts))
+    with Store(file, study.identity, list(METRICS)) as store:
+        known = store.done()
+        finished = sum(1 for number in known if number % parts == place)
+        progress(finished, total)
+        left = (n for n in range(place, len(study.designs), parts) if n not in known)
+        chunks = _chunks(left, CHUNK if workers > 1 else 1)
+        for outcomes in _streamed(study, chunks, executors, workers):
+            store.add(outcomes)
+            finished += len(outcomes)
+            progress(finished, total)
+
+
+def _chunks(numbers: Iterable[int], size: int) -> Iterator[tuple[int, ...]]:
+    numbers = iter(numbers)
+    while chunk := tuple(islice(numbers, size)):
+        yield chunk
+
+
+def _streamed(
+    study: Study, waiting: Iterator[tuple[int, ...]], executors: Executors, workers: int
+) -> Iterator[list[Outcome]]:
+    """Outcomes as they finish; when workers die their chunks are handed to new ones."""
+    again: list[tuple[int, ...]] = []
+    most = IN_FLIGHT * workers if workers > 1 else 1
+    for _ in range(MOST_RESTARTS):
+        tasks: dict[Future[list[Outcome]], tuple[int, ...]] = {}
+        with executors() as executor:
+            try:
+                while True:
+                    while len(tasks) < most and (again or (chunk := next(waiting, ()))):
+                        again = again or [chunk]
+                        tasks[executor.submit(evaluate, study, again[-1])] = again[-1]
+                        again.pop()
+                    if not tasks:
+                        return
+                    for future in wait(tasks, return_when=FIRST_COMPLETED).done:
+                        outcomes = future.result()
+                        del tasks[future]
+                        yield outcomes
+            except BrokenExecutor:
+                again += tasks.values()
+            except BaseException:
+                executor.shutdown(wait=False, cancel_futures=True)
+                raise
+    raise BrokenExecutor("workers keep dying")

@@ -1,0 +1,160 @@
+"""The file of a study: one SQLite database that results stream into, and that a study goes on from.
+
+study     what must not change: schema version, hash of the resolved base scenario, axes, seed, release
+reasons   every distinct sentence that says why a design has no result
+results   a row per finished design: number, key (hash of its scenario and seed), reason, one REAL per metric
+
+A transaction holds a chunk of designs: a process killed at any moment loses at most the chunk it was writing, and never
+half a design. Write-ahead logging keeps readers and the writer apart.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from sim.errors import InputError, Problem
+
+SCHEMA_VERSION: Final = 1
+KEY_BYTES: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One finished design: its metrics, or the reason why it has none."""
+
+    number: int
+    key: bytes
+    metrics: tuple[float | None, ...]
+    reason: str = ""
+    code: int = 0  # exit code of a command that met the same
+
+
+class Store:
+    """One study file, open for writing by this process alone."""
+
+    def __init__(self, path: Path, identity: Mapping[str, object], metrics: Sequence[str]) -> None:
+        self.path = path
+        self.metrics = tuple(metrics)
+        self._reasons: dict[str, int] = {}
+        try:
+            self._lock = _locked(path)
+            self._db = sqlite3.connect(path, isolation_level=None)
+            self._open(identity)
+        except sqlite3.DatabaseError as error:
+            raise InputError(Problem(f"is not a study file: {error}", file=str(path))) from None
+
+    def _open(self, identity: Mapping[str, object]) -> None:
+        db = self._db
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=NORMAL")
+        known = db.execute("SELECT name FROM sqlite_master WHERE type='table'").fetchall()
+        if not known:
+            columns = "".join(f', "{name}" REAL' for name in self.metrics)
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("CREATE TABLE study (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID")
+            db.execute("CREATE TABLE reasons (id INTEGER PRIMARY KEY, text TEXT UNIQUE, code INTEGER)")
+            db.execute(f"CREATE TABLE results (number INTEGER PRIMARY KEY, key BLOB, reason INTEGER{columns})")
+            stated = {"schema_version": SCHEMA_VERSION, "metrics": list(self.metrics), **identity}
+            db.executemany("INSERT INTO study VALUES (?, ?)", [(k, json.dumps(v)) for k, v in stated.items()])
+            db.execute("COMMIT")
+        else:
+            self._compare({"schema_version": SCHEMA_VERSION, "metrics": list(self.metrics), **identity})
+        self._reasons = {text: number for number, text in db.execute("SELECT id, text FROM reasons")}
+
+    def _compare(self, identity: Mapping[str, object]) -> None:
+        """The file must be of this study, made by this schema."""
+        stated = facts(self.path)
+        differing = [name for name, value in identity.items() if stated.get(name) != json.loads(json.dumps(value))]
+        if differing:
+            self.close()
+            rule = f"belongs to another study: its {', '.join(differing)} differ{'s' if len(differing) == 1 else ''}"
+            raise InputError(Problem(rule, file=str(self.path), hint="another -o FILE, or the study it was made with"))
+
+    def done(self) -> set[int]:
+        """Numbers of finished designs."""
+        return {row[0] for row in self._db.execute("SELECT number FROM results")}
+
+    def add(self, outcomes: Iterable[Outcome]) -> None:
+        """Write finished designs in one transaction."""
+        holes = ", ".join("?" * (3 + len(self.metrics)))
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            rows = [(o.number, o.key, self._reason(o.reason, o.code), *o.metrics) for o in outcomes]
+            self._db.executemany(f"INSERT OR REPLACE INTO results VALUES ({holes})", rows)
+            self._db.execute("COMMIT")
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+
+    def _reason(self, text: str, code: int) -> int | None:
+        if not text:
+            return None
+        if text not in self._reasons:
+            self._reasons[text] = len(self._reasons) + 1
+            self._db.execute("INSERT INTO reasons VALUES (?, ?, ?)", (self._reasons[text], text, code))
+        return self._reasons[text]
+
+    def close(self) -> None:
+        """Fold the log into the file and let others have it."""
+        self._db.close()
+        os.close(self._lock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+def _locked(path: Path) -> int:
+    """A descriptor that holds the study alone; the lock goes with the process, however it ends."""
+    import fcntl  # noqa: PLC0415  (POSIX only; a study file is the only thing locked)
+
+    descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise InputError(Problem("is being written by another process", file=str(path))) from None
+    return descriptor
+
+
+def _read(path: Path) -> sqlite3.Connection:
+    if not path.is_file():
+        raise InputError(Problem("no such study file", file=str(path)))
+    return sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+
+
+def facts(path: Path) -> dict[str, object]:
+    """What a study file says of its study."""
+    try:
+        with closing(_read(path)) as db:
+            return {name: json.loads(value) for name, value in db.execute("SELECT name, value FROM study")}
+    except sqlite3.DatabaseError as error:
+        raise InputError(Problem(f"is not a study file: {error}", file=str(path))) from None
+
+
+def failures(path: Path) -> set[int]:
+    """Exit codes of the designs without a result."""
+    with closing(_read(path)) as db:
+        return {row[0] for row in db.execute("SELECT DISTINCT code FROM reasons")}
+
+
+def outcomes(path: Path, order: str = "number", limit: int | None = None) -> Iterator[Outcome]:
+    """Finished designs by number, or by a metric (those without it last), one at a time."""
+    known = facts(path)["metrics"]
+    if order != "number" and order not in (known if isinstance(known, list) else []):
+        raise InputError(Problem("is no metric of this study", value=order, file=str(path), hint=str(known)))
+    joined = "SELECT results.*, text, code FROM results LEFT JOIN reasons ON reason = id"
+    query = f'{joined} ORDER BY "{order}" IS NULL, "{order}"'
+    with closing(_read(path)) as db:
+        for row in db.execute(query + ("" if limit is None else f" LIMIT {int(limit)}")):
+            yield Outcome(row[0], row[1], tuple(row[3:-2]), row[-2] or "", row[-1] or 0)

@@ -1,0 +1,146 @@
+"""Studies run, stopped, gone on with, shared out: the content of the file is the same in every case."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sim.errors import InputError
+from sim.study.axes import Designs, axis
+from sim.study.executors import Here, executors
+from sim.study.explore import consistent, constraint, front
+from sim.study.metrics import METRICS, metric
+from sim.study.runner import CHUNK, Study, evaluate, run
+from sim.study.store import Outcome, Store, facts, outcomes
+
+
+@pytest.fixture
+def study() -> Study:
+    axes = (axis("plan.sub_batch", [1, 2, 4, -1]), axis("accelerator.memory.bandwidth", ["1 TB/s", "2 TB/s"]))
+    return Study("paper/frontier-image", (), Designs(axes))
+
+
+def content(file: Path) -> list[tuple[Any, ...]]:
+    with sqlite3.connect(file) as db:
+        rows = db.execute("SELECT results.*, text, code FROM results LEFT JOIN reasons ON reason = id ORDER BY number")
+        return [(row[0], row[1], *row[3:]) for row in rows]
+
+
+def test_a_wrong_design_is_a_row_with_its_reason(study: Study, tmp_path: Path) -> None:
+    run(study, tmp_path / "s.db", Here, 1)
+    found = list(outcomes(tmp_path / "s.db"))
+    assert len(found) == 8
+    assert [bool(o.reason) for o in found] == [False] * 6 + [True] * 2
+    assert all("plan.sub_batch" in o.reason for o in found[6:])
+
+
+def test_processes_and_shards_give_the_content_of_one_process(study: Study, tmp_path: Path) -> None:
+    run(study, tmp_path / "one.db", Here, 1)
+    way, workers = executors(CHUNK * 4, jobs=2)
+    assert workers == 2
+    run(study, tmp_path / "two.db", way, workers)
+    for shard in range(3):
+        run(study, tmp_path / "shards.db", Here, 1, (shard, 3))
+    assert content(tmp_path / "one.db") == content(tmp_path / "two.db") == content(tmp_path / "shards.db")
+
+
+def test_a_stopped_study_goes_on_without_doing_anything_twice(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "s.db"
+    run(study, tmp_path / "whole.db", Here, 1)
+    with Store(file, study.identity, list(METRICS)) as store:
+        store.add(evaluate(study, (0, 3, 5)))
+    ran: list[int] = []
+    monkeypatch.setattr("sim.study.runner.evaluate", lambda s, n: ran.extend(n) or evaluate(s, n))
+    run(study, file, Here, 1)
+    assert sorted(ran) == [1, 2, 4, 6, 7]
+    assert content(file) == content(tmp_path / "whole.db")
+
+
+class Dying(Here):
+    """An executor whose first workers die."""
+
+    deaths = 3
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if Dying.deaths:
+            Dying.deaths -= 1
+            raise BrokenExecutor("a worker was killed")
+        return super().submit(fn, *args, **kwargs)
+
+
+def test_dead_workers_lose_and_double_nothing(study: Study, tmp_path: Path) -> None:
+    Dying.deaths = 3
+    run(study, tmp_path / "dying.db", Dying, 1)
+    run(study, tmp_path / "one.db", Here, 1)
+    assert Dying.deaths == 0
+    assert content(tmp_path / "dying.db") == content(tmp_path / "one.db")
+
+
+def test_a_file_of_another_study_or_no_study_is_refused(study: Study, tmp_path: Path) -> None:
+    run(study, tmp_path / "s.db", Here, 1)
+    other = Study(study.scenario, (), Designs((axis("plan.sub_batch", [1]),)))
+    with pytest.raises(InputError, match="belongs to another study"):
+        run(other, tmp_path / "s.db", Here, 1)
+    (tmp_path / "text.db").write_text("not a database, but long enough to be looked at as one" * 20)
+    with pytest.raises(InputError, match="is not a study file"):
+        run(study, tmp_path / "text.db", Here, 1)
+
+
+def test_two_processes_do_not_write_one_study_file(study: Study, tmp_path: Path) -> None:
+    with (
+        Store(tmp_path / "s.db", study.identity, list(METRICS)),
+        pytest.raises(InputError, match="another process"),
+    ):
+        Store(tmp_path / "s.db", study.identity, list(METRICS))
+
+
+def test_a_half_written_chunk_is_not_there(study: Study, tmp_path: Path) -> None:
+    def breaking() -> Iterator[Outcome]:
+        yield Outcome(0, b"", (1.0,) * len(METRICS))
+        raise KeyboardInterrupt
+
+    with Store(tmp_path / "s.db", study.identity, list(METRICS)) as store:
+        with pytest.raises(KeyboardInterrupt):
+            store.add(breaking())
+        assert store.done() == set()
+
+
+def test_a_row_is_small(study: Study, tmp_path: Path) -> None:
+    """At most 200 bytes a design, as a study of a million needs."""
+    rows = 5_000
+    with Store(tmp_path / "s.db", study.identity, list(METRICS)) as store:
+        store.add(Outcome(i, bytes(12), tuple(i + k / 7 for k in range(len(METRICS)))) for i in range(rows))
+    assert (tmp_path / "s.db").stat().st_size / rows <= 200
+    assert facts(tmp_path / "s.db")["schema_version"] == 1
+
+
+def point(number: int, time: float, energy: float | None) -> Outcome:
+    figures = {"time_to_target_s": time, "energy_j": energy}
+    return Outcome(number, b"", tuple(figures.get(name) for name in METRICS))
+
+
+def test_the_front_holds_what_nothing_beats() -> None:
+    found = [point(0, 1, 9), point(1, 2, 2), point(2, 3, 3), point(3, 9, 1), point(4, 1, 10), point(5, 0, None)]
+    objectives = [metric("time_to_target_s"), metric("energy_j")]
+    assert [o.number for o in front(found, objectives, [])] == [0, 1, 3]
+    assert [o.number for o in front(found, objectives, [constraint("energy_j<=5")])] == [1, 3]
+
+
+def test_constraints_that_contradict_are_named() -> None:
+    with pytest.raises(InputError, match=r"time_to_target_s >= 86400 and time_to_target_s <= 3600"):
+        consistent([constraint("time_to_target_s<=1 h"), constraint("time_to_target_s >= 1 days")])
+    with pytest.raises(InputError, match="is no metric"):
+        constraint("speed<=3")
+
+
+def test_here_is_an_executor() -> None:
+    assert isinstance(Here(), Executor)
+    with pytest.raises(ZeroDivisionError):
+        Here().submit(lambda: 1 / 0).result()

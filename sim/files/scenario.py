@@ -14,13 +14,14 @@ from sim.engine.campaign.request import Campaign
 from sim.errors import InputError, Problem
 from sim.fields import did_you_mean, shown, statements
 from sim.files import library
-from sim.files.clusters import load_links, read_cluster, resize
+from sim.files.clusters import load_links, read_cluster
 from sim.files.fields import at_deepest, read, read_partial
 from sim.files.frameworks import with_framework
 from sim.files.hardware import read_accelerator
 from sim.files.loader import Mark, Node, parse
 from sim.files.merge import ACCELERATOR, Resolver, hoisted, override, through_list
 from sim.network.records import Cluster
+from sim.network.resize import resize
 from sim.network.surroundings import Host, Storage
 from sim.plan.speedups.request import SpeedupRequest
 from sim.scaling import Domain

@@ -23,9 +23,7 @@ from sim.workload.records import Model
 
 
 def check_scenario(scenario: Scenario) -> None:
-    """What `simulate` refuses before it runs a step: target, sizes, plan, memory; neither a plan nor a number of devices
-    is searched for.
-    """
+    """What `simulate` refuses before it runs a step: target, sizes, plan, memory; nothing is searched for."""
     projection = project_target(scenario)
     model = model_of(scenario, projection)
     with_samples(projection, scenario, model)

@@ -47,9 +47,12 @@ class Workload(Record):
     or for the projected parameter count when that is empty too.
     """
 
-    family: str = field(metadata=about("model family (see `foretrain model`) or preset"))
+    family: str = field(metadata=about("model family, or published model (see `foretrain model`)"))
     sizes: Mapping[str, object] = field(default_factory=dict, metadata=about("sizes of the family"))
     parameters: float | None = field(default=None, metadata=about("parameter count to solve for", gt=0))
+    published: bool = field(
+        default=False, metadata=about("the sizes are a published model's: kept whatever a projection says")
+    )
     numerics: Numerics = field(default_factory=Numerics, metadata=about("formats and kernels"))
 
 

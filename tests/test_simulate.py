@@ -12,6 +12,7 @@ import pytest
 
 from sim.errors import InfeasibleError, InputError
 from sim.files import load_scenario
+from sim.files.models import load_model_file
 from sim.report.run import render, to_json
 from sim.scenario import PlanRequest, Scenario, Training
 from sim.simulation import simulate
@@ -150,7 +151,8 @@ def test_an_image_is_an_image():
 def llama_under_the_word_lm(**training: float) -> Scenario:
     """Llama 2 7B, a published model, trained to the target of the paper's word language model."""
     scenario = load_scenario("paper/word-lm")
-    workload = replace(scenario.workload, family="llama2-7b", sizes={})
+    model = load_model_file("llama2-7b")
+    workload = replace(scenario.workload, family=model.family, sizes=model.sizes, published=True)
     return replace(scenario, workload=workload, plan=PlanRequest(sub_batch=1), training=Training(**training))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from itertools import dropwhile
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 
 from sim.cli.validate import command
 from sim.report.validation_page import HEADER, markdown
+from sim.validate.constants import listed
 from sim.validate.sets import find_set, set_files, validate
 
 PAGE = Path(__file__).parents[1] / "docs" / "validation.md"
@@ -62,6 +64,22 @@ def test_the_command_prints_the_table_and_published_sets_only() -> None:
     assert done.output.rstrip("\n") == markdown([validate(find_set("dawnbench"))])
     for arguments in (["--markdown", "paper"], ["--markdown", "--json", "dawnbench"]):
         assert CliRunner().invoke(command, arguments).exit_code == 2
+
+
+def test_the_page_shows_the_constants_of_the_data() -> None:
+    """Character by character what `validate --constants` prints."""
+    done = CliRunner().invoke(command, ["--constants"])
+    page = PAGE.read_text(encoding="utf-8")
+    start = page.index("<!-- foretrain validate --constants -->\n") + len("<!-- foretrain validate --constants -->\n")
+    assert page[start:].startswith(done.output.rstrip("\n") + "\n\n")
+
+
+def test_listed_constants_are_those_of_the_code() -> None:
+    """A value of the list that stands in code is the code's."""
+    for one in listed():
+        if one.python:
+            module, _, name = one.python.rpartition(".")
+            assert getattr(import_module(module), name) == one.value
 
 
 def test_a_figure_that_moved_is_noticed() -> None:

@@ -14,12 +14,12 @@ from sim.files.fields import read_partial
 from sim.files.huggingface import load_config
 from sim.files.loader import parse
 from sim.files.merge import override
+from sim.files.models import canonical, family_of, list_models, load_model_file, preset
 from sim.ops import BYTES_PER_ELEMENT, Format
 from sim.report.model import describe, render, render_list
 from sim.workload.build import build_model
-from sim.workload.presets import PRESETS, canonical, preset
 from sim.workload.records import AttentionKernel, Model, Numerics
-from sim.workload.registry import FAMILIES, family_of
+from sim.workload.registry import FAMILIES
 from sim.workload.transformer import Transformer
 
 
@@ -67,7 +67,7 @@ def command(
 
 
 def _list(as_json: bool) -> None:
-    rows = [(name, preset(name).parameters, found.source) for name, found in PRESETS.items()]
+    rows = [(name, preset(name).parameters, load_model_file(name).source) for name in list_models()]
     if as_json:
         models = [{"name": name, "parameters": count, "source": source} for name, count, source in rows]
         show_json({"families": sorted(FAMILIES), "models": models})
@@ -85,8 +85,9 @@ def load_model(name: str, sets: tuple[str, ...] = (), parameters: float | None =
         preset(name)  # raises, with the nearest names
         raise InputError(Problem("no such model", "model", repr(name)))
     key = None if name in FAMILIES else canonical(name)
-    source = PRESETS[key].source if key else ""
-    return build_model(name, _sizes(known[0], sets), parameters), source
+    source = load_model_file(key).source if key else ""
+    family, given = known
+    return build_model(family, given | _sizes(FAMILIES[family], sets), parameters), source
 
 
 def _sizes(family: Any, sets: tuple[str, ...]) -> dict[str, Any]:

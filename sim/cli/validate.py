@@ -13,8 +13,9 @@ from sim.cli.process import FailedItemsError
 from sim.cli.terminal import safe, show, show_json
 from sim.errors import ForetrainError
 from sim.report import validation as report
+from sim.report.validation_page import constants_markdown
 from sim.report.validation_page import markdown as markdown_table
-from sim.validate.sets import Report, find_set, set_files, validate
+from sim.validate.sets import Report, find_set, row_scenario, set_files, validate
 
 
 @options.command()
@@ -26,6 +27,9 @@ from sim.validate.sets import Report, find_set, set_files, validate
 @options.force_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @click.option("--markdown", is_flag=True, help="Print one table of all published sets (docs/validation.md).")
+@click.option("--constants", is_flag=True, help="Print which constants were set with which rows in sight, no more.")
+@click.option("--row", "row_ids", multiple=True, metavar="ID", help="Only this row (repeatable).")
+@click.option("--show-scenario", is_flag=True, help="Print the scenario a row becomes, which `run` takes; one --row.")
 @options.quiet_option
 @options.debug_option
 def command(
@@ -35,6 +39,9 @@ def command(
     force: bool,
     as_json: bool,
     markdown: bool,
+    constants: bool,
+    row_ids: tuple[str, ...],
+    show_scenario: bool,
     quiet: bool,
 ) -> None:
     """Simulate published measurements and print the errors, beside a null model.
@@ -42,6 +49,18 @@ def command(
     SETS are names (`paper`, `trends`, and those of scenarios/published) or files; all of them when empty. A set that
     cannot be read does not stop the others.
     """
+    if constants:
+        from sim.validate.constants import constants as known  # noqa: PLC0415  (start-up time: only with --constants)
+
+        show(constants_markdown(safe(known())))
+        return
+    if row_ids and (len(sets) != 1 or sets[0] in ("paper", "trends")):
+        raise click.UsageError("--row needs exactly one set that has a CSV")
+    if show_scenario:
+        if len(row_ids) != 1:
+            raise click.UsageError("--show-scenario needs one --row")
+        show(row_scenario(find_set(sets[0]), row_ids[0], rows).rstrip())
+        return
     output = Output(force, quiet, (*sets, rows))
     output.check(plot)
     names = sets or (*(() if markdown else ("paper",)), *set_files())
@@ -60,7 +79,7 @@ def command(
                     text, found = _special(name)
                     body |= found
                 else:
-                    reports.append(validate(find_set(name), rows, partial(options.watched, name, quiet=quiet)))
+                    reports.append(validate(find_set(name), rows, partial(options.watched, name, quiet=quiet), row_ids))
                     text = report.render(safe(reports[-1]))
                 texts.append(text)
                 if reports and reports[-1].interrupted:

@@ -15,6 +15,7 @@ from sim.files.fields import read
 from sim.files.frameworks import read_framework
 from sim.files.lint import lint_file
 from sim.files.loader import Node, load
+from sim.files.models import load_model_file
 from sim.files.scaling import load_domain
 from sim.files.scenario import KEYS, build, load_document, locating
 from sim.simulation import check_scenario
@@ -97,6 +98,7 @@ _FOLDERS: Final[dict[str, library.Kind]] = {
     "cluster": "clusters",
     "generation": "generations",
     "framework": "frameworks",
+    "published model": "models",
     "scaling domain": "scaling",
     "numerics": "numerics",
     "host": "hosts",
@@ -122,6 +124,7 @@ _READERS: Final[dict[str, Reader]] = {
     "host": lambda path, node: _lint(path),
     "storage": lambda path, node: _lint(path),
     "input data": lambda path, node: read(InputData, node),
+    "published model": lambda path, node: load_model_file(path.stem),
     "cluster": lambda path, node: _lint(path),
     "accelerator": lambda path, node: _lint(path),
     "links": lambda path, node: _lint(path),

@@ -11,6 +11,7 @@ from sim.errors import InputError, Problem
 from sim.fields import did_you_mean
 from sim.files.fields import read
 from sim.files.library import find, names
+from sim.files.loader import Node
 from sim.files.merge import Resolver
 
 DEFAULT_GENERATION: Final = "hypothetical"
@@ -32,6 +33,17 @@ def load_generation(name: str) -> Generation:
 
 
 def read_generation(path: Path) -> Generation:
-    """The constants a file states, laid over those of the generation it extends."""
+    """The constants a file states, laid over those of the generation it extends; evidence is replaced whole."""
+    return read(Generation, _tree(path))
+
+
+def _tree(path: Path) -> Node:
     resolver = Resolver({(): "generations"})
-    return read(Generation, resolver.extended(resolver.file(path), (), (path.resolve(),)))
+    raw = resolver.file(path)
+    merged = resolver.extended(raw, (), (path.resolve(),))
+    base, own = raw.at("extends"), raw.at("sources")
+    if base is None or own is None or not isinstance(own.value, dict) or not isinstance(merged.value, dict):
+        return merged
+    above = _tree(find("generations", str(base.value), path.parent)).at("sources")
+    known = above.value if above is not None and isinstance(above.value, dict) else {}
+    return Node({**merged.value, "sources": Node({**known, **own.value}, own.mark, own.key_mark)}, merged.mark)

@@ -14,7 +14,7 @@ from sim.errors import InputError, Problem
 from sim.files import library
 from sim.files.library import Kind
 from sim.files.loader import Mark, Node, load, parse
-from sim.workload.registry import family_of
+from sim.files.models import is_model
 
 Steps: TypeAlias = tuple[str, ...]
 
@@ -104,7 +104,7 @@ class Resolver:
     def _named(self, name: Node, at: Steps, stack: tuple[Path, ...]) -> Node:
         if not isinstance(name.value, str):
             raise InputError(name.problem("must be the name of a file", ".".join((*at, "extends"))))
-        if at == ("workload",) and family_of(name.value) is not None:
+        if at == ("workload",) and is_model(name.value):
             return Node({"family": name}, name.mark, name.key_mark)  # a published model is a workload of its own
         try:
             path = library.find(self.parts[at], name.value, self.folders.get(name.mark.file))

@@ -20,14 +20,14 @@ from sim.files.frameworks import with_framework
 from sim.files.hardware import read_accelerator
 from sim.files.loader import Mark, Node, parse
 from sim.files.merge import ACCELERATOR, Resolver, hoisted, override, through_list
+from sim.files.models import family_of, list_models
 from sim.network.records import Cluster
 from sim.network.resize import resize
 from sim.network.surroundings import Host, Storage
 from sim.plan.speedups.request import SpeedupRequest
 from sim.scaling import Domain
 from sim.scenario import Axes, Objective, PlanRequest, Scenario, Target, Training, Workload
-from sim.workload.presets import PRESETS
-from sim.workload.registry import FAMILIES, family_of
+from sim.workload.registry import FAMILIES
 
 T = TypeVar("T")
 
@@ -218,15 +218,15 @@ def read_workload(node: Node, path: str) -> Workload:
     found = family_of(workload.family)
     there = node.at("sizes") or node
     if found is None:
-        known = (*FAMILIES, *PRESETS)
+        known = (*FAMILIES, *list_models())
         hint = did_you_mean(workload.family, known) or f"a published model or one of {', '.join(sorted(FAMILIES))}"
         named = node.at("family") or node
         raise InputError(named.problem("unknown model family", f"{path}.family", shown(workload.family), hint))
     family, given = found
-    sizes = read_partial(family, there, f"{path}.sizes") if there is not node else {}
-    sizes = {**base, **{key: value for key, value in sizes.items() if value is not None}}
-    _check_rules(family, given | sizes, there, f"{path}.sizes")
-    return dataclasses.replace(workload, sizes=sizes)
+    sizes = read_partial(FAMILIES[family], there, f"{path}.sizes") if there is not node else {}
+    sizes = {**base, **given, **{key: value for key, value in sizes.items() if value is not None}}
+    _check_rules(FAMILIES[family], sizes, there, f"{path}.sizes")
+    return dataclasses.replace(workload, family=family, sizes=sizes, published=workload.published or bool(given))
 
 
 def _imported(workload: Workload, node: Node) -> Workload:

@@ -34,6 +34,7 @@ from sim.files.clusters import ClusterFile, EdgeGroup, LevelGroup, load_links
 from sim.files.fields import key_names
 from sim.files.frameworks import list_frameworks
 from sim.files.hardware import AcceleratorFile
+from sim.files.models import list_models, load_model_file
 from sim.files.scenario import READ, TEXTS
 from sim.network.records import LinkType
 from sim.network.surroundings import Host, Storage
@@ -42,7 +43,6 @@ from sim.plan.speedups.request import SpeedupRequest
 from sim.scaling import Domain
 from sim.scenario import Objective, PlanRequest, Training, Workload
 from sim.units import format_quantity, pattern, spelling
-from sim.workload.presets import PRESETS
 from sim.workload.records import Numerics
 from sim.workload.registry import FAMILIES
 
@@ -216,7 +216,7 @@ def _number(kind: Number) -> Schema:
 
 def _name(kind: library.Kind) -> Schema:
     """The name of a file: one of the library's, or a path; a published model is a workload of its own."""
-    names = [*library.names(kind), *(sorted(PRESETS) if kind == "workloads" else ())]
+    names = [*library.names(kind), *(list_models() if kind == "workloads" else ())]
     known = [{"enum": names}] if names else []
     path = {"type": "string", "pattern": _PATH}
     return {"description": "name in the library, or path of a file", "anyOf": [*known, path]}
@@ -226,14 +226,14 @@ def _families(definitions: _Definitions) -> Schema:
     """The sizes of a workload are those of its family."""
     rules = []
     for family, cls in sorted(FAMILIES.items()):
-        names = [family, *(name for name, found in sorted(PRESETS.items()) if found.family == family)]
+        names = [family, *(name for name in list_models() if load_model_file(name).family == family)]
         chosen = {"properties": {"family": {"enum": names}}, "required": ["family"]}
         rules.append({"if": chosen, "then": {"properties": {"sizes": _or_null(definitions.record(cls))}}})
     return {"allOf": rules}
 
 
 def _family(definitions: _Definitions) -> Schema:
-    names = {"enum": [*sorted(FAMILIES), *sorted(PRESETS)]}
+    names = {"enum": [*sorted(FAMILIES), *list_models()]}
     file = {"type": "string", "pattern": r"\.json$", "description": "a published model's config.json"}
     return {"anyOf": [names, file]}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from sim.validate.constants import Constant
 from sim.validate.sets import Report
 from sim.validate.validation import Comparison, Summary
 
@@ -40,3 +41,16 @@ def _timed(rows: Sequence[Comparison]) -> int:
 
 def _percent(value: float | None) -> str:
     return "-" if value is None or not math.isfinite(value) else f"{100.0 * value:.1f}"
+
+
+CONSTANTS_HEADER = ("constant", "value", "where", "rows in sight", "source", "")
+
+
+def constants_markdown(found: Sequence[Constant]) -> str:
+    """The table of calibrated constants: a row each, with the sets of published rows in sight when it was set."""
+    lines = [CONSTANTS_HEADER, ("---",) * len(CONSTANTS_HEADER)]
+    for one in found:
+        rows = ", ".join(f"`{name}`" for name in one.rows) or "none"
+        value = "" if one.value is None else str(one.value)
+        lines.append((one.name, value, f"`{one.where}`", rows, one.source, one.confidence))
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)

@@ -26,7 +26,7 @@ MICRO_BATCHES_PER_STAGE: Final = 4  # default accumulation of a pipeline: bubble
 def model_of(scenario: Scenario, projection: Projection | None) -> Model:
     """The model, of the projected size where its own is left open."""
     workload = scenario.workload
-    projected = projection.parameters if projection else None
+    projected = projection.parameters if projection and not workload.published else None
     return build_model(workload.family, workload.sizes, workload.parameters, projected)
 
 

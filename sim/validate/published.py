@@ -159,7 +159,8 @@ def _rules(node: Node, problems: list[Problem]) -> tuple[Rule, ...]:
                 problems.append(
                     item.problem(f"is not a regular expression: {error}", f"rules[{index}].when.{column}", pattern)
                 )
-        found.append(Rule(when, body.get("set") or {}, body.get("assume") or "", body.get("skip") or ""))
+        skip = body.get("skip")
+        found.append(Rule(when, body.get("set") or {}, body.get("assume") or "", skip or "", skip is False))
     return tuple(found)
 
 

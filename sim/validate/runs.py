@@ -32,7 +32,7 @@ FIELDS: Final = (
 
 def simulate_request(spec: ValidationSet, request: Request) -> Outcome | str:
     """Simulate one row, fitting or not (`fits` says which); a text says why it could not be."""
-    values = overlay(spec.template, request.overrides)
+    values = scenario_values(spec, request)
     try:
         scenario = build(document_of(values, f"{spec.name}/{request.id}"))
         return outcome_of(simulate(scenario, must_fit=False, levers=False, engine="recursion"))
@@ -40,6 +40,12 @@ def simulate_request(spec: ValidationSet, request: Request) -> Outcome | str:
         return "; ".join(f"{p.path}: {p.rule} {p.value}".strip() for p in error.problems[:3])
     except ForetrainError as error:
         return str(error)
+
+
+def scenario_values(spec: ValidationSet, request: Request) -> dict[str, Any]:
+    """The scenario a row becomes, as plain values; the name of its group is the set's own."""
+    values = overlay(spec.template, {path: value for path, value in request.overrides.items() if path != "group"})
+    return {**values, "name": f"{spec.name}/{request.id}"}
 
 
 def outcome_of(result: Result) -> Outcome:
@@ -69,9 +75,17 @@ def outcome_of(result: Result) -> Outcome:
 
 
 def overlay(template: Mapping[str, object], overrides: Mapping[str, object]) -> dict[str, Any]:
-    """The template with every `a.b.c: value` laid over it; a library name on the way becomes what it extends."""
+    """The template with every `a.b.c: value` laid over it; a library name on the way becomes what it extends.
+
+    A mapping that takes a whole part's place keeps the part's leaves set before (`cluster.devices` of a column).
+    """
     values: dict[str, Any] = copy.deepcopy(dict(template))
-    for path, value in overrides.items():
+    for path, whole in overrides.items():
+        value = whole
+        if isinstance(whole, Mapping):
+            start = f"{path}."
+            below = {key.removeprefix(start): item for key, item in overrides.items() if key.startswith(start)}
+            value = {**whole, **{key: item for key, item in below.items() if "." not in key and key != "extends"}}
         *parents, leaf = path.split(".")
         node = values
         for key in parents:

@@ -12,7 +12,9 @@ from statistics import StatisticsError, mean
 from typing import cast
 
 from sim.errors import InputError, Problem
+from sim.fields import did_you_mean
 from sim.files.library import folder
+from sim.files.yaml_text import yaml_text
 from sim.validate.published import load_validation_set, read_rows
 from sim.validate.validation import (
     Comparison,
@@ -75,13 +77,42 @@ def find_set(name: str) -> Path:
 Watch = Callable[[Iterable[Comparison | Skipped], int], Iterable[Comparison | Skipped]]
 
 
-def validate(path: Path, rows: Path | None = None, watch: Watch = lambda work, total: work) -> Report:
+def row_scenario(path: Path, row_id: str, rows: Path | None = None) -> str:
+    """The scenario a row of a set of runs becomes, as a file that `run` takes."""
+    spec = load_validation_set(path)
+    if spec.quantity != "run":
+        raise InputError(Problem(f"rows of {spec.quantity} are no scenarios", "quantity", spec.name))
+    (request,) = _rows_asked(requests(spec, read_rows(rows) if rows else None), (row_id,))
+    if request.skip:
+        raise InputError(Problem(f"cannot be expressed: {request.skip}", "row", row_id))
+    return yaml_text(import_module("sim.validate.runs").scenario_values(spec, request))
+
+
+def _rows_asked(asked: list[Request], row_ids: Sequence[str]) -> list[Request]:
+    """The requests of these rows, all of them where none is named; an unknown row is refused."""
+    known = {request.id: request for request in asked}
+    problems = [
+        Problem("no such row", "row", row_id, hint=did_you_mean(row_id, known))
+        for row_id in row_ids
+        if row_id not in known
+    ]
+    if problems:
+        raise InputError(*problems)
+    return [known[row_id] for row_id in row_ids] if row_ids else asked
+
+
+def validate(
+    path: Path,
+    rows: Path | None = None,
+    watch: Watch = lambda work, total: work,
+    row_ids: Sequence[str] = (),
+) -> Report:
     """Simulate every row of a set (or of another CSV through its rules) and sum up; `watch` sees each row go by.
 
     An interrupt keeps the rows that are done.
     """
     spec = load_validation_set(path)
-    asked = requests(spec, read_rows(rows) if rows else None)
+    asked = _rows_asked(requests(spec, read_rows(rows) if rows else None), row_ids)
     simulate = _simulator(spec)
     compared: dict[str, list[Comparison]] = defaultdict(list)
     skipped: dict[str, list[Skipped]] = defaultdict(list)

@@ -17,12 +17,12 @@ from typing import Any, Final
 
 from sim.device.records import Accelerator
 from sim.files.hardware import load_accelerator
+from sim.files.models import load_model_file
 from sim.ops import Format
 from sim.plan.prepare import single_device
 from sim.validate.validation import Comparison, Request, Row, Skipped, ValidationSet, compare, requests
 from sim.validate.validation import Outcome as RowOutcome
 from sim.workload.dlrm import Dlrm
-from sim.workload.presets import PRESETS
 from sim.workload.records import AttentionKernel, BatchNorm, Model, Numerics, OptimizerName
 from sim.workload.resnet import ResNet
 from sim.workload.transformer import Transformer
@@ -178,7 +178,7 @@ def model_of(given: Mapping[str, Any]) -> Model:
         return AttentionNmt(encoder_layers=2, decoder_layers=5, vocabulary=32320, unroll=26)
     if family == "dlrm-criteo-small":
         return Dlrm(tables=CRITEO_SEEN_15)
-    sizes: dict[str, Any] = dict(PRESETS[PRESET_OF.get(family, family)].sizes)
+    sizes: dict[str, Any] = dict(load_model_file(PRESET_OF.get(family, family)).sizes)
     sizes |= MORE.get(family, {})
     sizes |= {key: given[key] for key in ("sequence", "predictions", "classes") if key in given}
     return Transformer(**sizes)

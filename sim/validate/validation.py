@@ -17,6 +17,7 @@ from statistics import mean, median
 from typing import Final, Literal
 
 from sim.errors import InputError, Problem
+from sim.files.conditions import comparison
 
 LESS_IS_FASTER: Final = frozenset(
     (
@@ -38,18 +39,28 @@ Quantity = Literal["run", "collective", "ops", "model", "scaling", "learning", "
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Where every cell of `when` matches its pattern, set fields; `{column}` and named groups are filled in."""
+    """Where every cell of `when` matches its pattern or comparison (`">= 100"`), set fields.
+
+    `{column}` and named groups are filled in.
+    """
 
     when: Mapping[str, str]
     assign: Mapping[str, object]
     assume: str = ""
     skip: str = ""  # the row cannot be expressed: the reason
+    lifts: bool = False  # a skip of an earlier rule does not hold
 
     def match(self, row: Row) -> dict[str, str] | None:
         """Named groups of the match, or None."""
         groups: dict[str, str] = {}
         for column, pattern in self.when.items():
-            found = re.fullmatch(pattern, row.get(column, "") or "")
+            cell = row.get(column, "") or ""
+            if (meets := comparison(pattern)) is not None:
+                number = _number(cell)
+                if number is None or not meets(number):
+                    return None
+                continue
+            found = re.fullmatch(pattern, cell)
             if found is None:
                 return None
             groups |= {k: v for k, v in found.groupdict().items() if v is not None}
@@ -180,7 +191,7 @@ def _request(spec: ValidationSet, row: Row, index: int) -> Request:
         overrides |= {path: _fill(value, {**row, **groups}) for path, value in rule.assign.items()}
         if rule.assume:
             assumptions.append(_said(rule.assume, row))
-        skip = skip or _said(rule.skip, row)
+        skip = "" if rule.lifts else skip or _said(rule.skip, row)
     counted = [m for m in spec.measures if Rule(m.when, {}).match(row) is not None]
     found = next(((m, v) for m in counted if (v := _number(row.get(m.column, ""))) is not None), None)
     if not skip and found is None and row.get("status", "ok") == "ok":

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from sim.errors import InputError, Problem
 from sim.workload.records import Model
-from sim.workload.registry import FAMILIES, family_of
+from sim.workload.registry import FAMILIES
 
 LARGEST: Final = 1e18
 """Parameters no model is solved beyond: a hundred thousand times the largest of today."""
@@ -17,25 +17,16 @@ WIDTHS: Final = ("hidden", "width", "parameters", "ops", "stages")  # a family g
 def build_model(
     family: str, sizes: Mapping[str, object], parameters: float | None = None, projected: float | None = None
 ) -> Model:
-    """The model of `family` (or published model) with `sizes`; what is left open is solved for `parameters`.
+    """The model of `family` with `sizes`; what is left open is solved for `parameters`.
 
-    Without `parameters`, and without a width among the sizes, it is solved for the `projected` count; a published
-    model keeps its size, whatever a projection says.
+    Without `parameters`, and without a width among the sizes, it is solved for the `projected` count.
     """
-    found = family_of(family)
-    if found is None:
-        raise InputError(
-            Problem(
-                "unknown model family",
-                "workload.family",
-                repr(family),
-                hint=f"one of {', '.join(sorted(FAMILIES))}, or a published model",
-            )
-        )
-    known: Any = found[0]
-    sizes = found[1] | dict(sizes)
+    known: Any = FAMILIES.get(family)
+    if known is None:
+        rule, hint = "unknown model family", f"one of {', '.join(sorted(FAMILIES))}"
+        raise InputError(Problem(rule, "workload.family", repr(family), hint=hint))
     wanted = parameters
-    if wanted is None and family in FAMILIES and not any(name in sizes for name in WIDTHS):
+    if wanted is None and not any(name in sizes for name in WIDTHS):
         wanted = projected
     if wanted is not None and not 0 < wanted <= LARGEST:
         raise InputError(Problem(f"must be positive and at most {LARGEST:g}", "workload.parameters", f"{wanted:g}"))

@@ -7,12 +7,12 @@ import pytest
 from sim.engine import simulate_step
 from sim.files import build, document_of
 from sim.files.hardware import load_accelerator
+from sim.files.models import preset
 from sim.network import Communicator
 from sim.plan import Plan, prepare
 from sim.plan.candidates import candidates
 from sim.search import limits_of, search
 from sim.search.screen import Screen
-from sim.workload.build import build_model
 from sim.workload.records import Numerics
 from tests.benchmarks.conftest import cpu
 
@@ -33,7 +33,7 @@ def cluster(devices):
 def gpt3(overlap):
     """GPT-3 as TP8 × PP16 × DP64 on 8,192 devices, 64 micro-batches."""
     plan = Plan(1, 4096, data=64, tensor=8, pipeline=16, sequence_parallel=True, overlap_gradients=overlap)
-    return prepare(build_model("gpt3-175b", {}), plan, NUMERICS, CHIP, cluster(8192))
+    return prepare(preset("gpt3-175b"), plan, NUMERICS, CHIP, cluster(8192))
 
 
 @pytest.mark.parametrize(("overlap", "events"), [(False, 7000), (True, 8000)])
@@ -53,7 +53,7 @@ def test_gpt3_on_8192_devices_takes_about_a_calibration_loop(ratio, overlap, mos
 @pytest.mark.speed
 def test_a_search_over_ten_thousand_plans_takes_seconds(ratio):
     """Goal: 10 s, which is 500 times the calibration loop; DeepSeek-V3 on 2,048 devices."""
-    model, communicator = build_model("deepseek-v3", {}), cluster(2048)
+    model, communicator = preset("deepseek-v3"), cluster(2048)
     limits = limits_of({}, model)
     assert len(list(candidates(model, 2048, 15360, limits))) >= 10_000
     assert ratio(lambda: search(model, NUMERICS, CHIP, communicator, 15360, limits), times=1) < 500
@@ -62,7 +62,7 @@ def test_a_search_over_ten_thousand_plans_takes_seconds(ratio):
 @pytest.mark.speed
 def test_the_closed_form_screens_a_plan_ten_times_faster_than_the_engine_runs_one():
     """A plan of a pipeline, memory and time, against its simulation."""
-    model, communicator = build_model("llama2-70b", {}), cluster(512)
+    model, communicator = preset("llama2-70b"), cluster(512)
     screen = Screen(model, NUMERICS, CHIP, communicator)
     plans = list(candidates(model, 512, 1024, limits_of({}, model)))
     every = []

@@ -49,7 +49,8 @@ def test_a_null_empties_an_optional_field(small):
 def test_a_published_model_is_a_workload_by_its_name(small):
     """A mapping over it keeps it."""
     workload = load_scenario(small, ["workload=gpt3-175b", "workload.numerics.compute=fp16"]).workload
-    assert (workload.family, workload.sizes, workload.numerics.compute) == ("gpt3-175b", {}, "fp16")
+    assert (workload.family, workload.published, workload.numerics.compute) == ("transformer", True, "fp16")
+    assert (workload.sizes["hidden"], workload.sizes["depth"]) == (12288, 96)
 
 
 def test_extends_lays_a_file_over_others(small, write):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from sim.files.hardware import load_accelerator
+from sim.files.models import preset
 from sim.report.footprint import footprint_json, footprint_text
 from sim.study.footprint import ModelFootprint, Variant, footprint
-from sim.workload.build import build_model
 
 
 def of(model: str = "bert-base", chip: str = "a100-sxm4-80gb", batch: int = 8) -> ModelFootprint:
-    return footprint(build_model(model, {"sequence": 128}), load_accelerator(chip), batch)
+    return footprint(preset(model, sequence=128), load_accelerator(chip), batch)
 
 
 def variant(found: ModelFootprint, name: str) -> Variant:
@@ -65,7 +65,7 @@ def test_narrower_weights_need_less_memory() -> None:
 
 def test_training_takes_twenty_units_per_parameter_and_six_flop_each() -> None:
     """Without other data: 20·N units (Hoffmann et al.); FLOPs per sample are the model's own."""
-    model = build_model("bert-base", {"sequence": 128})
+    model = preset("bert-base", sequence=128)
     training = footprint(model, load_accelerator("a100-sxm4-80gb"), 8).training
     assert training.samples * model.units_per_sample == pytest.approx(20 * model.parameters)
     assert training.flops == pytest.approx(training.samples * model.flops_per_sample()[1])
@@ -91,7 +91,7 @@ def test_reports_say_the_same() -> None:
 
 def test_throughput_is_that_of_a_batch_that_fits() -> None:
     """Llama 3 8B at 8,192 tokens: 32 sequences of logits do not fit 80 GiB beside 32 GB of weights; 8 do."""
-    found = footprint(build_model("llama3-8b", {}), load_accelerator("a100-sxm4-80gb"), 32)
+    found = footprint(preset("llama3-8b"), load_accelerator("a100-sxm4-80gb"), 32)
     single = variant(found, "fp32")
     assert single.batch == 8
     assert single.fits
@@ -101,7 +101,7 @@ def test_throughput_is_that_of_a_batch_that_fits() -> None:
 
 def test_a_model_that_does_not_fit_alone_says_so() -> None:
     """GPT-3's weights exceed the chip at any batch."""
-    found = footprint(build_model("gpt3-175b", {}), load_accelerator("a100-sxm4-80gb"), 4)
+    found = footprint(preset("gpt3-175b"), load_accelerator("a100-sxm4-80gb"), 4)
     assert variant(found, "16-bit").batch == 1
     assert not variant(found, "16-bit").fits
     assert "(too much)" in footprint_text(found)
@@ -109,7 +109,7 @@ def test_a_model_that_does_not_fit_alone_says_so() -> None:
 
 def test_a_chip_for_inference_has_no_training() -> None:
     """TPU v1 (2015) multiplies int8 only: the int8 variant is timed, training is none with the reason."""
-    found = footprint(build_model("resnet50", {}), load_accelerator("tpu-v1"))
+    found = footprint(preset("resnet50"), load_accelerator("tpu-v1"))
     assert (variant(found, "int8").latency_s or 0.0) > 0.0
     assert found.training is None
     assert footprint_json(found)["training"] is None
@@ -118,6 +118,6 @@ def test_a_chip_for_inference_has_no_training() -> None:
 
 def test_training_data_follow_the_parameters_a_unit_meets() -> None:
     """DLRM: 20 samples for each of its 2.37 M MLP weights and looked-up row elements, not for 24 G table elements."""
-    found = footprint(build_model("dlrm", {}), load_accelerator("a100-sxm4-80gb"))
+    found = footprint(preset("dlrm"), load_accelerator("a100-sxm4-80gb"))
     assert found.training is not None
     assert found.training.samples == pytest.approx(20 * 2.372e6, rel=1e-3)

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.errors import InputError
+from sim.files.models import preset
 from sim.ops import Collective, Lump, total_flops
 from sim.workload.chakra import NODE_KINDS, Node, Trace, decode, encode, in_order, read_trace, write_trace
-from sim.workload.presets import preset
 from sim.workload.records import Numerics, Shard
 from sim.workload.traces import TraceModel, ops_of, trace_of
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sim.errors import InputError
+from sim.files.models import preset
 from sim.ops import Collective, Gather, Gemm
 from sim.workload.dlrm import Dlrm
-from sim.workload.presets import preset
 from sim.workload.records import Numerics, Shard
 from sim.workload.vit import VisionTransformer
 

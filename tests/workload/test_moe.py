@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sim.errors import InputError
+from sim.files.models import preset
 from sim.ops import Attention, Collective, Gemm
-from sim.workload.presets import preset
 from sim.workload.records import Layer, Numerics, Shard
 from sim.workload.transformer import Transformer
 

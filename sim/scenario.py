@@ -70,9 +70,7 @@ class PlanRequest(Record):
     pipeline: int | None = field(default=None, metadata=same_as(Plan, "pipeline", "1, or searched"))
     context: int | None = field(default=None, metadata=same_as(Plan, "context", "1, or searched"))
     expert: int | None = field(default=None, metadata=same_as(Plan, "expert", "1, or searched"))
-    sequence_parallel: bool | None = field(
-        default=None, metadata=same_as(Plan, "sequence_parallel", "no, or with tensor where searched")
-    )
+    sequence_parallel: bool | None = field(default=None, metadata=same_as(Plan, "sequence_parallel", "no, or searched"))
     virtual_stages: int | None = field(default=None, metadata=same_as(Plan, "virtual_stages", "1, or searched"))
     schedule: PipelineSchedule = field(default=PipelineSchedule.ONE_F_ONE_B, metadata=same_as(Plan, "schedule"))
     stage_layers: tuple[int, ...] = field(default=(), metadata=same_as(Plan, "stage_layers"))
@@ -114,6 +112,9 @@ class PublishedInput(Record):
 
     value: float = field(metadata=about("the figure"))
     source: str = field(metadata=about("who published it"))
+    sub_batch: int = field(metadata=about("samples per device per pass it was published for", ge=1))
+    peak_flops: float = field(metadata=about("peak of the chip it was published for", dimension="flops", gt=0))
+    bandwidth: float = field(metadata=about("memory bandwidth of that chip", dimension="bandwidth", gt=0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from sim.device.records import (
     TileShape,
 )
 from sim.device.roofline import ridge_point, roofline_time
-from sim.device.timing import clock, compute_of, op_time, sparse, time_ops, vector_rate
+from sim.device.timing import compute_of, op_time, sparse, time_ops, vector_rate
 
 __all__ = [
     "Accelerator",
@@ -31,7 +31,6 @@ __all__ = [
     "Power",
     "Source",
     "TileShape",
-    "clock",
     "compute_of",
     "default_power",
     "op_energy",

@@ -1,6 +1,6 @@
 """Energy of an op: arithmetic by format, movement by level, idle power over the time.
 
-E = e_flop(format)·FLOPs + e_dram·DRAM bytes + e_cache·cache bytes + P_idle·t
+E = e_flop(format)·s²·FLOPs + e_dram·DRAM bytes + e_cache·cache bytes + P_idle·t at a clock s (1: no power limit binds)
 
 Defaults follow the two-level rule: the energy of one FLOP is what is left of the board's power at full rate once idle
 power and full memory traffic are taken off, so that a full-rate product draws the board's peak power.
@@ -76,7 +76,7 @@ def op_energy(op: Op, accelerator: Accelerator) -> OpEnergy:
         return OpEnergy(0.0, 0.0, 0.0, 0.0)
     time = op_time(op, accelerator)
     return OpEnergy(
-        arithmetic_j=executed_flops(op) * flop_energy(op.format, power),
+        arithmetic_j=executed_flops(op) * flop_energy(op.format, power) * accelerator.clock**2,
         cache_j=time.cache_bytes * power.cache_byte_j,
         dram_j=time.dram_bytes * power.dram_byte_j,
         idle_j=time.seconds * power.idle_w,

@@ -163,6 +163,9 @@ class Accelerator(Record):
     sustained: float = field(default=1.0, metadata=about("share of the matrix rate kept for hours", gt=0, le=1))
     generation: str = field(default="", metadata=about("whose constants filled what its file left out"))
     inherited: tuple[str, ...] = field(default=(), metadata=about("names of those constants"))
+    clock: float = field(
+        default=1.0, metadata=about("that a power limit leaves a step, relative to the full clock", gt=0, le=1)
+    )
 
     def contradictions(self) -> Iterator[Problem]:
         """A format of half the width is at least as fast on the same unit."""
@@ -176,8 +179,9 @@ class Accelerator(Record):
                 yield problem(f"compute.{narrow}.peak_flops", rule, entry.peak_flops)
 
     def __hash__(self) -> int:
-        """Hash of the plain fields (mappings have none); equality stays that of every field."""
-        return hash((self.name, self.date, self.memory, self.cache, self.matrix_unit, self.kernel_overhead_s))
+        """Hash of what times depend on (mappings have none); equality stays that of every field."""
+        rates = tuple(entry.peak_flops * entry.achievable for entry in self.compute.values())
+        return hash((self.name, rates, self.memory, self.cache, self.kernel_overhead_s, self.clock))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ overhead t = max(F/(peak·f), B/(bandwidth·f)) exactly (paper, §5 and Table 4)
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
@@ -35,6 +34,7 @@ from sim.ops import (
 
 #: Tiles of products on vector units (SGEMM); the shapes and relative efficiencies are assumptions.
 VECTOR_SHAPES = (TileShape(128, 128), TileShape(128, 64, 0.98), TileShape(64, 64, 0.95), TileShape(32, 32, 0.8))
+MOST_KNOWN = 100_000  # answers a timer keeps
 Limit = Literal["compute", "memory", "cache", "overhead", "replay", "communication"]
 
 
@@ -98,18 +98,6 @@ def vector_rate(accelerator: Accelerator, number_format: Format) -> float:
     return best if accelerator.matrix_unit is None else best / 16.0
 
 
-def clock(accelerator: Accelerator) -> float:
-    """Clock under a power cap, relative to the clock at full power: s = ((cap − idle)/(peak − idle))^(1/3).
-
-    Dynamic power is C·V²·f with V in proportion to f, so it falls with the cube of the clock.
-    """
-    power = accelerator.power
-    if power is None or power.cap_w is None or power.cap_w >= power.peak_w:
-        return 1.0
-    share = (power.cap_w - power.idle_w) / (power.peak_w - power.idle_w)
-    return math.pow(max(1e-3, share), 1.0 / 3.0)
-
-
 def sparse(accelerator: Accelerator) -> Accelerator:
     """The same chip multiplying structured-sparse operands: matrix peaks times its `sparsity` speed-up."""
     compute = {
@@ -136,6 +124,8 @@ class _Timer:
     def time(self, op: Op) -> OpTime:
         known = self._known.get(op)
         if known is None:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
             known = self._known[op] = _time(op, self.accelerator)
         return known
 
@@ -172,7 +162,7 @@ def _gemm(op: Gemm, accelerator: Accelerator, unit: MatrixUnit) -> OpTime:
     rows = (op.m, op.n) if op.transposed else None
     product = Product(op.m, op.n, op.k, op.batch, BYTES_PER_ELEMENT[op.format], rows)
     if off_matrix_unit(product, unit):
-        rate = vector_rate(accelerator, op.format) * clock(accelerator)
+        rate = vector_rate(accelerator, op.format) * accelerator.clock
         tiled = tile_time(product, vector_unit(unit), rate, accelerator.cache.bandwidth)
         return _result(accelerator, tiled.compute_s, gemm_bytes(op, accelerator), tiled.cache_bytes)
     return _product(product, op.format, accelerator, unit, gemm_bytes(op, accelerator))
@@ -193,7 +183,7 @@ def _product(
     kept: float = 1.0,
 ) -> OpTime:
     entry = compute_of(accelerator, number_format)
-    rate = entry.peak_flops * entry.achievable * clock(accelerator)
+    rate = entry.peak_flops * entry.achievable * accelerator.clock
     if entry.matrix:
         rate *= accelerator.sustained * kept
     else:
@@ -224,7 +214,7 @@ def _attention(op: Attention, accelerator: Accelerator, unit: MatrixUnit) -> OpT
         width = (op.head_dim + (op.v_head_dim or op.head_dim)) / 2
         fraction = kernel.backward if op.backward else kernel.forward
         fraction *= width / (width + kernel.softmax_dim) * (kernel.first if op.generation == 1 else 1.0)
-    fraction *= accelerator.sustained * clock(accelerator)
+    fraction *= accelerator.sustained * accelerator.clock
     if op.causal:
         flops *= min(1.0 / op.unmasked, 1.0 + block / (2.0 * op.unmasked * op.kv_len))
     rows = op.kv_len if op.backward else op.q_len

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Final
 
 from sim.engine.program import Program, Times
 from sim.engine.records import Slice, Step
 from sim.plan.step_record import Stage, StepRecord, Work
 
+ROUNDING: Final = 1e-12  # stages that differ by less compute equally long
+
 
 def account(record: StepRecord, program: Program, times: Times, trace: bool = False) -> Step:
     """The step's parts; they add up to its time exactly."""
     total = max(times.end, default=0.0)
-    critical = max(range(len(record.stages)), key=lambda p: _busy(record.stages[p], record.micro_batches))
+    busy = [_busy(stage, record.micro_batches) for stage in record.stages]
+    critical = next(p for p, seconds in enumerate(busy) if seconds >= max(busy) * (1.0 - ROUNDING))
     stage = record.stages[critical]
     passes = record.micro_batches
     works = [(work, count * passes) for work, count in _works(stage)] + [(stage.update, 1)]

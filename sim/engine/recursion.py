@@ -1,6 +1,9 @@
-"""The fast way through a program: max-plus recursion, or a heap of finish times where durations depend on neighbours.
+"""The fast way through a program: max-plus recursion, and a heap of finish times where durations depend on neighbours.
 
 start(i) = max(end(task before i on its track), max over dependencies end(j));  end(i) = start(i) + seconds(i)
+
+Only collectives slow what runs beside them, so that the recursion holds up to the first collective of each domain, and
+the heap takes over from there.
 """
 
 from __future__ import annotations
@@ -33,20 +36,71 @@ def _max_plus(program: Program) -> tuple[list[float], list[float]]:
     return start, end
 
 
+def _undisturbed(program: Program) -> list[bool]:
+    """Tasks that surely run beside no collective: kernels up to the one the first collective of their domain waits for,
+    and messages that arrive before that one ends; each with all it waits for."""
+    _, end = _max_plus(program)  # exact as far as only undisturbed tasks come before
+    place = [0] * len(program)
+    for queue in program.queues:
+        for k, task in enumerate(queue):
+            place[task] = k
+    limit = _first_collectives(program, place)
+    free = [t.kind == "link" or (t.kind == "compute" and t.domain not in limit) for t in program.tracks]
+    alone: list[bool] = []
+    whole = [True] * len(program.tracks)  # whether all tasks of the track up to now are
+    for task, track in enumerate(program.track):
+        kind, domain = program.tracks[track].kind, program.tracks[track].domain
+        cut = limit.get(domain)
+        calm = free[track] or (kind == "compute" and cut is not None and place[task] <= cut[0])
+        if kind == "link" and cut is not None:
+            calm = cut[1] >= 0 and end[task] <= end[cut[1]]
+        calm = calm and whole[track] and all(alone[j] for j in program.after[task])
+        whole[track] = whole[track] and calm
+        alone.append(calm)
+    return alone
+
+
+def _first_collectives(program: Program, place: list[int]) -> dict[int, tuple[int, int]]:
+    """Of every domain with collectives that slow others: the kernel (its place, its number) none of them begins
+    before; (−1, −1) where one may begin at once."""
+    limit: dict[int, tuple[int, int]] = {}
+    for track, queue in zip(program.tracks, program.queues, strict=True):
+        if track.kind != "stream" or not queue or (track.level < 0 and not track.steals):
+            continue
+        for task in queue:
+            before = [(place[j], j) for j in program.after[task] if _kernel_of(program, j, track.domain)]
+            first = max(before, default=(-1, -1))
+            limit[track.domain] = min(limit.get(track.domain, first), first)
+    return limit
+
+
+def _kernel_of(program: Program, task: int, domain: int) -> bool:
+    track = program.tracks[program.track[task]]
+    return track.kind == "compute" and track.domain == domain
+
+
 class _Fluid:
     """Tasks as fluids whose rates change when a neighbour in their domain starts or ends."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
         count = len(program)
-        self.start = [0.0] * count
-        self.end = [0.0] * count
-        self.missing = [len(set(after)) for after in program.after]
+        self.start, self.end = _max_plus(program)
+        done = _undisturbed(program)
+        self.ready = [0.0] * count  # earliest start, from tasks that are done
+        self.missing = [0] * count
         self.followers: list[list[int]] = [[] for _ in range(count)]
         for task, after in enumerate(program.after):
-            for j in set(after):
-                self.followers[j].append(task)
-        self.head = [0] * len(program.tracks)
+            for j in () if done[task] else set(after):
+                if done[j]:
+                    self.ready[task] = max(self.ready[task], self.end[j])
+                else:
+                    self.missing[task] += 1
+                    self.followers[j].append(task)
+        self.head = [sum(done[task] for task in queue) for queue in program.queues]
+        for queue, head in zip(program.queues, self.head, strict=True):
+            if 0 < head < len(queue):
+                self.ready[queue[head]] = max(self.ready[queue[head]], self.end[queue[head - 1]])
         self.left = [0.0] * count  # seconds of work left at rate 1
         self.rate = [0.0] * count
         self.since = [0.0] * count
@@ -62,7 +116,9 @@ class _Fluid:
         while self.heap:
             now, _, task, version = heapq.heappop(self.heap)
             events += 1
-            if version == self.version[task]:
+            if task < 0:
+                self._begin(-1 - task, now)
+            elif version == self.version[task]:
                 self._finish(task, now)
         return Times(self.start, self.end, events)
 
@@ -74,6 +130,10 @@ class _Fluid:
             return
         task = queue[self.head[track]]
         if self.missing[task]:
+            return
+        if self.ready[task] > now:  # woken when what it waits for, done without a heap, has ended
+            self.serial += 1
+            heapq.heappush(self.heap, (self.ready[task], self.serial, -1 - track, 0))
             return
         self.head[track] += 1
         domain[track] = task

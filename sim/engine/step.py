@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import Final, Literal, NamedTuple
 
 from sim.engine import recurrent, recursion, streams
 from sim.engine.accounting import account
@@ -15,15 +15,13 @@ from sim.plan.step_record import StepRecord
 
 Engine = Literal["simpy", "recursion"]
 
-_STEADY_PASSES = 5  # micro-batches simulated before their period is tested
-_STEADY = 1e-9  # largest relative change of the period of a steady state
+SETTLED: Final = 1e-12  # largest relative difference of two shifts that are the same
 
 
 def simulate_step(record: StepRecord, engine: Engine = "simpy", trace: bool = False) -> Step:
     """One step in steady state (parameters updated in the step before are gathered in this one).
 
-    `trace` keeps every slice of the timeline. Where fully sharded blocks repeat the same work for many micro-batches
-    the period is measured, and the rest extrapolated only if it no longer changes.
+    `trace` keeps every slice of the timeline. Where micro-batches repeat, a few of them are simulated (see `_steady`).
     """
     if not trace:
         steady = _steady(record, engine)
@@ -45,35 +43,73 @@ def _solve(program: Program, engine: Engine) -> Times:
 
 
 def _steady(record: StepRecord, engine: Engine) -> Step | None:
-    """A step of many equal micro-batches from the period of the first few; None where they have no steady period."""
-    many = record.micro_batches
-    if many <= _STEADY_PASSES + 1 or len(record.stages) > 1 or not _repeats(record):
-        return None
-    few = []
-    for passes in range(_STEADY_PASSES - 2, _STEADY_PASSES + 1):
-        part = record.with_micro_batches(passes)
-        program = build(part)
-        few.append(account(part, program, _solve(program, engine)))
-    period, before = few[2].time_s - few[1].time_s, few[1].time_s - few[0].time_s
-    if abs(period - before) > _STEADY * abs(few[2].time_s):
-        return None
-    return _extended(few[1], few[2], many - _STEADY_PASSES, record.model_flops, sum(s.events for s in few))
+    """A step of many micro-batches from two with few; None where they have no steady state.
+
+    The passes of a stage come in an order that begins alike however many there are. So if every stage ends its last
+    passes, as far back as its neighbours can be ahead of it, later by the same λ with q micro-batches more, then the
+    state after n + q micro-batches is that after n, λ later, and every q more add λ again.
+    """
+    many, stages, plan = record.micro_batches, len(record.stages), record.plan
+    period = stages if plan.virtual_stages > 1 else 1
+    if plan.schedule == "gpipe" and many > 1:
+        return None  # all passes forward first: the order begins with as many as there are
+    few = _multiple(3 * stages + 3, period)
+    events = 0
+    while few + period < many / 1.5:
+        short, long = (_timed(record.with_micro_batches(n), engine) for n in (few, few + period))
+        events += short.times.events + long.times.events
+        if _settled(short, long, (2 * stages + 1) / period, few / period):
+            before, last = (account(timed.record, timed.program, timed.times) for timed in (short, long))
+            return _extended(before, last, (many - few - period) // period, record.model_flops, events)
+        few = _multiple(4 * few, period)
+    return None
 
 
-def _repeats(record: StepRecord) -> bool:
-    """Whether micro-batches involve streams, so that simulating each is not cheap already."""
-    return record.reduce_every_pass or any(b.gather for s in record.stages for c in s.chunks for b in c.blocks)
+def _multiple(passes: int, period: int) -> int:
+    return -(-passes // period) * period
 
 
-def _extended(before: Step, last: Step, passes: int, model_flops: float, events: int) -> Step:
-    """`last` with `passes` more micro-batches, each adding what the last one added."""
+class _Timed(NamedTuple):
+    record: StepRecord
+    program: Program
+    times: Times
+
+
+def _timed(record: StepRecord, engine: Engine) -> _Timed:
+    program = build(record)
+    return _Timed(record, program, _solve(program, engine))
+
+
+def _settled(short: _Timed, long: _Timed, window: float, periods: float) -> bool:
+    """Whether the tasks of the last `window` of `periods` ended later by one λ on all streams of the `long` run.
+
+    Collectives may fall behind the kernels ever further (nothing but the update waits for them), but not catch up.
+    """
+    tolerance = SETTLED * max(long.times.end)
+    kernels: list[float] = []
+    collectives: list[float] = []
+    for track, few, more in zip(short.program.tracks, short.program.queues, long.program.queues, strict=True):
+        added = len(more) - len(few)
+        if not added:
+            continue  # once in a step
+        once = len(few) - round(added * periods)
+        last = min(len(few), round(added * window) + once)
+        moved = [long.times.end[b] - short.times.end[a] for a, b in zip(few[-last:], more[-last:], strict=True)]
+        if max(moved) - min(moved) > tolerance:
+            return False
+        (collectives if track.kind == "stream" else kernels).append(moved[-1])
+    return max(kernels) - min(kernels) <= tolerance and min(collectives, default=kernels[0]) >= kernels[0] - tolerance
+
+
+def _extended(before: Step, last: Step, periods: int, model_flops: float, events: int) -> Step:
+    """`last` with `periods` more, each adding what the last one added."""
 
     def more(name: str) -> float:
         a, b = float(getattr(before, name)), float(getattr(last, name))
-        return b + passes * (b - a)
+        return b + periods * (b - a)
 
     communication: Mapping[str, float] = {
-        axis: b + passes * (b - before.communication_s.get(axis, 0.0)) for axis, b in last.communication_s.items()
+        axis: b + periods * (b - before.communication_s.get(axis, 0.0)) for axis, b in last.communication_s.items()
     }
     return replace(
         last,

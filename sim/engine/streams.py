@@ -23,16 +23,9 @@ def run(program: Program) -> Times:
     return (_Shared(program) if program.contended else _Alone(program)).run()
 
 
-class _Counted(simpy.Environment):
-    """An environment that counts the events it processes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.events = 0
-
-    def step(self) -> None:
-        self.events += 1
-        super().step()
+def _events(env: simpy.Environment) -> int:
+    """Events an environment that has run to its end has processed: all it ever numbered."""
+    return next(env._eid)
 
 
 class _Alone:
@@ -40,7 +33,7 @@ class _Alone:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.env = _Counted()
+        self.env = simpy.Environment()
         self.start = [0.0] * len(program)
         self.end: list[float | None] = [None] * len(program)
         self.signal: list[simpy.Event | None] = [None] * len(program)  # fires when the task ends
@@ -56,7 +49,7 @@ class _Alone:
             if track.kind != "link" and self.program.queues[number]:
                 self.env.process(self._stream(number))
         self.env.run()
-        return Times(self.start, [end or 0.0 for end in self.end], self.env.events)
+        return Times(self.start, [end or 0.0 for end in self.end], _events(self.env))
 
     def _stream(self, track: int) -> Steps:
         env, start, end, signal = self.env, self.start, self.end, self.signal
@@ -101,7 +94,7 @@ class _Shared:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.env = _Counted()
+        self.env = simpy.Environment()
         self.start = [0.0] * len(program)
         self.end = [-1.0] * len(program)
         self.signal: dict[int, simpy.Event] = {}
@@ -114,7 +107,7 @@ class _Shared:
             if queue:
                 self.process[track] = self.env.process(self._stream(track))
         self.env.run()
-        return Times(self.start, self.end, self.env.events)
+        return Times(self.start, self.end, _events(self.env))
 
     def _stream(self, track: int) -> Steps:
         env, program = self.env, self.program
@@ -143,11 +136,16 @@ class _Shared:
                 left -= (self.env.now - begin) * rate
 
     def _share(self, domain: dict[int, int], me: int) -> None:
-        """Set the rates of a domain after `me` came or went; the others whose rate changed are interrupted."""
+        """Set the rates of a domain after `me` came or went; the others whose rate changed are interrupted.
+
+        A kernel slows nobody, so that its coming and going sets its own rate alone.
+        """
+        if me in domain:
+            self.rate[me] = rate_of(self.program, me, domain[me], domain)
+        if self.program.tracks[me].kind == "compute":
+            return
         for track, task in domain.items():
             rate = rate_of(self.program, track, task, domain)
-            if track == me:
-                self.rate[track] = rate
-            elif rate != self.rate[track]:
+            if track != me and rate != self.rate[track]:
                 self.rate[track] = rate
                 self.process[track].interrupt()

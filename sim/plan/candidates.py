@@ -24,7 +24,7 @@ class Limits:
     pipeline: tuple[int, ...] = ()
     context: tuple[int, ...] = (1,)
     expert: tuple[int, ...] = ()
-    sequence_parallel: bool | None = None  # None: with every tensor degree above 1
+    sequence_parallel: bool | None = None  # None: with and without, where there is a tensor degree
     sub_batch: tuple[int, ...] = ()  # empty: powers of two up to `largest_pass` units, and the rank's whole share
     largest_pass: int = 65536
     virtual_stages: tuple[int, ...] = (1, 2, 4)
@@ -52,7 +52,10 @@ def candidates(model: Model, devices: int, global_batch: int, limits: Limits = L
         data = devices // inner
         if global_batch % data or (limits.data and data not in limits.data):
             continue
-        for expert in _experts(limits.expert, experts, data * context):
+        split = (False, True) if limits.sequence_parallel is None else (limits.sequence_parallel,)
+        for expert, split_activations in product(
+            _experts(limits.expert, experts, data * context), split if tensor > 1 else split[:1]
+        ):
             base = replace(
                 limits.base,
                 sub_batch=1,
@@ -62,7 +65,7 @@ def candidates(model: Model, devices: int, global_batch: int, limits: Limits = L
                 pipeline=pipeline,
                 context=context,
                 expert=expert,
-                sequence_parallel=tensor > 1 if limits.sequence_parallel is None else limits.sequence_parallel,
+                sequence_parallel=split_activations,
             )
             yield from _variants(base, blocks, limits, _sub_batches(model, limits, global_batch // data))
 

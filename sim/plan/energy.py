@@ -19,6 +19,7 @@ class Energy:
     target_j: float | None
     mean_device_w: float
     by_kind: Mapping[str, float]  # J per step
+    clock: float = 1.0  # that the power limit leaves, relative to the full one
 
 
 def step_energy(record: StepRecord, chip: Accelerator, step_s: float, steps: float | None) -> Energy:
@@ -26,7 +27,7 @@ def step_energy(record: StepRecord, chip: Accelerator, step_s: float, steps: flo
     kinds = moved_energy(record, chip) | {"idle": _power(chip).idle_w * step_s * record.plan.devices}
     total = sum(kinds.values())
     mean = total / step_s / record.plan.devices
-    return Energy(total, total * steps if steps is not None else None, mean, kinds)
+    return Energy(total, total * steps if steps is not None else None, mean, kinds, chip.clock)
 
 
 def moved_energy(record: StepRecord, chip: Accelerator) -> dict[str, float]:

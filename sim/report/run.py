@@ -245,7 +245,9 @@ def _search(result: Result) -> str:
         for ranked in result.search.ranked
     ]
     head = f"Plans: {result.search.fitting:,} of {result.search.considered:,} fit; the fastest, simulated:"
-    return head + "\n" + table(header, rows, indent="  ")
+    named = ("schedule", "shard_group", "overlap_gathers", "bucket_bytes")  # the rest is in the JSON
+    kept = ", ".join(f"{name} {result.search.kept[name]}" for name in named)
+    return head + "\n" + table(header, rows, indent="  ") + f"\n  not searched, kept: {kept}, and all else as given"
 
 
 def _degrees(plan: Plan) -> str:
@@ -345,7 +347,12 @@ def _search_json(result: Result) -> dict[str, Any] | None:
         }
         for r in result.search.ranked
     ]
-    return {"considered": result.search.considered, "fitting": result.search.fitting, "ranked": ranked}
+    return {
+        "considered": result.search.considered,
+        "fitting": result.search.fitting,
+        "kept": dict(result.search.kept),
+        "ranked": ranked,
+    }
 
 
 def _degrees_json(plan: Plan) -> dict[str, Any]:

@@ -8,7 +8,7 @@ and other placements of their ranks are simulated.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import permutations
 from typing import Any, Final
 
@@ -46,6 +46,7 @@ class Found:
     ranked: tuple[Ranked, ...]
     considered: int
     fitting: int
+    kept: Mapping[str, object] = field(default_factory=dict)  # what of a plan was not searched: its value
 
     @property
     def best(self) -> Plan:
@@ -95,7 +96,16 @@ def search(
     steps.sort(key=lambda item: (item[1].time_s, _means(item[0].plan)))
     best = steps[0][1]
     ranked = tuple(Ranked(c.plan, c.memory, step, _why(step, best)) for c, step in steps)
-    return Found(ranked, len(every), len(fitting))
+    return Found(ranked, len(every), len(fitting), _kept(limits))
+
+
+SEARCHED: Final = (*AXES, "expert", "sub_batch", "global_batch", "sequence_parallel", "virtual_stages", "sharding")
+
+
+def _kept(limits: Limits) -> dict[str, object]:
+    """The fields of a plan that all candidates share, as they were given or by default."""
+    varied = {*SEARCHED, "recompute", "order"}
+    return {f.name: getattr(limits.base, f.name) for f in fields(Plan) if f.name not in varied}
 
 
 def _means(plan: Plan) -> tuple[int, ...]:

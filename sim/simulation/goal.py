@@ -122,7 +122,11 @@ def energy_of(
 ) -> tuple[Energy | None, str]:
     if scenario.accelerator.power is None:
         return None, f"the accelerator {scenario.accelerator.name} has no power figures"
-    return step_energy(record, scenario.accelerator, step.time_s, goal.steps if goal else None), ""
+    spent = step_energy(record, scenario.accelerator, step.time_s, goal.steps if goal else None)
+    limit = scenario.accelerator.power.cap_w or scenario.accelerator.power.peak_w
+    if spent.mean_device_w > limit * (1.0 + 1e-9):  # only where the time is not ours
+        return None, f"in the published compute time a device would draw {spent.mean_device_w:.0f} W of {limit:.0f} W"
+    return spent, ""
 
 
 def cost_of(scenario: Scenario, plan: Plan, goal: TimeToTarget | None) -> tuple[Cost | None, str]:

@@ -11,9 +11,11 @@ from sim.scenario import Scenario
 from sim.simulation.campaign import campaign_of, with_campaign
 from sim.simulation.goal import cost_of, energy_of, project_target, time_to_target, with_band, with_samples
 from sim.simulation.inheritance import inherited
+from sim.simulation.invariants import check_published, check_result
 from sim.simulation.limits import bottleneck_of
 from sim.simulation.objective import choose_for_target, with_earlier_batch
 from sim.simulation.planning import check_search, choose_plan, model_of, search_plan
+from sim.simulation.power import within_power
 from sim.simulation.provenance import extrapolated, missing, provenance
 from sim.simulation.speeding import check_speedups, fewer_samples, speedups_of
 from sim.simulation.spending import with_expenses, with_waiting
@@ -70,7 +72,12 @@ def simulate(
         plan, choice = (found.best, None) if found else choose_plan(scenario, model, must_fit)
     numerics, chip = scenario.workload.numerics, scenario.accelerator
     memory = _check_memory(scenario, model, plan) if must_fit else device_memory(model, plan, numerics, chip)
+    check_published(scenario, plan.sub_batch)
     record, step = slowest(scenario, model, plan, engine, trace)
+    limited = within_power(scenario, model, plan, record, step)
+    if limited is not scenario:
+        scenario = limited
+        record, step = slowest(scenario, model, plan, engine, trace)
     spread = spread_of(scenario, record, step, seed)
     goal = time_to_target(scenario, model, projection, plan, spread.mean_s if spread else step.time_s)
     goal = fewer_samples(scenario, goal)
@@ -86,7 +93,7 @@ def simulate(
     bottleneck = bottleneck_of(scenario, model, plan, step, levers)
     if levers and must_fit and not scenario.speedups:
         bottleneck = with_earlier_batch(bottleneck, scenario, model, projection, goal, step.time_s)
-    return Result(
+    result = Result(
         name=scenario.name,
         description=scenario.description,
         workload=model.name,
@@ -119,3 +126,5 @@ def simulate(
         search=found,
         missing=missing(no_energy, no_cost, projection is not None, goal is not None),
     )
+    check_result(result, record, scenario.accelerator)
+    return result

@@ -1,18 +1,15 @@
-"""Energy by level, and the screening arrays."""
+"""Energy by level."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
-from sim.device import Accelerator, Compute, Memory, default_power, op_energy, op_time, ops_energy, time_ops
-from sim.device.screen import chip_arrays, model_arrays, times
+from sim.device import Accelerator, Compute, Memory, default_power, op_energy, op_time, ops_energy
 from sim.errors import InputError
 from sim.files.generations import list_generations, load_generation
-from sim.ops import Attention, Collective, Gemm, Lump, Op, Pointwise
+from sim.ops import Gemm, Pointwise
 
 
 def test_full_rate_product_draws_about_peak_power(a100: Accelerator) -> None:
@@ -61,38 +58,3 @@ def test_generations_are_complete_and_unknown_ones_are_refused() -> None:
         assert kind.kernel_overhead_s > 0.0
     with pytest.raises(InputError, match=r"unknown generation.*ampere"):
         load_generation("ampre")
-
-
-def steps() -> list[list[Op]]:
-    return [
-        [
-            Gemm("a", 512, 1024, 2048, format="fp32", count=3),
-            Pointwise("p", 1e7, 4e7, 4e7, format="fp32"),
-            Collective("r", "all_reduce", 1e9, "data"),
-        ],
-        [Attention("f", 4, 8, 8, 512, 512, 64, format="fp32"), Lump("l", 1e12, 1e9)],
-        [],
-    ]
-
-
-def test_screening_equals_the_op_model_on_an_ideal_chip(table4: Accelerator) -> None:
-    """Where no tile, wave or cache plays a part, the arrays give what `time_ops` gives."""
-    chips = [table4, replace(table4, name="slow", kernel_overhead_s=1e-3)]
-    screened = times(chip_arrays(chips), model_arrays(steps()))
-    expected = [[time_ops(step, chip).seconds for step in steps()] for chip in chips]
-    np.testing.assert_allclose(screened, expected, rtol=1e-12)
-
-
-def test_a_format_the_chip_lacks_takes_forever(table4: Accelerator) -> None:
-    """fp8 on a chip without it is infinite, so that it never wins a screening."""
-    screened = times(chip_arrays([table4]), model_arrays([[Gemm("g", 8, 8, 8, format="fp8")]]))
-    assert np.isinf(screened).all()
-
-
-def test_ten_thousand_pairs_a_second(a100: Accelerator) -> None:
-    """1,000 chips × 100 models of 40 ops are screened at over 10,000 pairs per second of CPU time."""
-    chips = chip_arrays([a100] * 1000)
-    models = model_arrays([[Gemm("g", 128 * (i + 1), 512, 512) for i in range(40)]] * 100)
-    start = time.process_time()
-    times(chips, models)
-    assert 100_000 / (time.process_time() - start) > 10_000

@@ -17,7 +17,7 @@ from sim.device import (
     Memory,
     OpTime,
     TileShape,
-    clock,
+    op_energy,
     op_time,
     ridge_point,
     roofline_time,
@@ -185,14 +185,18 @@ def test_ops_add_up(a100: Accelerator) -> None:
     assert total.flops == pytest.approx(3 * GEMM.flops + 2e8)
 
 
-def test_power_cap_lowers_the_clock_by_the_cube_root(a100: Accelerator) -> None:
-    """At half the dynamic power the clock is 0.5^(1/3), and a compute-bound product slows by as much."""
-    power = a100.power
-    assert power is not None
-    capped = replace(a100, power=replace(power, cap_w=(power.peak_w + power.idle_w) / 2))
-    assert clock(capped) == pytest.approx(0.5 ** (1 / 3))
-    ratio = op_time(GEMM, capped).compute_s / op_time(GEMM, a100).compute_s
-    assert ratio == pytest.approx(2 ** (1 / 3))
+def test_a_lower_clock_slows_products_and_saves_the_square_of_its_energy(a100: Accelerator) -> None:
+    """C·V²·f with V in proportion to f: at half the clock twice the time, a quarter of the energy of a FLOP."""
+    product = Gemm("g", 8192, 8192, 8192)
+    slow = replace(a100, clock=0.5)
+    assert op_time(product, slow).compute_s == pytest.approx(2 * op_time(product, a100).compute_s)
+    assert op_energy(product, slow).arithmetic_j == pytest.approx(op_energy(product, a100).arithmetic_j / 4)
+
+
+def test_chips_of_other_peaks_are_not_one_in_a_cache(a100: Accelerator) -> None:
+    """The hash, like equality, tells chips with other rates apart."""
+    faster = {name: replace(c, peak_flops=2 * c.peak_flops) for name, c in a100.compute.items()}
+    assert hash(replace(a100, compute=faster)) != hash(a100) == hash(replace(a100))
 
 
 def test_sparsity_is_used_only_when_asked(a100: Accelerator) -> None:

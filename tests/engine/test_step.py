@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from prepared import chunk, data_parallel, fully_sharded, pipeline
 
 from sim.engine import build, recursion, simulate_step, streams
+from sim.engine.accounting import account
 from sim.plan.records import Plan
 from sim.plan.step_record import Stage, StepRecord, Transfer, Work
 
@@ -100,6 +101,27 @@ def test_the_parts_of_a_step_add_up(stages: int, rounds: int, send: float, passe
     parts = (step.compute_s, step.exposed_communication_s, step.bubble_s)
     assert sum(parts) == pytest.approx(step.time_s, rel=1e-9)
     assert min(parts) >= -1e-12
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("chunks", [1, 2])
+def test_pipelines_of_many_micro_batches_are_extrapolated_from_their_period(engine: str, chunks: int) -> None:
+    """Uneven stages with messages: the same time and parts as with every micro-batch followed, in fewer events."""
+    prepared = pipeline([(1.0, 2.0), (1.1, 2.3), (0.9, 2.2), (1.3, 2.1)], 96, chunks, send_s=0.3)
+    short = simulate_step(prepared, engine)  # type: ignore[arg-type]
+    program = build(prepared)
+    full = account(prepared, program, recursion.run(program))
+    for part in ("time_s", "compute_s", "bubble_s", "exposed_communication_s"):
+        assert getattr(short, part) == pytest.approx(getattr(full, part), rel=1e-11)
+    assert short.communication_s == pytest.approx(full.communication_s)
+
+
+def test_a_billion_micro_batches_take_no_more_events_than_a_thousand() -> None:
+    """(m + P − 1)·(f + b) for equal stages, whatever m."""
+    few, many = (simulate_step(pipeline([(1.0, 2.0)] * 8, m)) for m in (1_000, 1_000_000_000))
+    assert few.events == many.events <= 2000
+    assert few.time_s == pytest.approx((1_000 + 7) * 3.0)
+    assert many.time_s == pytest.approx((1_000_000_000 + 7) * 3.0)
 
 
 def test_the_norm_waits_for_all_stages_and_the_update_for_the_norm() -> None:

@@ -69,7 +69,7 @@ def test_a_study_is_the_scenario_s_own(tmp_path):
 
 def test_axes_of_one_s_own_replace_the_study():
     """As the command line gives them."""
-    study = study_of("paper/figure-12", axes=[axis_of_text("plan.sub_batch=64,128")])
+    study = study_of("paper/figure-11", axes=[axis_of_text("plan.sub_batch=64,128")])
     assert [study.designs.overrides(i) for i in range(2)] == [{"plan.sub_batch": "64"}, {"plan.sub_batch": "128"}]
 
 

@@ -1,0 +1,101 @@
+"""Terms of a step that one wrong line would change: each against arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tiny import CHIP, NUMERICS, cluster, model
+
+from sim.network import Communicator, Group
+from sim.ops import Collective
+from sim.plan import Plan, StepRecord, device_memory, prepare
+from sim.plan.gradients import Exchange
+from sim.plan.groups import groups_of
+from sim.plan.issue import AUTOGRAD, PYTHON
+from sim.plan.prepare import HOST_BANDWIDTH
+from sim.plan.pricing import Pricer
+
+WEIGHT, GRADIENT = 2, 4  # bytes
+
+
+def recorded(plan: Plan, chip=CHIP, numerics=NUMERICS, **link: float) -> StepRecord:
+    return prepare(model(), plan, numerics, chip, Communicator(cluster(plan.devices, **link)))
+
+
+def test_an_optimiser_on_the_host_moves_gradients_down_and_weights_up() -> None:
+    """(4 + 2) bytes of every weight the device updates, once a step, over 25 GB/s."""
+    stage = recorded(Plan(2, 64, data=8, sharding="optimizer", offload="optimizer")).stages[0]
+    assert stage.offload_s == pytest.approx(model().parameters / 8 * (GRADIENT + WEIGHT) / HOST_BANDWIDTH)
+    assert recorded(Plan(2, 64, data=8)).stages[0].offload_s == 0.0
+
+
+def test_tensor_ranks_send_a_part_each_and_gather_it_inside_the_node() -> None:
+    """8 tensor ranks on a node of 100 GB/s, stages on nodes joined by one card of 10 GB/s each: 8 parts of n/8 over the
+    card and a gather inside beat 8 whole ones; with sequence parallelism every rank holds its own part already."""
+    nbytes = 4 * 512 * 1024 * 2.0
+    plan = Plan(4, 32, tensor=8, pipeline=2)
+    record = recorded(plan)
+    communicator = Communicator(cluster(16))
+    gather = communicator.time("all_gather", nbytes, Group(8))
+    assert record.send is not None
+    assert record.send.bytes == nbytes
+    assert record.send_s == pytest.approx(nbytes / 10e9 + gather, rel=1e-3)
+    assert record.send_s < 8 * nbytes / 10e9 / 2
+    split = recorded(replace(plan, sequence_parallel=True))
+    assert split.send is not None
+    assert split.send.bytes == nbytes / 8
+
+
+def test_the_last_bucket_leaves_after_the_last_block() -> None:
+    """Buckets hold all gradients; what is left when backward ends goes then, with nothing to hide it."""
+    chunk = recorded(Plan(1, 64, data=8, bucket_bytes=30e6)).stages[0].chunks[0]
+    blocks = sum(block.count for block in chunk.blocks)
+    assert sum(t.bytes for t in chunk.reductions) == pytest.approx(GRADIENT * model().parameters)
+    assert chunk.reductions[-1].place == blocks
+    assert all(t.bytes >= 30e6 for t in chunk.reductions[:-1])
+
+
+def test_a_pass_that_is_waited_for_takes_at_least_its_issue() -> None:
+    """The host issues forward ops at 2.4 and backward ops at 0.4 of its mean time, collectives among them."""
+    slow = replace(CHIP, host_s=1e-3)
+    for name in ("forward", "backward"):
+        stage = recorded(Plan(1, 8), slow, replace(NUMERICS, launch="waited")).stages[0]
+        block = next(b for b in stage.chunks[0].blocks if b.kind == "block")
+        work, share = getattr(block, name), PYTHON if name == "forward" else AUTOGRAD
+        assert work.seconds == pytest.approx(share * 1e-3 * len(work.ops))
+
+
+def test_a_stage_keeps_room_for_a_message_each_way() -> None:
+    """Two buffers of a micro-batch's activations beside a pipeline without data parallelism; none without one."""
+    deep, flat = (
+        device_memory(model(), Plan(2, 16, pipeline=p), NUMERICS, CHIP)[0].bytes_by_kind["communication"]
+        for p in (2, 1)
+    )
+    assert deep == pytest.approx(2 * 2 * 512 * 1024 * 2.0)
+    assert flat == 0.0
+
+
+def test_shards_of_a_group_are_summed_over_its_copies() -> None:
+    """16 ranks in groups of 8: the whole is scattered in the group, an eighth of it summed over two copies; each rank
+    sends 7/8 of the whole and 2·1/2 of an eighth."""
+    plan = Plan(1, 64, data=16, sharding="optimizer", shard_group=8)
+    communicator = Communicator(cluster(16))
+    exchange = Exchange(plan, groups_of(plan), Pricer(model(), NUMERICS, CHIP, communicator))
+    reduction = exchange.reduction(1e9)
+    alone = communicator.time("reduce_scatter", 1e9, Group(8))
+    copies = communicator.time("all_reduce", 1e9 / 8, Group(2, 8))
+    assert reduction.seconds == pytest.approx(alone + copies)
+    assert reduction.sent_bytes == pytest.approx(1e9 * 7 / 8 + 1e9 / 8)
+
+
+def test_a_collective_beside_kernels_makes_them_longer() -> None:
+    """One that takes a fifth of the compute units: arithmetic takes 1/(1 − 1/5) as long, the rest no longer."""
+    free, taking = (recorded(Plan(1, 64, data=8), compute_share=share) for share in (0.0, 0.2))
+    block = next(b for b in taking.stages[0].chunks[0].blocks if b.kind == "block")
+    work = block.forward
+    arithmetic = work.seconds - work.memory_bound_s - work.overhead_s
+    assert not any(isinstance(op, Collective) for op in work.ops)
+    assert work.stretch == pytest.approx((arithmetic / 0.8 + work.memory_bound_s) / work.seconds)
+    assert work.stretch > 1.0
+    assert all(b.forward.stretch == 1.0 for b in free.stages[0].chunks[0].blocks)

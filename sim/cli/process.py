@@ -12,7 +12,7 @@ import click
 
 from sim.cli.commands import cli
 from sim.cli.terminal import flush, say
-from sim.errors import ForetrainError, InfeasibleError, InputError, Lever, UnreachableError
+from sim.errors import ForetrainError, InfeasibleError, InputError, Lever, Problem, UnreachableError
 
 EXIT_BUG: Final = 1
 EXIT_INPUT: Final = 2
@@ -34,6 +34,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run a command line in this process; its exit code."""
     debug = "--debug" in arguments
     try:
+        if any("\0" in argument for argument in arguments):
+            raise InputError(Problem("must not hold the character NUL", file="command line"))
         if "_FORETRAIN_COMPLETE" in os.environ:
             cli.main(args=list(arguments), prog_name="foretrain")
         with cli.make_context("foretrain", list(arguments)) as context:

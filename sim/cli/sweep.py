@@ -13,7 +13,7 @@ import click
 from sim.cli import options
 from sim.cli.output import Output
 from sim.cli.process import worst
-from sim.cli.terminal import safe, show, show_json
+from sim.cli.terminal import safe, say, show, show_json
 from sim.errors import InputError, Problem
 from sim.report.study import as_table, export, render, to_json
 from sim.scenario import Combination
@@ -25,6 +25,7 @@ from sim.study.sweep import axis_of_text, study_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+REASONS_SHOWN: Final = 20
 _SPACE: Final = (
     click.option(
         "--axis", "axes", multiple=True, metavar="PATH=VALUES", help="a,b,c or FROM:TO:COUNT[:log] (repeatable)."
@@ -91,7 +92,7 @@ def command(
     writer.check(exported)
     with study_file(output) as file:
         interrupted = simulate_all(study, file, part(shard), jobs, dask, quiet)
-        codes = failures(file)
+        failed = failures(file)
         if as_json or form == "json":
             show_json(to_json(facts(file), study.designs, outcomes(file, sort)))
         elif form == "table":
@@ -103,8 +104,10 @@ def command(
             writer.stream(exported, export(exported, study.designs, outcomes(file, sort)))
     if interrupted:
         raise KeyboardInterrupt
-    if codes:
-        raise click.exceptions.Exit(worst(codes))
+    if failed:
+        for reason in list(failed)[:REASONS_SHOWN]:
+            say(f"{scenario}: {reason}")
+        raise click.exceptions.Exit(worst(failed.values()))
 
 
 def space(

@@ -49,6 +49,8 @@ def command(
     SETS are names (`paper`, `trends`, and those of scenarios/published) or files; all of them when empty. A set that
     cannot be read does not stop the others.
     """
+    if (constants or show_scenario) and (as_json or markdown or plot is not None or (constants and (sets or row_ids))):
+        raise click.UsageError("--constants stands alone, --show-scenario beside a set and its --row")
     if constants:
         from sim.validate.constants import constants as known  # noqa: PLC0415  (start-up time: only with --constants)
 

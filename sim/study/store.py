@@ -142,10 +142,10 @@ def facts(path: Path) -> dict[str, object]:
         raise InputError(Problem(f"is not a study file: {error}", file=str(path))) from None
 
 
-def failures(path: Path) -> set[int]:
-    """Exit codes of the designs without a result."""
+def failures(path: Path) -> dict[str, int]:
+    """Why designs have no result, each reason once, with its exit code."""
     with closing(_read(path)) as db:
-        return {row[0] for row in db.execute("SELECT DISTINCT code FROM reasons")}
+        return dict(db.execute("SELECT text, code FROM reasons ORDER BY id"))
 
 
 def outcomes(path: Path, order: str = "number", limit: int | None = None) -> Iterator[Outcome]:

@@ -89,9 +89,9 @@ def overlay(template: Mapping[str, object], overrides: Mapping[str, object]) -> 
         *parents, leaf = path.split(".")
         node = values
         for key in parents:
-            below = node.get(key)
-            if not isinstance(below, dict):
-                below = node[key] = {} if below is None else {"extends": below}
-            node = below
+            part = node.get(key)
+            if not isinstance(part, dict):
+                part = node[key] = {} if part is None else {"extends": part}
+            node = part
         node[leaf] = value
     return values

@@ -55,8 +55,9 @@ def test_check_as_json(run, small, tmp_path):
 
 def test_check_takes_names_and_overrides(run, small):
     """What `run` takes, `check` checks."""
-    assert run("check", small, "--set", "plan.data=2").code == 0
+    assert run("check", small, "--set", "plan.sub_batch=2").code == 0
     assert run("check", small, "--set", "plan.data=0").code == 2
+    assert "must be the 4 devices of the cluster" in run("check", small, "--set", "plan.data=2").err
 
 
 @pytest.mark.parametrize("arguments", [("none.yaml",), ("no-such-name",), ()])

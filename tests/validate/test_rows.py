@@ -30,7 +30,7 @@ def test_a_published_row_is_a_scenario_file(tmp_path: Path) -> None:
 
 def test_an_unknown_row_is_refused() -> None:
     """With the nearest one."""
-    with pytest.raises(InputError, match=r"row: no such row, got llm000l .*llm000"):
+    with pytest.raises(InputError, match=r"row: no such row, got llm000l .*llm0"):
         validate(find_set("llm_steps"), row_ids=["llm000l"])
 
 

@@ -307,7 +307,8 @@ def to_json(result: Result) -> dict[str, Any]:
         "provenance": asdict(result.provenance),
     }
     for key, reason in result.missing.items():
-        body[f"{key}_reason"] = reason
+        whole = body["step"] if key in body["step"] else body
+        whole |= {key: None, f"{key}_reason": reason}
     return body
 
 

@@ -9,10 +9,14 @@ from sim.result import Inherited, Provenance, TimeToTarget
 from sim.scaling import Domain, Projection, consistency, error_of_size
 from sim.scenario import Scenario
 
+INPUT_STALL: Final = "input_stall_s"
 
-def missing(no_energy: str, no_cost: str, projected: bool, timed: bool) -> dict[str, str]:
+
+def missing(scenario: Scenario, no_energy: str, no_cost: str, projected: bool, timed: bool) -> dict[str, str]:
     """Why parts of the result are empty."""
     whys = {"energy": no_energy, "cost": no_cost}
+    if scenario.training.input is None:
+        whys[INPUT_STALL] = "the scenario gives no training.input: devices never wait for data"
     if not projected:
         whys["projection"] = "the scenario names no scaling domain"
     if not timed:

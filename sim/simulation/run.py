@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sim.engine import Step
 from sim.engine.step import Engine
 from sim.errors import InfeasibleError
 from sim.plan import device_memory, infeasible
 from sim.plan.records import DeviceMemory, Plan
+from sim.plan.step_record import StepRecord
+from sim.plan.sub_batch import SubBatch
 from sim.result import Result
+from sim.scaling import Projection
 from sim.scenario import Scenario
 from sim.simulation.campaign import campaign_of, with_campaign
 from sim.simulation.goal import cost_of, energy_of, project_target, time_to_target, with_band, with_samples
@@ -23,6 +30,9 @@ from sim.simulation.stepping import slowest, spread_of
 from sim.simulation.uncertainty import uncertainty_of
 from sim.workload.records import Model
 
+if TYPE_CHECKING:
+    from sim.search.plans import Found
+
 
 def check_scenario(scenario: Scenario) -> None:
     """What `simulate` refuses before it runs a step: target, sizes, plan, memory; nothing is searched for."""
@@ -38,12 +48,50 @@ def check_scenario(scenario: Scenario) -> None:
     _check_memory(scenario, model, plan)
 
 
+def _memory(scenario: Scenario, model: Model, plan: Plan) -> tuple[DeviceMemory, ...]:
+    return tuple(device_memory(model, plan, scenario.workload.numerics, scenario.accelerator))
+
+
 def _check_memory(scenario: Scenario, model: Model, plan: Plan) -> tuple[DeviceMemory, ...]:
     """Memory of every class of devices; InfeasibleError where one does not hold what it must."""
-    memory = device_memory(model, plan, scenario.workload.numerics, scenario.accelerator)
+    memory = _memory(scenario, model, plan)
     if not all(device.fits for device in memory):
         raise InfeasibleError(infeasible(model, plan, scenario.workload.numerics, scenario.accelerator))
-    return tuple(memory)
+    return memory
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """The scenario on the devices chosen, its plan, and how that was come by."""
+
+    scenario: Scenario
+    plan: Plan
+    choice: SubBatch | None = None
+    found: Found | None = None
+    considered: int = 0
+
+
+def _plan(scenario: Scenario, model: Model, projection: Projection | None, must_fit: bool) -> _Planned:
+    """The plan for the objective, searched, or as given with the sub-batch filled in."""
+    chosen = choose_for_target(scenario, model, projection, must_fit)
+    if chosen is not None:
+        return _Planned(chosen.scenario, chosen.plan, considered=chosen.considered)
+    if scenario.plan.search:
+        found = search_plan(scenario, model)
+        return _Planned(scenario, found.best, found=found)
+    plan, choice = choose_plan(scenario, model, must_fit)
+    return _Planned(scenario, plan, choice)
+
+
+def _step(
+    scenario: Scenario, model: Model, plan: Plan, engine: Engine, trace: bool
+) -> tuple[Scenario, StepRecord, Step]:
+    """The scenario at the clock its power allows, and its step."""
+    record, step = slowest(scenario, model, plan, engine, trace)
+    limited = within_power(scenario, model, plan, record, step)
+    if limited is not scenario:
+        record, step = slowest(limited, model, plan, engine, trace)
+    return limited, record, step
 
 
 def simulate(
@@ -64,20 +112,11 @@ def simulate(
     model = model_of(scenario, projection)
     projection = with_samples(projection, scenario, model)
     check_speedups(scenario, model)
-    chosen = choose_for_target(scenario, model, projection, must_fit)
-    found = search_plan(scenario, model) if scenario.plan.search else None
-    if chosen is not None:
-        scenario, plan, choice = chosen.scenario, chosen.plan, None
-    else:
-        plan, choice = (found.best, None) if found else choose_plan(scenario, model, must_fit)
-    numerics, chip = scenario.workload.numerics, scenario.accelerator
-    memory = _check_memory(scenario, model, plan) if must_fit else device_memory(model, plan, numerics, chip)
+    planned = _plan(scenario, model, projection, must_fit)
+    plan = planned.plan
+    memory = _check_memory(planned.scenario, model, plan) if must_fit else _memory(planned.scenario, model, plan)
     check_published(scenario, plan.sub_batch)
-    record, step = slowest(scenario, model, plan, engine, trace)
-    limited = within_power(scenario, model, plan, record, step)
-    if limited is not scenario:
-        scenario = limited
-        record, step = slowest(scenario, model, plan, engine, trace)
+    scenario, record, step = _step(planned.scenario, model, plan, engine, trace)
     spread = spread_of(scenario, record, step, seed)
     goal = time_to_target(scenario, model, projection, plan, spread.mean_s if spread else step.time_s)
     goal = fewer_samples(scenario, goal)
@@ -105,7 +144,7 @@ def simulate(
         units_per_sample=model.units_per_sample,
         projection=projection,
         plan=plan,
-        sub_batch=choice,
+        sub_batch=planned.choice,
         memory=memory,
         step=step,
         spread=spread,
@@ -119,12 +158,12 @@ def simulate(
         cost=cost,
         bottleneck=bottleneck,
         objective=scenario.objective,
-        considered=chosen.considered if chosen else 0,
+        considered=planned.considered,
         uncertainty=uncertainty_of(scenario, model, projection, plan, goal, step.time_s, seed) if levers else None,
         provenance=provenance(scenario, inherited(scenario, model, plan, step) if levers else ()),
         extrapolated=extrapolated(scenario, projection, goal, plan.global_batch, model.parameters),
-        search=found,
-        missing=missing(no_energy, no_cost, projection is not None, goal is not None),
+        search=planned.found,
+        missing=missing(scenario, no_energy, no_cost, projection is not None, goal is not None),
     )
     check_result(result, record, scenario.accelerator)
     return result

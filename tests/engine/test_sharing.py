@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 import simpy
 from hypothesis import given, settings
@@ -110,7 +108,5 @@ def test_hundred_thousand_jobs_are_cheap() -> None:
 
     for k in range(4):
         env.process(stream(k))
-    begin = time.process_time()
     env.run()
     assert next(env._eid) <= 3.2e5
-    assert time.process_time() - begin < 4.0  # 1.5 s on a free core

@@ -57,11 +57,11 @@ class Infeasible:
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """A target error at or below the floor of the learning curve."""
+    """What no amount of data or time reaches; target error and floor where a learning law says so."""
 
     statement: str
-    target: float
-    floor: float
+    target: float | None = None
+    floor: float | None = None
 
 
 class ForetrainError(Exception):
@@ -85,7 +85,7 @@ class InfeasibleError(ForetrainError):
 
 
 class UnreachableError(ForetrainError):
-    """The target cannot be reached with any amount of data; `reason` holds target and floor."""
+    """The target cannot be reached; `reason` says why, with target and floor where a learning law has them."""
 
     def __init__(self, reason: Unreachable) -> None:
         self.reason = reason

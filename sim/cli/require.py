@@ -39,4 +39,4 @@ def command(
     answer(found, render, to_json, as_json)
     if not found.feasible:
         statement = f"no allowed hardware meets the deadline: {found.reason}"
-        raise UnreachableError(Unreachable(statement, found.deadline_s, found.seconds))
+        raise UnreachableError(Unreachable(statement))

@@ -75,4 +75,4 @@ def check_batch(batch: float, known: Passes, error: float) -> None:
             f"an error of {error:g} has not been reached at a global batch of {batch:,.0f}: "
             f"the largest that reached it is {known.largest_batch:,.0f} samples ({who})"
         )
-        raise UnreachableError(Unreachable(said, error, error))
+        raise UnreachableError(Unreachable(said))

@@ -262,7 +262,7 @@ def _require_progress(work: Work, plan: Plan) -> None:
             f"without checkpoints the {work.ideal_s:.4g} s of steps would have to pass between two failures, which are "
             f"{1 / rate:.4g} s apart on average: no progress; lever: campaign.checkpoints"
         )
-        raise UnreachableError(Unreachable(statement, 1.0 / rate, useful))
+        raise UnreachableError(Unreachable(statement))
     best = renewal.optimal_interval_s(rate, pause)
     shorter = renewal.goodput(rate, best, pause, again)
     faster = renewal.goodput(rate, renewal.optimal_interval_s(rate, pause / 10), pause / 10, again)
@@ -272,7 +272,7 @@ def _require_progress(work: Work, plan: Plan) -> None:
         f"{1 / rate:.4g} s: no progress; levers: an interval of {best:.4g} s gives a goodput of {100 * shorter:.2g} %, "
         f"storage ten times as fast {100 * faster:.2g} %, a tenth of the devices {100 * fewer:.2g} %"
     )
-    raise UnreachableError(Unreachable(statement, 1.0 / rate, pause))
+    raise UnreachableError(Unreachable(statement))
 
 
 def _intervals(work: Work) -> tuple[tuple[str, float], ...]:

@@ -29,6 +29,7 @@ TWO_SIDED: Final = 1.645  # standard deviations of a normal law on either side o
 STEEPEST: Final = 0.5  # |β| of a learner limited by estimation alone (Hestness et al. 2017, section 2)
 FLATTEST: Final = 1e-3
 SLOPES: Final = 161
+FEW_SLOPES: Final = 41  # enough to judge one shard by the curve through the others
 ZOOMS: Final = 2
 ROUNDS: Final = 8  # of Gauss-Newton; the sum of squares has settled to 1e-9 long before
 FEWEST: Final = 4  # shards: three constants and one degree of freedom
@@ -128,55 +129,75 @@ def _logs(points: Sequence[Shard]) -> tuple[Array, Array]:
 
 
 def _solve(x: Array, y: Array, beta: Array, bare: bool = False) -> _Slopes:
-    """Best A and γ ≥ 0 (`bare`: γ = 0) of ln(A·e^(β·(x − mean)) + γ) for every β (Gauss-Newton)."""
-    power = np.exp(beta[:, None] * (x - x.mean())[None, :])
-    total = np.broadcast_to(np.exp(y)[None, :], power.shape)
-    a, gamma = _step(power, total, np.ones_like(power), np.zeros(len(beta)), bare)
-    a = np.maximum(a, 1e-3 * float(np.exp(y).mean()))  # a curve that rises has no other start
+    """Best A and γ ≥ 0 (`bare`: γ = 0) of ln(A·e^(β·(x − mean)) + γ) for every β (Gauss-Newton).
+
+    `x` and `y` are (…, shards) and `beta` (…, slopes): several sets of as many shards are solved side by side.
+    """
+    power = np.exp(beta[..., :, None] * (x - x.mean(-1, keepdims=True))[..., None, :])
+    y = y[..., None, :]
+    a, gamma = _step(power, np.exp(y), np.ones_like(power), np.zeros_like(beta), bare)
+    a = np.maximum(a, 1e-3 * np.exp(y).mean(-1))  # a curve that rises has no other start
     for _ in range(ROUNDS):
-        total = a[:, None] * power + gamma[:, None]
-        da, dg = _step(power, total, y[None, :] - np.log(total), gamma, bare)
+        total = a[..., None] * power + gamma[..., None]
+        da, dg = _step(power, total, y - np.log(total), gamma, bare)
         a, gamma = a + np.clip(da, -0.5 * a, a), gamma + dg
-    total = a[:, None] * power + gamma[:, None]
-    rest = y[None, :] - np.log(total)
+    total = a[..., None] * power + gamma[..., None]
+    rest = y - np.log(total)
     ja, jg = power / total, 1.0 / total
-    return _Slopes(beta, a, gamma, (rest**2).sum(1), (ja * ja).sum(1), (ja * jg).sum(1), (jg * jg).sum(1))
+    return _Slopes(beta, a, gamma, (rest**2).sum(-1), (ja * ja).sum(-1), (ja * jg).sum(-1), (jg * jg).sum(-1))
 
 
 def _step(power: Array, total: Array, rest: Array, gamma: Array, bare: bool) -> tuple[Array, Array]:
     """Gauss-Newton step in (A, γ), stopped at γ = 0."""
-    ja, jg = power / total, 1.0 / total
-    aa, ag, gg = (ja * ja).sum(1), (ja * jg).sum(1), (jg * jg).sum(1)
-    ra, rg = (ja * rest).sum(1), (jg * rest).sum(1)
+    ja, jg = power / total, np.broadcast_to(1.0 / total, power.shape)
+    aa, ag, gg = (ja * ja).sum(-1), (ja * jg).sum(-1), (jg * jg).sum(-1)
+    ra, rg = (ja * rest).sum(-1), (jg * rest).sum(-1)
     det = np.maximum(aa * gg - ag * ag, 1e-300)
     da, dg = (ra * gg - rg * ag) / det, (aa * rg - ag * ra) / det
     stopped = (gamma + dg < 0.0) | bare
     return np.where(stopped, (ra + ag * gamma) / aa, da), np.where(stopped, -gamma, dg)
 
 
-def _region(points: Sequence[Shard]) -> tuple[_Slopes, _Slopes, float, _Slopes]:
+def _left_out(points: Sequence[Shard]) -> tuple[Array, Array]:
+    """For every shard: ln ε of the best curve through the others there, and the rms of that curve's residuals."""
+    x, y = _logs(points)
+    others = ~np.eye(len(x), dtype=bool)
+    xs, ys = (np.broadcast_to(v, others.shape)[others].reshape(len(x), -1) for v in (x, y))
+    rows = np.arange(len(x))
+    beta = np.broadcast_to(-np.geomspace(FLATTEST, STEEPEST, FEW_SLOPES), (len(x), FEW_SLOPES))
+    for zoom in range(ZOOMS + 1):
+        found = _solve(xs, ys, beta)
+        best = found.squares.argmin(-1)
+        if zoom < ZOOMS:
+            low, high = (beta[rows, np.clip(best + step, 0, FEW_SLOPES - 1)] for step in (-1, 1))
+            beta = np.linspace(low, high, FEW_SLOPES, axis=-1)
+    at = found.a[rows, best] * np.exp(beta[rows, best] * (x - xs.mean(-1))) + found.gamma[rows, best]
+    return np.log(at), np.sqrt(found.squares[rows, best] / max(1, len(x) - 4))
+
+
+def _region(points: Sequence[Shard], slopes: int = SLOPES) -> tuple[_Slopes, _Slopes, float, _Slopes]:
     """(slopes of the 90 % region, the same with γ = 0, its limit on the sum of squares, the best slope)."""
     x, y = _logs(points)
     freedom = max(1, len(x) - 3)
     wider = 1.0 + float(stdtrit(freedom, 0.5 + LEVEL / 2.0)) ** 2 / freedom
-    beta = -np.geomspace(FLATTEST, STEEPEST, SLOPES)
+    beta = -np.geomspace(FLATTEST, STEEPEST, slopes)
     for zoom in range(ZOOMS + 1):
         free = _solve(x, y, beta)
         limit = max(float(free.squares.min()), 1e-24) * wider
         inside = free.squares <= limit
         if zoom < ZOOMS:
-            beta = _around(beta, beta[inside])
+            beta = _around(beta, beta[inside], slopes)
     best = free.where(np.arange(len(beta)) == free.squares.argmin())
     return free.where(inside), _solve(x, y, beta[inside], bare=True), limit, best
 
 
-def _around(axis: Array, inside: Array) -> Array:
+def _around(axis: Array, inside: Array, slopes: int) -> Array:
     """A finer axis over the region, one old step wider at both ends."""
     ordered = np.sort(axis)
     below, above = ordered[ordered < inside.min()], ordered[ordered > inside.max()]
     low = below[-1] if len(below) else inside.min()
     high = above[0] if len(above) else inside.max()
-    return np.linspace(low, high, SLOPES)
+    return np.linspace(low, high, slopes)
 
 
 def _band(free: _Slopes, bare: _Slopes, limit: float, x: float) -> tuple[float, float]:
@@ -200,7 +221,7 @@ def _without_best_guess(points: Sequence[Shard], best_guess: float | None) -> tu
     first = len(points)
     for k in range(len(points) - FEWEST - 1, -1, -1):
         above = points[k + 1 :]
-        free, bare, limit, best = _region(above)
+        free, bare, limit, best = _region(above, FEW_SLOPES)
         x, _ = _logs(above)
         low, _high = _band(free, bare, limit, math.log(points[k].units) - float(x.mean()))
         freedom = max(1, len(above) - 3)
@@ -223,20 +244,13 @@ def _without_outliers(points: Sequence[Shard]) -> tuple[list[Shard], tuple[Dropp
     """Leave out the shard farthest from the curve through the others, as long as one is absurdly far."""
     kept, dropped = list(points), []
     while len(kept) > FEWEST + 1:
-        far = []
-        for k, point in enumerate(kept):
-            others = kept[:k] + kept[k + 1 :]
-            x, _ = _logs(others)
-            best = _region(others)[3]
-            at = best.a * np.exp(best.beta * (math.log(point.units) - float(x.mean()))) + best.gamma
-            freedom = max(1, len(others) - 3)
-            scatter = max(math.sqrt(float(best.squares[0]) / freedom), 1e-4)
-            away = abs(math.log(point.error / float(at[0]))) / scatter / math.sqrt(1.5)  # the curve's own spread: half
-            far.append((len(kept) * 2.0 * float(stdtr(freedom, -away)), away, k))
-        chance, away, k = min(far)
+        at, rms = _left_out(kept)
+        away = np.abs(_logs(kept)[1] - at) / np.maximum(rms, 1e-4) / math.sqrt(1.5)  # the curve's own spread: half
+        k = int(away.argmax())
+        chance = len(kept) * 2.0 * float(stdtr(max(1, len(kept) - 4), -away[k]))
         if chance > OUTLIER or k in (0, len(kept) - 1):
             break
-        dropped.append(Dropped(kept.pop(k), f"{away:.0f} standard deviations from the curve through the others"))
+        dropped.append(Dropped(kept.pop(k), f"{away[k]:.0f} standard deviations from the curve through the others"))
     return kept, tuple(dropped)
 
 

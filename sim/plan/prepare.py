@@ -194,10 +194,11 @@ class _Recorder:
         return Transfer("tied embedding", "pipeline", seconds, nbytes, sent_bytes=nbytes)
 
     def norm(self) -> Transfer | None:
-        """Global gradient norm for clipping (with Adam): one number summed over all ranks."""
+        """Global gradient norm for clipping (asked for, or with Adam): one number summed over all ranks."""
         plan, world = self.plan, self.groups.world
         alone = plan.tensor * plan.pipeline == 1 and plan.sharding == "none"
-        if self.pricer.numerics.optimizer != "adam" or alone or world.size == 1:
+        clipped = self.pricer.numerics.clip or self.pricer.numerics.optimizer == "adam"
+        if not clipped or alone or world.size == 1:
             return None
         seconds = self.pricer.time("all_reduce", 4.0, world)
         return Transfer("gradient norm", "norm", seconds, 4.0, sent_bytes=sent_bytes("all_reduce", 4.0, world.size))

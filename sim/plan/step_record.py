@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from sim.device.records import Executed
-from sim.ops import Op
+from sim.ops import Op, total_bytes, total_flops
 from sim.plan.records import Plan
 
 LayerKind = Literal["embedding", "block", "head"]
@@ -159,6 +159,11 @@ class StepRecord:
                     yield Executed(f"{block.name}.{name}", op, m * block.count * work.share)
             for op in stage.update.ops:
                 yield Executed("update", op)
+
+    def requirements(self) -> tuple[float, float]:
+        """FLOPs and algorithmic bytes of every op of the step, on one device of each stage."""
+        found = [(e.times * total_flops((e.op,)), e.times * total_bytes((e.op,))) for e in self.executed()]
+        return sum(flops for flops, _ in found), sum(moved for _, moved in found)
 
     def with_micro_batches(self, passes: int) -> StepRecord:
         """The same with another number of passes (their times unchanged)."""

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sim.ops import total_bytes, total_flops
+from sim.files.hardware import load_accelerator
+from sim.plan.prepare import single_device
 from sim.workload.build import build_model
-from sim.workload.expand import PLAIN_FP32, step_ops
+from sim.workload.expand import PLAIN_FP32
+from sim.workload.records import Model, Numerics
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,11 @@ def catamount(rows: Sequence[Mapping[str, Any]]) -> Iterator[Count]:
     """Each row names a family, its sizes and batch, and what Catamount counts; single precision, nothing fused."""
     for row in rows:
         model = build_model(row["family"], row["sizes"])
-        numerics = replace(PLAIN_FP32, optimizer=row.get("optimizer", "sgd"))
-        ops = step_ops(model.layers(row["batch"], numerics), numerics, clipped=bool(row.get("clipped", False)))
-        name = f"{model.name} b={row['batch']}"
-        yield Count(name, total_flops(ops), total_bytes(ops), row["flops"], row["bytes"])
+        numerics = replace(PLAIN_FP32, optimizer=row.get("optimizer", "sgd"), clip=bool(row.get("clipped", False)))
+        flops, moved = step_requirements(model, row["batch"], numerics)
+        yield Count(f"{model.name} b={row['batch']}", flops, moved, row["flops"], row["bytes"])
+
+
+def step_requirements(model: Model, batch: int, numerics: Numerics) -> tuple[float, float]:
+    """FLOPs and algorithmic bytes of a step on one device of the paper, from its record."""
+    return single_device(model, batch, numerics, load_accelerator("paper-2019")).requirements()

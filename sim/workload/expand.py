@@ -1,9 +1,8 @@
-"""From a recorded graph to the `Layer`s a plan works with, and the sums a reader asks for."""
+"""From a recorded graph to the `Layer`s a plan works with; FLOPs of a sample, bytes at the fullest moment."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
@@ -14,7 +13,6 @@ from sim.workload.liveness import Footprint, peak, saved_tensors, workspaces
 from sim.workload.recorder import Recorder
 from sim.workload.records import AttentionKernel, Layer, Numerics, OptimizerName, Parameter, Recompute, Shard
 from sim.workload.sizing import solve_width, unsharded
-from sim.workload.update import clip_ops, parameter_update
 
 PLAIN_FP32 = Numerics(
     compute="fp32", activations="fp32", weights="fp32", gradients="fp32", master=None,
@@ -117,52 +115,6 @@ def minimal_footprint(
     return peak(model.graph(sub_batch, numerics), numerics, reuse=reuse, held=held)
 
 
-def layer_footprints(
-    model: GraphModel, sub_batch: int, numerics: Numerics = PLAIN_FP32, *, reuse: bool = True
-) -> dict[str, Footprint]:
-    """Bytes at the fullest moment of every layer when each has a device of its own (layer parallelism)."""
-    graph = model.graph(sub_batch, numerics)
-    alone: dict[str, Footprint] = {}
-    for name, _ in graph.layers:
-        part = replace(
-            graph,
-            forward=tuple(s for s in graph.forward if s.layer == name),
-            backward=tuple(s for s in graph.backward if s.layer == name),
-            weights={name: graph.weights.get(name, ())},
-            gradients={name: graph.gradients.get(name, ())},
-        )
-        alone[name] = peak(part, numerics, reuse=reuse)
-    return alone
-
-
-def step_ops(layers: Iterable[Layer], numerics: Numerics, *, clipped: bool = False) -> tuple[Op, ...]:
-    """Every op of a training step on one device: forward, backward, update; gradients scaled to a norm if `clipped`."""
-    layers = tuple(layers)
-    ahead = [op for layer in layers for _ in range(layer.count) for op in layer.forward]
-    back = [op for layer in reversed(layers) for _ in range(layer.count) for op in layer.backward]
-    update = [
-        op
-        for layer in layers
-        if not layer.updated
-        for _ in range(layer.count)
-        for parameter in layer.parameters
-        for op in (*clip_ops(parameter, numerics if clipped else None), *parameter_update(parameter, numerics))
-    ]
-    return (*ahead, *back, *update)
-
-
-def by_type(ops: Iterable[Op]) -> dict[str, tuple[float, float]]:
-    """FLOPs and bytes of every op type."""
-    table: dict[str, tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
-    for op in ops:
-        flops, moved = table[type(op).__name__]
-        table[type(op).__name__] = (
-            flops + op.flops * op.count,
-            moved + (op.bytes_read + op.bytes_written) * op.count,
-        )
-    return dict(table)
-
-
 def sample_flops(model: GraphModel) -> tuple[float, float]:
     """(forward, forward and backward) FLOPs that every further sample adds; what a batch pays once is left out."""
     one, two = (_flops(model.graph(b, PLAIN_FP32)) for b in (1, 2))
@@ -193,11 +145,8 @@ def _received(graph: Graph, layer: str | None) -> float:
 __all__ = [
     "PLAIN_FP32",
     "GraphModel",
-    "by_type",
-    "layer_footprints",
     "layer_of",
     "layers_of",
     "minimal_footprint",
     "sample_flops",
-    "step_ops",
 ]

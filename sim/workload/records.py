@@ -106,7 +106,12 @@ class Numerics(Record):
         ),
     )
     eager_update: bool = field(
-        default=False, metadata=about("Adam as one kernel per tensor operation instead of one for all")
+        default=False,
+        metadata=about("Adam as one kernel per tensor operation, clipping among them, instead of one for all"),
+    )
+    clip: bool = field(
+        default=False,
+        metadata=about("gradients are scaled to a global norm in two passes of their own before the update"),
     )
 
 

@@ -7,6 +7,8 @@ into the step size): m 3, v 4, w 5 = 12.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sim.ops import BYTES_PER_ELEMENT, Gather, Op, Pointwise
 from sim.workload.records import Numerics, Parameter
 
@@ -18,21 +20,28 @@ def update_ops(elements: float, numerics: Numerics) -> tuple[Op, ...]:
     """The update of `elements` weights in one pass: gradient, moments and the updated copy are streamed."""
     if elements <= 0:
         return ()
+    if numerics.optimizer == "adam" and numerics.eager_update:
+        return (*clip_ops(elements, replace(numerics, clip=True)), *_eager_adam(elements, numerics))
     gradient = BYTES_PER_ELEMENT[numerics.gradients]
     moments = MOMENTS[numerics.optimizer] * BYTES_PER_ELEMENT[numerics.optimizer_format]
     weights = BYTES_PER_ELEMENT[numerics.weights]
     updated = BYTES_PER_ELEMENT[numerics.master] if numerics.master else weights
     reads = elements * (gradient + moments + updated)
     writes = elements * (moments + updated + (weights if numerics.master else 0.0))
-    if numerics.optimizer == "adam" and numerics.eager_update:
-        return _eager_adam(elements, numerics)
-    name = f"{numerics.optimizer} update"
-    return (Pointwise(name, elements, reads, writes, FLOPS[numerics.optimizer], numerics.master or numerics.weights),)
+    name, kept = f"{numerics.optimizer} update", numerics.master or numerics.weights
+    return (*clip_ops(elements, numerics), Pointwise(name, elements, reads, writes, FLOPS[numerics.optimizer], kept))
+
+
+def clip_ops(elements: float, numerics: Numerics) -> tuple[Op, ...]:
+    """Clipping by the global norm: one pass squares and sums the gradients, one scales them."""
+    if not numerics.clip:
+        return ()
+    moved = elements * BYTES_PER_ELEMENT[numerics.gradients]
+    norm = Pointwise("gradient norm", elements, moved, 0.0, 2.0, numerics.gradients)
+    return (norm, Pointwise("clip gradient", elements, moved, moved, 1.0, numerics.gradients))
 
 
 EAGER_ADAM = (
-    ("gradient norm", "g", ""),
-    ("clip", "g", "g"),
     ("decay", "w", "w"),
     ("decay m", "m", "m"),
     ("add to m", "mg", "m"),
@@ -43,8 +52,8 @@ EAGER_ADAM = (
     ("add epsilon", "w", "w"),
     ("step", "wmw", "w"),
 )
-"""Kernels of AdamW (Loshchilov & Hutter 2019) with clipping, one per tensor operation of the algorithm as eager PyTorch
-runs it: what each reads and writes (g gradient, w weight or a temporary of its format, m a moment)."""
+"""Kernels of AdamW (Loshchilov & Hutter 2019) after clipping, one per tensor operation of the algorithm as eager
+PyTorch runs it: what each reads and writes (g gradient, w weight or a temporary of its format, m a moment)."""
 
 
 def _eager_adam(elements: float, numerics: Numerics) -> tuple[Op, ...]:
@@ -68,7 +77,11 @@ def sparse_update_ops(rows: int, row_elements: int, table_elements: float, numer
     elements = float(rows * row_elements)
     row = row_elements * size
     scaled = Pointwise("scale sparse gradient", elements, elements * size, elements * size, 1.0, numerics.weights)
-    return (scaled, Gather("sparse update", rows, row, table_elements * size, True, numerics.weights))
+    return (
+        *clip_ops(elements, numerics),
+        scaled,
+        Gather("sparse update", rows, row, table_elements * size, True, numerics.weights),
+    )
 
 
 def parameter_update(parameter: Parameter, numerics: Numerics) -> tuple[Op, ...]:
@@ -76,13 +89,3 @@ def parameter_update(parameter: Parameter, numerics: Numerics) -> tuple[Op, ...]
     if parameter.sparse_rows and numerics.optimizer == "sgd":
         return sparse_update_ops(parameter.sparse_rows, parameter.row_elements, parameter.elements, numerics)
     return update_ops(parameter.elements, numerics)
-
-
-def clip_ops(parameter: Parameter, numerics: Numerics | None) -> tuple[Op, ...]:
-    """Clipping by the global norm: one pass squares and sums the gradient, one scales it. None: no clipping."""
-    if numerics is None:
-        return ()
-    elements = float(parameter.sparse_rows * parameter.row_elements) or parameter.elements
-    moved = elements * BYTES_PER_ELEMENT[numerics.gradients]
-    norm = Pointwise("gradient norm", elements, moved, 0.0, 2.0, numerics.gradients)
-    return (norm, Pointwise("clip gradient", elements, moved, moved, 1.0, numerics.gradients))

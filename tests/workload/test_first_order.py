@@ -6,8 +6,9 @@ import pytest
 
 from sim.errors import InputError
 from sim.ops import total_bytes, total_flops
-from sim.workload.expand import PLAIN_FP32, step_ops
+from sim.workload.expand import PLAIN_FP32
 from sim.workload.first_order import TABLE_2, FirstOrder
+from tests.workload.steps import step_ops
 
 # Table 3 of the paper: sub-batch, TFLOP and TB per step, minimal footprint (GB), seconds
 TABLE_3 = {
@@ -21,7 +22,7 @@ TABLE_3 = {
 def test_requirements_at_the_frontier(domain: str) -> None:
     """γ·p·b and λ·p + μ·b·√p give Table 3 within 6 % (3 % FLOPs) where the paper is consistent with itself."""
     sub_batch, tflop, tb, *_ = TABLE_3[domain]
-    ops = step_ops(TABLE_2[domain].layers(sub_batch, PLAIN_FP32), PLAIN_FP32)
+    ops = step_ops(TABLE_2[domain], sub_batch)
     assert total_flops(ops) == pytest.approx(tflop * 1e12, rel=0.03)
     assert total_bytes(ops) == pytest.approx(tb * 1e12, rel=0.06)
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.ops import Gemm, total_bytes, total_flops
-from sim.workload.expand import PLAIN_FP32, minimal_footprint, step_ops
+from sim.workload.expand import PLAIN_FP32, minimal_footprint
 from sim.workload.liveness import peak
 from sim.workload.records import Numerics
 from sim.workload.recurrent import HighwayLM, LstmLM
@@ -17,6 +17,7 @@ from sim.workload.registry import FAMILIES
 from sim.workload.resnet import ResNet
 from sim.workload.tape import Tape
 from sim.workload.update import update_ops
+from tests.workload.steps import step_ops
 
 FUSED = replace(PLAIN_FP32, fused=True)
 EAGER = replace(PLAIN_FP32, shape_ops=False)
@@ -86,7 +87,7 @@ def test_weight_gradients_of_a_loop_cost_twelve_bytes_more_per_weight_and_step()
 def test_fusing_never_adds_bytes_and_keeps_flops(h: int, q: int, b: int) -> None:
     """Over sizes: fused bytes ≤ eager bytes ≤ bytes with shape ops; FLOPs fall only by sums made inside a product."""
     model = HighwayLM(hidden=h, transitions=2, vocabulary=7, unroll=q)
-    ops = [step_ops(model.layers(b, n), n) for n in (FUSED, EAGER, PLAIN_FP32)]
+    ops = [step_ops(model, b, n) for n in (FUSED, EAGER, PLAIN_FP32)]
     moved = [total_bytes(o) for o in ops]
     assert moved[0] <= moved[1] <= moved[2]
     assert total_flops(ops[0]) <= total_flops(ops[1]) <= total_flops(ops[2])
@@ -136,7 +137,7 @@ def test_every_family_in_mixed_precision_and_in_fp32(family: str) -> None:
         formats = {op.format for layer in layers for op in (*layer.forward, *layer.backward) if isinstance(op, Gemm)}
         assert formats == {numerics.compute}
     eager = replace(Numerics(), fused=False)
-    moved = [total_bytes(step_ops(model.layers(2, n), n)) for n in (Numerics(), eager)]
+    moved = [total_bytes(step_ops(model, 2, n)) for n in (Numerics(), eager)]
     assert moved[0] < moved[1]
     forward, training = model.flops_per_sample()
     assert training == pytest.approx(3 * forward, rel=0.02)

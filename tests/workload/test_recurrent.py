@@ -10,9 +10,10 @@ import pytest
 
 from sim.errors import InputError
 from sim.ops import total_bytes, total_flops
-from sim.workload.expand import PLAIN_FP32, by_type, layer_footprints, minimal_footprint, step_ops
+from sim.workload.expand import PLAIN_FP32, minimal_footprint
 from sim.workload.records import Numerics, Shard
 from sim.workload.recurrent import HighwayLM, LstmLM
+from tests.workload.steps import CLIPPED, by_type, layer_footprints, step_ops
 
 DATA = Path(__file__).parent.parent / "data"
 GIB = 2.0**30
@@ -37,7 +38,7 @@ def closed_form_flops(h: int, v: int, q: int, b: int) -> float:
 
 def seconds_per_sample(model: LstmLM, b: int) -> float:
     """Sum over the ops of max(FLOPs / compute, bytes / bandwidth), per sample."""
-    ops = step_ops(model.layers(b, PLAIN_FP32), PLAIN_FP32)
+    ops = step_ops(model, b)
     return sum(op.count * max(op.flops / COMPUTE, (op.bytes_read + op.bytes_written) / MEMORY) for op in ops) / b
 
 
@@ -50,7 +51,7 @@ def test_word_lm_parameters() -> None:
 
 def test_word_lm_flops_and_bytes_of_a_step() -> None:
     """FLOPs within 0.3 % and bytes within 10 % of the analyser; nearly all FLOPs are matrix products."""
-    ops = step_ops(LstmLM().layers(64, PLAIN_FP32), PLAIN_FP32, clipped=True)
+    ops = step_ops(LstmLM(), 64, CLIPPED)
     known = counts("word LM")
     assert total_flops(ops) == pytest.approx(known["flops_per_step"], rel=0.003)
     assert total_bytes(ops) == pytest.approx(known["bytes_per_step"], rel=0.10)
@@ -63,14 +64,14 @@ def test_word_lm_flops_and_bytes_of_a_step() -> None:
 @pytest.mark.parametrize(("h", "v", "q", "b"), [(2004, 10004, 80, 64), (512, 1000, 20, 8), (38100, 10004, 80, 128)])
 def test_word_lm_flops_follow_the_closed_form(h: int, v: int, q: int, b: int) -> None:
     """0.3 % at any size."""
-    ops = step_ops(LstmLM(hidden=h, vocabulary=v, unroll=q).layers(b, PLAIN_FP32), PLAIN_FP32)
+    ops = step_ops(LstmLM(hidden=h, vocabulary=v, unroll=q), b)
     assert total_flops(ops) == pytest.approx(closed_form_flops(h, v, q, b), rel=0.003)
 
 
 def test_frontier_word_lm() -> None:
     """Table 3: 1444 TFLOP per step (2 %), 41.5 TB (10 %), 272 GiB (analyser: 270.1) at 23.8 B parameters, b = 128."""
     model = LstmLM(hidden=38100)
-    ops = step_ops(model.layers(128, PLAIN_FP32), PLAIN_FP32)
+    ops = step_ops(model, 128)
     assert total_flops(ops) == pytest.approx(1444e12, rel=0.02)
     assert total_bytes(ops) == pytest.approx(41.5e12, rel=0.10)
     assert total_flops(ops) / 128 / model.parameters == pytest.approx(481, rel=0.05)
@@ -91,7 +92,7 @@ def test_char_lm_counts() -> None:
     """Parameters exact but for two scalars; FLOPs within 0.5 %, bytes within 10 %."""
     known = counts("char LM")
     assert HighwayLM().parameters == known["params"] - 2
-    ops = step_ops(HighwayLM().layers(128, PLAIN_FP32), PLAIN_FP32, clipped=True)
+    ops = step_ops(HighwayLM(), 128, CLIPPED)
     assert total_flops(ops) == pytest.approx(known["flops_per_step"], rel=0.005)
     assert total_bytes(ops) == pytest.approx(known["bytes_per_step"], rel=0.10)
 
@@ -99,7 +100,7 @@ def test_char_lm_counts() -> None:
 def test_char_lm_at_the_frontier() -> None:
     """h = 81400, b = 96: Table 2's 900 FLOPs (5 %) and 3510 + 102980·b/√p B (10 %) per parameter."""
     model = HighwayLM(hidden=81400)
-    ops, p = step_ops(model.layers(96, PLAIN_FP32), PLAIN_FP32), model.parameters
+    ops, p = step_ops(model, 96), model.parameters
     assert total_flops(ops) / 96 / p == pytest.approx(900, rel=0.05)
     assert total_bytes(ops) / p == pytest.approx(3510 + 102980 * 96 / p**0.5, rel=0.10)
 
@@ -121,7 +122,7 @@ def test_frontier_word_lm_bytes_per_parameter() -> None:
     """1755 + 30784·b/√p B per parameter at b = 128 (10 %; the analyser's own count is 1,884 to 1,910)."""
     model = LstmLM(hidden=38100)
     p = model.parameters
-    moved = total_bytes(step_ops(model.layers(128, PLAIN_FP32), PLAIN_FP32))
+    moved = total_bytes(step_ops(model, 128))
     assert moved / p == pytest.approx(1755 + 30784 * 128 / p**0.5, rel=0.10)
 
 
@@ -147,7 +148,7 @@ def test_figure_11() -> None:
 def test_case_study_model() -> None:
     """24.03 B parameters, embedding 59.51 GiB, 123.8 TFLOP and 9.87 s at the achievable rate (1 %)."""
     layers = CASE_STUDY.layers(128, PLAIN_FP32)
-    flops = total_flops(step_ops(layers, PLAIN_FP32))
+    flops = total_flops(step_ops(CASE_STUDY, 128))
     assert CASE_STUDY.parameters == pytest.approx(24.03e9, rel=0.01)
     assert layers[0].parameter_elements * 4 / GIB == pytest.approx(59.51, rel=0.01)
     assert flops == pytest.approx(123.8e12, rel=0.01)
@@ -196,7 +197,7 @@ def test_sampled_softmax_is_cheaper_and_keeps_the_parameters() -> None:
 def test_fused_kernels_move_fewer_bytes_and_do_the_same_arithmetic() -> None:
     """Fusing pointwise chains and accumulating in the product lowers bytes; FLOPs stay within the sums left out."""
     fused = Numerics("fp32", "fp32", "fp32", "fp32", None, "sgd", "fp32", True)
-    plain, together = (step_ops(LstmLM().layers(64, n), n) for n in (PLAIN_FP32, fused))
+    plain, together = (step_ops(LstmLM(), 64, n) for n in (PLAIN_FP32, fused))
     assert total_bytes(together) < 0.75 * total_bytes(plain)
     assert total_flops(together) == pytest.approx(total_flops(plain), rel=0.01)
 

@@ -8,9 +8,10 @@ import pytest
 
 from sim.errors import InputError
 from sim.ops import total_bytes, total_flops
-from sim.workload.expand import PLAIN_FP32, by_type, step_ops
+from sim.workload.expand import PLAIN_FP32
 from sim.workload.records import BatchNorm, Numerics
 from sim.workload.resnet import STAGES, PlainConvNet, ResNet
+from tests.workload.steps import by_type, step_ops
 from tests.workload.test_recurrent import counts
 
 MOMENTUM = replace(PLAIN_FP32, optimizer="momentum")  # what the authors' graphs train with
@@ -28,7 +29,7 @@ def test_parameters(depth: int) -> None:
 @pytest.mark.parametrize("depth", STAGES)
 def test_flops_and_bytes_of_a_step(depth: int) -> None:
     """FLOPs within 0.5 %, bytes within 10 % at b = 32; that graph holds the data gradient of the first convolution."""
-    ops = step_ops(ResNet(depth=depth, input_gradient=True).layers(32, MOMENTUM), MOMENTUM)
+    ops = step_ops(ResNet(depth=depth, input_gradient=True), 32, MOMENTUM)
     known = counts(f"ResNet-{depth} ")
     assert total_flops(ops) == pytest.approx(known["flops_per_step"], rel=0.005)
     assert total_bytes(ops) == pytest.approx(known["bytes_per_step"], rel=0.10)
@@ -50,7 +51,7 @@ def test_bytes_at_the_frontier_against_table_2() -> None:
         model = ResNet.sized(732e6, depth=depth)
         p = model.parameters
         law = 66.7 + 268862 * 32 / p**0.5
-        found[depth] = total_bytes(step_ops(model.layers(32, MOMENTUM), MOMENTUM)) / p / law
+        found[depth] = total_bytes(step_ops(model, 32, MOMENTUM)) / p / law
     assert found[152] == pytest.approx(1, abs=0.10)
     assert found[101] == pytest.approx(0.8, abs=0.03)
 
@@ -58,7 +59,7 @@ def test_bytes_at_the_frontier_against_table_2() -> None:
 def test_fused_half_precision_resnet() -> None:
     """fp16 with fused pointwise ops halves and more the bytes; FLOPs stay within 1 %."""
     numerics = Numerics("fp16", "fp16", "fp16", "fp16", "fp32", "momentum")
-    plain, half = (step_ops(ResNet().layers(8, n), n) for n in (MOMENTUM, numerics))
+    plain, half = (step_ops(ResNet(), 8, n) for n in (MOMENTUM, numerics))
     assert total_bytes(half) < 0.5 * total_bytes(plain)
     assert total_flops(half) == pytest.approx(total_flops(plain), rel=0.01)
 
@@ -87,7 +88,7 @@ def test_flops_against_torch() -> None:
     model = torchvision.models.resnet50()
     with FlopCounterMode(display=False) as counter:
         model(torch.randn(2, 3, 224, 224)).sum().backward()
-    ops = step_ops(ResNet(depth=50).layers(2, PLAIN_FP32), PLAIN_FP32)
+    ops = step_ops(ResNet(depth=50), 2)
     ours = sum(total_flops([op]) for op in ops if type(op).__name__ in ("Convolution", "Gemm"))
     assert ours == pytest.approx(counter.get_total_flops(), rel=0.01)
 
@@ -102,10 +103,13 @@ def test_kernels_of_batch_normalisation() -> None:
     for kernels in BatchNorm:
         half = Numerics("fp16", "fp16", "fp16", "fp16", batch_norm=kernels)
         layers = model.layers(b, half)
-        ops = step_ops(layers, half)
+        ops = step_ops(model, b, half)
         streamed[kernels] = by_type(ops)["Pointwise"][1]
         assert sum(layer.parameter_elements for layer in layers) == model.parameters
-        assert by_type(ops)["Convolution"] == by_type(step_ops(model.layers(b, Numerics("fp16")), half))["Convolution"]
+        assert (
+            by_type(ops)["Convolution"]
+            == by_type(step_ops(model, b, replace(half, batch_norm="passes")))["Convolution"]
+        )
     stem = b * model.stem.side**2 * model.stem.c_out
     blocks = list(model.residual_blocks())
     inner = sum(b * s.side**2 * s.c_out for block in blocks for s in block.branch[:-1])

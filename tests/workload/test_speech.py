@@ -6,8 +6,9 @@ import pytest
 
 from sim.errors import InputError
 from sim.ops import total_bytes, total_flops
-from sim.workload.expand import PLAIN_FP32, step_ops
+from sim.workload.expand import PLAIN_FP32
 from sim.workload.speech import AttentionSpeech
+from tests.workload.steps import CLIPPED, step_ops
 from tests.workload.test_recurrent import counts
 
 
@@ -21,7 +22,7 @@ def test_parameters() -> None:
 def test_flops_and_bytes_of_a_step() -> None:
     """FLOPs within 0.5 %, bytes within 10 %, with the noise drawn for the decoder's kernels at every step."""
     model = AttentionSpeech(frames=96, weight_noise=True)
-    ops = step_ops(model.layers(32, PLAIN_FP32), PLAIN_FP32, clipped=True)
+    ops = step_ops(model, 32, CLIPPED)
     known = counts("speech")
     assert total_flops(ops) == pytest.approx(known["flops_per_step"], rel=0.005)
     assert total_bytes(ops) == pytest.approx(known["bytes_per_step"], rel=0.10)
@@ -30,7 +31,7 @@ def test_flops_and_bytes_of_a_step() -> None:
 def test_frontier_against_table_2() -> None:
     """h = 3289 has 727.3 M parameters; at T = 300, b = 128: 775 FLOPs (5 %) and 3100 + 162750·b/√p B (10 %) each."""
     model = AttentionSpeech(hidden=3289)
-    ops = step_ops(model.layers(128, PLAIN_FP32), PLAIN_FP32)
+    ops = step_ops(model, 128)
     p = model.parameters
     assert p == pytest.approx(727.3e6, rel=0.001)
     assert total_flops(ops) / 128 / p == pytest.approx(775, rel=0.05)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sim.ops import total_bytes, total_flops
-from sim.workload.expand import PLAIN_FP32, by_type, minimal_footprint, step_ops
+from sim.workload.expand import PLAIN_FP32, minimal_footprint
 from sim.workload.translation import AttentionNmt
+from tests.workload.steps import CLIPPED, by_type, step_ops
 from tests.workload.test_recurrent import counts
 
 
@@ -21,7 +22,7 @@ def test_parameters() -> None:
 
 def test_flops_and_bytes_of_a_step() -> None:
     """FLOPs within 0.5 %, bytes within 10 % (7 % below: dropout of the authors' graph is left out)."""
-    ops = step_ops(AttentionNmt(unroll=19).layers(128, PLAIN_FP32), PLAIN_FP32, clipped=True)
+    ops = step_ops(AttentionNmt(unroll=19), 128, CLIPPED)
     known = counts("NMT")
     assert total_flops(ops) == pytest.approx(known["flops_per_step"], rel=0.005)
     assert total_bytes(ops) == pytest.approx(known["bytes_per_step"], rel=0.10)
@@ -34,14 +35,14 @@ def test_frontier_against_table_2() -> None:
     Table 3 prints 499 TFLOP: the same model unrolled over 50 steps instead of 26 (a known mismatch of the paper).
     """
     model = AttentionNmt(hidden=22350)
-    ops = step_ops(model.layers(96, PLAIN_FP32), PLAIN_FP32)
+    ops = step_ops(model, 96)
     p = model.parameters
     assert total_flops(ops) == pytest.approx(259.6e12, rel=0.005)
     assert total_bytes(ops) == pytest.approx(10.60e12, rel=0.05)
     assert total_flops(ops) / 96 / p == pytest.approx(149, rel=0.05)
     assert total_bytes(ops) / p == pytest.approx(533 + 22653 * 96 / p**0.5, rel=0.10)
     longer = AttentionNmt(hidden=22350, unroll=50)
-    assert total_flops(step_ops(longer.layers(96, PLAIN_FP32), PLAIN_FP32)) == pytest.approx(499e12, rel=0.01)
+    assert total_flops(step_ops(longer, 96)) == pytest.approx(499e12, rel=0.01)
 
 
 @pytest.mark.parametrize(

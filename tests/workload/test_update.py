@@ -28,6 +28,13 @@ def test_eager_adam_streams_its_operands_in_every_operation() -> None:
 
 
 def test_both_compute_the_same() -> None:
-    """The FLOPs of an update do not depend on how it is cut into kernels."""
-    fused, eager = (sum(op.flops for op in update_ops(7.0, replace(MIXED, eager_update=e))) for e in (False, True))
+    """The FLOPs of an update do not depend on how it is cut into kernels; the eager one has clipped before."""
+    clipped = replace(MIXED, clip=True)
+    fused, eager = (sum(op.flops for op in update_ops(7.0, replace(clipped, eager_update=e))) for e in (False, True))
     assert eager == pytest.approx(fused)
+    assert fused - sum(op.flops for op in update_ops(7.0, MIXED)) == pytest.approx(7.0 * (2.0 + 1.0))
+
+
+def test_clipping_passes_over_the_gradients_twice() -> None:
+    """The norm reads every gradient, the scaling reads and writes it: 3 · 2 bytes a weight in bf16, on top of Adam."""
+    assert _bytes(replace(MIXED, clip=True)) == pytest.approx(28.0 + 3 * 2)

@@ -30,7 +30,7 @@ class Pass(NamedTuple):
 
 def stage_order(stage: int, stages: int, micro_batches: int, chunks: int, schedule: PipelineSchedule) -> list[Pass]:
     """The passes of one stage, in the order it runs them."""
-    if schedule == "gpipe":
+    if schedule == PipelineSchedule.GPIPE:
         return _all_forward_first(stage, micro_batches, chunks)
     if chunks > 1:
         return _interleaved(stage, stages, micro_batches, chunks)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from sim.engine.program import Program
 from sim.engine.stages import Builder, Segment, finish_step
+from sim.plan.records import LayerSchedule
 from sim.plan.step_record import StepRecord
 
 
@@ -49,7 +50,7 @@ def _pass(builder: Builder, stage: int, forward: bool, micro_batch: int, arrival
 
 
 def _sliced(record: StepRecord, stage: int) -> bool:
-    if record.plan.layer_schedule == "pipelined":
+    if record.plan.layer_schedule == LayerSchedule.PIPELINED:
         return True
     blocks = record.stages[stage].chunks[0].blocks
-    return record.plan.layer_schedule == "wavefront" and all(b.kind == "block" for b in blocks)
+    return record.plan.layer_schedule == LayerSchedule.WAVEFRONT and all(b.kind == "block" for b in blocks)

@@ -11,6 +11,7 @@ from sim.engine.accounting import account
 from sim.engine.program import Program, Times
 from sim.engine.records import Step
 from sim.engine.stages import Builder
+from sim.plan.records import LayerSchedule, PipelineSchedule
 from sim.plan.step_record import StepRecord
 
 Engine = Literal["simpy", "recursion"]
@@ -33,7 +34,7 @@ def simulate_step(record: StepRecord, engine: Engine = "simpy", trace: bool = Fa
 
 def build(record: StepRecord, *, detail: bool = False) -> Program:
     """The program of one step."""
-    if record.plan.layer_schedule != "none" and len(record.stages) > 1:
+    if record.plan.layer_schedule != LayerSchedule.NONE and len(record.stages) > 1:
         return recurrent.build(record, detail=detail)
     return Builder(record, detail=detail).build()
 
@@ -51,7 +52,7 @@ def _steady(record: StepRecord, engine: Engine) -> Step | None:
     """
     many, stages, plan = record.micro_batches, len(record.stages), record.plan
     period = stages if plan.virtual_stages > 1 else 1
-    if plan.schedule == "gpipe" and many > 1:
+    if plan.schedule == PipelineSchedule.GPIPE and many > 1:
         return None  # all passes forward first: the order begins with as many as there are
     few = _multiple(3 * stages + 3, period)
     events = 0

@@ -40,6 +40,7 @@ from sim.fields.records import (
     short_name,
     statements,
 )
+from sim.fields.registry import Registry
 
 __all__ = [
     "DATE",
@@ -57,6 +58,7 @@ __all__ = [
     "OneOf",
     "Record",
     "RecordOf",
+    "Registry",
     "Statement",
     "Status",
     "Steps",

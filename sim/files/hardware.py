@@ -200,7 +200,7 @@ def accelerator_files() -> Mapping[str, AcceleratorFile]:
 def load_catalogue(fits: bool = False) -> tuple[Accelerator, ...]:
     """Every accelerator of the library; with `fits` only those that shipped (what a fit may use)."""
     chips = map(build_accelerator, accelerator_files().values())
-    return tuple(chip for chip in chips if not fits or chip.status == "shipped")
+    return tuple(chip for chip in chips if not fits or chip.status == Status.SHIPPED)
 
 
 def read_accelerator(node: Node, path: str = "") -> Accelerator:
@@ -260,7 +260,7 @@ def _given(value: float | None, default: float) -> float:
 
 
 def _compute(name: Format, group: FormatGroup, whole: ComputeGroup, constants: Generation) -> Compute:
-    matrix = group.unit == "matrix"
+    matrix = group.unit == Unit.MATRIX
     ceiling = whole.achievable if matrix else None
     share = _given(group.achievable, _given(ceiling, constants.achievable[name if matrix else "fp32"]))
     return Compute(group.peak, share, matrix)

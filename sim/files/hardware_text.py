@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from sim.errors import InputError, Problem
-from sim.files.hardware import AcceleratorFile, ComputeGroup, MemoryGroup, PowerGroup
+from sim.files.hardware import AcceleratorFile, ComputeGroup, MemoryGroup, PowerGroup, Unit
 from sim.units import Dimension, format_quantity
 
 _SPECIAL: Final = re.compile(r"[:#\[\]{}&*!|>'\"%@`]|^[-?\s]|\s$")
@@ -63,7 +63,7 @@ def _compute(group: ComputeGroup) -> Iterator[str]:
     for name, entry in group.formats.items():
         parts = [f"peak: {_quantity(entry.peak, 'flops')}"]
         parts += [f"achievable: {entry.achievable:.4g}"] if entry.achievable is not None else []
-        parts += ["unit: vector"] if entry.unit == "vector" else []
+        parts += ["unit: vector"] if entry.unit == Unit.VECTOR else []
         yield f"    {name}: {{{', '.join(parts)}}}"
     if group.matrix_unit:
         tile = f", tile: {list(group.matrix_unit.tile)}" if group.matrix_unit.tile else ""

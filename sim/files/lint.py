@@ -15,7 +15,7 @@ from typing import Final
 
 from sim.device.records import Accelerator
 from sim.errors import InputError, Problem
-from sim.fields import did_you_mean
+from sim.fields import Status, did_you_mean
 from sim.files.clusters import load_links, read_cluster, read_links
 from sim.files.fields import read
 from sim.files.generations import read_generation
@@ -199,7 +199,7 @@ def _sparse_peers(node: Node, file: AcceleratorFile, chip: Accelerator) -> Itera
     """Chips of one generation have the same rate per matrix engine, give or take the clock; twice that is sparse."""
     peers = [rate for name, rate in _per_unit().get(file.generation, {}).items() if name != file.name]
     mine = _sixteen(file)
-    if file.status == "hypothetical" or not peers or not mine or max(peers) > 1.5 * min(peers):
+    if file.status == Status.HYPOTHETICAL or not peers or not mine or max(peers) > 1.5 * min(peers):
         return
     ratio = mine / median(peers)
     if 1.7 < ratio < 2.3:
@@ -213,7 +213,7 @@ def _per_unit() -> dict[str, dict[str, float]]:
     """16-bit peak per matrix engine of every shipped chip of the library, by generation and name."""
     found: dict[str, dict[str, float]] = {}
     for file in accelerator_files().values():
-        if file.status == "shipped" and _sixteen(file):
+        if file.status == Status.SHIPPED and _sixteen(file):
             found.setdefault(file.generation, {})[file.name] = _sixteen(file)
     return found
 
@@ -233,7 +233,7 @@ def _chip_links(node: Node, file: AcceleratorFile, chip: Accelerator) -> Iterato
 
 
 def _date(node: Node, file: AcceleratorFile, chip: Accelerator) -> Iterator[Problem]:
-    if not file.date and file.status != "hypothetical":
+    if not file.date and file.status != Status.HYPOTHETICAL:
         yield (node.at("date") or node).problem("is required of a chip that is not hypothetical", "date")
 
 

@@ -137,7 +137,7 @@ def _start(file: AcceleratorFile, year: float) -> float:
 def _trend_of(name: Format, file: AcceleratorFile) -> str:
     """Iso-format: vector rates by fp32, matrix rates by 16-bit or 8-bit."""
     group = file.compute.formats.get(name)
-    if (group is not None and group.unit == "vector") or name in ("fp32", "fp64"):
+    if (group is not None and group.unit == Unit.VECTOR) or name in ("fp32", "fp64"):
         return "fp32"
     return "matrix16"
 
@@ -221,7 +221,7 @@ def _constrained(
 
 def _paid_for(file: AcceleratorFile, trends: Mapping[str, Fit], years: float, name: str, ratio: float) -> float:
     """(limit · efficiency then) / (peak of the trend then), both as multiples of the chip's."""
-    matrix = any(group.unit == "matrix" for group in file.compute.formats.values())
+    matrix = any(group.unit == Unit.MATRIX for group in file.compute.formats.values())
     peak = "matrix16" if matrix else "fp32"
     per = trends[f"{peak}_per_{'watt' if name == 'power' else 'usd'}"]
     return float(ratio * per.growth**years / trends[peak].growth ** years)

@@ -23,8 +23,9 @@ from typing import Final
 from scipy.special import stdtrit
 
 from sim.errors import InputError, Problem
+from sim.fields import Status
 from sim.files.clusters import load_links
-from sim.files.hardware import AcceleratorFile, accelerator_files
+from sim.files.hardware import AcceleratorFile, Unit, accelerator_files
 from sim.files.library import root
 from sim.ops import Format
 
@@ -143,7 +144,7 @@ def decimal_year(date: str) -> float:
 def point_of(file: AcceleratorFile) -> Point:
     """The metrics of one chip; those it does not state are left out."""
     formats = file.compute.formats
-    matrix = {name: group.peak for name, group in formats.items() if group.unit == "matrix"}
+    matrix = {name: group.peak for name, group in formats.items() if group.unit == Unit.MATRIX}
     values: dict[str, float | None] = {
         "fp32": formats["fp32"].peak if "fp32" in formats else None,
         "matrix16": max((matrix[f] for f in ("bf16", "fp16") if f in matrix), default=None),
@@ -172,7 +173,7 @@ def _link(file: AcceleratorFile) -> float | None:
 def fit_points(files: Iterable[AcceleratorFile] | None = None) -> tuple[Point, ...]:
     """Chips a fit may use, oldest first: shipped parts for training (stacked memory, or before there was any)."""
     given = accelerator_files().values() if files is None else files
-    usable = (f for f in given if f.status == "shipped" and f.date and _trains(f))
+    usable = (f for f in given if f.status == Status.SHIPPED and f.date and _trains(f))
     return tuple(sorted(map(point_of, usable), key=lambda point: point.year))
 
 
@@ -280,7 +281,7 @@ def format_step(narrow: Format, wide: Format, files: Iterable[AcceleratorFile] |
     ratios = [
         formats[narrow].peak / formats[wide].peak
         for file in given
-        if file.status == "shipped" and narrow in (formats := file.compute.formats) and wide in formats
+        if file.status == Status.SHIPPED and narrow in (formats := file.compute.formats) and wide in formats
     ]
     if not ratios:
         raise InputError(Problem(f"no shipped chip has both {narrow} and {wide}", "format", narrow))

@@ -8,7 +8,7 @@ from sim.errors import InputError
 from sim.network.check import both_ways, links_problem, problems, unknown_ends, unreachable
 from sim.network.composed import Composed
 from sim.network.graph import GraphTopology, cut_off
-from sim.network.records import Cluster
+from sim.network.records import Cluster, Routing
 from sim.network.repair import Repaired
 from sim.network.topology import Topology
 
@@ -58,7 +58,7 @@ def _from_edges(cluster: Cluster) -> GraphTopology:
         for e in cluster.edges
         if (e.source, e.target) not in dead
     ]
-    graph = GraphTopology(cluster.devices, links, ecmp=cluster.routing == "ecmp")
+    graph = GraphTopology(cluster.devices, links, ecmp=cluster.routing == Routing.ECMP)
     cut = unreachable(cluster, *cut_off(graph.net, cluster.devices))
     if cut:
         raise InputError(*cut)

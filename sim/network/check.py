@@ -63,9 +63,7 @@ def one_level(level: Level, path: str) -> list[Problem]:
     found = []
     topology = TOPOLOGIES.get(level.topology)
     if topology is None:
-        near = difflib.get_close_matches(level.topology, TOPOLOGIES, 1)
-        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(TOPOLOGIES)}"
-        return [Problem("unknown topology", f"{path}.topology", level.topology, hint=hint)]
+        return [TOPOLOGIES.unknown(level.topology, f"{path}.topology")]
     if topology.one_size and len(level.sizes) != 1:
         rule = f"a {level.topology} has one size; use torus for several"
         found.append(Problem(rule, f"{path}.sizes", str(level.sizes)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sim.network.load import Load, count
-from sim.network.records import Cluster
+from sim.network.records import Cluster, Routing
 from sim.network.topologies import TOPOLOGIES
 from sim.network.topologies.base import Axes, Block, Floats, Ints, LevelTopology, Name, Shape
 from sim.network.topology import FEW, Topology, flow_key
@@ -53,14 +53,14 @@ class Composed(Topology):
         return level
 
     def routes(self, src: Ints, dst: Ints, seed: int | None = None) -> Ints:
-        if seed is None and self.cluster.routing != "static":
+        if seed is None and self.cluster.routing != Routing.STATIC:
             seed = 0
         key = None if seed is None else flow_key(src, dst, seed)
         return self._routes(np.asarray(src, dtype=np.int64), np.asarray(dst, dtype=np.int64), key)
 
     def flows(self, src: Ints, dst: Ints, share: float | Floats = 1.0) -> tuple[Load, float]:
         """Flows that are images of each other along symmetric axes of their level are routed once."""
-        if self.L > FEW and self.cluster.routing == "static" and isinstance(share, float) and len(src) > 1:
+        if self.L > FEW and self.cluster.routing == Routing.STATIC and isinstance(share, float) and len(src) > 1:
             found = self._alike(src, dst)
             if found is not None:
                 return found[0] * share, found[1]

@@ -110,9 +110,9 @@ def _variants(base: Plan, blocks: int | None, limits: Limits, sub_batches: Seque
 
 def _shards(base: Plan, sharding: Sharding, limits: Limits) -> bool:
     """Sharding over one rank is none; full sharding gathers per micro-batch, so beside a pipeline only if asked for."""
-    if sharding == "none" or limits.sharding == (sharding,):
+    if sharding == Sharding.NONE or limits.sharding == (sharding,):
         return True
-    return base.data * base.context > 1 and (sharding != "full" or base.pipeline == 1)
+    return base.data * base.context > 1 and (sharding != Sharding.FULL or base.pipeline == 1)
 
 
 def _interleaves(plan: Plan, chunks: int, micro_batches: int, blocks: int | None) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sim.errors import InputError, Problem
 from sim.plan.groups import degree
-from sim.plan.records import AXES, Plan
+from sim.plan.records import AXES, LayerSchedule, PipelineSchedule, Plan
 
 
 def check_plan(
@@ -103,12 +103,13 @@ def _batch(plan: Plan) -> list[Problem]:
 def _pipeline(plan: Plan, blocks: int | None) -> list[Problem]:
     problems = []
     places = plan.pipeline * plan.virtual_stages
+    interleaved = plan.virtual_stages > 1 and plan.schedule == PipelineSchedule.ONE_F_ONE_B
     if plan.virtual_stages > 1 and plan.pipeline == 1:
         rule = "interleaving needs a pipeline of at least 2 stages"
         problems.append(
             Problem(rule, "plan.virtual_stages", str(plan.virtual_stages), hint="virtual_stages: 1, or pipeline: 2")
         )
-    elif plan.virtual_stages > 1 and plan.schedule == "1f1b" and plan.micro_batches % plan.pipeline:
+    elif interleaved and plan.micro_batches % plan.pipeline:
         step = plan.sub_batch * plan.data * plan.pipeline
         below = plan.global_batch // step * step
         hint = f"global_batch nearest {nearest(plan.global_batch, [c for c in (below, below + step) if c])}"
@@ -118,7 +119,7 @@ def _pipeline(plan: Plan, blocks: int | None) -> list[Problem]:
         rule = f"the pieces lie on the stages from the table's on: at most pipeline = {plan.pipeline}"
         hint = "embedding_shards: 1; the tables of a recommendation model are spread by expert"
         problems.append(Problem(rule, "plan.embedding_shards", str(plan.embedding_shards), hint=hint))
-    if blocks is not None and plan.layer_schedule == "none" and places > blocks + 2:
+    if blocks is not None and plan.layer_schedule == LayerSchedule.NONE and places > blocks + 2:
         fits = [p for p in range(1, blocks + 1) if p * plan.virtual_stages <= blocks]
         rule = f"more stages than layers: pipeline·virtual_stages = {places}, the model has {blocks} blocks"
         problems.append(
@@ -171,7 +172,7 @@ def _sharding(plan: Plan) -> list[Problem]:
 
 def _schedule(plan: Plan, heads: int | None) -> list[Problem]:
     """A model with attention heads computes all positions at once: it has no time steps whose layers could overlap."""
-    if heads is None or plan.layer_schedule == "none":
+    if heads is None or plan.layer_schedule == LayerSchedule.NONE:
         return []
     hint = "layer_schedule: none; pipeline and virtual_stages overlap micro-batches"
     return [Problem("needs a recurrent model", "plan.layer_schedule", plan.layer_schedule, hint=hint)]

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from sim.plan.records import LayerSchedule, PipelineSchedule
 from sim.plan.step_record import Block, Chunk, Stage, StepRecord, Transfer, Work
 
 MOST_PASSES: Final = 64  # micro-batches followed in search of a period; after that the engine answers
@@ -33,7 +34,7 @@ def lower_bound(record: StepRecord) -> float:
     them; the update and what it waits for come after that.
     """
     m, plan = record.micro_batches, record.plan
-    if plan.layer_schedule != "none":
+    if plan.layer_schedule != LayerSchedule.NONE:
         return max(m * stage.pass_s for stage in record.stages)
     way = 0.0  # of the first micro-batch to a stage, and of the last one back
     longest = 0.0
@@ -77,7 +78,7 @@ def applies(record: StepRecord) -> bool:
     pass after every forward pass."""
     if len(record.stages) > 1 or len(record.stages[0].chunks) > 1:
         return False
-    if record.plan.schedule == "gpipe" and record.micro_batches > 1:
+    if record.plan.schedule == PipelineSchedule.GPIPE and record.micro_batches > 1:
         return False
     return len(_axes(record.stages[0])) <= 1 and not any(b.offload_s for b in record.stages[0].chunks[0].blocks)
 

@@ -60,7 +60,7 @@ def _levers(
 def _changes(plan: Plan) -> Iterator[tuple[str, Plan]]:
     """Single changes that keep the device count and the global batch."""
     for recompute in (Recompute.SELECTIVE, Recompute.FULL):
-        if plan.recompute == "none" or (plan.recompute == "selective" and recompute == "full"):
+        if plan.recompute == Recompute.NONE or (plan.recompute == Recompute.SELECTIVE and recompute == Recompute.FULL):
             yield f"recompute: {recompute}", replace(plan, recompute=recompute)
     levels = tuple(Sharding)
     if plan.data > 1:
@@ -75,5 +75,5 @@ def _changes(plan: Plan) -> Iterator[tuple[str, Plan]]:
             yield "sub_batch: 1", replace(plan, sub_batch=1)
     if plan.tensor > 1 and not plan.sequence_parallel:
         yield "sequence_parallel: true", replace(plan, sequence_parallel=True)
-    if plan.offload == "none":
+    if plan.offload == Offload.NONE:
         yield "offload: optimizer", replace(plan, offload=Offload.OPTIMIZER)

@@ -16,7 +16,7 @@ from sim.ops import BYTES_PER_ELEMENT
 from sim.plan.groups import Groups
 from sim.plan.layout import Part
 from sim.plan.pricing import Pricer, sent_bytes
-from sim.plan.records import Plan
+from sim.plan.records import Gather, Plan, Sharding
 from sim.plan.step_record import Transfer
 from sim.workload.records import Numerics, Parameter
 
@@ -61,7 +61,9 @@ class Exchange:
         """The sum of `nbytes` of gradients over the ranks that hold the same weights."""
         shard, copies = self.group(axis)
         time, name = self.pricer.time, "reduce gradients"
-        if self.plan.sharding == "none" or (self.plan.sharding == "optimizer" and self.plan.gather == "broadcast"):
+        if self.plan.sharding == Sharding.NONE or (
+            self.plan.sharding == Sharding.OPTIMIZER and self.plan.gather == Gather.BROADCAST
+        ):
             group = self.groups.expert_data if axis == "expert" else self.groups.data
             sent = sent_bytes("all_reduce", nbytes, group.size)
             return Transfer(name, axis, time("all_reduce", nbytes, group), nbytes, sent_bytes=sent)
@@ -79,7 +81,7 @@ class Exchange:
         """
         group = self.group(axis)[0]
         seconds = 0.0
-        if self.plan.gather == "broadcast":
+        if self.plan.gather == Gather.BROADCAST:
             owners = min(group.size, tensors or group.size)
             each = nbytes / owners
             once = self.communicator.time("broadcast", each, group, "ring")
@@ -193,9 +195,9 @@ def joined(transfers: Sequence[Transfer], place: int) -> Transfer:
 def gathers(exchange: Exchange, parts: Iterable[Part], copies: float = 0.0) -> tuple[Transfer, ...]:
     """Gathers of updated parameters in forward order, by buckets where they are prefetched (each before its block)."""
     plan = exchange.plan
-    if plan.sharding not in ("optimizer", "gradients"):
+    if plan.sharding not in (Sharding.OPTIMIZER, Sharding.GRADIENTS):
         return ()
-    whole = not plan.overlap_gathers or plan.gather == "broadcast"
+    whole = not plan.overlap_gathers or plan.gather == Gather.BROADCAST
     limit = float("inf") if whole else plan.bucket_bytes
     out: list[Transfer] = []
     held, first, place = {"data": 0.0, "expert": 0.0}, 0, 0
@@ -225,7 +227,7 @@ def _gather(exchange: Exchange, held: dict[str, float], place: int, tensors: dic
 
 def block_transfers(exchange: Exchange, part: Part) -> tuple[Transfer | None, Transfer | None]:
     """(gather, reduction) of one fully sharded block, on the stream of the data axis."""
-    if exchange.plan.sharding != "full":
+    if exchange.plan.sharding != Sharding.FULL:
         return None, None
     held = {"data": 0.0, "expert": 0.0}
     for parameter in part.layer.parameters:

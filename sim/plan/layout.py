@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from sim.errors import InputError, Problem
-from sim.plan.records import Plan
+from sim.plan.records import LayerSchedule, Plan
 from sim.workload.records import Layer
 
 
@@ -57,7 +57,7 @@ def assign(layers: tuple[Layer, ...], plan: Plan) -> Assigned:
     """parts[stage][chunk]: what every chunk of every stage holds, in forward order."""
     blocks = sum(layer.count for layer in layers if layer.kind == "block")
     places = plan.pipeline * plan.virtual_stages
-    if plan.layer_schedule != "none" or blocks < places:
+    if plan.layer_schedule != LayerSchedule.NONE or blocks < places:
         placed = _by_layer(layers, plan)
     else:
         placed = _dealt(layers, stage_counts(blocks, plan))

@@ -17,8 +17,8 @@ from sim.ops import BYTES_PER_ELEMENT
 from sim.plan.groups import Groups, groups_of
 from sim.plan.layout import Assigned, Part, assign
 from sim.plan.pricing import shard_of
-from sim.plan.records import DeviceMemory, Plan
-from sim.workload.records import Layer, Model, Numerics, Parameter, Recompute
+from sim.plan.records import DeviceMemory, Offload, PipelineSchedule, Plan, Sharding
+from sim.workload.records import Launch, Layer, Model, Numerics, OptimizerName, Parameter, Recompute
 from sim.workload.update import MOMENTS
 
 FRAGMENTATION: Final = 0.03
@@ -32,7 +32,7 @@ def device_memory(model: Model, plan: Plan, numerics: Numerics, accelerator: Acc
 
 def _released(plan: Plan, numerics: Numerics) -> bool:
     """Whether every gradient is applied as soon as it is complete: asked for, or plain SGD on a single pass."""
-    return plan.release_gradients or (numerics.optimizer == "sgd" and plan.micro_batches <= 1)
+    return plan.release_gradients or (numerics.optimizer == OptimizerName.SGD and plan.micro_batches <= 1)
 
 
 def layer_memory(
@@ -83,7 +83,7 @@ def elements_by_axis(chunks: Sequence[Sequence[Part]], copies: float = 0.0) -> d
 def sharded_elements(chunks: Sequence[Sequence[Part]], plan: Plan, groups: Groups, copies: float) -> float:
     """Parameters one device updates."""
     held = elements_by_axis(chunks, copies)
-    if plan.sharding == "none":
+    if plan.sharding == Sharding.NONE:
         return sum(held.values())
     return held["data"] / groups.shard.size + held["expert"] / groups.expert_data.size
 
@@ -138,9 +138,9 @@ def _state(
     whole = sum(held.values())
     shard = {"data": groups.shard.size, "expert": groups.expert_data.size}
     cut = sum(n / shard[axis] for axis, n in held.items())
-    zero = ("none", "optimizer", "gradients", "full").index(plan.sharding)
+    zero = tuple(Sharding).index(plan.sharding)
     state = whole if zero < 1 else cut
-    on_host = plan.offload == "optimizer"
+    on_host = plan.offload == Offload.OPTIMIZER
     moment = BYTES_PER_ELEMENT[numerics.optimizer_format]
     copy = BYTES_PER_ELEMENT[plan.update_buffer] if plan.update_buffer else 0.0
     return {
@@ -194,7 +194,7 @@ def _dynamic(stage: int, chunks: Sequence[Sequence[Part]], plan: Plan, numerics:
             moments.append((later, transient))
             later += saved
     kept, workspace = max(((kept - freed, transient) for freed, transient in moments), key=sum, default=(0.0, 0.0))
-    if plan.offload == "activations":
+    if plan.offload == Offload.ACTIVATIONS:
         kept = min(kept, 2 * max((_saved(part, plan.recompute) for chunk in chunks for part in chunk), default=0.0))
     return {
         "activations": kept,
@@ -217,9 +217,9 @@ def _buffers(chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics) -
     if plan.data * plan.context == 1:
         return messages
     wire = BYTES_PER_ELEMENT[plan.communication_format or numerics.gradients]
-    if plan.sharding == "full" and numerics.launch == "graph":
+    if plan.sharding == Sharding.FULL and numerics.launch == Launch.GRAPH:
         blocks = sorted((p.elements for p, _ in _parameters(chunks)), reverse=True)
-    if plan.sharding == "full":
+    if plan.sharding == Sharding.FULL:
         gathered = sum(blocks[:2]) * BYTES_PER_ELEMENT[numerics.weights]
         return messages + gathered + sum(blocks[:1]) * wire
     bucket = min(plan.bucket_bytes, sum(blocks) * wire)
@@ -233,7 +233,7 @@ def in_flight(stage: int, plan: Plan) -> tuple[int, ...]:
     schedule order.
     """
     stages, chunks, passes = plan.pipeline, plan.virtual_stages, max(1, plan.micro_batches)
-    if plan.schedule == "gpipe":
+    if plan.schedule == PipelineSchedule.GPIPE:
         return (passes,) * chunks
     if chunks == 1:
         return (min(stages - stage + (plan.spare_buffers if stages > 1 else 0), passes),)

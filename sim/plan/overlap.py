@@ -70,7 +70,7 @@ def exposed(
 def _beside(ops: Sequence[Op], place: int, rule: OverlapRule, kernel: Callable[[Op], float]) -> float:
     """Seconds of the kernel beside which the whole collective at `place` runs; 0 where none does."""
     op, following = ops[place], ops[place + 1] if place + 1 < len(ops) else None
-    if not isinstance(op, Collective) or not op.overlap or (op.axis == "tensor" and rule.tensor == "none"):
+    if not isinstance(op, Collective) or not op.overlap or (op.axis == "tensor" and rule.tensor == TensorOverlap.NONE):
         return 0.0
     return kernel(following) if following is not None and not isinstance(following, Collective) else 0.0
 
@@ -78,7 +78,7 @@ def _beside(ops: Sequence[Op], place: int, rule: OverlapRule, kernel: Callable[[
 def _fed(ops: Sequence[Op], place: int, rule: OverlapRule) -> Gemm | None:
     """The product in whose pieces the collective at `place` is cut; None where it is launched as a whole."""
     op = ops[place]
-    if not isinstance(op, Collective) or op.overlap or op.axis != "tensor" or rule.tensor != "all":
+    if not isinstance(op, Collective) or op.overlap or op.axis != "tensor" or rule.tensor != TensorOverlap.ALL:
         return None
     if op.kind not in ("all_gather", "reduce_scatter"):
         return None

@@ -14,9 +14,9 @@ from sim.plan.groups import Groups, groups_of
 from sim.plan.layout import Part, assign
 from sim.plan.memory import sharded_elements, tied_copy
 from sim.plan.pricing import Contention, Pricer, sent_bytes
-from sim.plan.records import Plan
+from sim.plan.records import Offload, Plan, Sharding
 from sim.plan.step_record import Block, Chunk, Stage, StepRecord, Transfer, Work, with_compute
-from sim.workload.records import Layer, Model, Numerics, Parameter, Recompute
+from sim.workload.records import Layer, Model, Numerics, OptimizerName, Parameter, Recompute
 from sim.workload.update import parameter_update, update_ops
 
 HOST_BANDWIDTH = 25e9  # B/s between device and host, for offloading: PCIe 4 x16, 32 GB/s raw, about 25 reached
@@ -71,10 +71,12 @@ def step_record(pricer: Pricer, plan: Plan, host_bandwidth: float = HOST_BANDWID
 
 def _contention(pricer: Pricer, plan: Plan, groups: Groups) -> Contention:
     """What the collectives of gradients and parameters take from the kernels beside them."""
-    beside = plan.overlap_gradients or (plan.overlap_gathers and plan.sharding != "none")
+    beside = plan.overlap_gradients or (plan.overlap_gathers and plan.sharding != Sharding.NONE)
     if groups.data.size == 1 or not beside:
         return Contention()
-    return pricer.contention(groups.shard if plan.sharding == "full" and groups.replicas.size == 1 else groups.data)
+    return pricer.contention(
+        groups.shard if plan.sharding == Sharding.FULL and groups.replicas.size == 1 else groups.data
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class _Recorder:
                 left -= again if part.layer.kind == "block" else 0
                 blocks += self._blocks(part, again, host_bandwidth)
             held = copies if number == len(chunks) - 1 else 0.0
-            whole = plan.sharding == "full"
+            whole = plan.sharding == Sharding.FULL
             built.append(
                 Chunk(
                     tuple(blocks),
@@ -119,7 +121,7 @@ class _Recorder:
                 )
             )
         updated, rows = self._updated(chunks, copies)
-        offloaded = self._offload_bytes(updated) / host_bandwidth if plan.offload == "optimizer" else 0.0
+        offloaded = self._offload_bytes(updated) / host_bandwidth if plan.offload == Offload.OPTIMIZER else 0.0
         return Stage(plan.devices // plan.pipeline, tuple(built), self._update(updated, rows), offloaded)
 
     def _blocks(self, part: Part, again: int, host_bandwidth: float) -> list[Block]:
@@ -130,7 +132,7 @@ class _Recorder:
     def _block(self, part: Part, count: int, policy: Recompute, host_bandwidth: float) -> Block:
         layer, plan = part.layer, self.plan
         gather, reduce = block_transfers(self.exchange, part)
-        saved = layer.saved_bytes.get(policy, 0.0) if plan.offload == "activations" else 0.0
+        saved = layer.saved_bytes.get(policy, 0.0) if plan.offload == Offload.ACTIVATIONS else 0.0
         forward, backward = self.pricer.works(layer, policy, plan, self.groups, self.around)
         return Block(
             name=layer.name,
@@ -154,7 +156,7 @@ class _Recorder:
         return sharded_elements(own, self.plan, self.groups, copies) - sum(p.elements for p in rows), rows
 
     def _by_rows(self, parameter: Parameter) -> bool:
-        plain = self.pricer.numerics.optimizer == "sgd" and self.plan.sharding == "none"
+        plain = self.pricer.numerics.optimizer == OptimizerName.SGD and self.plan.sharding == Sharding.NONE
         return plain and parameter.sparse_rows > 0
 
     def _update(self, elements: float, rows: list[Parameter]) -> Work:
@@ -196,8 +198,8 @@ class _Recorder:
     def norm(self) -> Transfer | None:
         """Global gradient norm for clipping (asked for, or with Adam): one number summed over all ranks."""
         plan, world = self.plan, self.groups.world
-        alone = plan.tensor * plan.pipeline == 1 and plan.sharding == "none"
-        clipped = self.pricer.numerics.clip or self.pricer.numerics.optimizer == "adam"
+        alone = plan.tensor * plan.pipeline == 1 and plan.sharding == Sharding.NONE
+        clipped = self.pricer.numerics.clip or self.pricer.numerics.optimizer == OptimizerName.ADAM
         if not clipped or alone or world.size == 1:
             return None
         seconds = self.pricer.time("all_reduce", 4.0, world)

@@ -12,9 +12,9 @@ from sim.ops import BYTES_PER_ELEMENT, Collective, CollectiveKind, Gemm, Op, Poi
 from sim.plan.groups import Groups
 from sim.plan.issue import issue_s
 from sim.plan.overlap import OverlapRule, exposed
-from sim.plan.records import Plan
+from sim.plan.records import Plan, Sharding
 from sim.plan.step_record import Work
-from sim.workload.records import Layer, Model, Numerics, Recompute, Shard
+from sim.workload.records import Launch, Layer, Model, Numerics, Recompute, Shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,9 @@ class Pricer:
     def __init__(self, model: Model, numerics: Numerics, accelerator: Accelerator, communicator: Communicator) -> None:
         self.model = model
         self.numerics = numerics
-        waited = numerics.launch == "waited"
+        waited = numerics.launch == Launch.WAITED
         self.host_s = accelerator.host_s if waited else 0.0  # of an op where passes are waited for
-        self.accelerator = accelerator if numerics.launch == "eager" else replace(accelerator, host_s=0.0)
+        self.accelerator = accelerator if numerics.launch == Launch.EAGER else replace(accelerator, host_s=0.0)
         self.communicator = communicator
         self._layers: dict[tuple[int, Shard], tuple[Layer, ...]] = {}
         self._passes: dict[tuple[object, ...], Pass] = {}
@@ -102,7 +102,7 @@ class Pricer:
 
     def one_pass(self, layer: Layer, policy: Recompute | None, plan: Plan) -> tuple[tuple[object, ...], Pass]:
         """A layer's pass (backward where a recomputation policy is given), and the key it is remembered by."""
-        flat = plan.gradient_passes if plan.sharding in ("gradients", "full") else 0
+        flat = plan.gradient_passes if plan.sharding in (Sharding.GRADIENTS, Sharding.FULL) else 0
         rules = () if policy is None else (policy, plan.recompute_stop, flat)
         key = (layer.name, plan.sub_batch, shard_of(plan), rules)
         if key not in self._passes:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from sim.device.records import Executed
 from sim.ops import Op, total_bytes, total_flops
-from sim.plan.records import Plan
+from sim.plan.records import Plan, Sharding
 
 LayerKind = Literal["embedding", "block", "head"]
 
@@ -138,7 +138,7 @@ class StepRecord:
     @property
     def reduce_every_pass(self) -> bool:
         """Sharded gradients are reduced after every backward pass."""
-        return self.plan.sharding in ("gradients", "full")
+        return self.plan.sharding in (Sharding.GRADIENTS, Sharding.FULL)
 
     @property
     def executed_flops(self) -> float:

@@ -8,11 +8,12 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from sim.errors import Lever
-from sim.plan.records import DeviceMemory, Plan
+from sim.plan.records import DeviceMemory, Plan, Sharding
 from sim.report.campaign import campaign_json, campaign_text
 from sim.report.speedups import speedups_text
 from sim.report.text import DAY, bar, duration, gib, percent, si, table, three
 from sim.result import SCHEMA_VERSION, Result, TimeToTarget
+from sim.workload.records import Recompute
 
 AXES = ("data", "tensor", "pipeline", "context", "expert")
 WH = 3600.0  # J
@@ -255,8 +256,8 @@ def _degrees(plan: Plan) -> str:
     parts = [f"tp{plan.tensor} pp{plan.pipeline} dp{plan.data}", f"b{plan.sub_batch}"]
     parts += [f"cp{plan.context}"] * (plan.context > 1) + [f"ep{plan.expert}"] * (plan.expert > 1)
     parts += [f"v{plan.virtual_stages}"] * (plan.virtual_stages > 1)
-    parts += [f"{plan.sharding} sharded"] * (plan.sharding != "none")
-    parts += [f"{plan.recompute} recompute"] * (plan.recompute != "none")
+    parts += [f"{plan.sharding} sharded"] * (plan.sharding != Sharding.NONE)
+    parts += [f"{plan.recompute} recompute"] * (plan.recompute != Recompute.NONE)
     parts += [f"order {'-'.join(axis[0] for axis in plan.order)}"] * (plan.order != DEFAULT_ORDER)
     return " ".join(parts)
 

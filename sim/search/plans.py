@@ -201,8 +201,8 @@ def _nothing_fits(
 def described(plan: Plan) -> str:
     """The degrees of a plan and what saves memory in it."""
     degrees = [f"{axis} {getattr(plan, axis)}" for axis in (*AXES, "expert") if getattr(plan, axis) > 1]
-    degrees += [f"{plan.sharding} sharded"] * (plan.sharding != "none")
-    degrees += [f"{plan.recompute} recompute"] * (plan.recompute != "none")
+    degrees += [f"{plan.sharding} sharded"] * (plan.sharding != Sharding.NONE)
+    degrees += [f"{plan.recompute} recompute"] * (plan.recompute != Recompute.NONE)
     return ", ".join([*degrees, f"sub-batch {plan.sub_batch}"])
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from math import ceil, isfinite
 from typing import Final
 
 from sim.engine.campaign import renewal
 from sim.engine.campaign.checkpoints import CHECKPOINT_POLICIES, CopyTimes, Failing
-from sim.engine.campaign.failures import Exponential, FailureProcess, InfantMortality, Weibull
+from sim.engine.campaign.failures import FAILURE_PROCESSES, FailureProcess
 from sim.engine.campaign.records import Blast, Phase, Source, Tier, Work
 from sim.engine.campaign.recovery import RECOVERIES
 from sim.engine.campaign.request import FailureRequest
 from sim.engine.records import Step
 from sim.errors import ForetrainError, InputError, Problem, Unreachable, UnreachableError
+from sim.network import TOPOLOGIES
 from sim.network.surroundings import MEASURED_ON_BLOOM
 from sim.ops import BYTES_PER_ELEMENT
 from sim.plan.records import Plan
@@ -78,7 +79,7 @@ def devices_per_node(scenario: Scenario) -> int:
     levels = scenario.cluster.levels
     if scenario.host is not None:
         return scenario.host.accelerators
-    if levels and levels[0].topology not in ("torus", "mesh") and levels[0].size <= 2 * DEVICES_PER_HOST:
+    if levels and not TOPOLOGIES[levels[0].topology].many_sizes and levels[0].size <= 2 * DEVICES_PER_HOST:
         return levels[0].size
     return DEVICES_PER_HOST
 
@@ -109,11 +110,10 @@ def _source(request: FailureRequest, index: int, scenario: Scenario, plan: Plan,
 
 
 def _process(request: FailureRequest) -> FailureProcess:
-    if request.process == "weibull" and request.shape is not None:
-        return Weibull(request.shape)
-    if request.early_factor is not None and request.burn_in_s is not None:
-        return InfantMortality(request.early_factor, request.burn_in_s)
-    return Exponential()
+    """The process asked for, with the parameters of its own."""
+    cls = FAILURE_PROCESSES[request.process]
+    process: FailureProcess = cls(**{parameter.name: getattr(request, parameter.name) for parameter in fields(cls)})
+    return process
 
 
 def _phases(

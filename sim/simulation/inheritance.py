@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from sim.device.inheritance import LOSSES
 from sim.engine import Step
+from sim.fields import Status
 from sim.plan.records import Plan
 from sim.result import Inherited
 from sim.scenario import Scenario
@@ -19,7 +20,7 @@ def inherited(scenario: Scenario, model: Model, plan: Plan, step: Step) -> tuple
     Empty for a shipped chip: its generation's constants were measured on it or its like.
     """
     chip = scenario.accelerator
-    if chip.status == "shipped" or scenario.training.compute_s is not None:
+    if chip.status == Status.SHIPPED or scenario.training.compute_s is not None:
         return ()
     found = []
     for name in chip.inherited:

@@ -76,7 +76,7 @@ def _changes(scenario: Scenario, plan: Plan) -> Iterator[tuple[str, Scenario, Pl
             yield "overlap gradients with backward", scenario, replace(plan, overlap_gradients=True)
     if plan.sparse_embeddings and plan.data > 1:
         yield "gradients of embeddings whole, not as rows", scenario, replace(plan, sparse_embeddings=False)
-    if plan.recompute == "full":
+    if plan.recompute == Recompute.FULL:
         yield "no recomputation (needs memory)", scenario, replace(plan, recompute=Recompute.NONE)
 
 

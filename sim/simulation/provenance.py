@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
+from sim.fields import Status
 from sim.result import Inherited, Provenance, TimeToTarget
 from sim.scaling import Domain, Projection, consistency, error_of_size
 from sim.scenario import Scenario
@@ -47,7 +48,7 @@ def extrapolated(
             f"the global batch is {batch / critical:.3g} times the critical batch of {critical:,.0f} samples; "
             f"half the workloads of Shallue et al. 2019 were tested up to {FAR} times theirs"
         )
-    if scenario.accelerator.status != "shipped":
+    if scenario.accelerator.status != Status.SHIPPED:
         notes.append(f"the accelerator {scenario.accelerator.name} is {scenario.accelerator.status}")
     return tuple(notes)
 

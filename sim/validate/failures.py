@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 from sim.engine.campaign import renewal
-from sim.engine.campaign.failures import Exponential
+from sim.engine.campaign.failures.exponential import Exponential
 from sim.engine.campaign.records import Blast, Phase, Source, Tier, Work
-from sim.engine.campaign.recovery import Replace
+from sim.engine.campaign.recovery.replace import Replace
 from sim.engine.campaign.request import RecoveryRequest
 from sim.simulation.campaign_work import START_NODE_S, START_S
 from sim.validate.validation import Outcome, Request, ValidationSet

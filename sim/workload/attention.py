@@ -23,6 +23,7 @@ from sim.workload.kernels import (
     pointwise,
     weight_gradient,
 )
+from sim.workload.records import AttentionKernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def attention_weights(a: AttentionSizes) -> list[Weight]:
 def attention(k: Kernels, a: AttentionSizes, x: Tensor) -> Tensor:
     """Projections, core and output projection of one attention."""
     inputs = (latent_projections if a.latent else projections)(k, a, x)
-    core = flash_core if k.f.numerics.attention != "plain" and not a.relative else plain_core
+    core = flash_core if k.f.numerics.attention != AttentionKernel.PLAIN and not a.relative else plain_core
     return k.row(core(k, a, inputs), "attention.out", a.hidden, a.out_width // k.f.tensor)
 
 
@@ -209,7 +210,7 @@ def flash_core(k: Kernels, a: AttentionSizes, inputs: tuple[Tensor, ...]) -> Ten
     q_len, kv_len = f.sequence, keys(a, f.sequence * f.context)
     heads, kv_heads = a.heads // f.tensor, max(1, a.kv_heads // f.tensor)
     share = seen(a, f.sequence * f.context)
-    version: Literal[1, 2] = 1 if f.numerics.attention == "flash1" else 2
+    version: Literal[1, 2] = 1 if f.numerics.attention == AttentionKernel.FLASH1 else 2
 
     def kernel(name: str, backward: bool) -> Attention:
         return Attention(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sim.ops import BYTES_PER_ELEMENT, Gemm, Op, Pointwise
 from sim.workload.graph import Graph, LayerKind, Node, Section, Tensor, Weight, fuse
-from sim.workload.records import Numerics
+from sim.workload.records import BatchNorm, Numerics
 
 Backward = Callable[[Tensor], None]
 
@@ -141,7 +141,7 @@ class Recorder:
             return parts[0] if parts else tensor
         total = self._alike(tensor, "gradient sum")
         compiled = (
-            self.numerics.batch_norm == "compiled"
+            self.numerics.batch_norm == BatchNorm.COMPILED
         )  # added where the last part is made, which is not stored alone
         reads, writes = (parts[1:], ()) if compiled else (parts, (total,))
         self._stream(total.name, reads, writes, (len(parts) - 1) * self._inside(total))

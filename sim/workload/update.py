@@ -10,17 +10,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sim.ops import BYTES_PER_ELEMENT, Gather, Op, Pointwise
-from sim.workload.records import Numerics, Parameter
+from sim.workload.records import Numerics, OptimizerName, Parameter
 
-MOMENTS = {"sgd": 0, "momentum": 1, "adam": 2}
-FLOPS = {"sgd": 2.0, "momentum": 4.0, "adam": 12.0}  # per weight: operations of each update rule, counted
+MOMENTS = {OptimizerName.SGD: 0, OptimizerName.MOMENTUM: 1, OptimizerName.ADAM: 2}
+#: Operations per weight of each update rule, counted.
+FLOPS = {OptimizerName.SGD: 2.0, OptimizerName.MOMENTUM: 4.0, OptimizerName.ADAM: 12.0}
 
 
 def update_ops(elements: float, numerics: Numerics) -> tuple[Op, ...]:
     """The update of `elements` weights in one pass: gradient, moments and the updated copy are streamed."""
     if elements <= 0:
         return ()
-    if numerics.optimizer == "adam" and numerics.eager_update:
+    if numerics.optimizer == OptimizerName.ADAM and numerics.eager_update:
         return (*clip_ops(elements, replace(numerics, clip=True)), *_eager_adam(elements, numerics))
     gradient = BYTES_PER_ELEMENT[numerics.gradients]
     moments = MOMENTS[numerics.optimizer] * BYTES_PER_ELEMENT[numerics.optimizer_format]
@@ -64,7 +65,9 @@ def _eager_adam(elements: float, numerics: Numerics) -> tuple[Op, ...]:
     ops: list[Op] = []
     for name, reads, writes in EAGER_ADAM:
         read, written = (elements * sum(size[x] for x in names) for names in (reads, writes))
-        ops.append(Pointwise(f"adam: {name}", elements, read, written, FLOPS["adam"] / len(EAGER_ADAM), owned))
+        ops.append(
+            Pointwise(f"adam: {name}", elements, read, written, FLOPS[OptimizerName.ADAM] / len(EAGER_ADAM), owned)
+        )
     if numerics.master:
         copy = elements * BYTES_PER_ELEMENT[numerics.weights]
         ops.append(Pointwise("adam: copy", elements, elements * size["w"], copy, 0.0, owned))
@@ -86,6 +89,6 @@ def sparse_update_ops(rows: int, row_elements: int, table_elements: float, numer
 
 def parameter_update(parameter: Parameter, numerics: Numerics) -> tuple[Op, ...]:
     """The update of one parameter tensor; only the touched rows of an embedding if the optimiser keeps no moments."""
-    if parameter.sparse_rows and numerics.optimizer == "sgd":
+    if parameter.sparse_rows and numerics.optimizer == OptimizerName.SGD:
         return sparse_update_ops(parameter.sparse_rows, parameter.row_elements, parameter.elements, numerics)
     return update_ops(parameter.elements, numerics)

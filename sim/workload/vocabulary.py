@@ -14,7 +14,7 @@ from sim.ops import Gather, Op
 from sim.workload.expand import layer_of
 from sim.workload.graph import Tensor
 from sim.workload.kernels import FP32, Frame, Kernels, Weight, collective, held, pointwise
-from sim.workload.records import Layer, Parameter
+from sim.workload.records import Layer, LossKernel, Parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ def transform(k: Kernels, v: VocabularySizes, x: Tensor) -> Tensor:
 def loss(k: Kernels, logits: Tensor, local: int) -> None:
     """Cross-entropy: in fp32 passes that keep the softmax, or in one kernel that keeps the logits as they are."""
     f = k.f
-    kept = k.stored("softmax", f.tokens * local, FP32) if f.numerics.loss == "passes" else logits
+    kept = k.stored("softmax", f.tokens * local, FP32) if f.numerics.loss == LossKernel.PASSES else logits
     makes = (kept,) if kept is not logits else ()
     k.kernel((logits,), None, loss_forward(f, local), loss_backward(f, local), saves=(kept,), makes=makes)
     k.afterwards(metrics(f, f.tokens * local))
@@ -200,7 +200,7 @@ def loss_forward(f: Frame, local: int) -> list[Op]:
     """Cross-entropy. Passes: widen, maximum, difference, exponential, sum, quotient; three small all-reduces."""
     n, wide = float(f.tokens) * local, FP32
     ends = [collective(f, f"loss.{what}", "all_reduce", f.tokens, size=wide) for what in ("maximum", "target", "sum")]
-    if f.numerics.loss != "passes":
+    if f.numerics.loss != LossKernel.PASSES:
         return [pointwise(f, "loss", n, 2 * f.act, 0.0, 5.0), *ends[0], *ends[2]]
     return [
         pointwise(f, "loss.widen", n, f.act, wide, 0.0),
@@ -218,7 +218,7 @@ def loss_forward(f: Frame, local: int) -> list[Op]:
 def metrics(f: Frame, logits: float) -> list[Op]:
     """Cross-entropy and perplexity of every micro-batch as Composer logs them after its backward pass: each widens the
     logits to fp32 and takes their log-softmax."""
-    if f.numerics.loss != "logged":
+    if f.numerics.loss != LossKernel.LOGGED:
         return []
     return [
         op
@@ -233,7 +233,7 @@ def metrics(f: Frame, logits: float) -> list[Op]:
 def loss_backward(f: Frame, local: int) -> list[Op]:
     """Softmax less one-hot, scaled by the loss gradient, then narrowed for the products."""
     n, wide = float(f.tokens) * local, FP32
-    if f.numerics.loss != "passes":
+    if f.numerics.loss != LossKernel.PASSES:
         return [pointwise(f, "loss.backward", n, f.act, f.act, 3.0)]
     return [
         pointwise(f, "loss.backward", n, wide, wide, 2.0),

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 import simpy
 
-from sim.engine.campaign.failures import Exponential
+from sim.engine.campaign.failures.exponential import Exponential
 from sim.engine.campaign.records import Blast, Phase, Source, Tier, Work
-from sim.engine.campaign.recovery import Replace
+from sim.engine.campaign.recovery.replace import Replace
 from sim.engine.campaign.run import simulate_campaign
 from sim.engine.campaign.vector import simulate_campaigns
 from tests.benchmarks.conftest import cpu

@@ -14,11 +14,17 @@ from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
 from sim.engine.campaign import renewal
-from sim.engine.campaign.checkpoints import Asynchronous, CopyTimes, Failing, InMemory, Synchronous
-from sim.engine.campaign.failures import Exponential, InfantMortality, Weibull
+from sim.engine.campaign.checkpoints import CopyTimes, Failing
+from sim.engine.campaign.checkpoints.asynchronous import Asynchronous
+from sim.engine.campaign.checkpoints.in_memory import InMemory
+from sim.engine.campaign.checkpoints.synchronous import Synchronous
+from sim.engine.campaign.failures.exponential import Exponential
+from sim.engine.campaign.failures.infant_mortality import InfantMortality
+from sim.engine.campaign.failures.weibull import Weibull
 from sim.engine.campaign.progress import last_multiple, next_step, wall
 from sim.engine.campaign.records import Blast, Phase, Source, Tier, Work
-from sim.engine.campaign.recovery import Replace, Shrink
+from sim.engine.campaign.recovery.replace import Replace
+from sim.engine.campaign.recovery.shrink import Shrink
 from sim.engine.campaign.run import simulate_campaign
 from sim.engine.campaign.vector import simulate_campaigns, vectorised
 
@@ -297,7 +303,7 @@ def count_until(process: object, horizon: float, count: int, mtbf: float, seed: 
 
 def test_infant_mortality_integrates_its_hazard() -> None:
     """E[failures to t] = count/mtbf·(t + (factor - 1)·b·(1 - e^(-t/b)))."""
-    process = InfantMortality(factor=5.0, burn_in_s=10.0)
+    process = InfantMortality(early_factor=5.0, burn_in_s=10.0)
     counts = [count_until(process, 30.0, 100, 50.0, seed) for seed in range(400)]
     expected = 100 / 50.0 * (30.0 + 4.0 * 10.0 * (1.0 - exp(-3.0)))
     assert abs(np.mean(counts) - expected) < 3 * sqrt(expected / 400)

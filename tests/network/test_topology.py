@@ -208,7 +208,7 @@ WRONG = [
     (Cluster("x", "a", 6, edges=(*LINE, Edge(4, 5, 1e9, 0.0), Edge(5, 4, 1e9, 0.0))), "ranks 4–5 cannot be reached"),
     (Cluster("x", "a", 4, edges=LINE, dead_links=(("1", "2"),)), "ranks 2–3 cannot reach ranks 0–1"),
     (replace(flat("torus", 4, 4), devices=15), "4 × 4 multiply to 16, the cluster has 15"),
-    (flat("torsu", 4, 4), "did you mean torus"),
+    (flat("torsu", 4, 4), 'did you mean "torus"'),
     (flat("switch", 4, oversubscription=2.0), "no trunks to oversubscribe"),
     (flat("hybrid_cube_mesh", 4), "joins 8 devices"),
     (flat("dragonfly", 4, 4), "three sizes"),

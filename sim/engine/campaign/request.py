@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from typing import Literal
 
+from sim.engine.campaign.checkpoints import CHECKPOINT_POLICIES
+from sim.engine.campaign.failures import FAILURE_PROCESSES
+from sim.engine.campaign.recovery import RECOVERIES
 from sim.errors import Problem
 from sim.fields import Record, about
 from sim.plan.expense import Prices
@@ -25,8 +28,8 @@ class FailureRequest(Record):
     count: int | None = field(
         default=None, metadata=about("how many there are; empty: as many as the plan's nodes need", ge=1)
     )
-    process: Literal["exponential", "weibull", "infant_mortality"] = field(
-        default="exponential", metadata=about("how failures arrive")
+    process: str = field(
+        default="exponential", metadata=about("how failures arrive") | {"choices": tuple(FAILURE_PROCESSES)}
     )
     shape: float | None = field(
         default=None, metadata=about("of the Weibull distribution of lives; below 1 the hazard falls", gt=0.1)
@@ -45,11 +48,11 @@ class FailureRequest(Record):
     found_s: float | None = field(default=None, metadata=about("until a slow component is found and replaced", gt=0))
 
     def contradictions(self) -> Iterator[Problem]:
-        given = {"shape": "weibull", "early_factor": "infant_mortality", "burn_in_s": "infant_mortality"}
-        for name, process in given.items():
-            if (getattr(self, name) is None) == (self.process == process):
-                rule = f"is required for {process}" if self.process == process else f"belongs to the process {process}"
-                yield Problem(rule, name)
+        for process, cls in FAILURE_PROCESSES.items():
+            for parameter in fields(cls):
+                if (getattr(self, parameter.name) is None) == (self.process == process):
+                    word = "is required for" if self.process == process else "belongs to the process"
+                    yield Problem(f"{word} {process}", parameter.name)
         if (self.slow_factor is None) != (self.found_s is None):
             yield Problem("slow_factor and found go together", "slow_factor")
 
@@ -58,8 +61,9 @@ class FailureRequest(Record):
 class CheckpointRequest(Record):
     """Copies of the training state."""
 
-    policy: Literal["synchronous", "asynchronous", "in_memory"] = field(
-        default="synchronous", metadata=about("who waits for a copy, and where it goes")
+    policy: str = field(
+        default="synchronous",
+        metadata=about("who waits for a copy, and where it goes") | {"choices": tuple(CHECKPOINT_POLICIES)},
     )
     interval_s: float | None = field(
         default=None, metadata=about("time between copies; empty: that of the largest goodput", gt=0)
@@ -83,8 +87,9 @@ class CheckpointRequest(Record):
 class RecoveryRequest(Record):
     """How training comes back after a failure."""
 
-    policy: Literal["replace", "shrink"] = field(
-        default="replace", metadata=about("wait for every place to be filled, or go on with fewer nodes")
+    policy: str = field(
+        default="replace",
+        metadata=about("wait for every place to be filled, or go on with fewer nodes") | {"choices": tuple(RECOVERIES)},
     )
     detect_s: float = field(
         default=600.0,

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from sim.errors import Problem
-from sim.network.records import Level
+from sim.network.records import Level, Routing
 from sim.network.topologies.base import PAIRS, Axes, Floats, Ints, Name, Shape, splitmix64
 from sim.network.topologies.switch import Ports
 
@@ -72,7 +72,7 @@ class Dragonfly(Ports):
         ra, rb = (x // s.block % per_group // self.p for x in (src, dst))
         ga, gb = (x // s.block // per_group for x in (src, dst))
         hops = [self.up + self.global_port(src)]
-        if s.routing == "valiant" and key is not None and self.g > 2:
+        if s.routing == Routing.VALIANT and key is not None and self.g > 2:
             base = ga // self.g * self.g
             via = base + (splitmix64(key) % np.uint64(self.g)).astype(np.int64)
             via = np.where((via == ga) | (via == gb) | (ga == gb), ga, via)
@@ -95,7 +95,7 @@ class Dragonfly(Ports):
         """Minimal routes, counted by routers: a global link carries the product of its groups' devices, a local link
         those of its own routers, those that leave by router j, and those that came in by router i."""
         found = super().exchange(rows, inside)
-        if found is None or self.shape.routing == "valiant" or len(rows) * self.g * self.a**2 > PAIRS:
+        if found is None or self.shape.routing == Routing.VALIANT or len(rows) * self.g * self.a**2 > PAIRS:
             return None
         load, latency = found
         groups = np.arange(self.g)

@@ -9,7 +9,7 @@ from typing import ClassVar, TypeAlias
 import numpy as np
 
 from sim.errors import Problem
-from sim.network.records import Level
+from sim.network.records import Level, Routing
 from sim.network.topologies.base import Axes, Floats, Ints, Name, Shape, pick
 from sim.network.topologies.switch import Ports
 
@@ -42,7 +42,7 @@ class FatTree(Ports):
         super().__init__(shape)
         over, width = shape.level.oversubscription, self.leaf_width()
         # adaptive routing spreads every flow over all spines: a leaf's uplinks act as one link
-        self.spines = 1 if shape.routing == "adaptive" else max(1, int(width / over))
+        self.spines = 1 if shape.routing == Routing.ADAPTIVE else max(1, int(width / over))
         trunk = shape.port_capacity * width / over / self.spines
         self.to_spine = self.add(self.trunk_axes(), trunk, shape.hop_latency)
         self.from_spine = self.add(self.trunk_axes(), trunk, shape.hop_latency)
@@ -149,7 +149,7 @@ class FatTree(Ports):
         if found is None:
             return None
         load, latency = found
-        hashed = self.shape.routing != "static"
+        hashed = self.shape.routing != Routing.STATIC
         spine = self.place_in_leaf(rows) % self.spines
         trunks = trunk_loads(self.leaf_of(rows), spine, self.spines, hashed)
         if trunks is None:

@@ -1,22 +1,10 @@
-"""Checkpoint policies, found by name."""
+"""Checkpoint policies, one file each: a class in this folder is found by its name."""
 
 from typing import Final
 
-from sim.engine.campaign.checkpoints.asynchronous import Asynchronous
 from sim.engine.campaign.checkpoints.base import CheckpointPolicy, CopyTimes, Failing
-from sim.engine.campaign.checkpoints.in_memory import InMemory
-from sim.engine.campaign.checkpoints.synchronous import Synchronous
+from sim.fields import Registry
 
-CHECKPOINT_POLICIES: Final[dict[str, type[Synchronous] | type[Asynchronous] | type[InMemory]]] = {
-    policy.name: policy for policy in (Synchronous, Asynchronous, InMemory)
-}
+CHECKPOINT_POLICIES: Final = Registry[type[CheckpointPolicy]]("checkpoint policy", __name__, __path__)
 
-__all__ = [
-    "CHECKPOINT_POLICIES",
-    "Asynchronous",
-    "CheckpointPolicy",
-    "CopyTimes",
-    "Failing",
-    "InMemory",
-    "Synchronous",
-]
+__all__ = ["CHECKPOINT_POLICIES", "CheckpointPolicy", "CopyTimes", "Failing"]

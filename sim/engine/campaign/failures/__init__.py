@@ -1,14 +1,11 @@
-"""Failure processes, found by name."""
+"""Failure processes, one file each: a class in this folder is found by its name."""
 
-from typing import Final
+from typing import Any, Final
 
 from sim.engine.campaign.failures.base import FailureProcess
-from sim.engine.campaign.failures.exponential import Exponential
-from sim.engine.campaign.failures.infant_mortality import InfantMortality
-from sim.engine.campaign.failures.weibull import Weibull
+from sim.fields import Registry
 
-FAILURE_PROCESSES: Final[dict[str, type[Exponential] | type[Weibull] | type[InfantMortality]]] = {
-    process.name: process for process in (Exponential, Weibull, InfantMortality)
-}
+FAILURE_PROCESSES: Final = Registry[Any]("failure process", __name__, __path__)
+"""Classes of `FailureProcess`; the fields of each are those of a request that it reads."""
 
-__all__ = ["FAILURE_PROCESSES", "Exponential", "FailureProcess", "InfantMortality", "Weibull"]
+__all__ = ["FAILURE_PROCESSES", "FailureProcess"]

@@ -13,23 +13,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class InfantMortality:
-    """Hazard (1 + (factor - 1)·e^(-t/burn_in_s)) / mtbf at age t of the cluster, which falls to that of the mtbf.
+    """Hazard (1 + (early_factor - 1)·e^(-t/burn_in_s)) / mtbf at age t of the cluster, which falls to that of the mtbf.
 
     A Poisson process with that rate, by thinning (Lewis and Shedler 1979): candidates at the rate of the last one's
     age, which bounds all later ones, each kept with the ratio of the rates.
     """
 
-    factor: float
+    early_factor: float
     burn_in_s: float
     name: ClassVar[str] = "infant_mortality"
     memoryless: ClassVar[bool] = False
 
     def arrivals(self, draw: Generator, count: int, mtbf_s: float) -> Iterator[float]:
         mean, now = mtbf_s / count, 0.0
-        bound = self.factor
+        bound = self.early_factor
         while True:
             now += mean / bound * float(draw.standard_exponential())
-            hazard = 1.0 + (self.factor - 1.0) * exp(-now / self.burn_in_s)
+            hazard = 1.0 + (self.early_factor - 1.0) * exp(-now / self.burn_in_s)
             if float(draw.random()) * bound <= hazard:
                 yield now
             bound = hazard

@@ -1,11 +1,10 @@
-"""Recovery policies, found by name."""
+"""Recovery policies, one file each: a class in this folder is found by its name."""
 
 from typing import Final
 
 from sim.engine.campaign.recovery.base import Pool, Recovery
-from sim.engine.campaign.recovery.replace import Replace
-from sim.engine.campaign.recovery.shrink import Shrink
+from sim.fields import Registry
 
-RECOVERIES: Final[dict[str, type[Replace] | type[Shrink]]] = {policy.name: policy for policy in (Replace, Shrink)}
+RECOVERIES: Final = Registry[type[Recovery]]("recovery policy", __name__, __path__)
 
-__all__ = ["RECOVERIES", "Pool", "Recovery", "Replace", "Shrink"]
+__all__ = ["RECOVERIES", "Pool", "Recovery"]

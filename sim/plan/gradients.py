@@ -45,7 +45,7 @@ class Exchange:
     @property
     def gradient_bytes(self) -> float:
         """Per element on the wire."""
-        return BYTES_PER_ELEMENT[self.plan.communication_format or self.numerics.gradients]
+        return BYTES_PER_ELEMENT[self.plan.framework.communication_format or self.numerics.gradients]
 
     @property
     def weight_bytes(self) -> float:
@@ -61,7 +61,8 @@ class Exchange:
         """The sum of `nbytes` of gradients over the ranks that hold the same weights."""
         shard, copies = self.group(axis)
         time, name = self.pricer.time, "reduce gradients"
-        if self.plan.sharding == "none" or (self.plan.sharding == "optimizer" and self.plan.gather == "broadcast"):
+        broadcast = self.plan.framework.gather == "broadcast"
+        if self.plan.sharding == "none" or (self.plan.sharding == "optimizer" and broadcast):
             group = self.groups.expert_data if axis == "expert" else self.groups.data
             sent = sent_bytes("all_reduce", nbytes, group.size)
             return Transfer(name, axis, time("all_reduce", nbytes, group), nbytes, sent_bytes=sent)
@@ -79,7 +80,7 @@ class Exchange:
         """
         group = self.group(axis)[0]
         seconds = 0.0
-        if self.plan.gather == "broadcast":
+        if self.plan.framework.gather == "broadcast":
             owners = min(group.size, tensors or group.size)
             each = nbytes / owners
             once = self.communicator.time("broadcast", each, group, "ring")
@@ -113,7 +114,7 @@ class Exchange:
         """
         plan, group = self.plan, self.groups.data
         rows = parameter.sparse_rows * plan.micro_batches / plan.embedding_shards * group.size
-        if not plan.duplicate_rows:
+        if not plan.framework.duplicate_rows:
             rows = min(rows, parameter.elements / parameter.row_elements)
         nbytes = rows * parameter.row_elements * self.gradient_bytes
         sent = sent_bytes("all_gather", nbytes, group.size)
@@ -132,7 +133,7 @@ def reductions(exchange: Exchange, parts: Iterable[Part], copies: float = 0.0) -
     `copies` [elements] of tied weights join the first block of backward. Without overlap everything goes at once.
     """
     plan = exchange.plan
-    bucket = plan.bucket_bytes if plan.overlap_gradients else float("inf")
+    bucket = plan.framework.bucket_bytes if plan.framework.overlap_gradients else float("inf")
     filling = {axis: _Bucket(exchange, axis, bucket) for axis in ("data", "expert")}
     out: list[Transfer] = []
     place = 0
@@ -195,8 +196,8 @@ def gathers(exchange: Exchange, parts: Iterable[Part], copies: float = 0.0) -> t
     plan = exchange.plan
     if plan.sharding not in ("optimizer", "gradients"):
         return ()
-    whole = not plan.overlap_gathers or plan.gather == "broadcast"
-    limit = float("inf") if whole else plan.bucket_bytes
+    whole = not plan.framework.overlap_gathers or plan.framework.gather == "broadcast"
+    limit = float("inf") if whole else plan.framework.bucket_bytes
     out: list[Transfer] = []
     held, first, place = {"data": 0.0, "expert": 0.0}, 0, 0
     tensors = {"data": 0, "expert": 0}

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sim.files import load_scenario
     from sim.network import Cluster, Communicator, Edge, Group, Level, LinkType, from_graph
     from sim.plan import Plan
+    from sim.plan.framework import Framework
     from sim.result import Result
     from sim.scaling import Domain, LearningCurve, Projection, SizeLaw, project
     from sim.scenario import PlanRequest, Scenario, Target, Training, Workload
@@ -40,6 +41,7 @@ _HOMES = {
     "sim.errors": ("Infeasible", "InfeasibleError", "InputError", "Lever", "Unreachable", "UnreachableError"),
     "sim.network": ("Cluster", "Communicator", "Edge", "Group", "Level", "LinkType", "from_graph"),
     "sim.plan": ("Plan",),
+    "sim.plan.framework": ("Framework",),
     "sim.result": ("Result",),
     "sim.scaling": ("Domain", "LearningCurve", "Projection", "SizeLaw", "project"),
     "sim.scenario": ("PlanRequest", "Scenario", "Target", "Training", "Workload"),
@@ -58,6 +60,7 @@ __all__ = [
     "Compute",
     "Domain",
     "Edge",
+    "Framework",
     "Group",
     "Infeasible",
     "InfeasibleError",

@@ -13,16 +13,14 @@ from sim.errors import Problem
 from sim.fields import FILLED, Record, about, same_as
 from sim.network.records import Cluster, LinkType
 from sim.network.surroundings import Host, Storage
-from sim.ops import Format
+from sim.plan.framework import Framework
 from sim.plan.records import (
     AXES,
-    Gather,
     LayerSchedule,
     Offload,
     PipelineSchedule,
     Plan,
     Sharding,
-    TensorOverlap,
     order_problems,
 )
 from sim.plan.speedups.request import SpeedupRequest
@@ -78,29 +76,13 @@ class PlanRequest(Record):
     shard_group: int = field(default=0, metadata=same_as(Plan, "shard_group"))
     recompute: Recompute | None = field(default=None, metadata=same_as(Plan, "recompute", "none, or searched"))
     recompute_layers: int | None = field(default=None, metadata=same_as(Plan, "recompute_layers"))
-    bucket_bytes: float = field(default=25e6, metadata=same_as(Plan, "bucket_bytes"))
-    overlap_gradients: bool = field(default=True, metadata=same_as(Plan, "overlap_gradients"))
-    overlap_gathers: bool = field(default=True, metadata=same_as(Plan, "overlap_gathers"))
-    communication_format: Format | None = field(default=None, metadata=same_as(Plan, "communication_format"))
     sparse_embeddings: bool = field(default=False, metadata=same_as(Plan, "sparse_embeddings"))
-    duplicate_rows: bool = field(default=False, metadata=same_as(Plan, "duplicate_rows"))
     offload: Offload = field(default=Offload.NONE, metadata=same_as(Plan, "offload"))
     layer_schedule: LayerSchedule = field(default=LayerSchedule.NONE, metadata=same_as(Plan, "layer_schedule"))
     embedding_shards: int = field(default=1, metadata=same_as(Plan, "embedding_shards"))
     order: tuple[str, ...] | None = field(
         default=None, metadata=same_as(Plan, "order", "tensor, context, data, pipeline, or searched")
     )
-    gather: Gather = field(default=Gather.ALL_GATHER, metadata=same_as(Plan, "gather"))
-    gradient_buffer: Format | None = field(default=None, metadata=same_as(Plan, "gradient_buffer"))
-    overlap_sends: bool = field(default=True, metadata=same_as(Plan, "overlap_sends"))
-    overlap_experts: bool = field(default=False, metadata=same_as(Plan, "overlap_experts"))
-    update_buffer: Format | None = field(default=None, metadata=same_as(Plan, "update_buffer"))
-    spare_buffers: int = field(default=0, metadata=same_as(Plan, "spare_buffers"))
-    reserve_bytes: float = field(default=0.0, metadata=same_as(Plan, "reserve_bytes"))
-    overlap_tensor: TensorOverlap = field(default=TensorOverlap.GRADIENTS, metadata=same_as(Plan, "overlap_tensor"))
-    recompute_stop: bool = field(default=False, metadata=same_as(Plan, "recompute_stop"))
-    gradient_passes: int = field(default=0, metadata=same_as(Plan, "gradient_passes"))
-    release_gradients: bool = field(default=False, metadata=same_as(Plan, "release_gradients"))
 
     def contradictions(self) -> Iterator[Problem]:
         yield from order_problems(self.order or AXES)
@@ -213,8 +195,8 @@ class Scenario(Record):
     speedups: tuple[SpeedupRequest, ...] = field(default=(), metadata=about("algorithmic speed-ups"))
     study: Axes | None = field(default=None, metadata=about("fields varied over some values"))
     description: str = field(default="", metadata=about("a sentence for people"))
-    framework: str = field(
-        default="", metadata=about("as named; what its release decides stands in the plan and the numerics")
+    framework: Framework = field(
+        default=Framework(), metadata=about("its name, and what it decides where no release is named or known")
     )
     software_date: str = field(default="", metadata=about("of the software, where no release is named"))
     links: Mapping[str, LinkType] = field(default_factory=dict, metadata=about("link types by name"))

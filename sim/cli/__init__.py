@@ -7,11 +7,24 @@ import sys
 TYPE_CHECKING = False  # nothing is imported before an interrupt is heeded
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from sys import UnraisableHookArgs
+
+
+def _unraisable(lost: UnraisableHookArgs) -> None:
+    """An interrupt that fell where Python cannot raise it (a callback, a destructor) ends the process all the same."""
+    if lost.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(lost)
+    else:
+        import signal  # noqa: PLC0415
+
+        signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.setitimer(signal.ITIMER_REAL, 1e-3)  # raised anew, once this callback is over
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """Console entry: runs `foretrain ARGS…` and leaves with the exit code of what happened."""
     process = args is None
+    sys.unraisablehook = _unraisable
     try:
         from sim.cli.process import leave, run  # noqa: PLC0415  (an interrupt while this is read is one too)
 

@@ -43,7 +43,7 @@ def _pass(builder: Builder, stage: int, forward: bool, micro_batch: int, arrival
         if p.send_s > 0.0:
             done = builder.program.add(track, name, p.send_s / slices, (done,))
         sent.append(done)
-    if not forward and p.plan.overlap_gradients and micro_batch == p.micro_batches - 1:
+    if not forward and p.plan.framework.overlap_gradients and micro_batch == p.micro_batches - 1:
         ready = builder.recent[stage]
         builder.pending[stage] += [builder.communicate(stage, r, (ready,)) for r in chunk.reductions]
     return sent

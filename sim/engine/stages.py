@@ -103,12 +103,12 @@ class Builder:
             return done
         track = self.track_of(item.stage, "send forward" if item.forward else "send backward", "link")
         sent = self.program.add(track, item, self.record.send_s, (done,))
-        if not self.record.plan.overlap_sends:
+        if not self.record.plan.framework.overlap_sends:
             self.blocking[item.stage] += (sent,)
         return sent
 
     def _forward(self, item: Pass, chunk: Chunk, after: tuple[int, ...]) -> None:
-        gathers = chunk.gathers if item.micro_batch == 0 and self.record.plan.overlap_gathers else ()
+        gathers = chunk.gathers if item.micro_batch == 0 and self.record.plan.framework.overlap_gathers else ()
         cuts = [g.place for g in gathers if g.place > 0]
         waits = [self.communicate(item.stage, g, ()) for g in gathers]
         due: dict[int, tuple[int, ...]] = {}
@@ -124,7 +124,7 @@ class Builder:
         p = self.record
         final = p.reduce_every_pass or item.micro_batch == p.micro_batches - 1
         reductions = chunk.reductions if final else ()
-        overlapped = reductions if p.plan.overlap_gradients else ()
+        overlapped = reductions if p.plan.framework.overlap_gradients else ()
         depth = sum(b.count for b in chunk.blocks)
         ready: dict[int, list[Transfer]] = {}
         for reduction in overlapped:
@@ -135,7 +135,7 @@ class Builder:
             done = self.run_kernels(item.stage, item, segment, after)
             after = ()
             self.pending[item.stage] += [self.communicate(item.stage, r, (done,)) for r in ready.get(ends[k], ())]
-        if not p.plan.overlap_gradients and p.reduce_every_pass:
+        if not p.plan.framework.overlap_gradients and p.reduce_every_pass:
             self._block_on(item.stage, reductions)
 
     def _block_on(self, stage: int, reductions: Sequence[Transfer]) -> None:
@@ -152,7 +152,7 @@ class Builder:
         gathered = self._gather(stage, units[0], item, after)
         for k, unit in enumerate(units):
             wait = gathered
-            if k + 1 < len(units) and p.plan.overlap_gathers:
+            if k + 1 < len(units) and p.plan.framework.overlap_gathers:
                 gathered = self._gather(stage, units[k + 1], item, ())
             work = unit.forward if item.forward else unit.backward
             done = self.run_kernels(stage, f"{item} {unit.name}", _whole((work,)), after + wait)
@@ -160,8 +160,8 @@ class Builder:
             if not item.forward and unit.reduce is not None:
                 task = self.communicate(stage, unit.reduce, (done,))
                 self.pending[stage].append(task)
-                after = () if p.plan.overlap_gradients else (task,)
-            if k + 1 < len(units) and not p.plan.overlap_gathers:
+                after = () if p.plan.framework.overlap_gradients else (task,)
+            if k + 1 < len(units) and not p.plan.framework.overlap_gathers:
                 gathered = self._gather(stage, units[k + 1], item, after)
         self.blocking[stage] += after
 
@@ -230,7 +230,7 @@ def finish_step(builder: Builder) -> None:
     p = builder.record
     ends: list[tuple[int, ...]] = []
     for stage, parts in enumerate(p.stages):
-        if not p.plan.overlap_gradients and not p.reduce_every_pass:
+        if not p.plan.framework.overlap_gradients and not p.reduce_every_pass:
             for chunk in reversed(parts.chunks):
                 for r in chunk.reductions:
                     builder.pending[stage].append(builder.communicate(stage, r, (builder.recent[stage],)))
@@ -248,7 +248,7 @@ def finish_step(builder: Builder) -> None:
             host = builder.track_of(stage, "host", "stream")
             after = (builder.program.add(host, "offloaded update", parts.offload_s, after),)
         updated = builder.run_kernels(stage, "update", Segment(parts.update.seconds), after)
-        if not p.plan.overlap_gathers:
+        if not p.plan.framework.overlap_gathers:
             for chunk in parts.chunks:
                 for g in chunk.gathers:
                     builder.communicate(stage, g, (updated,))

@@ -15,12 +15,14 @@ from sim.files.conditions import holds
 from sim.files.fields import read
 from sim.files.library import find, names, shown
 from sim.files.loader import Node, load
-from sim.plan.framework import UNKNOWN, Framework, FrameworkFile, Habit
+from sim.plan.framework import Framework
+from sim.plan.preset import UNKNOWN, FrameworkFile, Habit, Preset
 from sim.scenario import PlanRequest
 from sim.workload.records import Numerics
 
 _DATE: Final = re.compile(r"\d{4}(-\d{2}){0,2}")
 _PARTS: Final[dict[str, tuple[tuple[str, ...], Any]]] = {
+    "framework": (("framework",), Framework),
     "plan": (("plan",), PlanRequest),
     "numerics": (("workload", "numerics"), Numerics),
 }
@@ -31,7 +33,7 @@ class Applied:
     """A scenario's tree with the habits of its framework in it, and the fields nobody states (by their path)."""
 
     node: Node
-    framework: Framework | None = None
+    framework: Preset | None = None
     unknown: tuple[str, ...] = ()
 
 
@@ -45,7 +47,7 @@ def framework_files() -> tuple[FrameworkFile, ...]:
     return tuple(read_framework(find("frameworks", name)) for name in list_frameworks())
 
 
-def load_framework(text: str, software_date: str = "") -> Framework:
+def load_framework(text: str, software_date: str = "") -> Preset:
     """`NAME@RELEASE`, or `NAME` for its newest release (of those out at `software_date`)."""
     return _chosen(text, software_date)[0]
 
@@ -56,7 +58,7 @@ def read_framework(path: Path) -> FrameworkFile:
     file = read(FrameworkFile, node)
     problems = [
         (node.at("releases", name, "habits", index, "key") or node).problem(
-            "is no field of a plan or of numerics",
+            "is nothing a framework decides: no field of a framework, a plan or of numerics",
             f"releases.{name}.habits.{index}.key",
             habit.key,
             did_you_mean(habit.key, _keys()),
@@ -73,14 +75,15 @@ def read_framework(path: Path) -> FrameworkFile:
 
 
 def _keys() -> tuple[str, ...]:
-    return tuple(f"{part}.{f.name}" for part, (_, cls) in _PARTS.items() for f in fields(cls))
+    every = (f"{part}.{f.name}" for part, (_, cls) in _PARTS.items() for f in fields(cls))
+    return tuple(key for key in every if key != "framework.name")
 
 
-def _chosen(text: str, software_date: str) -> tuple[Framework, Node]:
+def _chosen(text: str, software_date: str) -> tuple[Preset, Node]:
     name, at, release = text.partition("@")
     if name not in list_frameworks() and not name.endswith((".yaml", ".yml")):
         hint = did_you_mean(name, list_frameworks()) or f"one of {', '.join(list_frameworks())}"
-        raise InputError(Problem("unknown framework", "framework", name, hint=hint))
+        raise InputError(Problem("unknown framework", "framework.name", name, hint=hint))
     path = find("frameworks", name)
     file = read_framework(path)
     known = list(file.releases)
@@ -89,7 +92,7 @@ def _chosen(text: str, software_date: str) -> tuple[Framework, Node]:
         found = next((one for one in known if one == wanted or f"{one}.0" == wanted), None)
         if found is None:
             hint = did_you_mean(wanted, known) or f"one of {', '.join(known)}"
-            raise InputError(Problem(f"unknown release of {file.name}", "framework", text, hint=hint))
+            raise InputError(Problem(f"unknown release of {file.name}", "framework.name", text, hint=hint))
     else:
         out = [one for one in known if not software_date or _out(file.releases[one].date, software_date)]
         if not out:
@@ -98,7 +101,7 @@ def _chosen(text: str, software_date: str) -> tuple[Framework, Node]:
         found = out[-1]
     upto = known[: known.index(found) + 1]
     habits = tuple(habit for one in upto for habit in file.releases[one].habits)
-    return Framework(file.name, found, file.releases[found].date, habits, file.limits), load(path, shown(path))
+    return Preset(file.name, found, file.releases[found].date, habits, file.limits), load(path, shown(path))
 
 
 def _out(date: str, software_date: str) -> bool:
@@ -111,13 +114,13 @@ def with_framework(root: Node) -> Applied:
     date = root.at("software_date")
     if date is not None and isinstance(date.value, int):  # a year alone is a number in YAML
         root = _with(root, ("software_date",), Node(str(date.value), date.mark, date.key_mark))
-    named, date = root.at("framework"), root.at("software_date")
+    named, date = root.at("framework", "name"), root.at("software_date")
     if named is None or named.value in (None, ""):
         if date is not None and date.value not in (None, ""):
             raise InputError(date.problem("is the date of a framework", "software_date", hint="name a framework too"))
         return Applied(root)
     if not isinstance(named.value, str):
-        raise InputError(named.problem("must be NAME or NAME@RELEASE", "framework", str(named.plain)))
+        raise InputError(named.problem("must be NAME or NAME@RELEASE", "framework.name", str(named.plain)))
     framework, source = _found(named, date)
     chosen: dict[str, Node] = {}
     unknown: dict[str, None] = {}
@@ -136,7 +139,7 @@ def with_framework(root: Node) -> Applied:
     return Applied(root, framework, tuple(".".join(_path(key)) for key in unknown if _given(root, key) is None))
 
 
-def _found(named: Node, date: Node | None) -> tuple[Framework, Node]:
+def _found(named: Node, date: Node | None) -> tuple[Preset, Node]:
     text = str(named.value)
     when = "" if date is None or date.value is None else str(date.value)
     if date is not None and when and not _DATE.fullmatch(when):
@@ -158,7 +161,7 @@ def _found(named: Node, date: Node | None) -> tuple[Framework, Node]:
         ) from None
 
 
-def _habits(framework: Framework, source: Node) -> Iterator[tuple[Habit, Node]]:
+def _habits(framework: Preset, source: Node) -> Iterator[tuple[Habit, Node]]:
     """Habits with the node of their value, in the order of the file."""
     nodes = []
     releases = source.at("releases")
@@ -202,7 +205,7 @@ _DEGREES: Final = frozenset(
 )
 
 
-def _refuse(root: Node, framework: Framework, chosen: dict[str, Node]) -> None:
+def _refuse(root: Node, framework: Preset, chosen: dict[str, Node]) -> None:
     problems = []
     for limit in framework.limits:
         if holds(limit.allowed, _value(root, chosen, limit.key)):

@@ -64,7 +64,12 @@ def merge(base: Node, over: Node, path: Steps = ()) -> Node:
 
 
 def hoisted(root: Node) -> Node:
-    """A scenario's `accelerator` beside its cluster is short for `cluster.accelerator`."""
+    """A scenario's `accelerator` beside its cluster is short for `cluster.accelerator`, `framework: NAME` for its
+    name: what is stated of a framework is laid over the named one."""
+    named = root.at("framework")
+    if named is not None and isinstance(named.value, str) and isinstance(root.value, dict):
+        whole = Node({"name": Node(named.value, named.mark, named.mark)}, named.mark, named.key_mark)
+        root = Node({**root.value, "framework": whole}, root.mark, root.key_mark)
     chip = root.at("accelerator")
     if chip is None or not isinstance(root.value, dict):
         return root
@@ -181,6 +186,7 @@ def _assignment(text: str) -> tuple[Steps, Node]:
     except InputError as error:
         raise InputError(Problem(f"the value {error.problems[0].rule}", file=mark.file)) from None
     steps = (*ACCELERATOR, *steps[1:]) if steps[0] == "accelerator" else steps
+    steps = (*steps, "name") if steps == ("framework",) and isinstance(node.value, str) else steps
     return steps, _marked(node, mark)
 
 

@@ -24,6 +24,7 @@ from sim.files.models import family_of, list_models
 from sim.network.records import Cluster
 from sim.network.resize import resize
 from sim.network.surroundings import Host, Storage
+from sim.plan.framework import Framework
 from sim.plan.speedups.request import SpeedupRequest
 from sim.scaling import Domain
 from sim.scenario import Axes, Objective, PlanRequest, Scenario, Target, Training, Workload
@@ -33,6 +34,7 @@ T = TypeVar("T")
 
 READ: Final[dict[str, type]] = {
     "target": Target,
+    "framework": Framework,
     "scaling": Domain,
     "workload": Workload,
     "plan": PlanRequest,
@@ -45,7 +47,7 @@ BELOW: Final = {"format": "workload.numerics.compute"} | {
     axis: f"plan.{axis}" for axis in ("tensor", "pipeline", "context", "expert", "sequence_parallel")
 }
 """Names that lower rooms, which know no scenario, use for its fields."""
-TEXTS: Final = ("name", "description", "framework", "software_date")
+TEXTS: Final = ("name", "description", "software_date")
 KEYS: Final = (*TEXTS, "objective", *READ, "speedups", "cluster", "accelerator", "sources", "extends")
 
 
@@ -81,10 +83,13 @@ class Document:
     def _defaults(self) -> Iterator[Leaf]:
         for part, cls in READ.items():
             node = self.node.at(part)
-            if node is not None or part in ("target", "plan", "training", "campaign"):
+            if node is not None or part in ("target", "framework", "plan", "training", "campaign"):
                 for leaf in _defaults(cls, node or Node({}, Mark("default")), part):
                     unknown = leaf.path in self.unknown
                     yield dataclasses.replace(leaf, mark=Mark("default, unknown in the framework")) if unknown else leaf
+
+
+FRAMEWORK_KEYS: Final = frozenset(key for stated in statements(Framework) for key in (stated.name, stated.short) if key)
 
 
 def load_scenario(name: str | Path, sets: Sequence[str] = ()) -> Scenario:
@@ -129,7 +134,7 @@ def build(document: Document) -> Scenario:
         try:
             return make(node, ".".join(steps))
         except InputError as error:
-            problems.extend(error.problems)
+            problems.extend(map(_moved, error.problems))
             return None
 
     parts: dict[str, Any] = {key: part(_text, key) for key in TEXTS}
@@ -150,6 +155,14 @@ def build(document: Document) -> Scenario:
         given["cluster_choices"] = tuple(_parts_of(cluster))
     with locating(document):
         return Scenario(workload=workload, cluster=cluster, accelerator=chip, links=load_links(), **given)
+
+
+def _moved(problem: Problem) -> Problem:
+    """A key of a plan that a framework decides is told its place."""
+    part, _, key = problem.path.rpartition(".")
+    if part != "plan" or key not in FRAMEWORK_KEYS:
+        return problem
+    return dataclasses.replace(problem, rule="is decided by the framework", hint=f"write framework.{key}")
 
 
 def _objective(node: Node, path: str) -> Objective:

@@ -38,7 +38,7 @@ from sim.files.models import list_models, load_model_file
 from sim.files.scenario import READ, TEXTS
 from sim.network.records import LinkType
 from sim.network.surroundings import Host, Storage
-from sim.plan.framework import FrameworkFile
+from sim.plan.preset import FrameworkFile
 from sim.plan.speedups.request import SpeedupRequest
 from sim.scaling import Domain
 from sim.scenario import Objective, PlanRequest, Training, Workload
@@ -277,9 +277,10 @@ def _scenario(definitions: _Definitions) -> Schema:
     parts: dict[str, type] = {**READ, "cluster": ClusterFile, "accelerator": AcceleratorFile}
     texts: Schema = {key: {"type": "string"} for key in TEXTS}
     texts["objective"] = {"enum": [str(name) for name in Objective]}
-    texts["framework"] = {"type": "string", "pattern": rf"^({'|'.join(list_frameworks())})(@.+)?$"}
     texts["sources"] = {"type": "array", "items": {"type": "string"}}
     properties = {"extends": _EXTENDS, **texts, **{key: _or_null(definitions.part(cls)) for key, cls in parts.items()}}
+    framework = {"type": "string", "pattern": rf"^({'|'.join(list_frameworks())})(@.+)?$"}
+    properties["framework"] = {"anyOf": [framework, properties["framework"]]}
     properties["speedups"] = {"type": "array", "items": definitions.whole(SpeedupRequest)}
     over = ("accelerator",)  # that of the cluster lies below it
     needs = {key: found for key, cls in parts.items() if key not in over and (found := definitions.needs(cls))}

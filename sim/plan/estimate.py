@@ -68,7 +68,7 @@ def _after(record: StepRecord) -> float:
     """What the first stage does once its last pass is done, at least."""
     stage = record.stages[0]
     seconds = stage.update.seconds + stage.offload_s + (record.norm.seconds if record.norm else 0.0)
-    if not record.plan.overlap_gathers:
+    if not record.plan.framework.overlap_gathers:
         seconds += _longest((t, 1) for chunk in stage.chunks for t in chunk.gathers)
     return seconds
 
@@ -142,7 +142,7 @@ class _One:
             self._sharded(self.forward, True)
             self._sharded(self.forward[::-1], False)
             return
-        gathers = self.chunk.gathers if first and self.plan.overlap_gathers else ()
+        gathers = self.chunk.gathers if first and self.plan.framework.overlap_gathers else ()
         self._gathered(gathers)
         self._backward(self.chunk.reductions if last else ())
 
@@ -176,7 +176,7 @@ class _One:
     def _backward(self, reductions: tuple[Transfer, ...]) -> None:
         """The backward pass; buckets leave as they fill, or all of them after it."""
         works = [block.backward for block in reversed(self.forward)]
-        beside = reductions if self.plan.overlap_gradients else ()
+        beside = reductions if self.plan.framework.overlap_gradients else ()
         ends = sorted({*(min(t.place, len(works)) for t in beside), len(works)})
         low = 0
         for high in ends:
@@ -185,7 +185,7 @@ class _One:
                 if min(transfer.place, len(works)) == high:
                     self._transfer(transfer, self.compute)
             low = high
-        if not self.plan.overlap_gradients:
+        if not self.plan.framework.overlap_gradients:
             for transfer in reductions:
                 self._transfer(transfer, self.compute)
             if self.record.reduce_every_pass and reductions:
@@ -199,7 +199,7 @@ class _One:
         for k, unit in enumerate(units):
             free, wait = self.compute, ready
             more = k + 1 < len(units)
-            if more and self.plan.overlap_gathers:
+            if more and self.plan.framework.overlap_gathers:
                 ready = self._gather(units[k + 1], forward, free)
             self._wait(wait)
             work = unit.forward if forward else unit.backward
@@ -207,8 +207,8 @@ class _One:
             held = 0.0
             if not forward and unit.reduce is not None:
                 end = self._transfer(unit.reduce, self.compute)
-                held = 0.0 if self.plan.overlap_gradients else end
-            if more and not self.plan.overlap_gathers:
+                held = 0.0 if self.plan.framework.overlap_gradients else end
+            if more and not self.plan.framework.overlap_gathers:
                 ready = self._gather(units[k + 1], forward, max(self.compute, held))
             self._wait(held if more else 0.0)
             self.waits = held
@@ -225,7 +225,7 @@ class _One:
         end = max(self.compute, self.stream)
         end += record.norm.seconds if record.norm else 0.0
         end += self.stage.offload_s + self.stage.update.seconds
-        if not self.plan.overlap_gathers:
+        if not self.plan.framework.overlap_gathers:
             end += sum(t.seconds for t in self.chunk.gathers)
         return end
 

@@ -1,69 +1,77 @@
-"""What a release of a training framework decides: overlaps, fusions, buffers, shards, each with its evidence."""
+"""What a training framework decides: overlaps, buckets, copies, buffers. A scenario names a release and overrides."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from enum import StrEnum
 
-from sim.fields import DATE, Confidence, Record, about
+from sim.fields import Record, about
+from sim.ops import Format
 
-UNKNOWN: Final = "unknown"
-_CONFIDENCE: Final = about("A read in the code or paper … D recalled or assumed")
-_SOURCE: Final = about("code and tag, or paper and section")
+
+class TensorOverlap(StrEnum):
+    """Which tensor-parallel collectives run beside a product: none (Megatron-LM before 3.0), those of the input
+    gradient beside the product for the weight gradient, or all gathers and scatters in pieces beside the product
+    they feed."""
+
+    NONE = "none"
+    GRADIENTS = "gradients"
+    ALL = "all"
+
+
+class Gather(StrEnum):
+    """How sharded updates reach all ranks: as shards, or whole tensors by their owners."""
+
+    ALL_GATHER = "all_gather"
+    BROADCAST = "broadcast"
 
 
 @dataclass(frozen=True, slots=True)
-class Habit(Record):
-    """One field of a plan or of numerics as a release sets it where the user does not."""
+class Framework(Record):
+    """What a framework does with a plan. Each field is the named release's where the user does not state it."""
 
-    key: str = field(metadata=about("`plan.…` or `numerics.…`"))
-    value: object = field(metadata=about("its value; `unknown` where nobody states it: the default holds"))
-    source: str = field(metadata=_SOURCE)
-    confidence: Confidence = field(metadata=_CONFIDENCE)
-    when: Mapping[str, object] = field(
-        default_factory=dict, metadata=about('fields of the scenario that must hold: a value, a list, or `"> 1"`')
+    name: str = field(default="", metadata=about("`NAME@RELEASE`, or `NAME` for its newest release; empty: none named"))
+    bucket_bytes: float = field(default=25e6, metadata=about("gradients reduced together", dimension="bytes", gt=0))
+    overlap_gradients: bool = field(default=True, metadata=about("reduce gradients during backward"))
+    overlap_gathers: bool = field(default=True, metadata=about("prefetch sharded parameters"))
+    overlap_sends: bool = field(
+        default=True, metadata=about("a stage computes on while its message to the next one leaves")
     )
-    rows: tuple[str, ...] = field(default=(), metadata=about("sets of published rows in sight when it was set"))
-
-
-@dataclass(frozen=True, slots=True)
-class Limit(Record):
-    """What a framework can do at all: a plan beyond it is refused."""
-
-    key: str = field(metadata=about("field of the plan"))
-    allowed: object = field(metadata=about('a value, a list of them, or `"<= 1"`'))
-    source: str = field(metadata=_SOURCE)
-    confidence: Confidence = field(metadata=_CONFIDENCE)
-
-
-@dataclass(frozen=True, slots=True)
-class Release(Record):
-    """A release: what it changed against the one before it in the file."""
-
-    date: str = field(metadata=about("year-month or year-month-day", pattern=DATE))
-    habits: tuple[Habit, ...] = field(default=(), metadata=about("what this release sets or changes"))
-
-
-@dataclass(frozen=True, slots=True)
-class FrameworkFile(Record):
-    """A framework: scenarios/frameworks/*.yaml."""
-
-    name: str = field(metadata=about("as its file"))
-    releases: Mapping[str, Release] = field(metadata=about("releases, oldest first"))
-    description: str = field(default="", metadata=about("whose, and which releases"))
-    limits: tuple[Limit, ...] = field(default=(), metadata=about("what it can do"))
-
-
-@dataclass(frozen=True, slots=True)
-class Framework:
-    """One release: its habits are those of every release up to it, later ones last."""
-
-    name: str
-    release: str
-    date: str
-    habits: tuple[Habit, ...]
-    limits: tuple[Limit, ...]
-
-    def __str__(self) -> str:
-        return f"{self.name}@{self.release}"
+    overlap_tensor: TensorOverlap = field(
+        default=TensorOverlap.GRADIENTS, metadata=about("tensor-parallel collectives that run beside a product")
+    )
+    overlap_experts: bool = field(
+        default=False,
+        metadata=about("exchanges with experts run beside the kernels of another micro-batch (DualPipe)"),
+    )
+    communication_format: Format | None = field(
+        default=None, metadata=about("format of gradients on the wire; empty: as stored")
+    )
+    gather: Gather = field(
+        default=Gather.ALL_GATHER,
+        metadata=about("updated parameters as shards, or broadcast whole by their owners"),
+    )
+    gradient_passes: int = field(
+        default=0, metadata=about("passes over gradients before they are reduced (flattened, divided)", ge=0)
+    )
+    gradient_buffer: Format | None = field(
+        default=None, metadata=about("format of a second copy of gradients kept for accumulation (DeepSpeed: fp32)")
+    )
+    update_buffer: Format | None = field(
+        default=None, metadata=about("format of a copy of the gradients made for the update (DeepSpeed)")
+    )
+    release_gradients: bool = field(
+        default=False, metadata=about("apply and free every gradient as soon as it is complete")
+    )
+    duplicate_rows: bool = field(
+        default=False,
+        metadata=about("rows that several ranks draw are gathered from each of them (Horovod's IndexedSlices, 2019)"),
+    )
+    spare_buffers: int = field(
+        default=0, metadata=about("micro-batches a pipeline stage keeps room for beyond those in flight", ge=0)
+    )
+    reserve_bytes: float = field(default=0.0, metadata=about("fixed buffers of the framework", dimension="bytes", ge=0))
+    recompute_stop: bool = field(
+        default=False,
+        metadata=about("full recomputation leaves out the last product, which backward never reads"),
+    )

@@ -13,10 +13,11 @@ from typing import Final
 
 from sim.network import Communicator, Group
 from sim.ops import BYTES_PER_ELEMENT
+from sim.plan.framework import Gather
 from sim.plan.groups import Groups
 from sim.plan.layout import Part
 from sim.plan.pricing import Pricer, sent_bytes
-from sim.plan.records import Gather, Plan, Sharding
+from sim.plan.records import Plan, Sharding
 from sim.plan.step_record import Transfer
 from sim.workload.records import Numerics, Parameter
 
@@ -45,7 +46,7 @@ class Exchange:
     @property
     def gradient_bytes(self) -> float:
         """Per element on the wire."""
-        return BYTES_PER_ELEMENT[self.plan.communication_format or self.numerics.gradients]
+        return BYTES_PER_ELEMENT[self.plan.framework.communication_format or self.numerics.gradients]
 
     @property
     def weight_bytes(self) -> float:
@@ -61,9 +62,8 @@ class Exchange:
         """The sum of `nbytes` of gradients over the ranks that hold the same weights."""
         shard, copies = self.group(axis)
         time, name = self.pricer.time, "reduce gradients"
-        if self.plan.sharding == Sharding.NONE or (
-            self.plan.sharding == Sharding.OPTIMIZER and self.plan.gather == Gather.BROADCAST
-        ):
+        broadcast = self.plan.framework.gather == Gather.BROADCAST
+        if self.plan.sharding == Sharding.NONE or (self.plan.sharding == Sharding.OPTIMIZER and broadcast):
             group = self.groups.expert_data if axis == "expert" else self.groups.data
             sent = sent_bytes("all_reduce", nbytes, group.size)
             return Transfer(name, axis, time("all_reduce", nbytes, group), nbytes, sent_bytes=sent)
@@ -81,7 +81,7 @@ class Exchange:
         """
         group = self.group(axis)[0]
         seconds = 0.0
-        if self.plan.gather == Gather.BROADCAST:
+        if self.plan.framework.gather == Gather.BROADCAST:
             owners = min(group.size, tensors or group.size)
             each = nbytes / owners
             once = self.communicator.time("broadcast", each, group, "ring")
@@ -115,7 +115,7 @@ class Exchange:
         """
         plan, group = self.plan, self.groups.data
         rows = parameter.sparse_rows * plan.micro_batches / plan.embedding_shards * group.size
-        if not plan.duplicate_rows:
+        if not plan.framework.duplicate_rows:
             rows = min(rows, parameter.elements / parameter.row_elements)
         nbytes = rows * parameter.row_elements * self.gradient_bytes
         sent = sent_bytes("all_gather", nbytes, group.size)
@@ -134,7 +134,7 @@ def reductions(exchange: Exchange, parts: Iterable[Part], copies: float = 0.0) -
     `copies` [elements] of tied weights join the first block of backward. Without overlap everything goes at once.
     """
     plan = exchange.plan
-    bucket = plan.bucket_bytes if plan.overlap_gradients else float("inf")
+    bucket = plan.framework.bucket_bytes if plan.framework.overlap_gradients else float("inf")
     filling = {axis: _Bucket(exchange, axis, bucket) for axis in ("data", "expert")}
     out: list[Transfer] = []
     place = 0
@@ -197,8 +197,8 @@ def gathers(exchange: Exchange, parts: Iterable[Part], copies: float = 0.0) -> t
     plan = exchange.plan
     if plan.sharding not in (Sharding.OPTIMIZER, Sharding.GRADIENTS):
         return ()
-    whole = not plan.overlap_gathers or plan.gather == Gather.BROADCAST
-    limit = float("inf") if whole else plan.bucket_bytes
+    whole = not plan.framework.overlap_gathers or plan.framework.gather == Gather.BROADCAST
+    limit = float("inf") if whole else plan.framework.bucket_bytes
     out: list[Transfer] = []
     held, first, place = {"data": 0.0, "expert": 0.0}, 0, 0
     tensors = {"data": 0, "expert": 0}

@@ -32,7 +32,7 @@ def device_memory(model: Model, plan: Plan, numerics: Numerics, accelerator: Acc
 
 def _released(plan: Plan, numerics: Numerics) -> bool:
     """Whether every gradient is applied as soon as it is complete: asked for, or plain SGD on a single pass."""
-    return plan.release_gradients or (numerics.optimizer == OptimizerName.SGD and plan.micro_batches <= 1)
+    return plan.framework.release_gradients or (numerics.optimizer == OptimizerName.SGD and plan.micro_batches <= 1)
 
 
 def layer_memory(
@@ -54,7 +54,7 @@ def layer_memory(
         kinds |= _dynamic(stage, chunks, plan, numerics)
         moving = kinds["activations"] + kinds["workspace"] + kinds["communication"]
         kinds["fragmentation"] = FRAGMENTATION * moving if accelerator.memory.reserve_bytes > 0.0 else 0.0
-        kinds["reserve"] = accelerator.memory.reserve_bytes + plan.reserve_bytes
+        kinds["reserve"] = accelerator.memory.reserve_bytes + plan.framework.reserve_bytes
         name = f"stage {stage}" if plan.pipeline > 1 else "all devices"
         devices = plan.devices // plan.pipeline
         result.append(DeviceMemory(name, devices, kinds, accelerator.memory.capacity_bytes))
@@ -142,7 +142,7 @@ def _state(
     state = whole if zero < 1 else cut
     on_host = plan.offload == Offload.OPTIMIZER
     moment = BYTES_PER_ELEMENT[numerics.optimizer_format]
-    copy = BYTES_PER_ELEMENT[plan.update_buffer] if plan.update_buffer else 0.0
+    copy = BYTES_PER_ELEMENT[plan.framework.update_buffer] if plan.framework.update_buffer else 0.0
     return {
         "weights": (whole if zero < 3 else cut) * BYTES_PER_ELEMENT[numerics.weights],
         "gradients": _gradients(chunks, whole if zero < 2 else cut, whole, plan, numerics) + state * copy,
@@ -162,7 +162,7 @@ def _gradients(
     """
     size = BYTES_PER_ELEMENT[numerics.gradients]
     if not _released(plan, numerics):
-        size += BYTES_PER_ELEMENT[plan.gradient_buffer] if plan.gradient_buffer else 0.0
+        size += BYTES_PER_ELEMENT[plan.framework.gradient_buffer] if plan.framework.gradient_buffer else 0.0
         rows = sum((p.elements - p.sparse_rows * p.row_elements) * n for p, n in _parameters(chunks) if p.sparse_rows)
         return (elements - (rows if plan.sparse_embeddings else 0.0)) * size
     dense = [sum(p.elements for p in part.layer.parameters if not p.sparse_rows) for chunk in chunks for part in chunk]
@@ -216,14 +216,14 @@ def _buffers(chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics) -
     messages = 2 * sent if plan.pipeline > 1 else 0.0
     if plan.data * plan.context == 1:
         return messages
-    wire = BYTES_PER_ELEMENT[plan.communication_format or numerics.gradients]
+    wire = BYTES_PER_ELEMENT[plan.framework.communication_format or numerics.gradients]
     if plan.sharding == Sharding.FULL and numerics.launch == Launch.GRAPH:
         blocks = sorted((p.elements for p, _ in _parameters(chunks)), reverse=True)
     if plan.sharding == Sharding.FULL:
         gathered = sum(blocks[:2]) * BYTES_PER_ELEMENT[numerics.weights]
         return messages + gathered + sum(blocks[:1]) * wire
-    bucket = min(plan.bucket_bytes, sum(blocks) * wire)
-    return messages + (bucket if plan.overlap_gradients else 0.0)
+    bucket = min(plan.framework.bucket_bytes, sum(blocks) * wire)
+    return messages + (bucket if plan.framework.overlap_gradients else 0.0)
 
 
 def in_flight(stage: int, plan: Plan) -> tuple[int, ...]:
@@ -236,7 +236,7 @@ def in_flight(stage: int, plan: Plan) -> tuple[int, ...]:
     if plan.schedule == PipelineSchedule.GPIPE:
         return (passes,) * chunks
     if chunks == 1:
-        return (min(stages - stage + (plan.spare_buffers if stages > 1 else 0), passes),)
+        return (min(stages - stage + (plan.framework.spare_buffers if stages > 1 else 0), passes),)
     total = min((stages - stage - 1) * 2 + (chunks - 1) * stages + 1, passes * chunks)
     held = [0] * chunks
     for k in range(total):

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sim.ops import Collective, Gemm, Op
-from sim.plan.records import TensorOverlap
+from sim.plan.framework import TensorOverlap
 
 EXPERT_SHARE: Final = 20 / 132  # of an H800; as printed (DeepSeek-V3, §3.2.2), used for every chip
 

@@ -71,7 +71,7 @@ def step_record(pricer: Pricer, plan: Plan, host_bandwidth: float = HOST_BANDWID
 
 def _contention(pricer: Pricer, plan: Plan, groups: Groups) -> Contention:
     """What the collectives of gradients and parameters take from the kernels beside them."""
-    beside = plan.overlap_gradients or (plan.overlap_gathers and plan.sharding != Sharding.NONE)
+    beside = plan.framework.overlap_gradients or (plan.framework.overlap_gathers and plan.sharding != Sharding.NONE)
     if groups.data.size == 1 or not beside:
         return Contention()
     return pricer.contention(

@@ -102,11 +102,11 @@ class Pricer:
 
     def one_pass(self, layer: Layer, policy: Recompute | None, plan: Plan) -> tuple[tuple[object, ...], Pass]:
         """A layer's pass (backward where a recomputation policy is given), and the key it is remembered by."""
-        flat = plan.gradient_passes if plan.sharding in (Sharding.GRADIENTS, Sharding.FULL) else 0
-        rules = () if policy is None else (policy, plan.recompute_stop, flat)
+        flat = plan.framework.gradient_passes if plan.sharding in (Sharding.GRADIENTS, Sharding.FULL) else 0
+        rules = () if policy is None else (policy, plan.framework.recompute_stop, flat)
         key = (layer.name, plan.sub_batch, shard_of(plan), rules)
         if key not in self._passes:
-            again = () if policy is None else _again(layer, policy, plan.recompute_stop)
+            again = () if policy is None else _again(layer, policy, plan.framework.recompute_stop)
             back = () if policy is None else (*layer.backward, *self._flattened(layer, flat))
             ops = layer.forward if policy is None else (*again, *back)
             python = len(ops) if policy is None else len(again)
@@ -128,7 +128,7 @@ class Pricer:
     def _work(self, layer: Layer, policy: Recompute | None, plan: Plan, groups: Groups, contention: Contention) -> Work:
         which, run = self.one_pass(layer, policy, plan)
         inner = (groups.tensor, groups.context, groups.expert, groups.data)
-        rules = (which, inner, plan.overlap_tensor, plan.overlap_experts)
+        rules = (which, inner, plan.framework.overlap_tensor, plan.framework.overlap_experts)
         key = (rules, contention)
         if key not in self._works:
             if rules not in self._added:
@@ -176,7 +176,7 @@ class Pricer:
         share = self.contention(groups.tensor).compute_share
         added, axes = exposed(
             ops,
-            OverlapRule(plan.overlap_tensor, groups.tensor.size, share, plan.overlap_experts),
+            OverlapRule(plan.framework.overlap_tensor, groups.tensor.size, share, plan.framework.overlap_experts),
             lambda op: self.time(op.kind, op.bytes, groups.axis(op.axis)) * op.count,
             lambda op: op_time(op, self.accelerator).seconds * op.count,
             lambda op: self._pieces(op, groups),

@@ -9,7 +9,7 @@ from typing import Final
 
 from sim.errors import Problem
 from sim.fields import Record, about
-from sim.ops import Format
+from sim.plan.framework import Framework
 from sim.workload.records import Recompute
 
 AXES: Final = ("tensor", "context", "data", "pipeline")
@@ -29,16 +29,6 @@ class Sharding(StrEnum):
     OPTIMIZER = "optimizer"
     GRADIENTS = "gradients"
     FULL = "full"
-
-
-class TensorOverlap(StrEnum):
-    """Which tensor-parallel collectives run beside a product: none (Megatron-LM before 3.0), those of the input
-    gradient beside the product for the weight gradient, or all gathers and scatters in pieces beside the product
-    they feed."""
-
-    NONE = "none"
-    GRADIENTS = "gradients"
-    ALL = "all"
 
 
 class PipelineSchedule(StrEnum):
@@ -64,13 +54,6 @@ class LayerSchedule(StrEnum):
     PIPELINED = "pipelined"
 
 
-class Gather(StrEnum):
-    """How sharded updates reach all ranks: as shards, or whole tensors by their owners."""
-
-    ALL_GATHER = "all_gather"
-    BROADCAST = "broadcast"
-
-
 @dataclass(frozen=True, slots=True)
 class Plan(Record):
     """Degrees of every parallel axis and what goes with them. devices = data·tensor·pipeline·context
@@ -91,57 +74,14 @@ class Plan(Record):
     shard_group: int = field(default=0, metadata=about("ranks one sharded copy is spread over; 0: all", ge=0))
     recompute: Recompute = field(default=Recompute.NONE, metadata=about("activation recomputation"))
     recompute_layers: int | None = field(default=None, metadata=about("only that many blocks per stage", ge=0))
-    bucket_bytes: float = field(default=25e6, metadata=about("gradients reduced together", dimension="bytes", gt=0))
-    overlap_gradients: bool = field(default=True, metadata=about("reduce gradients during backward"))
-    overlap_gathers: bool = field(default=True, metadata=about("prefetch sharded parameters"))
-    communication_format: Format | None = field(
-        default=None, metadata=about("format of gradients on the wire; empty: as stored")
-    )
     sparse_embeddings: bool = field(default=False, metadata=about("exchange embedding gradients as rows"))
-    duplicate_rows: bool = field(
-        default=False,
-        metadata=about("rows that several ranks draw are gathered from each of them (Horovod's IndexedSlices, 2019)"),
-    )
     offload: Offload = field(default=Offload.NONE, metadata=about("to host memory"))
     layer_schedule: LayerSchedule = field(
         default=LayerSchedule.NONE, metadata=about("overlap of a recurrent model's layers over time steps")
     )
     embedding_shards: int = field(default=1, metadata=about("pieces the embedding is cut into", ge=1))
     order: tuple[str, ...] = field(default=AXES, metadata=about("rank order, innermost axis first"))
-    gather: Gather = field(
-        default=Gather.ALL_GATHER,
-        metadata=about("updated parameters as shards, or broadcast whole by their owners"),
-    )
-    gradient_buffer: Format | None = field(
-        default=None, metadata=about("format of a second copy of gradients kept for accumulation (DeepSpeed: fp32)")
-    )
-    release_gradients: bool = field(
-        default=False, metadata=about("apply and free every gradient as soon as it is complete")
-    )
-    overlap_sends: bool = field(
-        default=True, metadata=about("a stage computes on while its message to the next one leaves")
-    )
-    overlap_tensor: TensorOverlap = field(
-        default=TensorOverlap.GRADIENTS, metadata=about("tensor-parallel collectives that run beside a product")
-    )
-    overlap_experts: bool = field(
-        default=False,
-        metadata=about("exchanges with experts run beside the kernels of another micro-batch (DualPipe)"),
-    )
-    update_buffer: Format | None = field(
-        default=None, metadata=about("format of a copy of the gradients made for the update (DeepSpeed)")
-    )
-    spare_buffers: int = field(
-        default=0, metadata=about("micro-batches a pipeline stage keeps room for beyond those in flight", ge=0)
-    )
-    reserve_bytes: float = field(default=0.0, metadata=about("fixed buffers of the framework", dimension="bytes", ge=0))
-    recompute_stop: bool = field(
-        default=False,
-        metadata=about("full recomputation leaves out the last product, which backward never reads"),
-    )
-    gradient_passes: int = field(
-        default=0, metadata=about("passes over gradients before they are reduced (flattened, divided)", ge=0)
-    )
+    framework: Framework = field(default=Framework(), metadata=about("what the framework makes of it"))
 
     def contradictions(self) -> Iterator[Problem]:
         yield from order_problems(self.order)

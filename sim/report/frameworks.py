@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sim.plan.framework import Framework, FrameworkFile, Habit
+from sim.plan.preset import FrameworkFile, Habit, Preset
 from sim.report.text import table
 
 
@@ -25,7 +25,7 @@ def file_json(file: FrameworkFile) -> dict[str, Any]:
     return {"name": file.name, "description": file.description, "releases": releases}
 
 
-def text(framework: Framework) -> str:
+def text(framework: Preset) -> str:
     """Habits in force, a later release's in place of an earlier one's, and what it cannot do."""
     header = ["field", "value", "where", "", "source"]
     rows = [[h.key, str(h.value), _where(h.when), h.confidence, h.source] for h in in_force(framework)]
@@ -34,7 +34,7 @@ def text(framework: Framework) -> str:
     return "\n".join(parts)
 
 
-def in_force(framework: Framework) -> list[Habit]:
+def in_force(framework: Preset) -> list[Habit]:
     """The last habit of each field and condition; one without a condition replaces those before it."""
     found: dict[tuple[str, str], Habit] = {}
     for habit in framework.habits:
@@ -48,7 +48,7 @@ def _where(when: Mapping[str, object]) -> str:
     return ", ".join(f"{key} {condition}" for key, condition in when.items())
 
 
-def framework_json(framework: Framework) -> dict[str, Any]:
+def framework_json(framework: Preset) -> dict[str, Any]:
     """`habits` in force and `limits`, each with source and confidence."""
     return {
         "schema_version": 1,

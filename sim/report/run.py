@@ -8,6 +8,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from sim.errors import Lever
+from sim.plan.framework import Framework
 from sim.plan.records import DeviceMemory, Plan, Sharding
 from sim.report.campaign import campaign_json, campaign_text
 from sim.report.speedups import speedups_text
@@ -121,14 +122,18 @@ def _whose_size(result: Result) -> str:
 
 def _plan_line(result: Result) -> str:
     """Every field of the plan that is not its default, as YAML to copy."""
-    plan = result.plan
-    values = {f.name: getattr(plan, f.name) for f in fields(plan)}
-    given = {f.name: values[f.name] for f in fields(plan) if values[f.name] != f.default}
-    text = ", ".join(f"{name}: {_yaml(value)}" for name, value in given.items())
     rule = (
         "" if result.sub_batch is None else f"  # sub-batch at {percent(result.sub_batch.efficiency)} of the best rate"
     )
-    return f"plan: {{{text}}}{rule}"
+    framework = _given(result.plan.framework)
+    return f"plan: {_given(result.plan)}{rule}" + (f"\n  framework: {framework}" if framework != "{}" else "")
+
+
+def _given(record: Plan | Framework) -> str:
+    """Fields that are not their default, as YAML."""
+    values = {f.name: getattr(record, f.name) for f in fields(record) if f.name != "framework"}
+    given = {f.name: values[f.name] for f in fields(record) if f.name in values and values[f.name] != f.default}
+    return "{" + ", ".join(f"{name}: {_yaml(value)}" for name, value in given.items()) + "}"
 
 
 def _yaml(value: object) -> str:
@@ -246,9 +251,9 @@ def _search(result: Result) -> str:
         for ranked in result.search.ranked
     ]
     head = f"Plans: {result.search.fitting:,} of {result.search.considered:,} fit; the fastest, simulated:"
-    named = ("schedule", "shard_group", "overlap_gathers", "bucket_bytes")  # the rest is in the JSON
-    kept = ", ".join(f"{name} {result.search.kept[name]}" for name in named)
-    return head + "\n" + table(header, rows, indent="  ") + f"\n  not searched, kept: {kept}, and all else as given"
+    kept = ", ".join(f"{name} {result.search.kept[name]}" for name in ("schedule", "shard_group"))  # the rest: the JSON
+    tail = f"\n  not searched, kept: {kept}, the framework and all else as given"
+    return head + "\n" + table(header, rows, indent="  ") + tail
 
 
 def _degrees(plan: Plan) -> str:
@@ -333,11 +338,11 @@ def _search_json(result: Result) -> dict[str, Any] | None:
     """The plans simulated, best first; null where the plan was given."""
     if result.search is None:
         return None
-    usual = Plan(1, 1)
+    usual, shared = asdict(Plan(1, 1)), {*AXES, "framework"}
     ranked = [
         {
             **_degrees_json(r.plan),
-            **{k: v for k, v in asdict(r.plan).items() if k not in AXES and v != getattr(usual, k)},
+            **{k: v for k, v in asdict(r.plan).items() if k not in shared and v != usual[k]},
             "order": list(r.plan.order),
             "step_time_s": r.step.time_s,
             "compute_s": r.step.compute_s,

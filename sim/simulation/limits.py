@@ -72,12 +72,17 @@ def _changes(scenario: Scenario, plan: Plan) -> Iterator[tuple[str, Scenario, Pl
         yield "2x the storage bandwidth", replace(scenario, storage=faster_storage(scenario.storage)), plan
     if plan.devices > 1:
         yield "2x the link bandwidth", replace(scenario, cluster=_wider(cluster)), plan
-        if not plan.overlap_gradients:
-            yield "overlap gradients with backward", scenario, replace(plan, overlap_gradients=True)
+        if not plan.framework.overlap_gradients:
+            yield "overlap gradients with backward", scenario, _overlapped(plan)
     if plan.sparse_embeddings and plan.data > 1:
         yield "gradients of embeddings whole, not as rows", scenario, replace(plan, sparse_embeddings=False)
     if plan.recompute == Recompute.FULL:
         yield "no recomputation (needs memory)", scenario, replace(plan, recompute=Recompute.NONE)
+
+
+def _overlapped(plan: Plan) -> Plan:
+    """Gradients reduced during backward."""
+    return replace(plan, framework=replace(plan.framework, overlap_gradients=True))
 
 
 def _wider(cluster: Cluster) -> Cluster:

@@ -12,7 +12,7 @@ from sim.plan.pricing import Pricer
 from sim.plan.records import Plan
 from sim.plan.sub_batch import LARGEST, SubBatch, choose_sub_batch
 from sim.scaling import Projection
-from sim.scenario import PlanRequest, Scenario
+from sim.scenario import Scenario
 from sim.simulation.stepping import communicator_of
 from sim.workload.build import build_model
 from sim.workload.records import Model
@@ -33,7 +33,7 @@ def model_of(scenario: Scenario, projection: Projection | None) -> Model:
 def choose_plan(scenario: Scenario, model: Model, must_fit: bool = True) -> tuple[Plan, SubBatch | None]:
     """The plan the scenario asks for, with what it leaves open filled in, checked against the cluster."""
     request, devices = scenario.plan, scenario.cluster.devices
-    shared = given(request)
+    shared = given(scenario)
     pipeline = request.pipeline or 1
     data = request.data or max(1, devices // ((request.tensor or 1) * pipeline * (request.context or 1)))
     shared |= {"data": data}
@@ -51,10 +51,11 @@ def choose_plan(scenario: Scenario, model: Model, must_fit: bool = True) -> tupl
     return checked(choice.samples), choice
 
 
-def given(request: PlanRequest) -> dict[str, Any]:
-    """What a request says of the plan."""
+def given(scenario: Scenario) -> dict[str, Any]:
+    """What a scenario says of the plan, its framework included."""
+    request = scenario.plan
     said = {f.name: getattr(request, f.name) for f in fields(Plan) if hasattr(request, f.name)}
-    return {name: value for name, value in said.items() if value is not None}
+    return {name: value for name, value in said.items() if value is not None} | {"framework": scenario.framework}
 
 
 def check_search(scenario: Scenario, model: Model) -> int:
@@ -62,7 +63,7 @@ def check_search(scenario: Scenario, model: Model) -> int:
     batch = scenario.plan.global_batch
     if batch is None:
         raise InputError(Problem("is required when the plan is searched", "plan.global_batch", hint="samples per step"))
-    check_given(given(scenario.plan), scenario.cluster.devices, **_limits(model))
+    check_given(given(scenario), scenario.cluster.devices, **_limits(model))
     return batch
 
 
@@ -77,7 +78,7 @@ def search_plan(scenario: Scenario, model: Model) -> Found:
         scenario.accelerator,
         communicator_of(scenario.cluster),
         batch,
-        limits_of(given(scenario.plan), model),
+        limits_of(given(scenario), model),
     )
 
 

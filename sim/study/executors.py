@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import signal
@@ -53,12 +54,12 @@ def _quiet() -> None:
 @contextmanager
 def _dask(address: str) -> Iterator[Executor]:
     try:
-        from distributed import Client  # noqa: PLC0415  (extra `cluster`)
+        distributed: Any = importlib.import_module("distributed")  # extra `cluster`
     except ImportError:
         hint = "pip install 'foretrain[cluster]'"
         raise InputError(Problem("needs the package distributed", "--dask", address, hint=hint)) from None
     try:
-        client: Any = Client(address, timeout=DASK_TIMEOUT_S, set_as_default=False)
+        client = distributed.Client(address, timeout=DASK_TIMEOUT_S, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         why = " ".join(str(error).split())[:120]
         raise InputError(Problem(f"nobody answers there: {why}", "--dask", address)) from None

@@ -82,6 +82,7 @@ def overlay(template: Mapping[str, object], overrides: Mapping[str, object]) -> 
     values: dict[str, Any] = copy.deepcopy(dict(template))
     for path, whole in overrides.items():
         value = whole
+        path = "framework.name" if path == "framework" and isinstance(whole, str) else path
         if isinstance(whole, Mapping):
             start = f"{path}."
             below = {key.removeprefix(start): item for key, item in overrides.items() if key.startswith(start)}
@@ -91,7 +92,7 @@ def overlay(template: Mapping[str, object], overrides: Mapping[str, object]) -> 
         for key in parents:
             part = node.get(key)
             if not isinstance(part, dict):
-                part = node[key] = {} if part is None else {"extends": part}
+                part = node[key] = {} if part is None else {"name" if key == "framework" else "extends": part}
             node = part
         node[leaf] = value
     return values

@@ -11,6 +11,7 @@ from sim.files.models import preset
 from sim.network import Communicator
 from sim.plan import Plan, prepare
 from sim.plan.candidates import candidates
+from sim.plan.framework import Framework
 from sim.search import limits_of, search
 from sim.search.screen import Screen
 from sim.workload.records import Numerics
@@ -32,7 +33,9 @@ def cluster(devices):
 
 def gpt3(overlap):
     """GPT-3 as TP8 × PP16 × DP64 on 8,192 devices, 64 micro-batches."""
-    plan = Plan(1, 4096, data=64, tensor=8, pipeline=16, sequence_parallel=True, overlap_gradients=overlap)
+    plan = Plan(
+        1, 4096, data=64, tensor=8, pipeline=16, sequence_parallel=True, framework=Framework(overlap_gradients=overlap)
+    )
     return prepare(preset("gpt3-175b"), plan, NUMERICS, CHIP, cluster(8192))
 
 

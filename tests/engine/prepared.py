@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sim.plan.framework import Framework
 from sim.plan.records import Plan
 from sim.plan.step_record import Block, Chunk, Stage, StepRecord, Transfer, Work
 
@@ -33,7 +34,9 @@ def data_parallel(
     block = Block("block", "block", tensors, Work(forward_s, stretch=stretch), Work(backward_s, stretch=stretch))
     reductions = tuple(Transfer("reduce gradients", "data", reduce_s, 1e6, k + 1) for k in range(tensors))
     stage = Stage(1024, (Chunk((block,), (), reductions),))
-    return StepRecord(Plan(1, 1024, data=1024, overlap_gradients=overlap), (stage,), steals=stretch > 1.0)
+    return StepRecord(
+        Plan(1, 1024, data=1024, framework=Framework(overlap_gradients=overlap)), (stage,), steals=stretch > 1.0
+    )
 
 
 def fully_sharded(

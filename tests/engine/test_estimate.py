@@ -19,6 +19,7 @@ from sim.engine import build, recursion, simulate_step
 from sim.network import Communicator
 from sim.plan import Plan, StepRecord, prepare
 from sim.plan.estimate import applies, lower_bound, step_time
+from sim.plan.framework import Framework
 
 FREE = {n: Communicator(cluster(n)) for n in (2**k for k in range(10))}
 TAKING = {n: Communicator(cluster(n, compute_share=0.15, memory_share=0.1)) for n in (2**k for k in range(10))}
@@ -41,7 +42,7 @@ def in_full(record: StepRecord) -> float:
 def test_closed_form_recursion_and_simpy_agree(plan, taking, alone, passes, bucket, rule) -> None:
     """To 1e-9 wherever the closed form applies; nowhere below its bound."""
     batch = plan.sub_batch * plan.data * passes * plan.pipeline
-    plan = replace(plan, bucket_bytes=bucket, overlap_tensor=rule, global_batch=batch)
+    plan = replace(plan, framework=Framework(bucket_bytes=bucket, overlap_tensor=rule), global_batch=batch)
     if alone:
         plan = replace(plan, pipeline=1, virtual_stages=1, stage_layers=())
         plan = replace(plan, global_batch=plan.sub_batch * plan.data * passes)

@@ -21,6 +21,7 @@ from sim.engine import simulate_step
 from sim.errors import InputError
 from sim.network import Communicator
 from sim.plan import Plan, check_plan, device_memory, prepare
+from sim.plan.framework import Framework
 from sim.plan.groups import AXES
 
 DENSE = model(depth=16)
@@ -47,8 +48,17 @@ CASES = {
     "layer by layer recomputation": Plan(2, 64, data=4, pipeline=2, recompute="full", recompute_layers=3),
     "optimizer on the host": Plan(2, 64, data=4, pipeline=2, sharding="optimizer", offload="optimizer"),
     "activations on the host": Plan(2, 64, data=4, sharding="full", offload="activations"),
-    "no overlap": Plan(2, 64, data=4, pipeline=2, sharding="optimizer", overlap_gradients=False, overlap_gathers=False),
-    "fully sharded, no overlap": Plan(2, 64, data=8, sharding="full", overlap_gradients=False, overlap_gathers=False),
+    "no overlap": Plan(
+        2,
+        64,
+        data=4,
+        pipeline=2,
+        sharding="optimizer",
+        framework=Framework(overlap_gradients=False, overlap_gathers=False),
+    ),
+    "fully sharded, no overlap": Plan(
+        2, 64, data=8, sharding="full", framework=Framework(overlap_gradients=False, overlap_gathers=False)
+    ),
 }
 
 
@@ -122,8 +132,7 @@ def plans(draw):
         recompute=draw(st.sampled_from(RECOMPUTE)),
         recompute_layers=draw(st.sampled_from((None, 1))),
         offload=draw(st.sampled_from(("none", "optimizer", "activations"))),
-        overlap_gradients=draw(st.booleans()),
-        overlap_gathers=draw(st.booleans()),
+        framework=Framework(overlap_gradients=draw(st.booleans()), overlap_gathers=draw(st.booleans())),
         order=draw(st.sampled_from(tuple(permutations(AXES)))),
     )
 

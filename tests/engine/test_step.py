@@ -11,6 +11,7 @@ from prepared import chunk, data_parallel, fully_sharded, pipeline
 
 from sim.engine import build, recursion, simulate_step, streams
 from sim.engine.accounting import account
+from sim.plan.framework import Framework
 from sim.plan.records import Plan
 from sim.plan.step_record import Stage, StepRecord, Transfer, Work
 
@@ -147,7 +148,7 @@ def test_updated_parameters_are_gathered_under_the_next_forward_pass() -> None:
     gathers = (Transfer("gather parameters", "data", 0.25, 1e6, 0),)
     stage = Stage(8, (replace(base, gathers=gathers),))
     hidden = simulate_step(StepRecord(Plan(1, 32, data=8), (stage,)))
-    after = simulate_step(StepRecord(Plan(1, 32, data=8, overlap_gathers=False), (stage,)))
+    after = simulate_step(StepRecord(Plan(1, 32, data=8, framework=Framework(overlap_gathers=False)), (stage,)))
     assert hidden.time_s == pytest.approx(12.25)  # one bucket: the first forward pass waits for all of it
     assert after.time_s == pytest.approx(12.25)
     assert after.exposed_communication_s == pytest.approx(0.25)
@@ -188,7 +189,9 @@ def test_a_blocking_message_takes_its_senders_time(engine: str) -> None:
     m, send_s = 6, 0.25
     prepared = pipeline([(1.0, 2.0)] * 2, m, send_s=send_s, schedule="gpipe")
     free = simulate_step(prepared, engine)  # type: ignore[arg-type]
-    blocking = simulate_step(replace(prepared, plan=replace(prepared.plan, overlap_sends=False)), engine)  # type: ignore[arg-type]
+    blocking = simulate_step(
+        replace(prepared, plan=replace(prepared.plan, framework=Framework(overlap_sends=False))), engine
+    )  # type: ignore[arg-type]
     assert free.time_s == pytest.approx((m + 1) * 3.0 + 2 * send_s)
     assert blocking.time_s == pytest.approx((m + 1) * 3.0 + 2 * m * send_s)
     assert blocking.exposed_communication_s > free.exposed_communication_s

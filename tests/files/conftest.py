@@ -18,6 +18,7 @@ cluster:
     - {name: ring, topology: ring, size: 4, link: {bandwidth: 56 GB/s, latency: 0 s}}
 plan:
   sub_batch: 128
+framework:
   bucket: 25 MB
 """
 

@@ -60,7 +60,8 @@ def test_fields_carry_description_unit_and_bounds():
         "default": 0,
         "description": "ranks one sharded copy is spread over; 0: all",
     }
-    assert plan["bucket_bytes"]["type"] == plan["bucket"]["type"] == ["string", "null"]
+    framework = schema_of()["$defs"]["Framework"]["properties"]
+    assert framework["bucket_bytes"]["type"] == framework["bucket"]["type"] == ["string", "null"]
 
 
 def shipped():
@@ -105,7 +106,7 @@ def test_documented_yaml_answers_to_its_schema():
     [
         ("scenario", "{workload: {family: llama9}, cluster: dgx-a100}", "llama9"),
         ("scenario", "{workload: {family: lstm_lm, sizes: {heads: 3}}, cluster: dgx-a100}", "heads"),
-        ("scenario", "{workload: gpt3-175b, cluster: dgx-a100, plan: {bucket: 2 furlongs}}", "furlongs"),
+        ("scenario", "{workload: gpt3-175b, cluster: dgx-a100, framework: {bucket: 2 furlongs}}", "furlongs"),
         ("scenario", "{workload: gpt3-175b, cluster: dgx-a100, plan: {sharding: ful}}", "ful"),
         ("scenario", "{workload: gpt3-175b, cluster: dgx-a101}", "dgx-a101"),
         ("scenario", "{workload: gpt3-175b}", "cluster"),

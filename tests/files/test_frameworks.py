@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ from sim.errors import InputError
 from sim.files.conditions import holds
 from sim.files.frameworks import framework_files, list_frameworks, load_framework
 from sim.files.scenario import Document, build, document_of
+from sim.plan.framework import Framework
 
 
-def document(framework: str, **parts: object) -> Document:
+def document(framework: object, sets: Sequence[str] = (), **parts: object) -> Document:
     """A small GPT on two nodes, trained by a framework."""
     base: dict[str, object] = {
         "workload": {"family": "gpt3-6.7b"},
@@ -24,7 +26,7 @@ def document(framework: str, **parts: object) -> Document:
         "plan": {"global_batch": 64},
         "framework": framework,
     }
-    return document_of(base | parts, "test")
+    return document_of(base | parts, "test", sets)
 
 
 def leaf(found: Document, path: str) -> tuple[object, str]:
@@ -38,35 +40,35 @@ def test_sequence_overlap_and_timers_follow_the_release() -> None:
     found = {}
     for release in ("2.0", "3.0", "23.04"):
         scenario = build(document(f"megatron-lm@{release}"))
-        found[release] = (scenario.plan.overlap_tensor, scenario.workload.numerics.launch)
+        found[release] = (scenario.framework.overlap_tensor, scenario.workload.numerics.launch)
     assert found == {"2.0": ("none", "waited"), "3.0": ("gradients", "waited"), "23.04": ("gradients", "eager")}
 
 
 def test_each_value_says_where_it_comes_from() -> None:
     """The framework's file and line; the user's own key wins; what nobody states is the default and says so."""
-    found = document("megatron-lm@3.0", plan={"global_batch": 64, "overlap_sends": True})
-    value, place = leaf(found, "plan.overlap_tensor")
+    found = document({"name": "megatron-lm@3.0", "overlap_sends": True})
+    value, place = leaf(found, "framework.overlap_tensor")
     assert value == "gradients"
     assert place.startswith("scenarios/frameworks/megatron-lm.yaml:")
     line = int(place.split(":")[1])
     text = (Path(__file__).parents[2] / "scenarios/frameworks/megatron-lm.yaml").read_text().splitlines()
-    assert "key: plan.overlap_tensor, value: gradients" in text[line - 1]
-    assert leaf(found, "plan.overlap_sends")[0] is True
-    assert leaf(found, "plan.reserve_bytes") == (0.0, "default, unknown in the framework")
+    assert "key: framework.overlap_tensor, value: gradients" in text[line - 1]
+    assert leaf(found, "framework.overlap_sends")[0] is True
+    assert leaf(found, "framework.reserve_bytes") == (0.0, "default, unknown in the framework")
 
 
 def test_a_habit_with_a_condition_holds_only_where_it_does() -> None:
     """Megatron-Core overlaps sends in the interleaved schedule only (commit f9283c5a8a)."""
     for chunks in (1, 2):
         plan = {"global_batch": 64, "pipeline": 4, "virtual_stages": chunks}
-        assert build(document("megatron-core@0.8", plan=plan)).plan.overlap_sends is (chunks > 1)
+        assert build(document("megatron-core@0.8", plan=plan)).framework.overlap_sends is (chunks > 1)
 
 
 def test_a_bucket_counts_weights() -> None:
     """40,000,000 weights are 160 MB in fp32, which --bf16 forces, and 80 MB in fp16."""
-    assert build(document("megatron-core@0.8")).plan.bucket_bytes == 160e6
+    assert build(document("megatron-core@0.8")).framework.bucket_bytes == 160e6
     half = {"family": "gpt3-6.7b", "numerics": {"weights": "fp16", "gradients": "fp16"}}
-    assert build(document("megatron-core@0.8", workload=half)).plan.bucket_bytes == 80e6
+    assert build(document("megatron-core@0.8", workload=half)).framework.bucket_bytes == 80e6
 
 
 def test_a_date_chooses_the_newest_release_out() -> None:
@@ -74,14 +76,31 @@ def test_a_date_chooses_the_newest_release_out() -> None:
     assert load_framework("megatron-core", "2024-09").release == "0.8"
     assert load_framework("megatron-core").release == "0.14"
     scenario = build(document("megatron-lm", software_date="2021-02"))
-    assert scenario.plan.gradient_passes == 3
+    assert scenario.framework.gradient_passes == 3
+
+
+def test_a_name_and_what_is_laid_over_it() -> None:
+    """`--set framework=NAME` keeps what the scenario states of the framework; a field alone needs no name."""
+    stated = {"name": "megatron-lm@3.0", "bucket": "40 MB"}
+    found = build(document(stated)).framework
+    assert (found.bucket_bytes, found.overlap_tensor) == (40e6, "gradients")
+    assert build(document({"overlap_gradients": False})).framework == Framework(overlap_gradients=False)
+    other = build(document(stated, sets=["framework=megatron-lm@2.0"])).framework
+    assert (other.bucket_bytes, other.overlap_tensor) == (40e6, "none")
+
+
+@pytest.mark.parametrize("key", ["overlap_gradients", "bucket", "reserve_bytes"])
+def test_what_a_framework_decides_is_no_field_of_a_plan(key: str) -> None:
+    """The old place is refused with the new one."""
+    with pytest.raises(InputError, match=rf"plan.{key}: is decided by the framework.*\(write framework.{key}\)"):
+        build(document("ddp@2.0", plan={"global_batch": 64, key: 1}))
 
 
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ({"framework": "megatron-cor"}, 'framework: unknown framework, got megatron-cor .*"megatron-core"'),
-        ({"framework": "megatron-core@0.81"}, "framework: unknown release of megatron-core.*0.8"),
+        ({"framework": "megatron-cor"}, 'framework.name: unknown framework, got megatron-cor .*"megatron-core"'),
+        ({"framework": "megatron-core@0.81"}, "framework.name: unknown release of megatron-core.*0.8"),
         ({"framework": "ddp", "plan": {"pipeline": 2, "global_batch": 64}}, "plan.pipeline: ddp@.* can only do 1"),
         ({"framework": "ddp@2.0", "plan": {"sharding": "full"}}, "plan.sharding: ddp@2.0 can only do none"),
         ({"framework": "", "software_date": "2024-01"}, "software_date: is the date of a framework"),
@@ -93,7 +112,7 @@ def test_a_date_chooses_the_newest_release_out() -> None:
 def test_what_is_refused(parts: dict[str, object], message: str) -> None:
     """Unknown names with their neighbours, what a framework cannot do, dates without a use; each with its place."""
     with pytest.raises(InputError, match=message) as caught:
-        document(str(parts.pop("framework")), **parts)
+        document(parts.pop("framework"), **parts)
     assert all(problem.file for problem in caught.value.problems)
 
 

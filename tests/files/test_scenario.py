@@ -25,7 +25,7 @@ def test_a_scenario_is_read_with_its_library_parts(small):
     assert scenario.accelerator.memory.bandwidth == 898e9
     assert scenario.cluster.devices == 4
     assert scenario.cluster.levels[0].link.bandwidth == 56e9
-    assert scenario.plan.bucket_bytes == 25e6
+    assert scenario.framework.bucket_bytes == 25e6
     assert scenario.plan.tensor is None
 
 
@@ -86,7 +86,7 @@ def test_every_leaf_tells_where_it_comes_from(small):
     assert str(leaves["scaling.curve.alpha"].mark).startswith("scenarios/scaling/word-lm.yaml:")
     assert str(leaves["plan.data"].mark) == "--set plan.data=2"
     assert (leaves["plan.tensor"].value, str(leaves["plan.tensor"].mark)) == (None, "default")
-    assert "plan.bucket_bytes" not in leaves
+    assert "framework.bucket_bytes" not in leaves
 
 
 def test_problems_of_all_parts_are_told_together(small):

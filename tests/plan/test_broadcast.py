@@ -9,11 +9,12 @@ from tiny import CHIP, NUMERICS, cluster, model
 
 from sim.network import Communicator
 from sim.plan import Plan, prepare
+from sim.plan.framework import Framework
 from sim.plan.gradients import CHUNK_BYTES, Exchange
 from sim.plan.groups import groups_of
 from sim.plan.pricing import Pricer
 
-OWNED = Plan(1, 64, data=16, sharding="optimizer", gather="broadcast", overlap_gathers=False)
+OWNED = Plan(1, 64, data=16, sharding="optimizer", framework=Framework(gather="broadcast", overlap_gathers=False))
 
 
 def _exchange(plan: Plan) -> Exchange:

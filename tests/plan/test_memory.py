@@ -10,6 +10,7 @@ from tiny import CHIP, GIB, NUMERICS, model
 from sim.device.records import Memory
 from sim.errors import InputError
 from sim.plan import Plan, check_plan, device_memory, fullest, infeasible
+from sim.plan.framework import Framework
 from sim.plan.memory import in_flight, layer_memory, level
 from sim.workload.graph import Section, Tensor
 from sim.workload.liveness import peak
@@ -18,7 +19,7 @@ from sim.workload.recurrent import LstmLM
 from sim.workload.resnet import ResNet
 from sim.workload.translation import AttentionNmt
 
-BASE = Plan(1, 64, data=8, overlap_gradients=False)
+BASE = Plan(1, 64, data=8, framework=Framework(overlap_gradients=False))
 
 
 def _kinds(plan: Plan, numerics: Numerics = NUMERICS, depth: int = 8) -> dict[str, float]:
@@ -145,11 +146,15 @@ def test_what_a_framework_keeps_beside_the_model() -> None:
     """DeepSpeed: fp32 gradients of the updated shard, one micro-batch more than 1F1B needs, fixed buckets."""
     plan = Plan(1, 64, data=4, pipeline=2, sharding="optimizer")
     plain = device_memory(model(), plan, NUMERICS, CHIP)[0].bytes_by_kind
-    more = device_memory(model(), replace(plan, update_buffer="fp32"), NUMERICS, CHIP)[0].bytes_by_kind
+    more = device_memory(model(), replace(plan, framework=Framework(update_buffer="fp32")), NUMERICS, CHIP)[
+        0
+    ].bytes_by_kind
     assert more["gradients"] - plain["gradients"] == pytest.approx(plain["master"])
-    spare = device_memory(model(), replace(plan, spare_buffers=1), NUMERICS, CHIP)[0].bytes_by_kind
+    spare = device_memory(model(), replace(plan, framework=Framework(spare_buffers=1)), NUMERICS, CHIP)[0].bytes_by_kind
     assert spare["activations"] == pytest.approx(plain["activations"] * 3 / 2)
-    kept = device_memory(model(), replace(plan, reserve_bytes=5e9), NUMERICS, CHIP)[0].bytes_by_kind
+    kept = device_memory(model(), replace(plan, framework=Framework(reserve_bytes=5e9)), NUMERICS, CHIP)[
+        0
+    ].bytes_by_kind
     assert kept["reserve"] - plain["reserve"] == pytest.approx(5e9)
 
 

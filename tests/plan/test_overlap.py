@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sim.ops import Collective, CollectiveKind, Gemm, Op, Pointwise
+from sim.plan.framework import TensorOverlap
 from sim.plan.overlap import OverlapRule, exposed
-from sim.plan.records import TensorOverlap
 
 PRODUCT_S, COLLECTIVE_S = 8.0, 6.0
 

@@ -10,6 +10,7 @@ from tiny import CHIP, NUMERICS, cluster, model
 from sim.network import Communicator
 from sim.plan import Plan, StepRecord, prepare
 from sim.plan.candidates import candidates
+from sim.plan.framework import Framework
 from sim.workload.recurrent import LstmLM
 
 WEIGHTS, GRADIENTS = 2, 4  # bytes per parameter
@@ -37,7 +38,7 @@ def test_sharding_moves_what_the_papers_say(overlap: bool) -> None:
     n = model().parameters
     layers = model().layers(1, NUMERICS)
     block = sum(layer.parameter_elements * layer.count for layer in layers if layer.kind == "block")
-    plan = Plan(1, 64, data=8, overlap_gradients=overlap, overlap_gathers=overlap)
+    plan = Plan(1, 64, data=8, framework=Framework(overlap_gradients=overlap, overlap_gathers=overlap))
     for sharding, gathers in (("none", 0.0), ("optimizer", n), ("gradients", n), ("full", n + block)):
         gathered, reduced = _moved(_prepared(replace(plan, sharding=sharding)))  # type: ignore[arg-type]
         assert reduced == pytest.approx(GRADIENTS * n, rel=1e-9)
@@ -48,13 +49,15 @@ def test_the_wire_format_of_gradients_is_the_plans() -> None:
     """bf16 on the wire: half the bytes of fp32."""
     plan = Plan(1, 64, data=8)
     _, wide = _moved(_prepared(plan))
-    _, narrow = _moved(_prepared(replace(plan, communication_format="bf16")))
+    _, narrow = _moved(_prepared(replace(plan, framework=Framework(communication_format="bf16"))))
     assert narrow == pytest.approx(wide / 2)
 
 
 def test_sharding_groups_keep_gathers_inside_the_node() -> None:
     """16 ranks on two nodes: groups of 8 gather over the fast links only, and join their shards across nodes."""
-    plan = Plan(1, 64, data=16, sharding="optimizer", overlap_gathers=False, overlap_gradients=False)
+    plan = Plan(
+        1, 64, data=16, sharding="optimizer", framework=Framework(overlap_gathers=False, overlap_gradients=False)
+    )
     everywhere, inside = (_prepared(p) for p in (plan, replace(plan, shard_group=8)))
     slow, fast = (sum(g.seconds for c in p.stages[0].chunks for g in c.gathers) for p in (everywhere, inside))
     assert slow > 5 * fast
@@ -63,7 +66,7 @@ def test_sharding_groups_keep_gathers_inside_the_node() -> None:
 def test_gradient_buckets_close_where_they_fill() -> None:
     """Smaller buckets, more messages, the same bytes; none leaves before its block has run."""
     plan = Plan(1, 64, data=8)
-    small, large = (_prepared(replace(plan, bucket_bytes=b)) for b in (1.0, 1e12))
+    small, large = (_prepared(replace(plan, framework=Framework(bucket_bytes=b))) for b in (1.0, 1e12))
     assert len(small.stages[0].chunks[0].reductions) == 10  # head, 8 blocks, embedding
     assert len(large.stages[0].chunks[0].reductions) == 1
     places = [r.place for r in small.stages[0].chunks[0].reductions]
@@ -76,7 +79,7 @@ def test_sparse_embedding_gradients_grow_with_the_ranks() -> None:
     numerics = replace(NUMERICS, optimizer="sgd", master=None)
     rows = []
     for ranks in (4, 8):
-        plan = Plan(8, 8 * ranks, data=ranks, sparse_embeddings=True, overlap_gradients=False)
+        plan = Plan(8, 8 * ranks, data=ranks, sparse_embeddings=True, framework=Framework(overlap_gradients=False))
         prepared = prepare(lstm, plan, numerics, CHIP, Communicator(cluster(ranks)))
         rows += [r.bytes for c in prepared.stages[0].chunks for r in c.reductions if r.name == "embedding rows"]
     assert rows == [4 * 80 * 256 * 4, 8 * 80 * 256 * 4]
@@ -87,7 +90,7 @@ def test_no_more_rows_than_the_table_has_are_exchanged(duplicates: bool) -> None
     """8 ranks of 80 rows each draw from a table of 100: 100 rows, or 640 where duplicates stay."""
     lstm = LstmLM(hidden=256, recurrent_layers=1, vocabulary=100, unroll=10)
     numerics = replace(NUMERICS, optimizer="sgd", master=None)
-    plan = Plan(8, 64, data=8, sparse_embeddings=True, duplicate_rows=duplicates)
+    plan = Plan(8, 64, data=8, sparse_embeddings=True, framework=Framework(duplicate_rows=duplicates))
     stage = prepare(lstm, plan, numerics, CHIP, Communicator(cluster(8))).stages[0]
     rows = [t for t in stage.chunks[0].reductions if t.name == "embedding rows"]
     assert [t.bytes for t in rows] == [(640 if duplicates else 100) * 256 * 4]

@@ -10,6 +10,7 @@ from tiny import CHIP, NUMERICS, cluster, model
 from sim.network import Communicator
 from sim.ops import Gemm
 from sim.plan import Plan, StepRecord, prepare
+from sim.plan.framework import Framework
 from sim.plan.pricing import needed
 
 
@@ -22,7 +23,7 @@ def _backward_flops(plan: Plan) -> float:
 def test_recomputation_that_stops_early_leaves_out_the_last_product() -> None:
     """Of a GPT block's 12·h² weights the second product of the MLP holds 4·h²: 2·tokens·4h² FLOPs are not run again."""
     plan = Plan(4, 4, recompute="full")
-    whole, early = (_backward_flops(p) for p in (plan, replace(plan, recompute_stop=True)))
+    whole, early = (_backward_flops(p) for p in (plan, replace(plan, framework=Framework(recompute_stop=True))))
     assert whole - early == pytest.approx(2 * 4 * 512 * 4 * 1024**2, rel=0.01)
 
 
@@ -30,7 +31,7 @@ def test_stopping_early_changes_nothing_without_full_recomputation() -> None:
     """Nothing, or only attention, is run again: no product to leave out."""
     for policy in ("none", "selective"):
         plan = Plan(4, 4, recompute=policy)  # type: ignore[arg-type]
-        assert _backward_flops(plan) == _backward_flops(replace(plan, recompute_stop=True))
+        assert _backward_flops(plan) == _backward_flops(replace(plan, framework=Framework(recompute_stop=True)))
 
 
 def test_ops_after_the_last_product_go_too() -> None:
@@ -50,7 +51,11 @@ def test_flattening_gradients_streams_them_before_every_reduction() -> None:
     bytes_of = {}
     for passes in (0, 2):
         prepared = prepare(
-            model(), replace(plan, gradient_passes=passes), NUMERICS, CHIP, Communicator(cluster(plan.devices))
+            model(),
+            replace(plan, framework=Framework(gradient_passes=passes)),
+            NUMERICS,
+            CHIP,
+            Communicator(cluster(plan.devices)),
         )
         block = next(b for b in prepared.stages[0].chunks[0].blocks if b.kind == "block")
         bytes_of[passes] = block.backward.dram_bytes

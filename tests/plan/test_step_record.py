@@ -13,6 +13,7 @@ from sim.network import Communicator
 from sim.ops import Collective, Pointwise
 from sim.plan import Plan, StepRecord, prepare
 from sim.plan.energy import step_energy
+from sim.plan.framework import Framework
 from sim.workload.first_order import TABLE_2
 from sim.workload.records import Numerics
 
@@ -29,7 +30,7 @@ def recorded(plan: Plan, numerics: Numerics = NUMERICS) -> StepRecord:
         Plan(2, 8),
         Plan(1, 8, recompute="full", recompute_layers=3),
         Plan(1, 16, pipeline=2, recompute="selective"),
-        Plan(1, 16, data=2, tensor=2, sharding="full", gradient_passes=2),
+        Plan(1, 16, data=2, tensor=2, sharding="full", framework=Framework(gradient_passes=2)),
     ],
 )
 def test_the_ops_listed_are_the_ops_timed(plan: Plan) -> None:

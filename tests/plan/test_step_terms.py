@@ -10,6 +10,7 @@ from tiny import CHIP, NUMERICS, cluster, model
 from sim.network import Communicator, Group
 from sim.ops import Collective
 from sim.plan import Plan, StepRecord, device_memory, prepare
+from sim.plan.framework import Framework
 from sim.plan.gradients import Exchange
 from sim.plan.groups import groups_of
 from sim.plan.issue import AUTOGRAD, PYTHON
@@ -49,7 +50,7 @@ def test_tensor_ranks_send_a_part_each_and_gather_it_inside_the_node() -> None:
 
 def test_the_last_bucket_leaves_after_the_last_block() -> None:
     """Buckets hold all gradients; what is left when backward ends goes then, with nothing to hide it."""
-    chunk = recorded(Plan(1, 64, data=8, bucket_bytes=30e6)).stages[0].chunks[0]
+    chunk = recorded(Plan(1, 64, data=8, framework=Framework(bucket_bytes=30e6))).stages[0].chunks[0]
     blocks = sum(block.count for block in chunk.blocks)
     assert sum(t.bytes for t in chunk.reductions) == pytest.approx(GRADIENT * model().parameters)
     assert chunk.reductions[-1].place == blocks

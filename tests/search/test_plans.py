@@ -17,6 +17,7 @@ from sim.engine import simulate_step
 from sim.errors import InfeasibleError, InputError
 from sim.network import Communicator
 from sim.plan.candidates import Limits, candidates
+from sim.plan.framework import Framework
 from sim.search import limits_of, search
 from sim.search.screen import Screen
 
@@ -63,10 +64,11 @@ def test_nothing_fits_is_said_with_the_smallest_need() -> None:
 
 def test_what_a_request_gives_is_kept() -> None:
     """Degrees, sub-batch, sharding, order and everything that is not searched; what is empty varies."""
-    given = {"tensor": 2, "sharding": "optimizer", "recompute": "full", "bucket_bytes": 1e6, "order": ORDER}
+    given = {"tensor": 2, "sharding": "optimizer", "recompute": "full", "order": ORDER}
+    given["framework"] = Framework(bucket_bytes=1e6)
     limits = limits_of(given, model())
     plans = list(candidates(model(), 16, 64, limits))
-    assert {(p.tensor, p.sharding, p.recompute, p.bucket_bytes, p.order) for p in plans if p.data > 1} == {
+    assert {(p.tensor, p.sharding, p.recompute, p.framework.bucket_bytes, p.order) for p in plans if p.data > 1} == {
         (2, "optimizer", "full", 1e6, ORDER)
     }
     assert {p.pipeline for p in plans} == {1, 2, 4, 8}

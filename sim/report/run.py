@@ -11,8 +11,11 @@ from sim.errors import Lever
 from sim.plan.records import DeviceMemory, Plan
 from sim.report.campaign import campaign_json, campaign_text
 from sim.report.speedups import speedups_text
+from sim.report.tables import Column, Table
 from sim.report.text import DAY, bar, duration, gib, percent, si, table, three
 from sim.result import SCHEMA_VERSION, Result, TimeToTarget
+from sim.study.metrics import METRICS
+from sim.study.metrics import values as metric_values
 
 AXES = ("data", "tensor", "pipeline", "context", "expert")
 WH = 3600.0  # J
@@ -271,6 +274,13 @@ def _notes(result: Result) -> str:
         if one.slowdown >= SHOWN_SLOWDOWN
     ]
     return "\n".join(lines)
+
+
+def as_table(result: Result) -> Table:
+    """The figures that studies tabulate, in one row."""
+    figures = zip(METRICS, metric_values(result), strict=True)
+    names, cells = zip(("name", result.name), *figures, strict=True)
+    return Table(tuple(Column(name, "text" if name == "name" else "number") for name in names), (cells,))
 
 
 def to_json(result: Result) -> dict[str, Any]:

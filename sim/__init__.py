@@ -1,9 +1,13 @@
 """foretrain: how long training to a target accuracy takes on hardware that may not exist yet.
 
     from sim import load_scenario, simulate
-    result = simulate(load_scenario("paper/word-lm"))
+    scenario = load_scenario("paper/word-lm")
+    print(simulate(scenario))
+    print(simulate(scenario.with_("accelerator.memory.bandwidth", "4 TB/s")).to_dict()["time_to_target"])
 
-The names below are the public ones; each is imported when it is first used, so that `import sim` costs nothing.
+What `simulate`, `compare`, `sweep`, `explore`, `require`, `sensitivity`, `sobol` and `fit` answer prints as on the
+command line, shows itself in a notebook, and has `to_dict()` and `to_frame()`.  The names below are the public ones;
+each is imported when it is first used, so that `import sim` costs nothing.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
         UnreachableError,
     )
     from sim.files import load_scenario
+    from sim.files.hardware import load_accelerator, load_cluster
     from sim.network import Cluster, Communicator, Edge, Group, Level, LinkType, from_graph
     from sim.plan import Plan
     from sim.plan.framework import Framework
@@ -30,6 +35,12 @@ if TYPE_CHECKING:
     from sim.scaling import Domain, LearningCurve, Projection, SizeLaw, project
     from sim.scenario import PlanRequest, Scenario, Target, Training, Workload
     from sim.simulation import simulate
+    from sim.study.compare import compare
+    from sim.study.explore import explore
+    from sim.study.fit import fit
+    from sim.study.require import require
+    from sim.study.sensitivity import sensitivity, sobol
+    from sim.study.sweep import sweep
     from sim.workload.build import build_model
     from sim.workload.records import Numerics
 
@@ -47,6 +58,13 @@ _HOMES = {
     "sim.scenario": ("PlanRequest", "Scenario", "Target", "Training", "Workload"),
     "sim.simulation": ("simulate",),
     "sim.files": ("load_scenario",),
+    "sim.files.hardware": ("load_accelerator", "load_cluster"),
+    "sim.study.compare": ("compare",),
+    "sim.study.explore": ("explore",),
+    "sim.study.fit": ("fit",),
+    "sim.study.require": ("require",),
+    "sim.study.sensitivity": ("sensitivity", "sobol"),
+    "sim.study.sweep": ("sweep",),
     "sim.workload.build": ("build_model",),
     "sim.workload.records": ("Numerics",),
 }
@@ -86,10 +104,19 @@ __all__ = [
     "UnreachableError",
     "Workload",
     "build_model",
+    "compare",
+    "explore",
+    "fit",
     "from_graph",
+    "load_accelerator",
+    "load_cluster",
     "load_scenario",
     "project",
+    "require",
+    "sensitivity",
     "simulate",
+    "sobol",
+    "sweep",
 ]
 
 

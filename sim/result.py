@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
+from sim.answer import Answer
 from sim.engine.campaign.records import CampaignResult
 from sim.engine.records import Spread, Step
 from sim.errors import Lever
@@ -138,8 +139,10 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class Result(Answer):
     """One answer. A part that is None has its reason in `missing`."""
+
+    REPORT: ClassVar[str] = "sim.report.run"
 
     name: str
     description: str

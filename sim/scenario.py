@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Final
 
 from sim.device.records import Accelerator
 from sim.engine.campaign.request import Campaign
 from sim.engine.feed.request import InputData
-from sim.errors import Problem
+from sim.errors import InputError, Problem
 from sim.fields import FILLED, Record, about, same_as
+from sim.fields.changes import changed
 from sim.network.records import Cluster, LinkType
+from sim.network.resize import resize
 from sim.network.surroundings import Host, Storage
 from sim.plan.framework import Framework
 from sim.plan.records import (
@@ -201,3 +204,18 @@ class Scenario(Record):
     software_date: str = field(default="", metadata=about("of the software, where no release is named"))
     links: Mapping[str, LinkType] = field(default_factory=dict, metadata=about("link types by name"))
     sources: tuple[str, ...] = field(default=(), metadata=about("where the figures come from"))
+
+    def with_(self, path: str, value: object) -> Scenario:
+        """The same scenario with `value` at `path`; `cluster.accelerator`, `cluster.host` and `cluster.storage` may be
+        called as in a file, and `cluster.devices` makes the cluster larger or smaller.
+        """
+        path = path.removeprefix("cluster.") if path.startswith(_OF_CLUSTER) else path
+        if path == "cluster.devices" and isinstance(value, int):
+            return replace(self, cluster=resize(self.cluster, value))
+        if path in ("accelerator", "cluster") and isinstance(value, str):
+            hint = f"sim.load_{path}({value!r})"
+            raise InputError(Problem("is a record here, not its name", path, value, hint=hint))
+        return changed(self, path, value)
+
+
+_OF_CLUSTER: Final = ("cluster.accelerator", "cluster.host", "cluster.storage")

@@ -110,6 +110,14 @@ def _factor(unit: str, dimension: str) -> Decimal | None:
     return None if divisor is None else factor / divisor
 
 
+def si_unit(dimension: Dimension) -> str:
+    """The unit of a plain number of a dimension: `B/s`."""
+    shape = _SHAPES[dimension]
+    return "/".join(
+        "kg" if base == "kilograms" else next(iter(_BASES[base])) for base in (shape.over, shape.under) if base
+    )
+
+
 def pattern(dimension: Dimension, zero: bool) -> str:
     """A regular expression of every quantity of a dimension that is not negative; without `zero`, nor nought."""
     shape = _SHAPES[dimension]

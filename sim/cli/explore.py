@@ -7,14 +7,13 @@ from pathlib import Path
 import click
 
 from sim.cli import options, sweep
-from sim.cli.terminal import safe, show, show_json
+from sim.cli.terminal import show_as
 from sim.errors import InputError, Problem
-from sim.report.study import render, to_json
+from sim.report.study import as_table, render, to_json
 from sim.scenario import Combination
-from sim.study.explore import consistent, constraint, front
-from sim.study.metrics import metric
+from sim.study.explore import asked, front
 from sim.study.store import facts, outcomes
-from sim.study.sweep import study_of
+from sim.study.sweep import Outcomes, study_file, study_of
 
 
 @options.command()
@@ -22,6 +21,7 @@ from sim.study.sweep import study_of
 @sweep.space_options
 @click.option("--objective", "objectives", multiple=True, help="A metric to be best in (repeatable).")
 @click.option("--constraint", "constraints", multiple=True, metavar="METRIC<=BOUND", help="Repeatable.")
+@options.format_option
 @options.common
 def command(
     scenario: str,
@@ -35,23 +35,21 @@ def command(
     shard: str,
     objectives: tuple[str, ...],
     constraints: tuple[str, ...],
+    form: str,
     as_json: bool,
     sets: tuple[str, ...],
     seed: int | None,
     quiet: bool,
 ) -> None:
     """Simulate SCENARIO over a space of designs and print the Pareto front of the objectives (time and energy)."""
-    wanted = [metric(name) for name in objectives or ("time_to_target_s", "energy_j")]
-    bounds = [constraint(text) for text in constraints]
-    consistent(bounds)
+    wanted, bounds = asked(objectives, constraints)
     study = study_of(scenario, sets, *sweep.space(axes, rows, Combination(combine)), samples, seed or 0)
-    with sweep.study_file(output) as file:
+    with study_file(output) as file:
         interrupted = sweep.simulate_all(study, file, sweep.part(shard), jobs, dask, quiet)
         best = front(outcomes(file), wanted, bounds)
-        if as_json:
-            show_json(to_json(facts(file), study.designs, best))
-        elif best:
-            show(render(study.designs, safe(best), len(study.designs)))
+        found = Outcomes(study.designs, facts(file), tuple(best))
+    if best or as_json:
+        show_as(found, as_table, render, to_json, "json" if as_json else form)
     if interrupted:
         raise KeyboardInterrupt
     if not best:

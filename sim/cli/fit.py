@@ -63,9 +63,18 @@ def command(
     files.check(output, plot)
     from sim.files.scaling import domain_text  # noqa: PLC0415  (start-up time)
     from sim.report import fit as report  # noqa: PLC0415  (scipy)
-    from sim.study.fit import Labels, fit  # noqa: PLC0415  (scipy)
+    from sim.study.fit import fit  # noqa: PLC0415  (scipy)
 
-    fitted = fit(csv, law, Labels(unit, metric, best_guess, target, units_per_sample), prior)
+    fitted = fit(
+        csv,
+        law,
+        unit=unit,
+        metric=metric,
+        best_guess=best_guess,
+        target=target,
+        units_per_sample=units_per_sample,
+        prior=prior,
+    )
     if output is not None:
         files.write(output, domain_text(fitted.domain, ("Written by foretrain fit.", *fitted.warnings)))
     if plot is not None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import click
 
 from sim.cli import options
-from sim.cli.terminal import answer
+from sim.cli.terminal import show_as
 from sim.files import load_scenario
-from sim.report.sensitivity import render, render_shares, shares_json, to_json
-from sim.study.sensitivity import elasticities, shares
+from sim.report import shares
+from sim.report.sensitivity import as_table, render, to_json
+from sim.study.sensitivity import sensitivity
+from sim.study.sensitivity import sobol as variance
 
 
 @options.command()
@@ -19,6 +21,7 @@ from sim.study.sensitivity import elasticities, shares
 @click.option("--sobol", is_flag=True, help="Shares of the variance instead of elasticities.")
 @click.option("--span", default=2.0, help="With --sobol: properties between 1/SPAN and SPAN of their value.")
 @click.option("--samples", default=64, help="With --sobol: base samples, a power of two.")
+@options.format_option
 @options.common
 def command(
     scenario: str,
@@ -28,14 +31,16 @@ def command(
     sobol: bool,
     span: float,
     samples: int,
+    form: str,
     as_json: bool,
     sets: tuple[str, ...],
     seed: int | None,
     quiet: bool,
 ) -> None:
     """Elasticities of a figure of SCENARIO in every hardware property, largest first: a tornado."""
-    loaded = load_scenario(scenario, sets)
+    loaded, form = load_scenario(scenario, sets), "json" if as_json else form
     if sobol:
-        answer(shares(loaded, metric, names, span, samples, seed or 0), render_shares, shares_json, as_json)
+        found = variance(loaded, metric, names, span, samples, seed or 0)
+        show_as(found, shares.as_table, shares.render, shares.to_json, form)
     else:
-        answer(elasticities(loaded, metric, names, step, seed or 0), render, to_json, as_json)
+        show_as(sensitivity(loaded, metric, names, step, seed or 0), as_table, render, to_json, form)

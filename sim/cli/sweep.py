@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -13,15 +11,15 @@ import click
 from sim.cli import options
 from sim.cli.output import Output
 from sim.cli.process import worst
-from sim.cli.terminal import safe, say, show, show_json
+from sim.cli.terminal import say, show_as
 from sim.errors import InputError, Problem
 from sim.report.study import as_table, export, render, to_json
 from sim.scenario import Combination
-from sim.study.axes import Axis, axes_of_csv, axis
+from sim.study.axes import Axis, axes_of_csv
 from sim.study.executors import executors
 from sim.study.runner import Study, run
-from sim.study.store import facts, failures, outcomes
-from sim.study.sweep import axis_of_text, study_of
+from sim.study.store import failures, outcomes
+from sim.study.sweep import axis_of_text, stored, study_file, study_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -86,20 +84,16 @@ def command(
     """
     if bool(key) != bool(values):
         raise click.UsageError("--key and --values go together")
-    one = [axis(key, [value.strip() for value in values.split(",")])] if key else []
+    one = [axis_of_text(f"{key}={values}")] if key else []
     study = study_of(scenario, sets, *space(axes, rows, Combination(combine), one), samples, seed or 0)
     writer = Output(force, quiet, [scenario, rows])
     writer.check(exported)
     with study_file(output) as file:
         interrupted = simulate_all(study, file, part(shard), jobs, dask, quiet)
         failed = failures(file)
-        if as_json or form == "json":
-            show_json(to_json(facts(file), study.designs, outcomes(file, sort)))
-        elif form == "table":
-            show(render(study.designs, safe(list(outcomes(file, sort, limit))), len(study.designs)))
-        else:
-            table = as_table(study.designs, safe(list(outcomes(file, sort, limit))))
-            show(table.csv() if form == "csv" else table.markdown())
+        form = "json" if as_json else form
+        found = stored(study.designs, file, sort, None if form == "json" else limit)
+        show_as(found, as_table, render, to_json, form)
         if exported is not None:
             writer.stream(exported, export(exported, study.designs, outcomes(file, sort)))
     if interrupted:
@@ -130,16 +124,6 @@ def part(text: str) -> tuple[int, int]:
     return int(place), int(parts)
 
 
-@contextmanager
-def study_file(output: Path | None) -> Iterator[Path]:
-    """The study file named, or one for this run only."""
-    if output is not None:
-        yield output
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder) / "study.db"
-
-
 def simulate_all(
     study: Study, file: Path, shard: tuple[int, int], jobs: int | None, dask: str | None, quiet: bool
 ) -> bool:
@@ -149,5 +133,7 @@ def simulate_all(
         try:
             run(study, file, way, workers, shard, progress)
         except KeyboardInterrupt:
+            if not file.exists():
+                raise  # nothing was begun
             return True
     return False

@@ -8,9 +8,12 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping
-from typing import Final, TextIO, TypeVar
+from typing import TYPE_CHECKING, Final, TextIO, TypeVar
 
 from sim.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from sim.report.tables import Table
 
 T = TypeVar("T")
 
@@ -78,6 +81,21 @@ def answer(found: T, render: Callable[[T], str], to_json: Callable[[T], object],
         show_json(to_json(found))
     else:
         show(render(safe(found)))
+
+
+def show_as(
+    found: T,
+    as_table: Callable[[T], Table],
+    render: Callable[[T], str],
+    to_json: Callable[[T], object],
+    form: str,
+) -> None:
+    """What a command found, in the format asked for: a report, its table alone, or one JSON object."""
+    if form in ("csv", "markdown"):
+        table = as_table(safe(found))
+        show(table.csv() if form == "csv" else table.markdown())
+    else:
+        answer(found, render, to_json, form == "json")
 
 
 def say(line: str) -> None:

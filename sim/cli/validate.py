@@ -81,7 +81,7 @@ def command(
                     text, found = _special(name)
                     body |= found
                 else:
-                    reports.append(validate(find_set(name), rows, partial(options.watched, name, quiet=quiet), row_ids))
+                    reports.append(validate(name, rows, partial(options.watched, name, quiet=quiet), row_ids))
                     text = report.render(safe(reports[-1]))
                 texts.append(text)
                 if reports and reports[-1].interrupted:
@@ -97,7 +97,7 @@ def command(
     if markdown:
         show(markdown_table(reports))
     elif as_json:
-        show_json(body | (report.to_json(reports) if reports else {}))
+        show_json(body | (report.merged(reports) if reports else {}))
     elif texts:
         show("\n\n".join(texts))
     if failures:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 from sim.errors import InputError, Problem
 from sim.fields.kinds import Choice, Flag, Intake, Kind, ListOf, MappingOf, Number, OneOf, RecordOf, Test, Text, shown
@@ -71,6 +71,14 @@ class Record:
     def contradictions(self) -> Iterable[Problem]:
         """Problems of fields that do not go together, each at the field to change."""
         return ()
+
+    def with_(self, path: str, value: object) -> Self:
+        """The same record with `value` at `path`, checked: `with_("plan.tensor", 8)`, `with_("memory.bandwidth",
+        "4 TB/s")`.
+        """
+        from sim.fields.changes import changed  # noqa: PLC0415  (reads statements of this module)
+
+        return changed(self, path, value)
 
 
 def problem(path: str, rule: str, value: object = None, hint: str = "") -> Problem:

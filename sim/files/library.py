@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import Final, Literal
 
-import sim
 from sim.errors import InputError, Problem
 from sim.fields import did_you_mean
 
@@ -51,7 +50,7 @@ _SUFFIXES: Final = (".yaml", ".yml", ".json")
 
 def root() -> Path:
     """The folder that holds `hardware/` and `scenarios/`: inside an installed package, else the checkout."""
-    package = Path(sim.__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     for folder in (package / "_data", package.parent):
         if (folder / "hardware").is_dir() and (folder / "scenarios").is_dir():
             return folder

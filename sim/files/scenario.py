@@ -97,6 +97,15 @@ def load_scenario(name: str | Path, sets: Sequence[str] = ()) -> Scenario:
     return build(load_document(name, sets))
 
 
+def scenario_of(given: Scenario | str | Path, sets: Sequence[str] = ()) -> Scenario:
+    """The scenario itself, or the one of that name or file."""
+    if not isinstance(given, Scenario):
+        return load_scenario(given, sets)
+    if sets:
+        raise InputError(Problem("go with the name of a scenario", "sets", hint="scenario.with_(path, value)"))
+    return given
+
+
 def load_document(name: str | Path, sets: Sequence[str] = ()) -> Document:
     """The resolved tree of a scenario."""
     path = library.find("scenarios", str(name))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -10,7 +9,7 @@ from sim.report.run import to_json as result_json
 from sim.report.tables import Cell, Column, Table
 from sim.report.text import percent, three
 from sim.result import Result
-from sim.study.compare import Case, causes, device_seconds
+from sim.study.compare import Case, Comparison, causes, device_seconds
 
 COLUMNS: Final = (
     Column("case"),
@@ -29,22 +28,25 @@ COLUMNS: Final = (
 )
 
 
-def render(cases: Sequence[Case], causes_too: bool = True) -> str:
+def render(found: Comparison) -> str:
     """One row per case; ratios are against the first case that fits, with what causes them."""
-    base = next((case.result for case in cases if case.result), None)
-    lines = [as_table(cases).text()]
-    for case in cases:
+    base = _base(found)
+    lines = [as_table(found).text()]
+    for case in found.cases:
         if case.failure is not None:
             lines.append(f"{case.label}: {case.reason}")
-        elif causes_too and base is not None and case.result is not None and case.result is not base:
+        elif base is not None and case.result is not None and case.result is not base:
             lines.append(f"{case.label}: {_why(base, case.result)}")
     return "\n".join([lines[0], *([""] if lines[1:] else []), *lines[1:]])
 
 
-def as_table(cases: Sequence[Case]) -> Table:
+def as_table(found: Comparison) -> Table:
     """One row per case; `rate x` and `target x` are ratios to the first that has a result."""
-    base = next((case.result for case in cases if case.result), None)
-    return Table(COLUMNS, tuple(_row(case, base) for case in cases))
+    return Table(COLUMNS, tuple(_row(case, _base(found)) for case in found.cases))
+
+
+def _base(found: Comparison) -> Result | None:
+    return next((case.result for case in found.cases if case.result), None)
 
 
 def rate(result: Result) -> float:
@@ -112,10 +114,9 @@ def _samples(base: Result, other: Result) -> list[str]:
     ]
 
 
-def to_json(cases: Sequence[Case]) -> dict[str, Any]:
+def to_json(found: Comparison) -> dict[str, Any]:
     """`cases`, each with `label`, `result` (as `run --json`) or `infeasible`, `ratio` of rates and `causes`."""
-    base = next((case.result for case in cases if case.result), None)
-    return {"schema_version": 1, "cases": [_case_json(case, base) for case in cases]}
+    return {"schema_version": 1, "cases": [_case_json(case, _base(found)) for case in found.cases]}
 
 
 def _case_json(case: Case, base: Result | None) -> dict[str, Any]:

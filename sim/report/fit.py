@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
+from sim.report.tables import Cell, Column, Kind, Table
 from sim.report.text import percent, si, table
 from sim.study.fit import AHEAD, Fitted
 
@@ -74,6 +75,22 @@ def _batch(fitted: Fitted) -> list[str]:
         f"{fitted.domain.name}: samples to the target = {law.least:.4g} {bend}".rstrip(),
         f"  {len(fitted.points)} runs; the worst is {percent(worst, signed=True)} off",
     ]
+
+
+def as_table(fitted: Fitted) -> Table:
+    """What a learning curve gives ahead of the largest shard with its band, or the runs of the other laws."""
+    if fitted.curve is not None:
+        found = fitted.curve
+        columns: tuple[str, ...] = (fitted.domain.unit + "s", "error", "error_p05", "error_p95")
+        sizes = [found.used[-1].units * times for times in AHEAD]
+        cells: list[tuple[Cell, ...]] = [(m, float(found.at(m)), *map(float, found.band(m))) for m in sizes]
+    elif fitted.loss is not None:
+        columns, law = ("constant", "fitted", "standard_error"), fitted.loss.law
+        cells = [(name, float(getattr(law, name)), error) for name, error in law.errors.standard.items()]
+    else:
+        columns, cells = ("batch", "samples"), list(fitted.points)
+    kinds: list[Kind] = ["text" if isinstance(cell, str) else "number" for cell in cells[0]]
+    return Table(tuple(Column(*pair) for pair in zip(columns, kinds, strict=True)), tuple(cells))
 
 
 def to_json(fitted: Fitted) -> dict[str, Any]:

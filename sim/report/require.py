@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from sim.report.tables import Column, Table
 from sim.report.text import duration, table
 from sim.study.require import Requirement
-from sim.units import format_quantity
+from sim.units import format_quantity, si_unit
 
 
 def render(found: Requirement) -> str:
@@ -29,6 +30,21 @@ def render(found: Requirement) -> str:
     ]
     lines.append(table(["property", "has", "needs", "ratio", ""], rows))
     return "\n".join([*lines, f"run forward: {duration(found.seconds)} to the target"])
+
+
+def as_table(found: Requirement) -> Table:
+    """The properties with SI numbers."""
+    columns = (
+        Column("property"),
+        Column("has", "number"),
+        Column("needs", "number"),
+        Column("unit"),
+        Column("binding"),
+    )
+    rows = (
+        (n.prop.name, n.have, n.need, si_unit(n.prop.dimension), "yes" if n.binding else "no") for n in found.needed
+    )
+    return Table(columns, tuple(rows))
 
 
 def to_json(found: Requirement) -> dict[str, Any]:

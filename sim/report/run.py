@@ -12,8 +12,11 @@ from sim.plan.framework import Framework
 from sim.plan.records import DeviceMemory, Plan, Sharding
 from sim.report.campaign import campaign_json, campaign_text
 from sim.report.speedups import speedups_text
+from sim.report.tables import Column, Table
 from sim.report.text import DAY, bar, duration, gib, percent, si, table, three
 from sim.result import SCHEMA_VERSION, Result, TimeToTarget
+from sim.study.metrics import METRICS
+from sim.study.metrics import values as metric_values
 from sim.workload.records import Recompute
 
 AXES = ("data", "tensor", "pipeline", "context", "expert")
@@ -277,6 +280,13 @@ def _notes(result: Result) -> str:
         if one.slowdown >= SHOWN_SLOWDOWN
     ]
     return "\n".join(lines)
+
+
+def as_table(result: Result) -> Table:
+    """The figures that studies tabulate, in one row."""
+    figures = zip(METRICS, metric_values(result), strict=True)
+    names, cells = zip(("name", result.name), *figures, strict=True)
+    return Table(tuple(Column(name, "text" if name == "name" else "number") for name in names), (cells,))
 
 
 def to_json(result: Result) -> dict[str, Any]:

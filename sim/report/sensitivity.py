@@ -1,17 +1,18 @@
-"""Elasticities as a tornado, and shares of the variance."""
+"""Elasticities as a tornado."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+from sim.report.tables import Column, Table
 from sim.report.text import bar, percent, table
-from sim.study.sensitivity import Elasticity, Share
-from sim.units import format_quantity
+from sim.study.sensitivity import Sensitivity
+from sim.units import format_quantity, si_unit
 
 
-def render(found: Sequence[Elasticity]) -> str:
+def render(answer: Sensitivity) -> str:
     """One row per property: its value, the metric beside it, the elasticity."""
+    found = answer.elasticities
     most = max((abs(e.elasticity) for e in found if e.elasticity is not None), default=0.0) or 1.0
     header = ["property", "value", "elasticity", "", f"at 1/{found[0].step:g}", f"at {found[0].step:g}x"]
     rows = []
@@ -31,7 +32,18 @@ def render(found: Sequence[Elasticity]) -> str:
     return table(header, rows, left=1)
 
 
-def to_json(found: Sequence[Elasticity]) -> dict[str, Any]:
+def as_table(answer: Sensitivity) -> Table:
+    """The same with SI numbers: the metric as it is, at 1/step and at step times of the property."""
+    figures = ("elasticity", *(f"{answer.metric}{where}" for where in ("", "_low", "_high")))
+    columns = (Column("property"), Column("value", "number"), Column("unit"), *(Column(n, "number") for n in figures))
+    rows = tuple(
+        (e.prop.name, e.value, si_unit(e.prop.dimension), e.elasticity, e.base, e.low, e.high)
+        for e in answer.elasticities
+    )
+    return Table(columns, rows)
+
+
+def to_json(answer: Sensitivity) -> dict[str, Any]:
     """`properties`, each with its value (SI), the metric at 1/step and step times of it, and the elasticity."""
     return {
         "schema_version": 1,
@@ -46,20 +58,6 @@ def to_json(found: Sequence[Elasticity]) -> dict[str, Any]:
                 "elasticity": e.elasticity,
                 "reason": e.reason or None,
             }
-            for e in found
+            for e in answer.elasticities
         ],
-    }
-
-
-def render_shares(found: Sequence[Share]) -> str:
-    """One row per property: the share of the variance it makes alone and with interactions."""
-    rows = [[s.prop.label, percent(s.first), percent(s.total), bar(s.total, 20)] for s in found]
-    return table(["property", "alone", "with interactions", ""], rows)
-
-
-def shares_json(found: Sequence[Share]) -> dict[str, Any]:
-    """`properties`, each with its first-order and total Sobol index."""
-    return {
-        "schema_version": 1,
-        "properties": [{"property": s.prop.name, "first_order": s.first, "total_order": s.total} for s in found],
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from sim.report.tables import Column, Kind, Table
 from sim.study.axes import Designs
 from sim.study.metrics import METRICS
 from sim.study.store import Outcome
+from sim.study.sweep import Outcomes
 
 SHOWN: Final = ("time_to_target_s", "step_s", "samples_per_s", "mfu", "memory_bytes", "devices", "global_batch")
 KINDS: Final[dict[str, Kind]] = {
@@ -28,22 +29,28 @@ _PLACE: Final = {name: place for place, name in enumerate(METRICS)}
 EXPORTS: Final = (".csv", ".jsonl", ".parquet")
 
 
-def as_table(designs: Designs, outcomes: Iterable[Outcome]) -> Table:
+def as_table(found: Outcomes) -> Table:
     """One row per design: its number, its values on the axes, its figures, and why there are none."""
+    designs, figures = found.designs, [METRICS[name] for name in SHOWN]
     axes = tuple(Column(axis.path) for axis in designs.axes)
-    figures = tuple(Column(METRICS[name].label, KINDS.get(name, "number")) for name in SHOWN)
+    columns = (Column("design"), *axes, *(Column(m.label, KINDS.get(m.name, "number")) for m in figures))
     rows = tuple(
-        (str(o.number), *map(str, designs[o.number]), *(o.metrics[_PLACE[name]] for name in SHOWN), o.reason or None)
-        for o in outcomes
+        (
+            str(o.number),
+            *map(str, designs[o.number]),
+            *(o.metrics[_PLACE[m.name]] for m in figures),
+            o.reason or None,
+        )
+        for o in found.outcomes
     )
-    return Table((Column("design"), *axes, *figures, Column("reason")), rows)
+    return Table((*columns, Column("reason")), rows)
 
 
-def render(designs: Designs, outcomes: Iterable[Outcome], total: int) -> str:
+def render(found: Outcomes) -> str:
     """The table, and how many designs it leaves out."""
-    found = list(outcomes)
-    left = f"\n{total:,} designs, {len(found):,} shown" if total > len(found) else ""
-    return as_table(designs, found).text() + left
+    total, shown = len(found.designs), len(found.outcomes)
+    left = f"\n{total:,} designs, {shown:,} shown" if total > shown else ""
+    return as_table(found).text() + left
 
 
 def record(designs: Designs, outcome: Outcome) -> dict[str, Any]:
@@ -57,9 +64,13 @@ def record(designs: Designs, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def to_json(identity: Mapping[str, object], designs: Designs, outcomes: Iterable[Outcome]) -> dict[str, Any]:
+def to_json(found: Outcomes) -> dict[str, Any]:
     """What the study is, and `designs`, one record each."""
-    return {"schema_version": 1, "study": dict(identity), "designs": [record(designs, o) for o in outcomes]}
+    return {
+        "schema_version": 1,
+        "study": dict(found.identity),
+        "designs": [record(found.designs, o) for o in found.outcomes],
+    }
 
 
 def export(path: Path, designs: Designs, outcomes: Iterable[Outcome]) -> Iterator[bytes]:

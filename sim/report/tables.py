@@ -7,9 +7,13 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
+from sim.errors import InputError, Problem
 from sim.report.text import DAY, HOUR, MINUTE, YEAR, percent, table, three
+
+if TYPE_CHECKING:
+    import pandas
 
 Kind = Literal["text", "count", "number", "ratio", "seconds", "bytes", "share"]
 Cell = str | float | int | None
@@ -51,9 +55,14 @@ class Table:
         """SI numbers in full, the unit in the column's name."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow([f"{c.name.replace(' ', '_')}{_SUFFIX.get(c.kind, '')}" for c in self.columns])
+        writer.writerow(self.names)
         writer.writerows(["" if cell is None else cell for cell in row] for row in self.rows)
         return out.getvalue().rstrip("\n")
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns, the unit of their SI numbers at the end."""
+        return [f"{column.name.replace(' ', '_')}{_SUFFIX.get(column.kind, '')}" for column in self.columns]
 
     def cells(self) -> list[list[str]]:
         """Every cell as it is shown; a column has one unit."""
@@ -81,3 +90,14 @@ def _cell(kind: Kind, value: Cell, size: float, unit: str) -> str:
     if kind == "share":
         return percent(value)
     return f"{three(value / size)} {unit}".rstrip()
+
+
+def frame(found: Table) -> pandas.DataFrame:
+    """The table as a pandas DataFrame, columns named as in CSV."""
+    try:
+        import pandas  # noqa: PLC0415  (extra `notebook`)
+    except ImportError:
+        raise InputError(
+            Problem("needs the package pandas", "to_frame", hint="pip install 'foretrain[notebook]'")
+        ) from None
+    return pandas.DataFrame([list(row) for row in found.rows], columns=found.names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from typing import Final
 
 MINUTE: Final = 60.0
@@ -55,6 +56,11 @@ def bar(fraction: float, width: int = 30) -> str:
     """A bar of `width` characters, filled to `fraction`."""
     filled = round(max(0.0, min(1.0, fraction)) * width)
     return "█" * filled + "·" * (width - filled)
+
+
+def preformatted(text: str) -> str:
+    """A report for a notebook or a page."""
+    return f'<pre style="overflow-x: auto">{escape(text)}</pre>'
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1, indent: str = "") -> str:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from sim.report.tables import Column, Table
 from sim.report.text import gib, percent, table
 from sim.validate.paper import Line
 from sim.validate.sets import Overall, Report
@@ -88,7 +89,23 @@ def _skipped(report: Report) -> str:
     return "\n".join(f"not expressed: {n} of {group}: {reason}" for (group, reason), n in counted.items())
 
 
-def to_json(reports: Sequence[Report]) -> dict[str, Any]:
+def as_table(report: Report) -> Table:
+    """Every row that was simulated: measured and predicted in the unit of its source."""
+    columns = (Column("set"), Column("row"), *(Column(name, "number") for name in ("measured", "predicted", "error")))
+    rows = (
+        (summary.name, row.id, _finite(row.measured), _finite(row.predicted), _finite(row.error))
+        for summary in report.summaries
+        for row in summary.rows
+    )
+    return Table(columns, tuple(rows))
+
+
+def to_json(report: Report) -> dict[str, Any]:
+    """One set alone, as `merged`."""
+    return merged((report,))
+
+
+def merged(reports: Sequence[Report]) -> dict[str, Any]:
     """`sets`: per published set its errors and `rows`, each with `id, measured, predicted`."""
     return {
         "schema_version": 1,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from sim.errors import InputError, Problem
+from sim.files.loader import core_scalar
 from sim.scenario import Combination
 
 if TYPE_CHECKING:
@@ -196,4 +197,5 @@ def axes_of_csv(path: Path) -> tuple[Axis, ...]:
     wrong = [i for i, row in enumerate(body, start=2) if len(row) != len(header)]
     if wrong:
         raise InputError(*(Problem(f"must have {len(header)} cells", file=str(path), line=i) for i in wrong))
-    return tuple(Axis(name.strip(), tuple(row[i].strip() for row in body)) for i, name in enumerate(header))
+    columns = [tuple(core_scalar(row[i].strip()) for row in body) for i in range(len(header))]
+    return tuple(Axis(name.strip(), values) for name, values in zip(header, columns, strict=True))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
 
+from sim.answer import Answer
 from sim.errors import Infeasible, InfeasibleError, InputError, UnreachableError
-from sim.files import Document, build, locating
+from sim.files import build, load_document, locating, scenario_of
 from sim.result import Result
+from sim.scenario import Scenario
 from sim.simulation import simulate
 
 
@@ -51,16 +56,69 @@ class Cause:
     device_seconds: float
 
 
-Named = tuple[str, Callable[[], Document]]
+@dataclass(frozen=True, slots=True)
+class Comparison(Answer):
+    """Cases side by side; ratios are against the first that has a result."""
+
+    REPORT: ClassVar[str] = "sim.report.compare"
+    cases: tuple[Case, ...]
 
 
-def run_all(wanted: Iterable[Named], seed: int = 0) -> Iterator[Case]:
-    """Load and simulate each; one that fails keeps its error instead of stopping the others."""
-    for label, load in wanted:
+Named = tuple[str, Callable[[], Result]]
+
+
+def compare(
+    *scenarios: Scenario | str | Path,
+    accelerators: Sequence[str] = (),
+    labels: Sequence[str] = (),
+    sets: Sequence[str] = (),
+    seed: int = 0,
+) -> Comparison:
+    """Scenarios (records, names or files) side by side, each on every accelerator named where some are.
+
+    `labels` name the cases in their order; a case without one is called as its scenario.
+    """
+    wanted = named(scenarios, accelerators, sets, seed)
+    names = [*labels, *(label for label, _ in wanted[len(labels) :])]
+    return Comparison(tuple(run_all((name, work) for name, (_, work) in zip(names, wanted, strict=True))))
+
+
+def named(
+    scenarios: Iterable[Scenario | str | Path],
+    accelerators: Sequence[str] = (),
+    sets: Sequence[str] = (),
+    seed: int = 0,
+) -> list[Named]:
+    """The cases of a comparison by their labels, each still to be simulated."""
+    found: list[Named] = []
+    for given in scenarios:
+        for chip in accelerators or (None,):
+            label = given.name if isinstance(given, Scenario) else str(given)
+            chosen = sets if chip is None else _on(chip, sets)
+            found.append((label if chip is None else f"{label} on {chip}", partial(_simulated, given, chosen, seed)))
+    return found
+
+
+def _on(chip: str, sets: Sequence[str]) -> tuple[str, ...]:
+    """Overrides with the accelerator named before those of its fields: `accelerator.memory…` holds for all."""
+    of_chip = [text for text in sets if text.startswith(("accelerator.", "cluster.accelerator."))]
+    return (*(text for text in sets if text not in of_chip), f"accelerator={chip}", *of_chip)
+
+
+def _simulated(given: Scenario | str | Path, sets: Sequence[str], seed: int) -> Result:
+    """The result of a scenario; what is wrong in a file is told with its place."""
+    if isinstance(given, Scenario):
+        return simulate(scenario_of(given, sets), seed=seed, levers=False)
+    document = load_document(given, sets)
+    with locating(document):
+        return simulate(build(document), seed=seed, levers=False)
+
+
+def run_all(wanted: Iterable[Named]) -> Iterator[Case]:
+    """Simulate each; one that fails keeps its error instead of stopping the others."""
+    for label, work in wanted:
         try:
-            document = load()
-            with locating(document):
-                yield Case(label, simulate(build(document), seed=seed, levers=False))
+            yield Case(label, work())
         except Exception as error:  # whatever it is, the other scenarios are worth their answer
             yield Case(label, None, error)
 

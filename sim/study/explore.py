@@ -7,15 +7,19 @@ A design is on the front when no other that meets the constraints is at least as
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
 
 from sim.errors import InputError, Problem
+from sim.scenario import Scenario
 from sim.study.metrics import METRICS, Metric, Sense, metric
 from sim.study.store import Outcome
+from sim.study.sweep import Outcomes, sweep
 from sim.units import dimension_of, parse_quantity
 
+OBJECTIVES: Final = ("time_to_target_s", "energy_j")
 _CONSTRAINT: Final = re.compile(r"\s*(\w+)\s*(<=|>=)\s*(.+?)\s*")
 
 
@@ -36,6 +40,30 @@ class Constraint:
     def text(self) -> str:
         """As it was stated, in SI."""
         return f"{self.metric.name} {'>=' if self.least else '<='} {self.bound:g}"
+
+
+def explore(
+    scenario: Scenario | str | Path,
+    axes: Mapping[str, object] | None = None,
+    *,
+    objectives: Sequence[str] = OBJECTIVES,
+    constraints: Sequence[str] = (),
+    **space: Any,
+) -> Outcomes:
+    """The designs of a space that nothing beats in all `objectives`, within `constraints` ("device_power_w<=700 W").
+
+    `axes` and `space` say the designs and where they run, as of `sim.sweep`.
+    """
+    wanted, bounds = asked(objectives, constraints)
+    found = sweep(scenario, axes, **space)
+    return replace(found, outcomes=tuple(front(found.outcomes, wanted, bounds)))
+
+
+def asked(objectives: Sequence[str], constraints: Sequence[str]) -> tuple[list[Metric], list[Constraint]]:
+    """Objectives and constraints by their texts; what no design can meet together is refused."""
+    bounds = [constraint(text) for text in constraints]
+    consistent(bounds)
+    return [metric(name) for name in objectives or OBJECTIVES], bounds
 
 
 def figure(outcome: Outcome, wanted: Metric) -> float | None:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
-from typing import Final
+from typing import ClassVar, Final
 
+from sim.answer import Answer
 from sim.errors import InputError, Problem
 from sim.files.pilot import BestRun, Law, best_per_shard, read_pilot
 from sim.files.scaling import load_domain
@@ -30,9 +31,10 @@ class SizeFit:
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class Fitted(Answer):
     """What `fit` found in one file: one of the laws, and the domain that carries it."""
 
+    REPORT: ClassVar[str] = "sim.report.fit"
     file: str
     law: Law
     domain: Domain
@@ -55,8 +57,22 @@ class Labels:
     units_per_sample: float | None = None
 
 
-def fit(path: Path, law: Law = "curve", labels: Labels = Labels(), prior: str | None = None) -> Fitted:
-    """Fit a learning curve (with model size against data), a loss law or a batch law to the CSV at `path`."""
+def fit(
+    path: str | Path,
+    law: Law = "curve",
+    *,
+    unit: str = "unit",
+    metric: str = "error",
+    best_guess: float | None = None,
+    target: float | None = None,
+    units_per_sample: float | None = None,
+    prior: str | None = None,
+) -> Fitted:
+    """Fit a learning curve (with model size against data), a loss law or a batch law to the CSV at `path`.
+
+    `prior` names a scaling domain whose loss law the fit is drawn to; the rest says what the numbers count.
+    """
+    path, labels = Path(path), Labels(unit, metric, best_guess, target, units_per_sample)
     rows = read_pilot(path, law)
     try:
         if law == "curve":

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Final
 
+from sim.answer import Answer
 from sim.errors import InfeasibleError, InputError, Problem
+from sim.files import scenario_of
 from sim.scenario import Scenario
 from sim.simulation import simulate
 from sim.simulation.properties import Property, property_of
+from sim.units import parse_quantity
 
 LARGEST: Final = 2.0**20
 PRECISION: Final = 1e-4
@@ -33,9 +37,10 @@ class Needed:
 
 
 @dataclass(frozen=True, slots=True)
-class Requirement:
+class Requirement(Answer):
     """What meets the deadline, the time it gives run forward, and the time as it stands (None: does not fit)."""
 
+    REPORT: ClassVar[str] = "sim.report.require"
     deadline_s: float
     needed: tuple[Needed, ...]
     seconds: float
@@ -44,11 +49,14 @@ class Requirement:
     reason: str = ""
 
 
-def require(scenario: Scenario, deadline_s: float, names: Sequence[str], seed: int = 0) -> Requirement:
-    """The least hardware that reaches the target within `deadline_s` [s] by turning the properties named."""
+def require(
+    scenario: Scenario | str | Path, deadline: float | str, properties: Sequence[str], seed: int = 0
+) -> Requirement:
+    """The least hardware that reaches the target by a deadline ("7 days", or seconds) by turning `properties`."""
+    scenario, deadline_s = scenario_of(scenario), _seconds(deadline)
     if not deadline_s > 0.0 or not math.isfinite(deadline_s):
         raise InputError(Problem("must be positive", "--deadline", f"{deadline_s:g} s"))
-    props = [property_of(name) for name in dict.fromkeys(names)]
+    props = [property_of(name) for name in dict.fromkeys(properties)]
     have = [prop.value(scenario) for prop in props]
     if not props or None in have:
         lost = [p.name for p, v in zip(props, have, strict=True) if v is None]
@@ -67,6 +75,15 @@ def require(scenario: Scenario, deadline_s: float, names: Sequence[str], seed: i
         for i, (p, v, f) in enumerate(zip(props, values, factors, strict=True))
     )
     return Requirement(deadline_s, needed, seconds if seconds is not None else math.inf, today, True)
+
+
+def _seconds(deadline: float | str) -> float:
+    if not isinstance(deadline, str):
+        return float(deadline)
+    try:
+        return parse_quantity(deadline, "seconds")
+    except InputError as error:
+        raise InputError(*(replace(problem, path="--deadline") for problem in error.problems)) from None
 
 
 def p_factor(prop: Property, factor: float) -> float:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import reduce
 from hashlib import blake2b
 from importlib.metadata import version
 from itertools import islice
@@ -18,7 +19,8 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from sim.errors import InfeasibleError, InputError, UnreachableError
-from sim.files import load_scenario
+from sim.files import load_scenario, scenario_of
+from sim.scenario import Scenario
 from sim.simulation import simulate
 from sim.study.axes import Designs
 from sim.study.metrics import METRICS, values
@@ -36,15 +38,24 @@ Executors: TypeAlias = Callable[[], AbstractContextManager[Executor]]
 class Study:
     """A base scenario, its overrides, the designs laid over it, and the seed of every simulation."""
 
-    scenario: str
+    scenario: str | Scenario
     sets: tuple[str, ...]
     designs: Designs
     seed: int = 0
 
+    def design(self, number: int) -> Scenario:
+        """The scenario of a design."""
+        overrides = self.designs.overrides(number)
+        if isinstance(self.scenario, Scenario):
+            return reduce(
+                lambda made, item: made.with_(*item), overrides.items(), scenario_of(self.scenario, self.sets)
+            )
+        return load_scenario(self.scenario, (*self.sets, *(assignment(*item) for item in overrides.items())))
+
     @property
     def identity(self) -> dict[str, object]:
         """What a study file must agree on: the resolved base, the axes, the seed, the release."""
-        base = load_scenario(self.scenario, self.sets)
+        base = scenario_of(self.scenario, self.sets)
         axes = {axis.path: [str(value) for value in axis.points[:1000]] for axis in self.designs.axes}
         return {
             "scenario": _key(repr(base), self.seed).hex(),
@@ -71,10 +82,9 @@ def evaluate(study: Study, numbers: tuple[int, ...]) -> list[Outcome]:
 
 
 def _outcome(study: Study, number: int) -> Outcome:
-    sets = (*study.sets, *(assignment(*item) for item in study.designs.overrides(number).items()))
     key = b""
     try:
-        scenario = load_scenario(study.scenario, sets)
+        scenario = study.design(number)
         key = _key(repr(scenario), study.seed)
         return Outcome(number, key, values(simulate(scenario, levers=False, seed=study.seed)))
     except Exception as error:  # whatever it is, the other designs are worth their answer

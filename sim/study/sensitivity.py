@@ -10,9 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
+from sim.answer import Answer
 from sim.errors import InfeasibleError, InputError, Problem, UnreachableError
+from sim.files import scenario_of
 from sim.scenario import Scenario
 from sim.simulation import simulate
 from sim.simulation.properties import PROPERTIES, Property, property_of
@@ -42,20 +45,43 @@ class Share:
     total: float
 
 
-def elasticities(
-    scenario: Scenario, name: str = "time_to_target_s", names: Sequence[str] = (), step: float = 1.1, seed: int = 0
-) -> tuple[Elasticity, ...]:
-    """Every property's elasticity, largest first."""
+@dataclass(frozen=True, slots=True)
+class Sensitivity(Answer):
+    """Elasticities of a metric, the largest first."""
+
+    REPORT: ClassVar[str] = "sim.report.sensitivity"
+    metric: str
+    elasticities: tuple[Elasticity, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shares(Answer):
+    """Sobol indices of a metric, the largest total first."""
+
+    REPORT: ClassVar[str] = "sim.report.shares"
+    metric: str
+    shares: tuple[Share, ...]
+
+
+def sensitivity(
+    scenario: Scenario | str | Path,
+    name: str = "time_to_target_s",
+    properties: Sequence[str] = (),
+    step: float = 1.1,
+    seed: int = 0,
+) -> Sensitivity:
+    """The elasticity of the metric `name` in every hardware property (or those named), largest first."""
     if not 1.0 < step <= 10.0:
         raise InputError(Problem("must be above 1 and at most 10", "--step", f"{step:g}"))
-    chosen, wanted = _properties(scenario, names), metric(name)
+    scenario = scenario_of(scenario)
+    chosen, wanted = _properties(scenario, properties), metric(name)
     base = _figure(wanted, scenario, seed)
     found = []
     for prop, value in chosen:
         low, high, reason = _turned(wanted, scenario, prop, step, seed)
         slope = None if low is None or high is None else math.log(high / low) / (2.0 * math.log(step))
         found.append(Elasticity(prop, value, base, step, low, high, slope, reason))
-    return tuple(sorted(found, key=lambda e: -abs(e.elasticity or 0.0)))
+    return Sensitivity(name, tuple(sorted(found, key=lambda e: -abs(e.elasticity or 0.0))))
 
 
 def _properties(scenario: Scenario, names: Sequence[str]) -> list[tuple[Property, float]]:
@@ -90,21 +116,24 @@ def _turned(
     return figures[0], figures[1], reason
 
 
-def shares(
-    scenario: Scenario,
+def sobol(
+    scenario: Scenario | str | Path,
     name: str = "time_to_target_s",
-    names: Sequence[str] = (),
+    properties: Sequence[str] = (),
     span: float = 2.0,
     samples: int = 64,
     seed: int = 0,
-) -> tuple[Share, ...]:
-    """Sobol indices of the properties, largest total first; `samples` must be a power of two."""
+) -> Shares:
+    """Shares of the variance of the metric `name` that the hardware properties (or those named) make when each lies
+    between 1/span and span of its value; `samples` must be a power of two.
+    """
     if samples < 2 or samples & (samples - 1):
         raise InputError(Problem("must be a power of two", "--samples", str(samples)))
-    chosen, wanted = _properties(scenario, names), metric(name)
+    base = scenario_of(scenario)
+    chosen, wanted = _properties(base, properties), metric(name)
 
     def logarithm(factors: Sequence[float]) -> float:
-        changed = scenario
+        changed = base
         for (prop, _), factor in zip(chosen, factors, strict=True):
             changed = prop.scaled(changed, factor)
         try:
@@ -115,7 +144,7 @@ def shares(
 
     first, total = indices(logarithm, [(1.0 / span, span)] * len(chosen), samples, seed)
     found = [Share(prop, f, t) for (prop, _), f, t in zip(chosen, first, total, strict=True)]
-    return tuple(sorted(found, key=lambda share: -share.total))
+    return Shares(name, tuple(sorted(found, key=lambda share: -share.total)))
 
 
 def indices(

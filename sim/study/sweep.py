@@ -2,17 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
 
+from sim.answer import Answer
 from sim.errors import InputError, Problem
-from sim.files import load_scenario
-from sim.scenario import Combination
+from sim.files import scenario_of
+from sim.files.loader import core_scalar
+from sim.scenario import Combination, Scenario
 from sim.study.axes import Axis, Designs, axis
-from sim.study.runner import Study
+from sim.study.executors import executors
+from sim.study.runner import Progress, Study, run
+from sim.study.store import Outcome, facts, outcomes
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes(Answer):
+    """Finished designs of a study: all of them, or those on a Pareto front; a design without a result has a reason."""
+
+    REPORT: ClassVar[str] = "sim.report.study"
+    designs: Designs
+    identity: Mapping[str, object]
+    outcomes: tuple[Outcome, ...]
+
+
+def sweep(
+    scenario: Scenario | str | Path,
+    axes: Mapping[str, object] | None = None,
+    *,
+    combine: Combination | str = Combination.GRID,
+    samples: int = 0,
+    sets: Sequence[str] = (),
+    file: str | Path | None = None,
+    jobs: int | None = None,
+    dask: str | None = None,
+    seed: int = 0,
+    sort: str = "number",
+    progress: Progress = lambda finished, total: None,
+) -> Outcomes:
+    """Simulate a scenario for every design of a space: `sweep("paper/word-lm", {"plan.sub_batch": [32, 64]})`.
+
+    `axes`: field → a list of values or `{"from", "to", "count", "scale"}`; without them the scenario's own study.
+    `file`: the study file, gone on with where it was stopped; `jobs`, `dask`: where designs run.
+    """
+    chosen = [axis(path, given) for path, given in (axes or {}).items()]
+    study = study_of(scenario, sets, chosen, Combination(combine), samples, seed)
+    with study_file(file) as path:
+        way, workers = executors(len(study.designs), jobs, dask)
+        run(study, path, way, workers, progress=progress)
+        return stored(study.designs, path, sort)
+
+
+@contextmanager
+def study_file(file: str | Path | None) -> Iterator[Path]:
+    """The study file named, or one for this run only."""
+    if file is not None:
+        yield Path(file)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder) / "study.db"
+
+
+def stored(designs: Designs, file: Path, sort: str = "number", limit: int | None = None) -> Outcomes:
+    """What a study file holds."""
+    return Outcomes(designs, facts(file), tuple(outcomes(file, sort, limit)))
 
 
 def study_of(
-    scenario: str,
+    scenario: Scenario | str | Path,
     sets: Sequence[str] = (),
     axes: Iterable[Axis] = (),
     combination: Combination = Combination.GRID,
@@ -22,13 +83,15 @@ def study_of(
     """The study of `axes`, or the scenario's own."""
     chosen = tuple(axes)
     if not chosen:
-        own = load_scenario(scenario, sets).study
+        own = scenario_of(scenario, sets).study
         if own is None:
             hint = "study: {axes: {cluster.devices: [8, 64]}}, or --axis cluster.devices=8,64"
-            raise InputError(Problem("is required for a sweep", "study", file=scenario, hint=hint))
+            file = "" if isinstance(scenario, Scenario) else str(scenario)
+            raise InputError(Problem("is required for a sweep", "study", file=file, hint=hint))
         chosen = tuple(axis(path, given) for path, given in own.axes.items())
         combination, samples = own.combine, own.samples
-    return Study(scenario, tuple(sets), Designs(chosen, combination, samples, seed), seed)
+    named = scenario if isinstance(scenario, Scenario) else str(scenario)
+    return Study(named, tuple(sets), Designs(chosen, combination, samples, seed), seed)
 
 
 def axis_of_text(text: str) -> Axis:
@@ -39,7 +102,7 @@ def axis_of_text(text: str) -> Axis:
         raise InputError(Problem(f"must be {example}", "--axis", text))
     parts = [part.strip() for part in given.split(":")]
     if len(parts) == 1:
-        return axis(path.strip(), [value.strip() for value in given.split(",") if value.strip()])
+        return axis(path.strip(), [core_scalar(value.strip()) for value in given.split(",") if value.strip()])
     return axis(path.strip(), _interval(parts, text))
 
 

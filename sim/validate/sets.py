@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from statistics import StatisticsError, mean
-from typing import cast
+from typing import ClassVar, cast
 
+from sim.answer import Answer
 from sim.errors import InputError, Problem
 from sim.fields import did_you_mean
 from sim.files.library import folder
@@ -44,9 +45,10 @@ class Overall:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Report(Answer):
     """One validation set, run: its published groups, and all of them together (every field printed; all rows)."""
 
+    REPORT: ClassVar[str] = "sim.report.validation"
     name: str
     quantity: str
     description: str
@@ -63,13 +65,13 @@ def set_files() -> dict[str, Path]:
     return {path.stem: path for path in sorted((folder("scenarios") / "published").glob("*.yaml"))}
 
 
-def find_set(name: str) -> Path:
+def find_set(name: str | Path) -> Path:
     """A set by library name or file."""
     known = set_files()
-    path = known.get(name) or Path(name)
+    path = known.get(str(name)) or Path(name)
     if not path.is_file():
         raise InputError(
-            Problem("unknown validation set", value=repr(name), hint=f"one of paper, trends, {', '.join(known)}")
+            Problem("unknown validation set", value=repr(str(name)), hint=f"one of paper, trends, {', '.join(known)}")
         )
     return path
 
@@ -102,8 +104,8 @@ def _rows_asked(asked: list[Request], row_ids: Sequence[str]) -> list[Request]:
 
 
 def validate(
-    path: Path,
-    rows: Path | None = None,
+    name: str | Path,
+    rows: str | Path | None = None,
     watch: Watch = lambda work, total: work,
     row_ids: Sequence[str] = (),
 ) -> Report:
@@ -111,8 +113,8 @@ def validate(
 
     An interrupt keeps the rows that are done.
     """
-    spec = load_validation_set(path)
-    asked = _rows_asked(requests(spec, read_rows(rows) if rows else None), row_ids)
+    spec = load_validation_set(find_set(name))
+    asked = _rows_asked(requests(spec, read_rows(Path(rows)) if rows else None), row_ids)
     simulate = _simulator(spec)
     compared: dict[str, list[Comparison]] = defaultdict(list)
     skipped: dict[str, list[Skipped]] = defaultdict(list)

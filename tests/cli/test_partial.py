@@ -141,7 +141,10 @@ def test_an_interrupt_keeps_files_that_were_checked(run, small, monkeypatch):
     assert (outcome.code, outcome.out) == (130, f"{small}: scenario: ok\n")
 
 
-READY = (*COMMAND[:2], "import os; os.write(2, b'.'); from sim.cli import main; main()")
+READY = (
+    *COMMAND[:2],
+    "import os\ntry:\n os.write(2, b'.')\n from sim.cli import main\nexcept KeyboardInterrupt:\n os._exit(130)\nmain()",
+)
 
 
 def interrupt_after(pause, arguments):

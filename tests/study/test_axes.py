@@ -87,7 +87,7 @@ def test_rows_of_a_csv_are_designs(tmp_path) -> None:  # type: ignore[no-untyped
     file = tmp_path / "rows.csv"
     file.write_text("plan.data,accelerator\n8,h100-sxm\n16,a100-sxm-80gb\n")
     designs = Designs(axes_of_csv(file), Combination.ZIP)
-    assert designs.overrides(1) == {"plan.data": "16", "accelerator": "a100-sxm-80gb"}
+    assert designs.overrides(1) == {"plan.data": 16, "accelerator": "a100-sxm-80gb"}
     file.write_text("plan.data,accelerator\n8\n")
     with pytest.raises(InputError, match="must have 2 cells"):
         axes_of_csv(file)

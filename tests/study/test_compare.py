@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 
 import pytest
 from click.testing import CliRunner
@@ -11,9 +10,9 @@ from click.testing import CliRunner
 from sim.cli.compare import command
 from sim.cli.process import FailedItemsError, tell
 from sim.errors import InputError
-from sim.files import load_document
-from sim.report.compare import rate, render, to_json
-from sim.study.compare import causes, device_seconds, run_all
+from sim.files import load_scenario
+from sim.report.compare import rate
+from sim.study.compare import causes, compare, device_seconds
 from sim.study.executors import Here
 from sim.study.metrics import METRICS
 from sim.study.runner import run
@@ -25,12 +24,12 @@ PAIR = ("paper/case-study-4-data-parallel-512", "paper/case-study-3-data-paralle
 
 def cases():
     """Two stages of the case study."""
-    return list(run_all((name, partial(load_document, name)) for name in PAIR))
+    return [case.result for case in compare(*PAIR).cases]
 
 
 def test_causes_add_up_to_the_difference():
     """The parts of the step explain the whole change of device time per sample."""
-    base, other = (case.result for case in cases())
+    base, other = cases()
     assert base is not None
     assert other is not None
     total = sum(cause.device_seconds for cause in causes(base, other))
@@ -39,7 +38,7 @@ def test_causes_add_up_to_the_difference():
 
 def test_more_workers_cost_communication():
     """512 → 1,024 workers: compute per sample is the same, exposed communication makes the whole difference."""
-    base, other = (case.result for case in cases())
+    base, other = cases()
     assert base is not None
     assert other is not None
     assert causes(base, other)[0].part == "exposed communication"
@@ -48,12 +47,13 @@ def test_more_workers_cost_communication():
 
 def test_an_infeasible_case_does_not_stop_the_others():
     """It keeps its row with the reason."""
-    small = partial(load_document, PAIR[0], ["accelerator.memory.capacity=32 GB"])
-    found = list(run_all([("small", small), ("large", partial(load_document, PAIR[0]))]))
-    assert found[0].result is None
-    assert found[0].infeasible is not None
-    assert "does not fit" in render(found)
-    assert to_json(found)["cases"][1]["ratio"] == 1.0
+    large = load_scenario(PAIR[0])
+    found = compare(large.with_("accelerator.memory.capacity", "32 GB"), large, labels=["small"])
+    assert [case.label for case in found.cases] == ["small", large.name]
+    assert found.cases[0].result is None
+    assert found.cases[0].infeasible is not None
+    assert "does not fit" in str(found)
+    assert found.to_dict()["cases"][1]["ratio"] == 1.0
 
 
 def test_a_study_is_the_scenario_s_own(tmp_path):
@@ -70,7 +70,7 @@ def test_a_study_is_the_scenario_s_own(tmp_path):
 def test_axes_of_one_s_own_replace_the_study():
     """As the command line gives them."""
     study = study_of("paper/figure-11", axes=[axis_of_text("plan.sub_batch=64,128")])
-    assert [study.designs.overrides(i) for i in range(2)] == [{"plan.sub_batch": "64"}, {"plan.sub_batch": "128"}]
+    assert [study.designs.overrides(i) for i in range(2)] == [{"plan.sub_batch": 64}, {"plan.sub_batch": 128}]
 
 
 def test_a_sweep_without_a_study_says_what_is_missing():
@@ -81,12 +81,11 @@ def test_a_sweep_without_a_study_says_what_is_missing():
 
 def test_the_time_to_the_target_is_explained_by_the_samples_it_needs():
     """Twice the workers at one sub-batch: twice the batch, 1 + B/Bc times the samples (Bc = 3,945)."""
-    found = cases()
-    first, second = (case.result for case in found)
+    first, second = cases()
     assert first is not None
     assert second is not None
     ratio = (1 + second.plan.global_batch / 3945) / (1 + first.plan.global_batch / 3945)
-    assert f"with {ratio:.2f}x the samples (global batch 131,072 instead of 65,536)" in render(found)
+    assert f"with {ratio:.2f}x the samples (global batch 131,072 instead of 65,536)" in str(compare(*PAIR))
 
 
 def test_overrides_of_the_accelerator_hold_for_every_accelerator():

@@ -12,14 +12,16 @@ from sim.files import load_scenario
 from sim.simulation import simulate
 from sim.simulation.properties import PROPERTIES, property_of
 from sim.study.require import SLACK, p_factor, require
-from sim.study.sensitivity import elasticities, indices
+from sim.study.sensitivity import indices, sensitivity
 
 SETS = ("plan.sub_batch=64", "cluster.devices=8")
 
 
 def test_the_elasticities_are_finite_differences_of_the_simulation() -> None:
     scenario = load_scenario("paper/word-lm", SETS)
-    found = {e.prop.name: e for e in elasticities(scenario, "step_s", ["peak", "memory_bandwidth"], step=1.05)}
+    found = {
+        e.prop.name: e for e in sensitivity(scenario, "step_s", ["peak", "memory_bandwidth"], step=1.05).elasticities
+    }
     for name, elasticity in found.items():
         up, down = (simulate(PROPERTIES[name].scaled(scenario, f), levers=False).step.time_s for f in (1.05, 1 / 1.05))
         assert elasticity.elasticity == pytest.approx(math.log(up / down) / (2 * math.log(1.05)), rel=1e-12)

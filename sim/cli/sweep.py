@@ -18,7 +18,7 @@ from sim.scenario import Combination
 from sim.study.axes import Axis, axes_of_csv
 from sim.study.executors import executors
 from sim.study.runner import Study, run
-from sim.study.store import failures, outcomes
+from sim.study.store import begun, failures, outcomes
 from sim.study.sweep import axis_of_text, stored, study_file, study_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -133,7 +133,7 @@ def simulate_all(
         try:
             run(study, file, way, workers, shard, progress)
         except KeyboardInterrupt:
-            if not file.exists():
-                raise  # nothing was begun
-            return True
+            if begun(file):
+                return True
+            raise
     return False

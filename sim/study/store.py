@@ -133,6 +133,14 @@ def _read(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{path}?mode=ro", uri=True)
 
 
+def begun(path: Path) -> bool:
+    """Whether there is a study in the file: an interrupt may fall before its tables are made."""
+    try:
+        return bool(facts(path))
+    except InputError:
+        return False
+
+
 def facts(path: Path) -> dict[str, object]:
     """What a study file says of its study."""
     try:

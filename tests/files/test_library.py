@@ -23,7 +23,7 @@ def test_an_installed_package_carries_its_library(tmp_path, monkeypatch):
     for part in ("hardware/accelerators", "scenarios/paper"):
         (package / "_data" / part).mkdir(parents=True)
     (package / "_data/scenarios/paper/x.yaml").write_text("name: x\n")
-    monkeypatch.setattr(sim, "__file__", str(package / "__init__.py"))
+    monkeypatch.setattr(library, "__file__", str(package / "files/library.py"))
     assert library.root() == package / "_data"
     assert library.names("scenarios") == ("paper/x",)
     assert library.find("scenarios", "paper/x") == package / "_data/scenarios/paper/x.yaml"
@@ -31,7 +31,7 @@ def test_an_installed_package_carries_its_library(tmp_path, monkeypatch):
 
 def test_a_package_without_its_library_says_so(tmp_path, monkeypatch):
     """Nothing is guessed."""
-    monkeypatch.setattr(sim, "__file__", str(tmp_path / "sim" / "__init__.py"))
+    monkeypatch.setattr(library, "__file__", str(tmp_path / "sim/files/library.py"))
     with pytest.raises(InputError, match="not installed"):
         library.root()
 

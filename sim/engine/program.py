@@ -7,6 +7,8 @@ start = max(end of the task before on the track, ends of the dependencies).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 TrackKind = Literal["compute", "stream", "link"]
@@ -38,9 +40,7 @@ class Times(NamedTuple):
 
 
 class Program:
-    """Tasks in an order in which each comes after all it waits for."""
-
-    __slots__ = ("after", "inside", "name", "queues", "seconds", "stretch", "track", "tracks")
+    """Tasks in an order in which each comes after all it waits for; complete before it is run."""
 
     def __init__(self) -> None:
         self.tracks: list[Track] = []
@@ -53,7 +53,7 @@ class Program:
         self.inside: dict[int, tuple[tuple[str, float], ...]] = {}  # task → collectives within it, for the timeline
 
     def __len__(self) -> int:
-        return len(self.seconds)
+        return len(self.track)
 
     def add_track(self, track: Track) -> int:
         self.tracks.append(track)
@@ -62,7 +62,7 @@ class Program:
 
     def add(self, track: int, name: object, seconds: float, after: tuple[int, ...] = (), stretch: float = 1.0) -> int:
         """Append a task; `stretch` is how many times longer a kernel takes beside a collective that steals."""
-        task = len(self.seconds)
+        task = len(self.track)
         self.queues[track].append(task)
         self.track.append(track)
         self.name.append(name)
@@ -71,18 +71,69 @@ class Program:
         self.stretch.append(stretch)
         return task
 
+    def timed(self, seconds: list[float], stretch: list[float]) -> Program:
+        """The same tasks with other durations."""
+        other = Program()
+        other.tracks, other.queues, other.track = self.tracks, self.queues, self.track
+        other.after, other.name = self.after, self.name
+        other.seconds, other.stretch = seconds, stretch
+        other.shape = self.shape
+        return other
+
+    @cached_property
+    def shape(self) -> Shape:
+        """What follows from tracks and dependencies alone."""
+        return Shape(self)
+
+    @cached_property
+    def sharing(self) -> frozenset[int]:
+        """Streams whose collectives slow what runs beside them in their domain, or are slowed."""
+        used = [n for n, queue in enumerate(self.queues) if queue]
+        stretched = {
+            self.tracks[n].domain
+            for n in used
+            if self.tracks[n].kind == "compute" and any(self.stretch[task] > 1.0 for task in self.queues[n])
+        }
+        busy: dict[tuple[int, int], int] = {}
+        for n in used:
+            where = (self.tracks[n].domain, self.tracks[n].level)
+            busy[where] = busy.get(where, 0) + (self.tracks[n].kind != "compute" and self.tracks[n].level >= 0)
+        streams = ((n, self.tracks[n]) for n in used if self.tracks[n].kind == "stream")
+        return frozenset(n for n, t in streams if (t.steals and t.domain in stretched) or busy[t.domain, t.level] > 1)
+
     @property
     def contended(self) -> bool:
         """Whether any task's duration depends on what runs beside it."""
-        used = [track for track, queue in zip(self.tracks, self.queues, strict=True) if queue]
-        levels = [(t.domain, t.level) for t in used if t.kind == "stream" and t.level >= 0]
-        links = {(t.domain, t.level) for t in used if t.kind == "link" and t.level >= 0}
-        if len(set(levels)) < len(levels) or links & set(levels):
-            return True
-        stealing = {t.domain for t in used if t.steals}
-        return any(
-            self.stretch[task] > 1.0
-            for track, queue in zip(self.tracks, self.queues, strict=True)
-            if track.kind == "compute" and track.domain in stealing
-            for task in queue
-        )
+        return bool(self.sharing)
+
+
+class Shape:
+    """The structure of a program: where tasks stand in their queues, and which messages leave right after a kernel."""
+
+    def __init__(self, program: Program) -> None:
+        tracks, after = program.tracks, program.after
+        self.domains = 1 + max((t.domain for t in tracks), default=-1)
+        self.kernels = [-1] * self.domains  # the compute track of every domain
+        self.place = [0] * len(program)
+        self.before: dict[int, int] = {}  # message → the one before it on its link
+        self.messages: dict[int, tuple[int, ...]] = {}  # kernel → messages that wait for it alone
+        self.posted: set[int] = set()  # links that carry nothing else
+        for number, (track, queue) in enumerate(zip(tracks, program.queues, strict=True)):
+            if track.kind == "compute" and self.kernels[track.domain] < 0:
+                self.kernels[track.domain] = number
+            for place, task in enumerate(queue):
+                self.place[task] = place
+        for number, (track, queue) in enumerate(zip(tracks, program.queues, strict=True)):
+            mine = self.kernels[track.domain]
+            if track.kind == "link" and all(len(after[m]) == 1 and program.track[after[m][0]] == mine for m in queue):
+                self.posted.add(number)
+                for message in queue:
+                    self.messages[after[message][0]] = (*self.messages.get(after[message][0], ()), message)
+                self.before |= {right: left for left, right in pairwise(queue)}
+        self.kernel_before: dict[int, int] = {}  # collective → place of the last kernel of its domain it waits for
+        for track, queue in zip(tracks, program.queues, strict=True):
+            if track.kind == "stream":
+                mine = self.kernels[track.domain]
+                for task in queue:
+                    places = (self.place[j] for j in after[task] if program.track[j] == mine)
+                    self.kernel_before[task] = max(places, default=-1)

@@ -8,14 +8,14 @@ pipelined  every stage works time step by time step
 
 from __future__ import annotations
 
-from sim.engine.program import Program
-from sim.engine.stages import Builder, Segment, finish_step
+from sim.engine.slots import Skeleton, Slot
+from sim.engine.stages import Builder
 from sim.plan.records import LayerSchedule
 from sim.plan.step_record import StepRecord
 
 
-def build(record: StepRecord, *, detail: bool = False) -> Program:
-    """The program of one step whose passes are cut into time steps."""
+def build(record: StepRecord, *, detail: bool = False) -> Skeleton:
+    """The tasks of one step whose passes are cut into time steps."""
     builder = Builder(record, detail=detail)
     for micro_batch in range(record.micro_batches):
         arrivals: list[int] = []
@@ -24,8 +24,7 @@ def build(record: StepRecord, *, detail: bool = False) -> Program:
         arrivals = []
         for stage in reversed(range(len(record.stages))):
             arrivals = _pass(builder, stage, False, micro_batch, arrivals)
-    finish_step(builder)
-    return builder.program
+    return builder.finished()
 
 
 def _pass(builder: Builder, stage: int, forward: bool, micro_batch: int, arrivals: list[int]) -> list[int]:
@@ -33,19 +32,19 @@ def _pass(builder: Builder, stage: int, forward: bool, micro_batch: int, arrival
     p = builder.record
     slices = p.time_steps if _sliced(p, stage) else 1
     chunk = p.stages[stage].chunks[0]
-    seconds = (chunk.forward_s if forward else chunk.backward_s) / slices
     name = f"{'forward' if forward else 'backward'} {micro_batch}"
     track = builder.track_of(stage, "send forward" if forward else "send backward", "link")
     sent: list[int] = []
     for t in range(slices):
         after = (arrivals[t],) if len(arrivals) == slices else tuple(arrivals[-1:])
-        done = builder.run_kernels(stage, f"{name} step {t}" if slices > 1 else name, Segment(seconds), after)
+        slot = Slot("sliced", stage, 0, forward, slices)
+        done = builder.run_kernels(stage, f"{name} step {t}" if slices > 1 else name, slot, after)
         if p.send_s > 0.0:
-            done = builder.program.add(track, name, p.send_s / slices, (done,))
+            done = builder.add(track, name, Slot("sliced send", first=slices), (done,))
         sent.append(done)
     if not forward and p.plan.framework.overlap_gradients and micro_batch == p.micro_batches - 1:
         ready = builder.recent[stage]
-        builder.pending[stage] += [builder.communicate(stage, r, (ready,)) for r in chunk.reductions]
+        builder.pending[stage] += builder.reduce(stage, 0, list(enumerate(chunk.reductions)), (ready,))
     return sent
 
 

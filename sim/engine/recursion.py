@@ -9,6 +9,7 @@ the heap takes over from there.
 from __future__ import annotations
 
 import heapq
+from collections import defaultdict
 
 from sim.engine.program import Program, Times
 
@@ -36,47 +37,52 @@ def _max_plus(program: Program) -> tuple[list[float], list[float]]:
     return start, end
 
 
-def _undisturbed(program: Program) -> list[bool]:
-    """Tasks that surely run beside no collective: kernels up to the one the first collective of their domain waits for,
-    and messages that arrive before that one ends; each with all it waits for."""
-    _, end = _max_plus(program)  # exact as far as only undisturbed tasks come before
-    place = [0] * len(program)
-    for queue in program.queues:
-        for k, task in enumerate(queue):
-            place[task] = k
-    limit = _first_collectives(program, place)
-    free = [t.kind == "link" or (t.kind == "compute" and t.domain not in limit) for t in program.tracks]
-    alone: list[bool] = []
+def _undisturbed(program: Program, end: list[float]) -> tuple[list[bool], list[int]]:
+    """Tasks that surely run beside no collective, and how many of every track: kernels up to the one the first
+    collective of their domain waits for, and messages that arrive before that one ends; each with all it waits for.
+    """
+    # `end` is exact as far as only undisturbed tasks come before
+    place, limit = program.shape.place, _first_collectives(program)
+    last: list[float] = []  # of a track: the place, of a link the time, up to which it is undisturbed
+    for track in program.tracks:
+        cut = limit.get(track.domain)
+        if track.kind == "stream":
+            last.append(-1.0)
+        elif cut is None:
+            last.append(float("inf"))
+        else:
+            last.append(cut[0] if track.kind == "compute" else end[cut[1]] if cut[1] >= 0 else -1.0)
+    link = [track.kind == "link" for track in program.tracks]
+    head = [0] * len(program.tracks)
     whole = [True] * len(program.tracks)  # whether all tasks of the track up to now are
-    for task, track in enumerate(program.track):
-        kind, domain = program.tracks[track].kind, program.tracks[track].domain
-        cut = limit.get(domain)
-        calm = free[track] or (kind == "compute" and cut is not None and place[task] <= cut[0])
-        if kind == "link" and cut is not None:
-            calm = cut[1] >= 0 and end[task] <= end[cut[1]]
-        calm = calm and whole[track] and all(alone[j] for j in program.after[task])
-        whole[track] = whole[track] and calm
-        alone.append(calm)
-    return alone
+    alone = [False] * len(program)
+    for task, (number, after) in enumerate(zip(program.track, program.after, strict=True)):
+        if not whole[number]:
+            continue
+        calm = (end[task] if link[number] else place[task]) <= last[number]
+        for j in after if calm else ():
+            if not alone[j]:
+                calm = False
+                break
+        if calm:
+            alone[task] = True
+            head[number] += 1
+        else:
+            whole[number] = False
+    return alone, head
 
 
-def _first_collectives(program: Program, place: list[int]) -> dict[int, tuple[int, int]]:
+def _first_collectives(program: Program) -> dict[int, tuple[int, int]]:
     """Of every domain with collectives that slow others: the kernel (its place, its number) none of them begins
     before; (−1, −1) where one may begin at once."""
+    shape = program.shape
     limit: dict[int, tuple[int, int]] = {}
-    for track, queue in zip(program.tracks, program.queues, strict=True):
-        if track.kind != "stream" or not queue or (track.level < 0 and not track.steals):
-            continue
-        for task in queue:
-            before = [(place[j], j) for j in program.after[task] if _kernel_of(program, j, track.domain)]
-            first = max(before, default=(-1, -1))
-            limit[track.domain] = min(limit.get(track.domain, first), first)
+    for stream in program.sharing:
+        domain = program.tracks[stream].domain
+        place = min(shape.kernel_before[task] for task in program.queues[stream])
+        first = (place, program.queues[shape.kernels[domain]][place] if place >= 0 else -1)
+        limit[domain] = min(limit.get(domain, first), first)
     return limit
-
-
-def _kernel_of(program: Program, task: int, domain: int) -> bool:
-    track = program.tracks[program.track[task]]
-    return track.kind == "compute" and track.domain == domain
 
 
 class _Fluid:
@@ -86,10 +92,10 @@ class _Fluid:
         self.program = program
         count = len(program)
         self.start, self.end = _max_plus(program)
-        done = _undisturbed(program)
-        self.ready = [0.0] * count  # earliest start, from tasks that are done
-        self.missing = [0] * count
-        self.followers: list[list[int]] = [[] for _ in range(count)]
+        done, self.head = _undisturbed(program, self.end)
+        self.ready: dict[int, float] = defaultdict(float)  # earliest start, from tasks that are done
+        self.missing: dict[int, int] = defaultdict(int)
+        self.followers: dict[int, list[int]] = defaultdict(list)
         for task, after in enumerate(program.after):
             for j in () if done[task] else set(after):
                 if done[j]:
@@ -97,7 +103,6 @@ class _Fluid:
                 else:
                     self.missing[task] += 1
                     self.followers[j].append(task)
-        self.head = [sum(done[task] for task in queue) for queue in program.queues]
         for queue, head in zip(program.queues, self.head, strict=True):
             if 0 < head < len(queue):
                 self.ready[queue[head]] = max(self.ready[queue[head]], self.end[queue[head - 1]])
@@ -105,7 +110,7 @@ class _Fluid:
         self.rate = [0.0] * count
         self.since = [0.0] * count
         self.version = [0] * count
-        self.running: list[dict[int, int]] = [{} for _ in range(1 + max(t.domain for t in program.tracks))]
+        self.running: list[dict[int, int]] = [{} for _ in range(program.shape.domains)]
         self.heap: list[tuple[float, int, int, int]] = []
         self.serial = 0
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 from sim.engine import recurrent, recursion, streams
 from sim.engine.accounting import account
 from sim.engine.program import Program, Times
 from sim.engine.records import Step
+from sim.engine.slots import Shaped, Skeleton
 from sim.engine.stages import Builder
 from sim.plan.records import LayerSchedule, PipelineSchedule
 from sim.plan.step_record import StepRecord
@@ -34,6 +36,12 @@ def simulate_step(record: StepRecord, engine: Engine = "simpy", trace: bool = Fa
 
 def build(record: StepRecord, *, detail: bool = False) -> Program:
     """The program of one step."""
+    return _skeleton(Shaped(record), detail).filled(record, detail=detail)
+
+
+@lru_cache(maxsize=16)
+def _skeleton(shaped: Shaped, detail: bool) -> Skeleton:
+    record = shaped.record
     if record.plan.layer_schedule != LayerSchedule.NONE and len(record.stages) > 1:
         return recurrent.build(record, detail=detail)
     return Builder(record, detail=detail).build()

@@ -1,14 +1,16 @@
 """The reference engine: one SimPy process per stream of a class of identical ranks.
 
-Where nothing is shared a task is one Timeout, and a message between stages no event at all unless somebody waits for
-it (its link keeps a free-at clock). Where kernels and collectives slow each other, a change of rate interrupts the
-processes it concerns, and they go on with what is left of their work.
+A kernel is one Timeout, a message between stages no event at all unless somebody waits for it (its link keeps a free-at
+clock), as long as surely no collective runs beside it: none begins before the kernel it waits for has ended. Where
+kernels, messages and collectives slow each other, a change of rate interrupts the processes it concerns, and they go on
+with what is left of their work.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Any
+from collections.abc import Generator, Sequence
+from itertools import accumulate
+from typing import Any, Final
 
 import simpy
 
@@ -17,116 +19,129 @@ from sim.engine.recursion import rate_of
 
 Steps = Generator[simpy.Event, Any, None]
 
+UNKNOWN: Final = -1.0
+NEVER: Final = 2**60
+
 
 def run(program: Program) -> Times:
     """Run every stream of the program to its end."""
-    return (_Shared(program) if program.contended else _Alone(program)).run()
+    return _Streams(program).run()
 
 
-def _events(env: simpy.Environment) -> int:
-    """Events an environment that has run to its end has processed: all it ever numbered."""
-    return next(env._eid)
-
-
-class _Alone:
-    """Streams whose tasks take as long as they take, whoever runs beside them."""
+class _Streams:
+    """All streams of a program; `end` of a task is known once it has begun and nothing can slow it any more."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
         self.env = simpy.Environment()
+        shape = program.shape
         self.start = [0.0] * len(program)
-        self.end: list[float | None] = [None] * len(program)
-        self.signal: list[simpy.Event | None] = [None] * len(program)  # fires when the task ends
-        self.sends: list[list[int]] = [[] for _ in range(len(program))]
-        self.free = [0.0] * len(program.tracks)
-        for track, queue in zip(program.tracks, program.queues, strict=True):
-            if track.kind == "link":
-                for task in queue:
-                    self.sends[program.after[task][0]].append(task)
-
-    def run(self) -> Times:
-        for number, track in enumerate(self.program.tracks):
-            if track.kind != "link" and self.program.queues[number]:
-                self.env.process(self._stream(number))
-        self.env.run()
-        return Times(self.start, [end or 0.0 for end in self.end], _events(self.env))
-
-    def _stream(self, track: int) -> Steps:
-        env, start, end, signal = self.env, self.start, self.end, self.signal
-        seconds, after, tracks = self.program.seconds, self.program.after, self.program.track
-        kinds = self.program.tracks
-        for task in self.program.queues[track]:
-            for j in after[task]:
-                if kinds[tracks[j]].kind == "link":
-                    sender = after[j][0]
-                    if end[sender] is None:
-                        yield self._signal(sender)
-                    wait = (end[j] or 0.0) - env.now
-                    if wait > 0.0:
-                        yield env.timeout(wait)
-                elif end[j] is None:
-                    yield self._signal(j)
-            start[task] = env.now
-            done = env.timeout(seconds[task])
-            waiting, signal[task] = signal[task], done
-            yield done
-            self._finish(task, waiting)
-
-    def _finish(self, task: int, waiting: simpy.Event | None) -> None:
-        self.end[task] = self.env.now
-        if waiting is not None:
-            waiting.succeed()
-        for message in self.sends[task]:
-            link = self.program.track[message]
-            leave = max(self.env.now, self.free[link])
-            self.start[message] = leave
-            self.end[message] = self.free[link] = leave + self.program.seconds[message]
-
-    def _signal(self, task: int) -> simpy.Event:
-        event = self.signal[task]
-        if event is None:
-            event = self.signal[task] = self.env.event()
-        return event
-
-
-class _Shared:
-    """Streams that slow each other: a task keeps what is left of its work across changes of its rate."""
-
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        self.env = simpy.Environment()
-        self.start = [0.0] * len(program)
-        self.end = [-1.0] * len(program)
-        self.signal: dict[int, simpy.Event] = {}
+        self.end = [UNKNOWN] * len(program)
+        self.signal: dict[int, simpy.Event] = {}  # fires when the end of a task is known
         self.process: dict[int, simpy.Process] = {}
         self.rate: dict[int, float] = {}
-        self.running: list[dict[int, int]] = [{} for _ in range(1 + max(t.domain for t in program.tracks))]
+        self.running: list[dict[int, int]] = [{} for _ in range(shape.domains)]  # what may be slowed: track → task
+        self.free = [0.0] * len(program.tracks)
+        # of every sharing stream the kernel (its place) its next collective waits for: none begins before that ended
+        self.needs: list[dict[int, int]] = [{} for _ in range(shape.domains)]
+        for track in program.sharing:
+            self.needs[program.tracks[track].domain][track] = shape.kernel_before[program.queues[track][0]]
+        self.barrier = [min(needs.values(), default=NEVER) for needs in self.needs]
+        self.done = [
+            [0.0, *accumulate(map(program.seconds.__getitem__, program.queues[track]))] if needs else []
+            for track, needs in zip(shape.kernels, self.needs, strict=True)
+        ]  # seconds of the kernels of a domain before each place, where it has sharing streams
 
     def run(self) -> Times:
-        for track, queue in enumerate(self.program.queues):
-            if queue:
-                self.process[track] = self.env.process(self._stream(track))
+        program, shape = self.program, self.program.shape
+        for number, (track, queue) in enumerate(zip(program.tracks, program.queues, strict=True)):
+            if not queue or number in shape.posted:
+                continue
+            if track.kind == "compute":
+                self.process[number] = self.env.process(self._kernels(number))
+            else:
+                self.process[number] = self.env.process(self._transfers(number, queue))
         self.env.run()
-        return Times(self.start, self.end, _events(self.env))
+        return Times(self.start, self.end, next(self.env._eid))
 
-    def _stream(self, track: int) -> Steps:
-        env, program = self.env, self.program
-        domain = self.running[program.tracks[track].domain]
-        for task in program.queues[track]:
+    def _kernels(self, track: int) -> Steps:
+        """The compute stream of a domain."""
+        env, program, start, end, barrier = self.env, self.program, self.start, self.end, self.barrier
+        domain = program.tracks[track].domain
+        after, seconds, messages = program.after, program.seconds, program.shape.messages
+        free = 0.0
+        for place, task in enumerate(program.queues[track]):
+            for j in after[task]:
+                while end[j] < 0.0:
+                    yield self._known(j)
+                if end[j] > free:
+                    free = end[j]
+            if barrier[domain] >= place:
+                start[task] = free
+                free += seconds[task]
+                self._settle(task, free)
+                for message in messages.get(task, ()):
+                    self._post(message, free, place, domain)
+                yield env.timeout(max(0.0, free - env.now))
+            else:
+                if free > env.now:
+                    yield env.timeout(free - env.now)
+                yield from self._beside(track, task)
+                free = env.now
+                for message in messages.get(task, ()):
+                    self._post(message, free, place, domain)
+
+    def _transfers(self, track: int, tasks: Sequence[int]) -> Steps:
+        """Collectives of a stream, or messages of a link, one after the other."""
+        env, program, end, free = self.env, self.program, self.end, self.free
+        domain = program.tracks[track].domain
+        shared = track in program.sharing
+        for task in tasks:
+            if shared:
+                self._need(domain, track, program.shape.kernel_before[task])
             for j in program.after[task]:
-                if self.end[j] < 0.0:
-                    yield self.signal.setdefault(j, env.event())
-            self.start[task] = env.now
-            domain[track] = task
-            self._share(domain, track)
-            yield from self._work(track, program.seconds[task])
-            del domain[track]
-            self._share(domain, track)
-            self.end[task] = env.now
-            if task in self.signal:
-                self.signal.pop(task).succeed()
+                while end[j] < 0.0:
+                    yield self._known(j)
+                free[track] = max(free[track], end[j])
+            if free[track] > env.now:
+                yield env.timeout(free[track] - env.now)
+            if shared:
+                self._need(domain, track, -1)
+            yield from self._beside(track, task)
+            free[track] = env.now
+        if shared:
+            self._need(domain, track, NEVER)
 
-    def _work(self, track: int, left: float) -> Steps:
+    def _message(self, task: int, before: int) -> Steps:
+        """A message that may meet a collective on its way; `before`: the one that leaves its link first."""
+        while before >= 0 and self.end[before] < 0.0:
+            yield self._known(before)
+        track = self.program.track[task]
+        self.process[track] = self.env.active_process  # type: ignore[assignment]
+        yield from self._transfers(track, (task,))
+
+    def _post(self, message: int, ready: float, place: int, domain: int) -> None:
+        """Hand over a message when its kernel has ended (`ready`); what surely meets no collective needs no process."""
+        program, free, barrier = self.program, self.free, self.barrier[domain]
+        track, before = program.track[message], program.shape.before.get(message, -1)
+        if barrier > place and (before < 0 or self.end[before] >= 0.0):
+            leave = free[track] if free[track] > ready else ready
+            arrive = leave + program.seconds[message]
+            # kernels up to the barrier end before any collective begins
+            if barrier == NEVER or ready + self.done[domain][barrier + 1] - self.done[domain][place + 1] >= arrive:
+                self.start[message] = leave
+                free[track] = arrive
+                self._settle(message, arrive)
+                return
+        self.env.process(self._message(message, before))
+
+    def _beside(self, track: int, task: int) -> Steps:
+        """A task that shares its domain with others."""
+        domain = self.running[self.program.tracks[track].domain]
+        self.start[task] = self.env.now
+        domain[track] = task
+        self._share(domain, track)
+        left = self.program.seconds[task]
         while left > 0.0:
             rate, begin = self.rate[track], self.env.now
             try:
@@ -134,6 +149,9 @@ class _Shared:
                 left = 0.0
             except simpy.Interrupt:
                 left -= (self.env.now - begin) * rate
+        del domain[track]
+        self._share(domain, track)
+        self._settle(task, self.env.now)
 
     def _share(self, domain: dict[int, int], me: int) -> None:
         """Set the rates of a domain after `me` came or went; the others whose rate changed are interrupted.
@@ -149,3 +167,16 @@ class _Shared:
             if track != me and rate != self.rate[track]:
                 self.rate[track] = rate
                 self.process[track].interrupt()
+
+    def _need(self, domain: int, stream: int, place: int) -> None:
+        self.needs[domain][stream] = place
+        self.barrier[domain] = min(self.needs[domain].values())
+
+    def _known(self, task: int) -> simpy.Event:
+        """Fires when the end of a task is known."""
+        return self.signal.setdefault(task, self.env.event())
+
+    def _settle(self, task: int, end: float) -> None:
+        self.end[task] = end
+        if task in self.signal:
+            self.signal.pop(task).succeed()

@@ -35,8 +35,9 @@ class PublishedModel(Record):
     aliases: tuple[str, ...] = field(default=(), metadata=about("other names, letters and digits only"))
 
 
+@cache
 def list_models() -> tuple[str, ...]:
-    """Names in the library."""
+    """Names in the library, as it was at the first question."""
     return names("models")
 
 
@@ -73,8 +74,12 @@ def squashed(name: str) -> str:
 
 def canonical(name: str) -> str | None:
     """The model that `name` means: spelling (`Llama-2-7b-hf`, `meta-llama/…`) is forgiven, nothing else."""
-    known = {squashed(key): key for key in list_models()}
-    return _spelt(name, known) or _spelt(name, _aliases())
+    return _spelt(name, _squashed()) or _spelt(name, _aliases())
+
+
+@cache
+def _squashed() -> Mapping[str, str]:
+    return {squashed(key): key for key in list_models()}
 
 
 def _spelt(name: str, known: Mapping[str, str]) -> str | None:

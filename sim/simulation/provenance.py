@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
@@ -107,10 +108,6 @@ def _beyond_the_fit(domain: Domain, projection: Projection) -> list[str]:
 
 
 def provenance(scenario: Scenario, inherited: tuple[Inherited, ...] = ()) -> Provenance:
-    try:
-        release = version("foretrain")
-    except PackageNotFoundError:
-        release = "unknown"
     sources = [*scenario.sources, *(s.text for s in scenario.accelerator.sources.values()), scenario.cluster.source]
     if scenario.scaling is not None:
         sources.append(scenario.scaling.source)
@@ -118,4 +115,12 @@ def provenance(scenario: Scenario, inherited: tuple[Inherited, ...] = ()) -> Pro
     inputs = (
         (f"compute time per step {published.value:g} s, not computed here ({published.source})",) if published else ()
     )
-    return Provenance(release, tuple(dict.fromkeys(text for text in sources if text)), inputs, inherited)
+    return Provenance(_release(), tuple(dict.fromkeys(text for text in sources if text)), inputs, inherited)
+
+
+@cache
+def _release() -> str:
+    try:
+        return version("foretrain")
+    except PackageNotFoundError:
+        return "unknown"

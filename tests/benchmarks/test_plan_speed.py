@@ -39,9 +39,9 @@ def gpt3(overlap):
     return prepare(preset("gpt3-175b"), plan, NUMERICS, CHIP, cluster(8192))
 
 
-@pytest.mark.parametrize(("overlap", "events"), [(False, 7000), (True, 8000)])
+@pytest.mark.parametrize(("overlap", "events"), [(False, 3000), (True, 3000)])
 def test_gpt3_on_8192_devices_is_a_few_thousand_events(overlap, events):
-    """TP8 × PP16 × DP64, 64 micro-batches; with overlap gradients and messages share links, which costs events."""
+    """TP8 × PP16 × DP64, 64 micro-batches; gradients and messages share links only where both are under way."""
     assert simulate_step(gpt3(overlap)).events <= events
 
 

@@ -61,6 +61,9 @@ class MatrixUnit(Record):
     convolution: float = field(
         default=1.0, metadata=about("what an implicit-GEMM convolution keeps of a plain product's rate", gt=0, le=1)
     )
+    vector_convolution: float = field(
+        default=1.0, metadata=about("the same of a convolution in a format of the vector units", gt=0, le=1)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,7 +171,8 @@ def _gemm(op: Gemm, accelerator: Accelerator, unit: MatrixUnit) -> OpTime:
 def _convolution(op: Convolution, accelerator: Accelerator, unit: MatrixUnit) -> OpTime:
     product = convolution_product(op)
     dram_bytes = convolution_bytes(op, accelerator)
-    return _product(product, op.format, accelerator, unit, dram_bytes, unit.convolution)
+    kept = unit.convolution if compute_of(accelerator, op.format).matrix else unit.vector_convolution
+    return _product(product, op.format, accelerator, unit, dram_bytes, kept)
 
 
 def _product(
@@ -183,9 +184,9 @@ def _product(
     kept: float = 1.0,
 ) -> OpTime:
     entry = compute_of(accelerator, number_format)
-    rate = entry.peak_flops * entry.achievable * accelerator.clock
+    rate = entry.peak_flops * entry.achievable * accelerator.clock * kept
     if entry.matrix:
-        rate *= accelerator.sustained * kept
+        rate *= accelerator.sustained
     else:
         unit = vector_unit(unit)
     tiled = tile_time(product, unit, rate, accelerator.cache.bandwidth)

@@ -6,10 +6,12 @@ import copy
 from collections.abc import Mapping
 from typing import Any, Final
 
+from sim.engine.campaign.request import EvaluationRequest
 from sim.errors import ForetrainError, InputError
 from sim.files import build, document_of
 from sim.result import Result
 from sim.simulation import simulate
+from sim.simulation.campaign_work import FORWARD_SHARE
 from sim.validate.validation import Outcome, Request, ValidationSet
 
 WITH_RECOMPUTE: Final = 4.0 / 3.0  # "hardware" FLOPs of published runs count a second forward pass, run or not
@@ -17,6 +19,7 @@ WITH_RECOMPUTE: Final = 4.0 / 3.0  # "hardware" FLOPs of published runs count a 
 FIELDS: Final = (
     "step_time_s",
     "samples_per_s",
+    "samples_per_s_evaluated",
     "seconds_per_sample",
     "samples_per_s_per_device",
     "units_per_s_per_device",
@@ -35,7 +38,8 @@ def simulate_request(spec: ValidationSet, request: Request) -> Outcome | str:
     values = scenario_values(spec, request)
     try:
         scenario = build(document_of(values, f"{spec.name}/{request.id}"))
-        return outcome_of(simulate(scenario, must_fit=False, levers=False, engine="recursion"))
+        result = simulate(scenario, must_fit=False, levers=False, engine="recursion")
+        return outcome_of(result, scenario.campaign.evaluation)
     except InputError as error:
         return "; ".join(f"{p.path}: {p.rule} {p.value}".strip() for p in error.problems[:3])
     except ForetrainError as error:
@@ -48,16 +52,23 @@ def scenario_values(spec: ValidationSet, request: Request) -> dict[str, Any]:
     return {**values, "name": f"{spec.name}/{request.id}"}
 
 
-def outcome_of(result: Result) -> Outcome:
-    """The comparable figures of a result."""
+def outcome_of(result: Result, evaluation: EvaluationRequest | None = None) -> Outcome:
+    """The comparable figures of a result; `samples_per_s_evaluated` has the pauses of `evaluation` in its time."""
     step = result.step
-    units = result.plan.global_batch * (result.units_per_sample or 1.0)
+    batch = result.plan.global_batch
+    pauses_s = 0.0  # per step
+    if evaluation is not None:
+        held = evaluation.samples or 0.0
+        once = held / batch * step.compute_s * FORWARD_SHARE if evaluation.lasts_s is None else evaluation.lasts_s
+        pauses_s = once * batch / evaluation.every_samples
+    units = batch * (result.units_per_sample or 1.0)
     return Outcome(
         fields={
             "step_time_s": step.time_s,
-            "samples_per_s": result.plan.global_batch / step.time_s,
-            "seconds_per_sample": step.time_s / result.plan.global_batch,
-            "samples_per_s_per_device": result.plan.global_batch / step.time_s / result.devices,
+            "samples_per_s": batch / step.time_s,
+            "samples_per_s_evaluated": batch / (step.time_s + pauses_s),
+            "seconds_per_sample": step.time_s / batch,
+            "samples_per_s_per_device": batch / step.time_s / result.devices,
             "units_per_s_per_device": units / step.time_s / result.devices,
             "mfu": result.mfu,
             "hfu": result.hfu,

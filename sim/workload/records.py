@@ -25,6 +25,8 @@ class OptimizerName(StrEnum):
     SGD = "sgd"
     MOMENTUM = "momentum"
     ADAM = "adam"
+    LARS = "lars"
+    LAMB = "lamb"
 
 
 class BatchNorm(StrEnum):

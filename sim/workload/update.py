@@ -1,8 +1,9 @@
-"""Optimiser update: what one step of SGD, momentum or Adam reads, computes and writes per weight.
+"""Optimiser update: what one step of SGD, momentum, Adam, LARS or LAMB reads, computes and writes per weight.
 
 FLOPs per weight (counting every addition, multiplication, division and square root once):
 SGD w −= η·g: 2; momentum v = μ·v + g, w −= η·v: 4; Adam (Kingma & Ba 2015, Algorithm 1, bias corrections folded
-into the step size): m 3, v 4, w 5 = 12.
+into the step size): m 3, v 4, w 5 = 12. A rate for every tensor: norms of two 4, decay 2, on top of momentum (LARS:
+You, Gitman & Ginsburg 2017, Algorithm 1) or Adam (LAMB: You et al. 2020, Algorithm 2, which scales its term: 2 more).
 """
 
 from __future__ import annotations
@@ -12,13 +13,30 @@ from dataclasses import replace
 from sim.ops import BYTES_PER_ELEMENT, Gather, Op, Pointwise
 from sim.workload.records import Numerics, OptimizerName, Parameter
 
-MOMENTS = {OptimizerName.SGD: 0, OptimizerName.MOMENTUM: 1, OptimizerName.ADAM: 2}
-#: Operations per weight of each update rule, counted.
-FLOPS = {OptimizerName.SGD: 2.0, OptimizerName.MOMENTUM: 4.0, OptimizerName.ADAM: 12.0}
+MOMENTS = {
+    OptimizerName.SGD: 0,
+    OptimizerName.MOMENTUM: 1,
+    OptimizerName.ADAM: 2,
+    OptimizerName.LARS: 1,
+    OptimizerName.LAMB: 2,
+}
+#: Operations per weight of each update rule, counted; of LARS and LAMB without the norms and the scaling.
+FLOPS = {
+    OptimizerName.SGD: 2.0,
+    OptimizerName.MOMENTUM: 4.0,
+    OptimizerName.ADAM: 12.0,
+    OptimizerName.LARS: 6.0,
+    OptimizerName.LAMB: 14.0,
+}
+NORMS_FLOPS = 4.0  # per weight: two tensors squared and summed
 
 
 def update_ops(elements: float, numerics: Numerics) -> tuple[Op, ...]:
-    """The update of `elements` weights in one pass: gradient, moments and the updated copy are streamed."""
+    """The update of `elements` weights: gradient, moments and the updated copy are streamed in one pass.
+
+    LARS reads weights and gradients once before, for their norms. LAMB writes its term, reads it and the weights for
+    their norms, and both again to update (the two phases of NVIDIA apex, csrc/multi_tensor_lamb_stage_1.cu, _2.cu).
+    """
     if elements <= 0:
         return ()
     if numerics.optimizer == OptimizerName.ADAM and numerics.eager_update:
@@ -29,8 +47,19 @@ def update_ops(elements: float, numerics: Numerics) -> tuple[Op, ...]:
     updated = BYTES_PER_ELEMENT[numerics.master] if numerics.master else weights
     reads = elements * (gradient + moments + updated)
     writes = elements * (moments + updated + (weights if numerics.master else 0.0))
-    name, kept = f"{numerics.optimizer} update", numerics.master or numerics.weights
-    return (*clip_ops(elements, numerics), Pointwise(name, elements, reads, writes, FLOPS[numerics.optimizer], kept))
+    rule, kept = numerics.optimizer, numerics.master or numerics.weights
+    before = clip_ops(elements, numerics)
+    after: tuple[Op, ...] = ()
+    pair = 2.0 * elements * updated
+    if rule == OptimizerName.LARS:
+        before += (Pointwise("norms", elements, elements * (gradient + updated), 0.0, NORMS_FLOPS, kept),)
+    if rule == OptimizerName.LAMB:
+        after = (
+            Pointwise("norms", elements, pair, 0.0, NORMS_FLOPS, kept),
+            Pointwise("lamb step", elements, pair, writes - elements * moments, 2.0, kept),
+        )
+        writes = elements * (moments + updated)  # the term in the weights' place
+    return (*before, Pointwise(f"{rule} update", elements, reads, writes, FLOPS[rule], kept), *after)
 
 
 def clip_ops(elements: float, numerics: Numerics) -> tuple[Op, ...]:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sim.device import Accelerator
 from sim.errors import InputError
 from sim.files.clusters import list_clusters, load_cluster, load_links, read_cluster
 from sim.files.hardware import (
@@ -122,6 +123,35 @@ def test_full_rate_product_draws_the_board_power() -> None:
     arithmetic = chip.power.flop_j["bf16"] * entry.peak_flops * entry.achievable * chip.sustained
     traffic = chip.power.dram_byte_j * chip.memory.bandwidth * chip.memory.achievable
     assert chip.power.idle_w + arithmetic + traffic == pytest.approx(chip.power.peak_w)
+
+
+@pytest.mark.parametrize(
+    ("board", "flagship"),
+    [
+        ("a30", "a100-sxm4-80gb"),
+        ("a100-pcie-80gb", "a100-sxm4-80gb"),
+        ("a100-pcie-40gb", "a100-sxm4-80gb"),
+        ("h100-pcie-80gb", "h100-sxm5-80gb"),
+        ("v100s-pcie-32gb", "v100-sxm2-16gb"),
+        ("v100-pcie-16gb", "v100-sxm2-16gb"),
+        ("v100-sxm3-32gb", "v100-sxm2-16gb"),
+        ("v100-sxm3-32gb-450w", "v100-sxm2-16gb"),
+    ],
+)
+def test_a_board_of_less_power_sustains_a_lower_clock(board: str, flagship: str) -> None:
+    """P ∝ units·V²·f with V following f: the clock of a board is ∝ (W per unit)^(1/3), its share that over the clock
+    its peak is stated at. What a ceiling measured on the board lost already (A100 PCIe: 0.811 of 0.869) counts once."""
+    chip, best = load_accelerator(board), load_accelerator(flagship)
+
+    def per_unit(one: Accelerator) -> tuple[float, float]:
+        assert one.power is not None
+        assert one.matrix_unit is not None
+        return one.power.peak_w / one.matrix_unit.units, one.compute["fp16"].peak_flops / one.matrix_unit.units
+
+    (watts, peak), (best_watts, best_peak) = per_unit(chip), per_unit(best)
+    measured = chip.compute["fp16"].achievable / best.compute["fp16"].achievable
+    share = best.sustained * (watts / best_watts) ** (1 / 3) / (peak / best_peak) / measured
+    assert chip.sustained == pytest.approx(min(1.0, share), abs=0.0015)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sim.workload.records import Numerics
+from sim.workload.records import Numerics, OptimizerName
 from sim.workload.update import update_ops
 
 MIXED = Numerics(gradients="bf16")
@@ -38,3 +38,18 @@ def test_both_compute_the_same() -> None:
 def test_clipping_passes_over_the_gradients_twice() -> None:
     """The norm reads every gradient, the scaling reads and writes it: 3 · 2 bytes a weight in bf16, on top of Adam."""
     assert _bytes(replace(MIXED, clip=True)) == pytest.approx(28.0 + 3 * 2)
+
+
+def test_lars_reads_weights_and_gradients_for_their_norms() -> None:
+    """Momentum streams 2 + 2·8 + 2 bytes; the norms of bf16 gradients and fp32 weights 6; 4 FLOPs on top of 6."""
+    lars = replace(MIXED, optimizer=OptimizerName.LARS)
+    assert _bytes(lars) == pytest.approx(2 + 2 * 8 + 2 + 6)
+    assert sum(op.flops for op in update_ops(1.0, lars)) == 10.0
+
+
+def test_lamb_writes_its_term_and_reads_it_twice() -> None:
+    """Phase 1: g 2, m, v and w read 12, m, v and the term written 12; norms 8; phase 2: term and w read 8, w and
+    its copy written 6."""
+    lamb = replace(MIXED, optimizer=OptimizerName.LAMB)
+    assert _bytes(lamb) == pytest.approx(2 + 12 + 12 + 8 + 8 + 6)
+    assert sum(op.flops for op in update_ops(1.0, lamb)) == 12 + 2 + 4 + 2

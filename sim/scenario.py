@@ -60,10 +60,10 @@ class Workload(Record):
 @dataclass(frozen=True, slots=True)
 class PlanRequest(Record):
     """The plan as asked for: what is given is kept, what is empty takes its default, or with `search: true` whatever
-    makes the step fastest. Ranges are those of `Plan`.
+    is best for the objective. Ranges are those of `Plan`.
     """
 
-    search: bool = field(default=False, metadata=about("search all plans for the fastest that fits"))
+    search: bool = field(default=False, metadata=about("search all plans for the one best for the objective"))
     sub_batch: int | None = field(default=None, metadata=same_as(Plan, "sub_batch", "smallest near the best time"))
     global_batch: int | None = field(default=None, metadata=same_as(Plan, "global_batch"))
     data: int | None = field(default=None, metadata=same_as(Plan, "data", "what is left over"))
@@ -173,6 +173,7 @@ class Objective(StrEnum):
 
     TIME = "time"  # the earliest date of the target
     ENERGY = "energy"  # the least energy to the target
+    COST = "cost"  # the least money to the target, as `campaign.prices` has it
     RATE = "rate"  # the device's rate: the smallest sub-batch near the best time per sample (PPoPP 2019, section 5.2.1)
 
 
@@ -188,7 +189,7 @@ class Scenario(Record):
     scaling: Domain | None = field(default=None, metadata=about("how error, data and model size go together"))
     plan: PlanRequest = field(default=PlanRequest(), metadata=about("how the model is laid over the cluster"))
     training: Training = field(default=Training(), metadata=about("how training consumes data"))
-    objective: Objective = field(default=Objective.TIME, metadata=about("what the batch is chosen for"))
+    objective: Objective = field(default=Objective.TIME, metadata=about("what plan and devices are chosen for"))
     cluster_choices: tuple[Cluster, ...] = field(
         default=(), metadata=about("parts of the cluster to choose from, `cluster.devices: auto`")
     )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.errors import InputError
+from sim.errors import InfeasibleError, InputError
 from sim.files import load_scenario
 from sim.report.run import render
-from sim.simulation import simulate
+from sim.simulation import check_scenario, simulate
 
 YEAR = 365.25 * 86400
 AUTO = ("objective=time", "cluster.devices=auto")
@@ -82,11 +83,10 @@ def test_more_devices_never_make_the_target_later(sizes, critical):
     assert seconds(many) <= seconds(few) * (1 + 1e-9)
 
 
-@pytest.mark.parametrize(("objective", "told"), [("speed", "is no objective"), ("cost", "is no objective")])
-def test_an_objective_nobody_knows(objective, told):
-    """Refused with those there are; cost is not priced yet."""
-    with pytest.raises(InputError, match=told):
-        load_scenario("paper/word-lm", [f"objective={objective}"])
+def test_an_objective_nobody_knows():
+    """Refused with those there are."""
+    with pytest.raises(InputError, match=r"is no objective.*speed.*time, energy, cost, rate"):
+        load_scenario("paper/word-lm", ["objective=speed"])
 
 
 def test_the_band_of_the_word_model_is_that_of_its_slope():
@@ -109,3 +109,93 @@ def test_a_thousand_draws_are_the_same_with_the_same_seed():
     scenario = load_scenario("paper/frontier-word-lm")
     one, same, other = (simulate(scenario, seed=seed).uncertainty for seed in (1, 1, 2))
     assert one == same != other
+
+
+SMALL = """
+name: small
+workload: {family: gpt2}
+cluster: {extends: dgx-a100-superpod, devices: 8}
+scaling: chinchilla
+campaign: {prices: {device_hour: 2 USD/h}}
+"""
+
+
+SEARCHED = ("plan.search=true", "plan.pipeline=1", "plan.tensor=1", "plan.recompute=none")
+
+
+def small(tmp_path, *sets):
+    """GPT-2 to a loss of 2.2 on eight A100 at two dollars an hour."""
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL)
+    return load_scenario(str(path), sets)
+
+
+@pytest.mark.parametrize(
+    ("objective", "value"),
+    [
+        ("time", lambda result: result.time_to_target.seconds),
+        ("energy", lambda result: result.energy.target_j),
+        ("cost", lambda result: result.cost.total_usd),
+    ],
+)
+def test_the_plan_chosen_is_the_best_of_all_sub_batches(tmp_path, objective, value):
+    """Every sub-batch 2^k and 3·2^k simulated by itself: none has less time, energy or money than the one chosen."""
+    chosen = simulate(small(tmp_path, f"objective={objective}"), levers=False)
+    others = []
+    for size in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64):
+        with suppress(InfeasibleError):
+            others.append(simulate(small(tmp_path, f"plan.sub_batch={size}", "objective=rate"), levers=False))
+    assert len(others) >= 6
+    assert value(chosen) == pytest.approx(min(map(value, others)), rel=1e-9)
+
+
+@pytest.mark.parametrize("objective", ["time", "energy", "cost"])
+def test_a_searched_plan_is_searched_for_the_objective(tmp_path, objective):
+    """`plan: auto` with the batch open: no layout of a batch next to the one chosen, nor the plan of other objectives,
+    is better for this one."""
+
+    def found(*sets):
+        result = simulate(small(tmp_path, *SEARCHED, *sets), levers=False)
+        figures = {"time": result.time_to_target.seconds, "energy": result.energy.target_j}
+        return result, (figures | {"cost": result.cost.total_usd})[objective]
+
+    result, best = found(f"objective={objective}")
+    assert result.considered > result.search.considered
+    for batch in (result.plan.global_batch // 2, result.plan.global_batch * 2):
+        assert best <= found(f"objective={objective}", f"plan.global_batch={batch}")[1] * (1 + 1e-9)
+    for other in {"time", "energy", "cost"} - {objective}:
+        assert best <= found(f"objective={other}")[1] * (1 + 1e-9)
+
+
+def test_the_number_of_devices_is_searched_with_the_plan(tmp_path):
+    """Eight rented devices are sooner and fewer are cheaper; by rent cost = device hours x 2."""
+    sets = (*SEARCHED, "cluster.levels.1.size=1", "cluster.devices=auto")
+    few, many = (simulate(small(tmp_path, *sets, f"objective={o}"), levers=False) for o in ("cost", "time"))
+    assert few.devices < many.devices == 8
+    assert many.time_to_target.seconds < few.time_to_target.seconds
+    for result in (few, many):
+        assert result.cost.total_usd == pytest.approx(2.0 * result.devices * result.time_to_target.seconds / 3600)
+    assert few.cost.total_usd < many.cost.total_usd
+
+
+@pytest.mark.parametrize(
+    ("sets", "told"),
+    [
+        (["objective=cost", "campaign.prices.device_hour=null", "accelerator.price=null"], "needs a price"),
+        (["objective=energy", "accelerator.power=null"], "needs power figures"),
+        (["objective=rate", "cluster.devices=auto"], "cannot be chosen for the device's rate"),
+        (["scaling=null", "plan.search=true", "target.steps=10"], "no critical batch is known"),
+    ],
+)
+def test_an_objective_that_cannot_be_weighed(tmp_path, sets, told):
+    """No price, no power figures, no target: told before anything runs."""
+    scenario = small(tmp_path, *sets)
+    for door in (check_scenario, simulate):
+        with pytest.raises(InputError, match=told):
+            door(scenario)
+
+
+def test_devices_are_chosen_for_a_target(tmp_path):
+    """Without one there is nothing to choose them for, in Python as in YAML."""
+    with pytest.raises(InputError, match="needs a target"):
+        simulate(replace(small(tmp_path, "cluster.devices=auto"), scaling=None))

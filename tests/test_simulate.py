@@ -97,9 +97,9 @@ def test_what_does_not_fit_is_an_answer_with_levers():
 
 
 def test_a_searched_plan_needs_its_batch():
-    """`plan: auto` without a global batch says what is missing."""
+    """`plan: auto` without a global batch, and no critical batch to try some by, says what is missing."""
     with pytest.raises(InputError, match="global_batch"):
-        run("paper/case-study-1-roofline", "plan.search=true")
+        run("paper/case-study-1-roofline", "plan.search=true", "scaling=null", "target.steps=10")
 
 
 def test_published_inputs_are_shown_as_inputs():

@@ -175,7 +175,7 @@ def _moved(problem: Problem) -> Problem:
 
 
 def _objective(node: Node, path: str) -> Objective:
-    """What the batch is chosen for; cost has no price to the target yet."""
+    """What plan and devices are chosen for."""
     text = _text(node, path)
     if text not in tuple(Objective):
         hint = did_you_mean(text, tuple(Objective)) or f"one of {', '.join(Objective)}"

@@ -253,7 +253,9 @@ def _search(result: Result) -> str:
         [_degrees(ranked.plan), duration(ranked.step.time_s), gib(ranked.memory.total_bytes), ranked.why]
         for ranked in result.search.ranked
     ]
-    head = f"Plans: {result.search.fitting:,} of {result.search.considered:,} fit; the fastest, simulated:"
+    weighed = result.objective in ("energy", "cost")
+    best = f"the best for the {result.objective}" if weighed else "the fastest"
+    head = f"Plans: {result.search.fitting:,} of {result.search.considered:,} fit; {best}, simulated:"
     kept = ", ".join(f"{name} {result.search.kept[name]}" for name in ("schedule", "shard_group"))  # the rest: the JSON
     tail = f"\n  not searched, kept: {kept}, the framework and all else as given"
     return head + "\n" + table(header, rows, indent="  ") + tail

@@ -189,7 +189,7 @@ def paper(lines: Sequence[Line]) -> str:
         ]
         parts.append(f"{name}\n" + table(["", "ours", "paper", "unit", "diff", "allowed", ""], rows, indent="  "))
         told = dict.fromkeys(
-            text for line in lines if line.table == name for text in (line.mismatch, line.remark) if text
+            text for line in lines if line.table == name for text in (line.mismatch, line.remark, line.given) if text
         )
         parts[-1] += "".join(f"\n  note: {text}" for text in told)
     count = Counter(line.verdict for line in lines)
@@ -222,6 +222,8 @@ def paper_json(lines: Sequence[Line]) -> dict[str, Any]:
                 "tolerance": line.tolerance,
                 "verdict": line.verdict,
                 "mismatch": line.mismatch,
+                "expected": line.expected,
+                "input": line.given,
                 "remark": line.remark,
             }
             for line in lines

@@ -19,7 +19,7 @@ from sim.network import Communicator
 from sim.plan.candidates import Limits, candidates
 from sim.plan.feasible import FITS, infeasible
 from sim.plan.records import AXES, DeviceMemory, Plan, Sharding
-from sim.search.screen import Candidate, Screen
+from sim.search.screen import Candidate, Screen, Worth
 from sim.workload.records import Model, Numerics, Recompute
 
 TIE: Final = 0.01  # plans closer than this are as good as each other: the model is not more exact
@@ -78,13 +78,15 @@ def search(
     global_batch: int,
     limits: Limits = Limits(),
     simulated: int = 12,
+    worth: Worth | None = None,
 ) -> Found:
-    """All plans of `model` on the communicator's cluster; InfeasibleError if none fits."""
-    screen = Screen(model, numerics, accelerator, communicator)
+    """All plans of `model` on the communicator's cluster, the least `worth` of a step first (by its time where there is
+    none); InfeasibleError if none fits."""
+    screen = Screen(model, numerics, accelerator, communicator, worth)
     devices = communicator.cluster.devices
     every = list(screen.run(candidates(model, devices, global_batch, limits)))
-    fitting = [c for c in every if c.least_s is not None]
-    fitting.sort(key=lambda c: (c.least_s or 0.0, _means(c.plan), repr(c.plan)))
+    fitting = [c for c in every if c.least is not None]
+    fitting.sort(key=lambda c: (c.least or 0.0, _means(c.plan), repr(c.plan)))
     if not fitting:
         if screen.refused is not None:  # nothing can be priced: a format the device lacks, not a matter of the plan
             raise screen.refused
@@ -92,10 +94,11 @@ def search(
     short = _shortlist(screen, fitting, simulated)
     steps = [(c, simulate_step(screen.record(c.plan), engine="simpy")) for c in short]
     if not limits.orders:
-        steps += _placements(screen, min(steps, key=lambda item: item[1].time_s)[0])
-    steps.sort(key=lambda item: (item[1].time_s, _means(item[0].plan)))
+        steps += _placements(screen, min(steps, key=lambda item: screen.worth(item[0].plan, item[1].time_s))[0])
+    steps.sort(key=lambda item: (screen.worth(item[0].plan, item[1].time_s), _means(item[0].plan)))
     best = steps[0][1]
-    ranked = tuple(Ranked(c.plan, c.memory, step, _why(step, best)) for c, step in steps)
+    first = "fastest" if worth is None else "best"
+    ranked = tuple(Ranked(c.plan, c.memory, step, _why(step, best, first)) for c, step in steps)
     return Found(ranked, len(every), len(fitting), _kept(limits))
 
 
@@ -119,15 +122,15 @@ def _means(plan: Plan) -> tuple[int, ...]:
 
 
 def _shortlist(screen: Screen, fitting: Sequence[Candidate], count: int) -> list[Candidate]:
-    """The fastest plans by their times, of which only those are computed whose bound lies below the best so far."""
+    """The best plans, of which only those are computed in full whose bound lies below the best so far."""
     best = float("inf")
     known: list[tuple[float, Candidate]] = []
     for candidate in fitting:
-        if (candidate.least_s or 0.0) > best and len(known) >= count:
+        if (candidate.least or 0.0) > best and len(known) >= count:
             break
-        time_s = screen.time(candidate.plan)
-        known.append((time_s, candidate))
-        best = min(best, time_s)
+        worth = screen.worth(candidate.plan)
+        known.append((worth, candidate))
+        best = min(best, worth)
     known.sort(key=lambda item: (item[0], _means(item[1].plan), repr(item[1].plan)))
     return _distinct([candidate for _, candidate in known], count)
 
@@ -156,12 +159,12 @@ def _placements(screen: Screen, best: Candidate) -> list[tuple[Candidate, Step]]
     return [(replace(best, plan=plan), simulate_step(screen.record(plan), "simpy")) for plan in plans[:PLACEMENTS]]
 
 
-def _why(step: Step, best: Step) -> str:
-    """What makes a step longer than the best one, largest first."""
+def _why(step: Step, best: Step, first: str) -> str:
+    """What makes a step longer than the best one, largest first; that one is `first`."""
     slower = step.time_s / best.time_s - 1.0
     if step is best:
         largest = max(_parts(step).items(), key=lambda item: item[1])
-        return f"fastest; {largest[0]} takes {largest[1] / step.time_s:.0%} of the step"
+        return f"{first}; {largest[0]} takes {largest[1] / step.time_s:.0%} of the step"
     extra = {name: value - _parts(best)[name] for name, value in _parts(step).items()}
     name, value = max(extra.items(), key=lambda item: item[1])
     tie = "a tie; " if slower < TIE else f"{slower:+.1%}; "

@@ -3,7 +3,7 @@ engine's recursion elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from sim.device.records import Accelerator
@@ -20,30 +20,37 @@ from sim.plan.step_record import StepRecord
 from sim.workload.records import Model, Numerics
 
 Signature = tuple[tuple[tuple[str, int], ...], ...]
+Worth = Callable[[StepRecord, float], float]  # what a step of so many seconds is to cost; grows with the seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A plan with its fullest device and a bound below its step time (None where it does not fit); `exact` where the
-    bound is the time."""
+    """A plan with its fullest device and a bound below what it is ranked by (None where it does not fit); `exact` where
+    the bound is that itself."""
 
     plan: Plan
     memory: DeviceMemory
-    least_s: float | None
+    least: float | None
     exact: bool = False
 
 
 class Screen:
     """Weighs and prices many plans of one model on one cluster; what they share is computed once.
 
+    Plans are ranked by `worth` of their step (energy, money …), by its time where there is none.
+
     >>> screen = Screen(model, numerics, accelerator, communicator)
-    >>> [screen.time(candidate.plan) for candidate in screen.run(plans) if candidate.least_s is not None]
+    >>> [screen.time(candidate.plan) for candidate in screen.run(plans) if candidate.least is not None]
     """
 
-    def __init__(self, model: Model, numerics: Numerics, accelerator: Accelerator, communicator: Communicator) -> None:
+    def __init__(
+        self, model: Model, numerics: Numerics, accelerator: Accelerator, communicator: Communicator,
+        worth: Worth | None = None,
+    ) -> None:  # fmt: skip
         self.pricer = Pricer(model, numerics, accelerator, communicator)
         self.numerics = numerics
         self.accelerator = self.pricer.accelerator
+        self._worth = worth
         self._assigned: dict[tuple[object, ...], tuple[Assigned, list[int]]] = {}
         self._times: dict[Plan, float] = {}
         self.refused: InputError | None = None  # why the last plan that fits was left out
@@ -78,13 +85,18 @@ class Screen:
             self._times[plan] = simulate_step(record, "recursion").time_s if known is None else known
         return self._times[plan]
 
+    def worth(self, plan: Plan, step_s: float | None = None) -> float:
+        """What the plan is ranked by; smaller is better."""
+        seconds = self.time(plan) if step_s is None else step_s
+        return seconds if self._worth is None else self._worth(self.record(plan), seconds)
+
     def _weighed(self, plan: Plan, memory: DeviceMemory) -> Candidate:
         record = self.record(plan)
         known = step_time(record) if applies(record) else None
-        if known is None:
-            return Candidate(plan, memory, lower_bound(record))
-        self._times[plan] = known
-        return Candidate(plan, memory, known, exact=True)
+        if known is not None:
+            self._times[plan] = known
+        least = lower_bound(record) if known is None else known
+        return Candidate(plan, memory, self._worth(record, least) if self._worth else least, exact=known is not None)
 
     def _stages(self, plan: Plan) -> tuple[Assigned, list[int]]:
         """What every stage holds, and the first stage of every kind."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from sim.errors import InfeasibleError, InputError, Problem
+from sim.errors import InfeasibleError
 from sim.plan import check_given, check_plan, device_memory, infeasible
 from sim.plan.pricing import Pricer
 from sim.plan.records import Plan
@@ -19,6 +19,7 @@ from sim.workload.records import Model
 
 if TYPE_CHECKING:
     from sim.search.plans import Found
+    from sim.search.screen import Worth
 
 MICRO_BATCHES_PER_STAGE: Final = 4  # default accumulation of a pipeline: bubble below a fifth
 
@@ -58,18 +59,14 @@ def given(scenario: Scenario) -> dict[str, Any]:
     return {name: value for name, value in said.items() if value is not None} | {"framework": scenario.framework}
 
 
-def check_search(scenario: Scenario, model: Model) -> int:
-    """The global batch of a plan that is searched; what the request gives must fit the cluster and the model."""
-    batch = scenario.plan.global_batch
-    if batch is None:
-        raise InputError(Problem("is required when the plan is searched", "plan.global_batch", hint="samples per step"))
+def check_search(scenario: Scenario, model: Model) -> None:
+    """What the request gives must fit the cluster and the model."""
     check_given(given(scenario), scenario.cluster.devices, **_limits(model))
-    return batch
 
 
-def search_plan(scenario: Scenario, model: Model) -> Found:
-    """All plans for the scenario's global batch, best first; what the request gives is kept."""
-    batch = check_search(scenario, model)
+def search_plan(scenario: Scenario, model: Model, batch: int, worth: Worth | None = None) -> Found:
+    """All plans for a global batch, the least `worth` of a step first; what the request gives is kept."""
+    check_search(scenario, model)
     from sim.search.plans import limits_of, search  # noqa: PLC0415  (only when asked for)
 
     return search(
@@ -79,6 +76,7 @@ def search_plan(scenario: Scenario, model: Model) -> Found:
         communicator_of(scenario.cluster),
         batch,
         limits_of(given(scenario), model),
+        worth=worth,
     )
 
 

@@ -20,8 +20,8 @@ from sim.simulation.goal import cost_of, energy_of, project_target, time_to_targ
 from sim.simulation.inheritance import inherited
 from sim.simulation.invariants import check_published, check_result
 from sim.simulation.limits import bottleneck_of
-from sim.simulation.objective import choose_for_target, with_earlier_batch
-from sim.simulation.planning import check_search, choose_plan, model_of, search_plan
+from sim.simulation.objective import check_objective, choose_for_target, with_earlier_batch
+from sim.simulation.planning import check_search, choose_plan, model_of
 from sim.simulation.power import within_power
 from sim.simulation.provenance import extrapolated, missing, provenance
 from sim.simulation.speeding import check_speedups, fewer_samples, speedups_of
@@ -40,6 +40,7 @@ def check_scenario(scenario: Scenario) -> None:
     model = model_of(scenario, projection)
     with_samples(projection, scenario, model)
     check_speedups(scenario, model)
+    check_objective(scenario, model, projection)
     if scenario.plan.search:
         check_search(scenario, model)
     if scenario.plan.search or scenario.cluster_choices:
@@ -75,10 +76,7 @@ def _plan(scenario: Scenario, model: Model, projection: Projection | None, must_
     """The plan for the objective, searched, or as given with the sub-batch filled in."""
     chosen = choose_for_target(scenario, model, projection, must_fit)
     if chosen is not None:
-        return _Planned(chosen.scenario, chosen.plan, considered=chosen.considered)
-    if scenario.plan.search:
-        found = search_plan(scenario, model)
-        return _Planned(scenario, found.best, found=found)
+        return _Planned(chosen.scenario, chosen.plan, found=chosen.found, considered=chosen.considered)
     plan, choice = choose_plan(scenario, model, must_fit)
     return _Planned(scenario, plan, choice)
 

@@ -29,7 +29,7 @@ def test_the_search_finds_what_simulating_every_plan_finds() -> None:
     """Within a tie of the best of all plans that fit, each simulated."""
     communicator = Communicator(cluster(16))
     screen = Screen(model(), NUMERICS, CHIP, communicator)
-    fitting = [c for c in screen.run(candidates(model(), 16, 64, LIMITS)) if c.least_s is not None]
+    fitting = [c for c in screen.run(candidates(model(), 16, 64, LIMITS)) if c.least is not None]
     best = min(simulate_step(screen.record(c.plan), "recursion").time_s for c in fitting)
     found = search(model(), NUMERICS, CHIP, communicator, 64, LIMITS)
     assert found.ranked[0].step.time_s <= best * 1.01

@@ -17,7 +17,6 @@ from sim.files.astra import is_network, network_yaml, read_network, read_system,
 from sim.files.clusters import load_cluster
 from sim.network import Cluster, Group
 from sim.ops import CollectiveKind
-from sim.report.collective import plot as plot_text
 from sim.report.collective import render, to_json
 from sim.study.collective_sweep import Sweep, astra_sweep, sizes_between, sweep
 
@@ -32,7 +31,7 @@ from sim.study.collective_sweep import Sweep, astra_sweep, sizes_between, sweep
 @click.option("--algorithm", default="auto", show_default=True, metavar="NAME", help="auto, all, ring, switch …")
 @click.option("--group", metavar="GROUP", help="SIZExSTRIDE (64x8) or ranks (0-7,16); default: all devices.")
 @click.option("--astra-system", type=click.Path(path_type=Path, dir_okay=False), help="system.json of ASTRA-sim.")
-@options.file_option("--plot", help="Draw busbw against size (.svg, .html).")
+@options.picture_option("--plot", help="Draw busbw against size (HTML).")
 @options.file_option("--write-astra", help="Write the cluster as network.yml.")
 @options.force_option
 @options.json_option
@@ -76,7 +75,9 @@ def command(
             output.write(write_astra, network_yaml(astra_dimensions(known)))
         found = sweep(known, KINDS[op], sizes, parse_group(group, known), algorithm)
     if plot is not None:
-        output.write(plot, plot_text(found, plot))
+        from sim.report.figures import curves, kit  # noqa: PLC0415  (start-up time: only with --plot)
+
+        output.write(plot, kit.page(curves.bus_bandwidth(found)))
     answer(found, render, to_json, as_json)
 
 

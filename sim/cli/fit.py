@@ -31,7 +31,7 @@ _POSITIVE = click.FloatRange(0, min_open=True)
 @click.option("--units-per-sample", type=_POSITIVE, help="Units of data a sample holds.")
 @click.option("--prior", help="Scaling domain whose loss law the fit is drawn to (--law loss).")
 @options.file_option("-o", "--output", help="Write the domain, to be used as `scaling:` (YAML).")
-@options.file_option("--plot", help="Draw the curve and its band (SVG).")
+@options.picture_option("--plot", help="Draw the curve and its band (HTML).")
 @options.force_option
 @options.json_option
 @options.quiet_option
@@ -63,6 +63,8 @@ def command(
     files.check(output, plot)
     from sim.files.scaling import domain_text  # noqa: PLC0415  (start-up time)
     from sim.report import fit as report  # noqa: PLC0415  (scipy)
+    from sim.report.figures.curves import learning_curve  # noqa: PLC0415
+    from sim.report.figures.kit import page  # noqa: PLC0415
     from sim.study.fit import fit  # noqa: PLC0415  (scipy)
 
     fitted = fit(
@@ -78,7 +80,7 @@ def command(
     if output is not None:
         files.write(output, domain_text(fitted.domain, ("Written by foretrain fit.", *fitted.warnings)))
     if plot is not None:
-        files.write(plot, report.drawing(fitted))
+        files.write(plot, page(learning_curve(fitted)))
     for text in fitted.warnings:
         files.tell(f"warning: {text}")
     answer(fitted, report.render, report.to_json, as_json)

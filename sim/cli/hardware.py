@@ -53,7 +53,7 @@ def list_command(status: str | None, as_json: bool) -> None:
 @command.command("show")
 @click.argument("name")
 @click.option("--devices", type=click.IntRange(min=1), help="Resize a cluster: nodes stay whole.")
-@options.file_option("--draw", help="Draw a cluster's graph into FILE (.svg, .html).")
+@options.picture_option("--draw", help="Draw a cluster's graph (HTML).")
 @options.force_option
 @click.option("--op", type=click.Choice(_DRAWN), help="Colour links by a collective.  [default: all-reduce]")
 @click.option("--bytes", "nbytes", metavar="SIZE", help="Its buffer.  [default: 1GiB]")
@@ -78,10 +78,10 @@ def show_command(
         cluster = load_cluster(name)
         cluster = cluster if devices is None else resize(cluster, devices)
         if draw is not None:
-            drawing = import_module("sim.report.topology_drawing")
+            drawing, kit = import_module("sim.report.figures.topology"), import_module("sim.report.figures.kit")
             kind = KINDS[op or "all-reduce"]
             wanted = drawing.DrawnCollective(kind, buffer_size(nbytes or "1GiB", "bytes"), algorithm)
-            Output(force, True, (name,)).write(draw, drawing.draw_cluster(cluster, draw, wanted))
+            Output(force, True, (name,)).write(draw, kit.page(drawing.topology(cluster, wanted)))
         answer(cluster, report.cluster_text, lambda found: {"cluster": report.cluster_row(found)}, as_json)
         return
     if devices is not None or draw is not None:

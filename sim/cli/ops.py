@@ -12,8 +12,7 @@ from sim.cli.terminal import safe, show, show_json
 from sim.device.cached import cache_aware
 from sim.device.table import op_table
 from sim.files import load_scenario
-from sim.report.ops import render, to_html, to_json
-from sim.report.roofline import roofline_svg
+from sim.report.ops import page, render, to_json
 from sim.simulation import choose_plan, model_of, project_target, record_of
 
 
@@ -22,8 +21,7 @@ from sim.simulation import choose_plan, model_of, project_target, record_of
 @options.common
 @options.output_option
 @click.option("--top", type=click.IntRange(min=0), default=25, show_default=True, help="Ops to list; 0: all.")
-@options.file_option("--html", help="Write the table and the roofline.")
-@options.file_option("--svg", help="Write the roofline alone.")
+@options.picture_option("--html", help="Write the table and the roofline.")
 @options.force_option
 def command(
     scenario: str,
@@ -34,12 +32,11 @@ def command(
     output: Path | None,
     top: int,
     html: Path | None,
-    svg: Path | None,
     force: bool,
 ) -> None:
     """Time of every op of a step of SCENARIO on one accelerator, with its limit, and the roofline they lie on."""
     files = Output(force, quiet, (scenario,))
-    files.check(html, svg)
+    files.check(html)
     asked = load_scenario(scenario, sets)
     model = model_of(asked, project_target(asked))
     plan, _ = choose_plan(asked, model, must_fit=False)
@@ -47,12 +44,9 @@ def command(
     rows, chip = op_table(executed, asked.accelerator), asked.accelerator
     blocked = cache_aware(executed, chip) if chip.matrix_unit is None else None
     if output is not None:
-        pages = {"ops.html": to_html(asked.name, rows, chip), "roofline.svg": roofline_svg(rows, chip) + "\n"}
-        files.folder(output, pages)
+        files.folder(output, {"ops.html": page(asked.name, rows, chip)})
     if html is not None:
-        files.write(html, to_html(asked.name, rows, chip))
-    if svg is not None:
-        files.write(svg, roofline_svg(rows, chip) + "\n")
+        files.write(html, page(asked.name, rows, chip))
     if as_json:
         show_json(to_json(asked.name, rows, chip, blocked))
     else:

@@ -50,6 +50,17 @@ def file_option(*names: str, help: str) -> Callable[[Function], Function]:
     return click.option(*names, type=click.Path(path_type=Path, dir_okay=False), help=help)
 
 
+def picture_option(*names: str, help: str) -> Callable[[Function], Function]:
+    """An option that names a picture to write: a page of its own."""
+    return click.option(*names, type=click.Path(path_type=Path, dir_okay=False), callback=_page, help=help)
+
+
+def _page(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    if value is not None and value.suffix not in (".html", ".htm"):
+        raise click.BadParameter(f"must end in .html, got {str(value)!r}", ctx, param)
+    return value
+
+
 scenario_argument = click.argument("scenario")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 format_option = click.option(

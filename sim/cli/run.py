@@ -17,10 +17,11 @@ from sim.files import Document, build, load_document, locating
 from sim.files.library import shown
 from sim.files.scenario import resolved
 from sim.files.yaml_text import yaml_text
-from sim.report.page import page
 from sim.report.run import render, to_json
 from sim.result import Result
+from sim.scenario import Scenario
 from sim.simulation import simulate
+from sim.study.dossier import bare
 
 FILES = ("result.json", "report.txt", "report.html", "scenario.yaml", "run.json", "log.txt")
 
@@ -30,7 +31,7 @@ FILES = ("result.json", "report.txt", "report.html", "scenario.yaml", "run.json"
 @options.common
 @options.output_option
 @options.file_option("--trace", help="Write the step, and the campaign, as a Perfetto trace (.json, .json.gz).")
-@options.file_option("--plot", help="Draw the campaign (HTML).")
+@options.picture_option("--plot", help="Draw the campaign (HTML).")
 @options.force_option
 @click.option("--engine", type=click.Choice(["simpy", "recursion"]), default="simpy", show_default=True)
 def command(
@@ -55,22 +56,25 @@ def command(
     if output is not None:
         files.check(*(output / name for name in FILES), folder=output)
     with locating(document):
-        result = simulate(build(document), engine=engine, trace=trace is not None, seed=seed or 0)
+        asked = build(document)
+        result = simulate(asked, engine=engine, trace=trace is not None, seed=seed or 0)
     if trace is not None:
         spans = result.campaign.spans if result.campaign else ()
         both = replace(result.step, slices=(*result.step.slices, *spans))
         files.write(trace, trace_file(both, result.memory, packed=trace.suffix == ".gz"))
     if plot is not None:
-        files.write(plot, _picture(result))
+        files.write(plot, _picture(safe(result)))
     if output is not None:
-        files.folder(output, _folder(document, result, sets, seed or 0, engine))
+        files.folder(output, _folder(document, asked, result, sets, seed or 0, engine))
     answer(result, render, to_json, as_json)
 
 
 def _folder(
-    document: Document, result: Result, sets: tuple[str, ...], seed: int, engine: Engine
+    document: Document, scenario: Scenario, result: Result, sets: tuple[str, ...], seed: int, engine: Engine
 ) -> dict[str, str | bytes]:
     """The files of a run folder: the same run gives the same bytes."""
+    from sim.report.page import run_page  # noqa: PLC0415  (start-up time: only with -o)
+
     text = render(safe(result))
     about = {
         "scenario": document.file,
@@ -84,7 +88,7 @@ def _folder(
     return {
         "result.json": _json(to_json(result)),
         "report.txt": text + "\n",
-        "report.html": page(result.name, text),
+        "report.html": run_page(safe(bare(document, scenario, result))),
         "scenario.yaml": yaml_text(resolved(document)),
         "run.json": _json(about),
         "log.txt": "".join(f"{safe(line)}\n" for line in log),
@@ -95,9 +99,10 @@ def _picture(result: Result) -> str:
     """The campaign as a page; a scenario without a target has none."""
     if result.campaign is None:
         raise click.UsageError("--plot draws a campaign, and the scenario names no target")
-    from sim.report.campaign_plot import figure  # noqa: PLC0415  (start-up time: only with --plot)
+    from sim.report.figures import kit  # noqa: PLC0415  (start-up time: only with --plot)
+    from sim.report.figures.run import progress, waterfall  # noqa: PLC0415
 
-    return str(figure(result.name, result.campaign).to_html(include_plotlyjs=True, full_html=True))
+    return kit.page(waterfall(result.campaign), progress(result.campaign))
 
 
 def _json(body: object) -> str:

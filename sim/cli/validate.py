@@ -23,7 +23,7 @@ from sim.validate.sets import Report, find_set, row_scenario, set_files, validat
 @click.option(
     "--rows", type=click.Path(path_type=Path), help="Run this CSV through the set's rules instead of its own."
 )
-@options.file_option("--plot", help="Write predicted against measured (HTML).")
+@options.picture_option("--plot", help="Write predicted against measured (HTML).")
 @options.force_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @click.option("--markdown", is_flag=True, help="Print one table of all published sets (docs/validation.md).")
@@ -91,9 +91,9 @@ def command(
     except KeyboardInterrupt as error:
         failures.append(error)
     if plot is not None and reports:
-        from sim.report.scatter import scatter_page  # noqa: PLC0415  (start-up time: only with --plot)
+        from sim.report.figures import curves, kit  # noqa: PLC0415  (start-up time: only with --plot)
 
-        output.write(plot, scatter_page(reports))
+        output.write(plot, kit.page(curves.predicted(reports)))
     if markdown:
         show(markdown_table(reports))
     elif as_json:

@@ -1,19 +1,13 @@
-"""A fitted law: its constants with intervals, regions, bands, warnings, and a drawing of it."""
+"""A fitted law: its constants with intervals, regions, bands and warnings."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any
 
 from sim.report.tables import Cell, Column, Kind, Table
 from sim.report.text import percent, si, table
 from sim.study.fit import AHEAD, Fitted
-
-WIDTH: Final = 720
-HEIGHT: Final = 480
-MARGIN: Final = 60
 
 
 def render(fitted: Fitted) -> str:
@@ -125,57 +119,3 @@ def to_json(fitted: Fitted) -> dict[str, Any]:
     if fitted.batch is not None:
         body["batch"] = asdict(fitted.batch)
     return body
-
-
-def drawing(fitted: Fitted) -> str:
-    """SVG of the points, the curve and its band, both axes logarithmic."""
-    found = fitted.curve
-    if found is None:
-        raise LookupError("only a learning curve is drawn")
-    shards = [*found.used, *(d.shard for d in found.dropped)]
-    low, high = math.log(min(s.units for s in shards)), math.log(16.0 * found.used[-1].units)
-    sizes = [math.exp(low + k * (high - low) / 80) for k in range(81)]
-    bands = [found.band(m) for m in sizes]
-    ends = [*(v for band in bands for v in band), *(s.error for s in shards)]
-    bottom, top = (
-        math.log(max(min(ends), 1e-12)) - 0.05,
-        math.log(min(max(ends), 3 * max(s.error for s in shards))) + 0.05,
-    )
-
-    def place(units: float, error: float) -> str:
-        x = MARGIN + (math.log(units) - low) / (high - low) * (WIDTH - 2 * MARGIN)
-        share = (math.log(max(error, 1e-12)) - bottom) / (top - bottom)
-        return f"{x:.1f},{HEIGHT - MARGIN - min(max(share, 0.0), 1.0) * (HEIGHT - 2 * MARGIN):.1f}"
-
-    area = [place(m, b[1]) for m, b in zip(sizes, bands, strict=True)]
-    area += [place(m, b[0]) for m, b in zip(reversed(sizes), reversed(bands), strict=True)]
-    line = " ".join(place(m, found.at(m)) for m in sizes)
-    used = {s.units for s in found.used}
-    dots = [_dot(place(s.units, s.error), s.units in used) for s in shards]
-    return "\n".join(_frame(fitted, f'<polygon points="{" ".join(area)}" fill="#c9dcf0"/>', line, dots))
-
-
-def _dot(at: str, used: bool) -> str:
-    x, y = at.split(",")
-    return f'<circle cx="{x}" cy="{y}" r="4" fill="{"#1f4e79" if used else "none"}" stroke="#1f4e79"/>'
-
-
-def _frame(fitted: Fitted, area: str, line: str, dots: Sequence[str]) -> list[str]:
-    domain = fitted.domain
-    title = (
-        f"{domain.name}: {domain.error_unit} against {domain.unit}s, curve and 90 % band (open circles are left out)"
-    )
-    return [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        'font-family="sans-serif" font-size="13">',
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-        f'<text x="{MARGIN}" y="30">{title}</text>',
-        area,
-        f'<polyline points="{line}" fill="none" stroke="#1f4e79" stroke-width="1.5"/>',
-        *dots,
-        f'<path d="M{MARGIN} {MARGIN} V{HEIGHT - MARGIN} H{WIDTH - MARGIN}" fill="none" stroke="black"/>',
-        f'<text x="{WIDTH / 2}" y="{HEIGHT - 20}" text-anchor="middle">{domain.unit}s (logarithmic)</text>',
-        f'<text x="18" y="{HEIGHT / 2}" transform="rotate(-90 18 {HEIGHT / 2})" text-anchor="middle">'
-        f"{domain.error_unit} (logarithmic)</text>",
-        "</svg>",
-    ]

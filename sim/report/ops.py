@@ -11,7 +11,9 @@ from typing import Any
 from sim.device.cached import CacheAware
 from sim.device.records import Accelerator
 from sim.device.table import OpRow
-from sim.report.roofline import roofline_svg
+from sim.report.figures import kit
+from sim.report.figures.roofline import roofline
+from sim.report.tables import Column, Table
 from sim.report.text import bar, duration, percent, si, table, three
 from sim.result import SCHEMA_VERSION
 
@@ -126,22 +128,11 @@ def to_json(
     }
 
 
-_STYLE = """body{font:14px system-ui,sans-serif;margin:2em auto;max-width:1000px;color:#222}
-table{border-collapse:collapse;width:100%}td,th{padding:3px 8px;border-bottom:1px solid #ddd;text-align:right}
-td:nth-child(-n+2),th:nth-child(-n+2){text-align:left}pre{background:#f6f6f6;padding:1em}svg{width:100%}"""
-
-
-def to_html(title: str, rows: Sequence[OpRow], accelerator: Accelerator) -> str:
+def page(title: str, rows: Sequence[OpRow], accelerator: Accelerator) -> str:
     """One offline page: totals, the roofline with every op, and the whole table."""
     total = sum(row.seconds for row in rows)
     summary = _head(title, rows, accelerator, total) + "\n\n" + _by_limit(rows, total)
-    head = "".join(f"<th>{escape(name)}</th>" for name in HEADER)
-    body = "\n".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(row, total)) + "</tr>" for row in rows
-    )
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}: ops</title>\n'
-        f"<style>{_STYLE}</style></head>\n<body><h1>{escape(title)} on {escape(accelerator.name)}</h1>\n"
-        f"<pre>{escape(summary)}</pre>\n{roofline_svg(rows, accelerator)}\n"
-        f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></body></html>\n"
-    )
+    table = Table(tuple(Column(name) for name in HEADER), tuple(tuple(_cells(row, total)) for row in rows))
+    heading = f"{title} on {accelerator.name}"
+    body = f"<h1>{escape(heading)}</h1>\n<pre>{escape(summary)}</pre>\n{kit.shown(roofline(rows, accelerator))}\n"
+    return kit.document(heading, body + "<h2>Every op</h2>\n" + table.html(heading))

@@ -43,22 +43,26 @@ def render(result: Result) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _answer(result: Result) -> str:
-    plan, goal, projection = result.plan, result.time_to_target, result.projection
+def answer_line(result: Result) -> str:
+    """The answer in one line: the time to the target, or of a step, and on what."""
+    goal, projection = result.time_to_target, result.projection
     where = f"{result.devices:,} x {result.accelerator} ({result.cluster})"
     if goal is None:
-        head = f"{result.name}: {duration(result.step.time_s)} per step on {where}"
-    else:
-        target = f"an error of {projection.target_error:g}" if projection else "the target"
-        bound = "at least (one pass) " if goal.at_least else ""
-        head = f"{result.name}: {bound}{duration(goal.seconds)} to {target} on {where}"
-    lines = [head]
+        return f"{duration(result.step.time_s)} per step on {where}"
+    target = f"an error of {projection.target_error:g}" if projection else "the target"
+    bound = "at least (one pass) " if goal.at_least else ""
+    return f"{bound}{duration(goal.seconds)} to {target} on {where}"
+
+
+def _answer(result: Result) -> str:
+    plan, goal, projection = result.plan, result.time_to_target, result.projection
+    lines = [f"{result.name}: {answer_line(result)}"]
     if projection:
         today = f" ({three(projection.data_scale)}x today)" if projection.data_scale else ""
         size = f", {si(projection.parameters)} parameters" if projection.parameters else ""
         lines.append(f"  projected: {si(projection.dataset_units)} units of data{today}{size}")
     lines.append(f"  model: {result.workload}, {si(result.parameters)} parameters{_whose_size(result)}")
-    lines.append(f"  {_plan_line(result)}")
+    lines.append(f"  {plan_line(result)}")
     if goal:
         lines.append(
             f"  {goal.steps:,.0f} steps of {duration(goal.seconds / goal.steps)} "
@@ -123,7 +127,7 @@ def _whose_size(result: Result) -> str:
     return f" as the scenario sets them, {three(result.parameters / asked)}x what the target asks for"
 
 
-def _plan_line(result: Result) -> str:
+def plan_line(result: Result) -> str:
     """Every field of the plan that is not its default, as YAML to copy."""
     rule = (
         "" if result.sub_batch is None else f"  # sub-batch at {percent(result.sub_batch.efficiency)} of the best rate"
@@ -228,11 +232,11 @@ def _bottleneck(result: Result) -> str:
     lines = [f"Bottleneck: {bottleneck.limit}. {bottleneck.statement}"]
     if bottleneck.levers:
         lines.append("What would help most:")
-        lines += [f"  {lever.change:<34} {_effect(lever, result)}" for lever in bottleneck.levers]
+        lines += [f"  {lever.change:<34} {lever_effect(lever, result)}" for lever in bottleneck.levers]
     return "\n".join(lines)
 
 
-def _effect(lever: Lever, result: Result) -> str:
+def lever_effect(lever: Lever, result: Result) -> str:
     """The time to the target with a lever, or the step where there is no target."""
     if lever.effect is not None and lever.quantity == "time_to_target_s":
         return f"target in {duration(lever.effect)}, {lever.note}"

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from statistics import median
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -58,6 +59,22 @@ class Table:
         writer.writerow(self.names)
         writer.writerows(["" if cell is None else cell for cell in row] for row in self.rows)
         return out.getvalue().rstrip("\n")
+
+    def html(self, caption: str) -> str:
+        """The same cells as an HTML table that scrolls where it is wide."""
+        kinds = ["t" if column.kind == "text" else "" for column in self.columns]
+
+        def line(cells: Sequence[str], tag: str, scope: str = "") -> str:
+            pairs = zip(cells, kinds, strict=True)
+            cells_html = "".join(f'<{tag}{scope} class="{kind}">{escape(cell)}</{tag}>' for cell, kind in pairs)
+            return f"<tr>{cells_html}</tr>"
+
+        head = line([column.name for column in self.columns], "th", ' scope="col"')
+        body = "\n".join(line(row, "td") for row in self.cells())
+        return (
+            f'<div class="scroll"><table><caption>{escape(caption)}</caption>\n<thead>{head}</thead>\n'
+            f"<tbody>\n{body}\n</tbody></table></div>"
+        )
 
     @property
     def names(self) -> list[str]:

@@ -12,6 +12,7 @@ DAY: Final = 86400.0
 YEAR: Final = 365.25 * DAY
 _DURATIONS: Final = ((YEAR, "years"), (DAY, "days"), (10 * HOUR, "h"), (10 * MINUTE, "min"), (1.0, "s"), (1e-3, "ms"))
 _UNITS: Final = {"h": HOUR, "min": MINUTE}
+_BINARY: Final = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 _PREFIXES: Final = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 
@@ -44,6 +45,14 @@ def si(value: float, unit: str = "") -> str:
 def gib(nbytes: float) -> str:
     """Bytes in GiB."""
     return f"{three(nbytes / 2**30)} GiB"
+
+
+def size_text(nbytes: float) -> str:
+    """1048576 → "1 MiB"."""
+    for unit, name in _BINARY:
+        if nbytes >= unit:
+            return f"{nbytes / unit:.4g} {name}"
+    return f"{nbytes:.4g} B"
 
 
 def percent(fraction: float, signed: bool = False) -> str:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 Design: TypeAlias = tuple[object, ...]
 
 MOST_DESIGNS: Final = 10**9
+LONGEST: Final = 10_000  # values of an axis that a study file keeps
 _ENDPOINT: Final = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*")
 
 
@@ -65,6 +67,17 @@ class Axis:
             return self.values
         last = max(1, self.count - 1)
         return tuple(dict.fromkeys(self.interval.at(i / last) for i in range(self.count)))
+
+    @property
+    def stated(self) -> object:
+        """The axis as `axis` reads it, in plain values; of a very long list the beginning and a hash."""
+        if self.interval is not None:
+            low, high = (self.interval.at(share) for share in (0.0, 1.0))
+            return {"from": low, "to": high, "count": self.count, "scale": "log" if self.interval.log else "linear"}
+        plain = [v if isinstance(v, str | int | float | bool | None) else repr(v) for v in self.values]
+        if len(plain) <= LONGEST:
+            return plain
+        return {"first": plain[:LONGEST], "count": len(plain), "hash": blake2b(repr(plain).encode()).hexdigest()[:24]}
 
     def at(self, share: float) -> object:
         """The value at `share` [0, 1) of the axis; of listed values each has an equal part."""

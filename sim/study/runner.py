@@ -56,11 +56,12 @@ class Study:
     def identity(self) -> dict[str, object]:
         """What a study file must agree on: the resolved base, the axes, the seed, the release."""
         base = scenario_of(self.scenario, self.sets)
-        axes = {axis.path: [str(value) for value in axis.points[:1000]] for axis in self.designs.axes}
+        axes = {axis.path: axis.stated for axis in self.designs.axes}
         return {
             "scenario": _key(repr(base), self.seed).hex(),
             "axes": axes,
             "combination": self.designs.combination,
+            "samples": self.designs.samples,
             "designs": len(self.designs),
             "sample_seed": self.designs.seed,
             "release": version("foretrain"),

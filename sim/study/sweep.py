@@ -72,6 +72,21 @@ def stored(designs: Designs, file: Path, sort: str = "number", limit: int | None
     return Outcomes(designs, facts(file), tuple(outcomes(file, sort, limit)))
 
 
+def read_study(file: Path) -> Outcomes:
+    """A study file alone: its designs and what is finished of them."""
+    stated = facts(file)
+    axes, combination, samples = stated.get("axes"), stated.get("combination"), stated.get("samples")
+    if not isinstance(axes, dict) or not isinstance(samples, int) or not isinstance(combination, str):
+        raise InputError(Problem("was written by another release", file=str(file)))
+    if long := [path for path, given in axes.items() if isinstance(given, dict) and "first" in given]:
+        rule = "keeps only the beginning of a very long axis: its designs cannot be told"
+        raise InputError(Problem(rule, f"study.axes.{long[0]}", file=str(file)))
+    seed = stated.get("sample_seed")
+    listed = tuple(axis(path, given) for path, given in axes.items())
+    designs = Designs(listed, Combination(combination), samples, seed if isinstance(seed, int) else 0)
+    return stored(designs, file)
+
+
 def study_of(
     scenario: Scenario | str | Path,
     sets: Sequence[str] = (),

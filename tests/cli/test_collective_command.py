@@ -60,11 +60,11 @@ def test_a_cluster_is_written_as_network_yml(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_the_plot_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`--plot file.svg`, told on stderr."""
-    path = tmp_path / "bus.svg"
+    """`--plot file.html`, told on stderr."""
+    path = tmp_path / "bus.html"
     code, _, err = run(capsys, "dgx-h100", "--plot", str(path))
     assert code == 0
-    assert path.read_text(encoding="utf-8").startswith("<svg")
+    assert 'id="busbw"' in path.read_text(encoding="utf-8")
     assert str(path) in err
 
 
@@ -77,7 +77,7 @@ def test_the_plot_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         (("dgx-h100", "--group", "5-2"), "runs upwards"),
         (("dgx-h100", "--group", "2x8", "--op", "send"), "need 16 devices"),
         (("dgx-h100", "--algorithm", "ring", "--op", "send"), "without algorithms"),
-        (("dgx-h100", "--op", "barrier", "--plot", "x.svg"), "no bytes to draw"),
+        (("dgx-h100", "--op", "barrier", "--plot", "x.html"), "no bytes to draw"),
         (("dgx-h100", "--factor", "1.00001"), "more than 10,000 sizes"),
         (("dgx-h100", "--group", "4x"), "SIZExSTRIDE"),
         (("dgx-h100", "--bytes", "8 parsecs"), "--bytes"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -50,12 +51,13 @@ def test_the_best_model_of_every_shard_counts(run, csv):
 
 
 def test_the_drawing_shows_every_shard(run, csv, tmp_path):
-    """One circle a shard, a curve and a band."""
-    out = tmp_path / "curve.svg"
+    """A point a shard; the curve lies inside its band."""
+    out = tmp_path / "curve.html"
     assert run("fit", csv(ROWS), "--plot", out, "--quiet").code == 0
-    text = out.read_text(encoding="utf-8")
-    assert text.count("<circle") == len(ROWS)
-    assert text.count("<polygon") == text.count("<polyline") == 1
+    (spec,) = re.findall(r'<script type="application/json">(.*?)</script>', out.read_text(encoding="utf-8"))
+    low, high, curve, shards, left_out = json.loads(spec)["data"]
+    assert shards["x"] + left_out["x"] == pytest.approx([units for units, _, _ in ROWS], rel=1e-6)
+    assert all(a <= b <= c for a, b, c in zip(low["y"], curve["y"], high["y"], strict=True))
 
 
 def test_batches_give_passes_and_a_critical_batch(run, csv):

@@ -91,22 +91,22 @@ def test_footprint_json() -> None:
 
 
 def test_show_draws_a_cluster(tmp_path: Path) -> None:
-    """`--draw FILE.svg` writes the picture; a chip has none."""
-    path = tmp_path / "node.svg"
+    """`--draw FILE.html` writes the picture; a chip has none."""
+    path = tmp_path / "node.html"
     said("show", "dgx-h100", "--draw", str(path))
-    assert path.read_text().startswith("<svg")
+    assert 'id="topology"' in path.read_text(encoding="utf-8")
     refused = CliRunner().invoke(hardware_command, ["show", "t4", "--draw", str(path)])
     assert refused.exit_code == 2
 
 
 def test_the_picture_is_coloured_by_the_collective_asked_for(tmp_path: Path) -> None:
     """`--op`, `--bytes`, `--algorithm`; they go with `--draw`, and the file is a picture or a page."""
-    path = tmp_path / "a.svg"
+    path = tmp_path / "a.html"
     said("show", "dgx-h100", "--draw", str(path), "--op", "all-to-all", "--bytes", "1MiB")
     assert "all-to-all 1.05 MB" in path.read_text(encoding="utf-8")
     for wrong, says in (
         (("--op", "all-reduce"), "go with --draw"),
-        (("--draw", "x.png"), ".svg or .html"),
+        (("--draw", "x.png"), "must end in .html"),
         (("--draw", str(path), "--algorithm", "magic"), "no such algorithm"),
     ):
         refused = CliRunner().invoke(hardware_command, ["show", "dgx-h100", *wrong])

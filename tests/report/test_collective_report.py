@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
+import math
 
 import pytest
 
 from sim.errors import InputError
 from sim.network import Cluster, Group, Level, LinkType
-from sim.report.collective import plot, plot_html, plot_svg, render, size_text, to_json
-from sim.report.topology_drawing import DrawnCollective, as_html, colour, draw_topology, shrink
+from sim.report.collective import render, to_json
+from sim.report.figures.curves import bus_bandwidth
+from sim.report.figures.topology import DrawnCollective, colour, shrink, topology
+from sim.report.text import size_text
 from sim.study.collective_sweep import sizes_between, sweep
 
 NVLINK = LinkType("nvlink", 300e9, 1e-6)
@@ -67,18 +69,16 @@ def test_text_and_json_say_the_same() -> None:
     assert [row["bytes"] for row in rows] == [2**20, 2**21]
 
 
-def test_the_plot_is_valid_svg_with_a_curve_per_algorithm(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    """Well-formed XML; names in the legend; a page that works offline; other endings are refused."""
+def test_the_plot_has_a_curve_per_algorithm_and_none_is_above_the_winner() -> None:
+    """The winner has the largest bus bandwidth at every size; a barrier has none."""
     found = sweep(NODES, "all_reduce", sizes_between(2**10, 2**30, 4), Group(32), "all")
-    svg = plot_svg(found)
-    assert ET.fromstring(svg).tag.endswith("svg")
-    assert "hierarchical" in svg
-    one = sweep(NODES, "all_reduce", [2.0**20], Group(32))
-    ET.fromstring(plot_svg(one))
-    page = plot_html(one)
-    assert "https://cdn" not in page.partition("</script>")[0]
-    with pytest.raises(InputError, match=r"\.svg or \.html"):
-        plot(one, tmp_path / "plot.png")
+    curves = {trace["name"]: trace for trace in bus_bandwidth(found).traces}
+    assert "hierarchical" in curves
+    best = dict(zip(curves["winner"]["x"], curves["winner"]["y"], strict=True))
+    for curve in curves.values():
+        assert all(y <= best[x] * (1 + 1e-12) for x, y in zip(curve["x"], curve["y"], strict=True))
+    with pytest.raises(InputError, match="no bytes to draw"):
+        bus_bandwidth(sweep(NODES, "barrier", [0.0], Group(32)))
 
 
 @pytest.mark.parametrize(
@@ -93,14 +93,20 @@ def test_the_plot_is_valid_svg_with_a_curve_per_algorithm(tmp_path) -> None:  # 
     ],
 )
 def test_every_kind_of_cluster_is_drawn(cluster: Cluster) -> None:
-    """Well-formed SVG with each drawn device once, with and without load."""
+    """Each drawn device once, on a place of its own; a link's two ends are where its nodes stand."""
     small = shrink(cluster)
     assert small.devices <= 96
     for collective in (None, DrawnCollective(), DrawnCollective("all_reduce", 1e9, "ring")):
-        root = ET.fromstring(draw_topology(cluster, collective))
-        circles = [e for e in root.iter() if e.tag.endswith("circle")]
-        assert len(circles) == small.devices
-    assert as_html("<svg/>", "a<b").count("a&lt;b") == 1
+        traces = topology(cluster, collective).traces
+        switches, devices = traces[-2:]
+        places = [*zip(devices["x"], devices["y"], strict=True), *zip(switches["x"], switches["y"], strict=True)]
+        assert devices["text"] == [str(n) for n in range(small.devices)]
+        assert len(set(places)) == len(places)
+        for links in (trace for trace in traces if trace["mode"] == "lines"):
+            path = list(zip(links["x"], links["y"], strict=True))
+            gaps = [-1, *(i for i, (x, _) in enumerate(path) if x is None)]
+            ends = [path[a + 1] for a in gaps[:-1]] + [path[b - 1] for b in gaps[1:]]
+            assert all(min(math.dist(end, place) for place in places) < 1e-6 for end in ends)
 
 
 def test_colours_run_from_grey_to_red() -> None:

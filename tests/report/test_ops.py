@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 import pytest
@@ -14,8 +13,8 @@ from sim.device.table import Executed, op_table
 from sim.device.timing import time_ops
 from sim.files.hardware import load_accelerator
 from sim.ops import Collective, Gemm, Op, Pointwise
-from sim.report.ops import render, to_html, to_json
-from sim.report.roofline import roofline_svg
+from sim.report.figures.roofline import roofline
+from sim.report.ops import page, render, to_json
 from sim.workload.records import Numerics
 from sim.workload.recurrent import LstmLM
 
@@ -45,15 +44,16 @@ def test_rows_add_up_and_come_longest_first(a100: Accelerator) -> None:
 
 
 def test_roofline_holds_every_op_and_needs_no_network(a100: Accelerator) -> None:
-    """One disc per op with its name, valid XML, no address but the SVG namespace."""
+    """One disc per op at its intensity and rate, on or below the peak roof; names stay text; no address."""
     rows = op_table((Executed("block", op) for op in OPS), a100)
-    svg = roofline_svg(rows, a100)
-    root = ET.fromstring(svg)
-    titles = [t.text or "" for t in root.iter("{http://www.w3.org/2000/svg}title")]
-    assert sum("limit" in t for t in titles) == len(rows)
-    page = to_html("s", rows, a100)
-    assert "up &lt;b&gt;" in page
-    assert page.replace("http://www.w3.org/2000/svg", "").count("http") == 0
+    discs = [trace for trace in roofline(rows, a100).traces if trace["mode"] == "markers"]
+    points = {(x, y) for disc in discs for x, y in zip(disc["x"], disc["y"], strict=True)}
+    assert points == {(row.intensity, row.rate) for row in rows}
+    for row in rows:
+        assert row.rate <= min(a100.compute[row.format].peak_flops, row.intensity * a100.memory.bandwidth)
+    html = page("s", rows, a100).partition("<script>")[0]
+    assert "up &lt;b&gt;" in html
+    assert "http" not in html
 
 
 def word_lm(fused: bool) -> list[Executed]:

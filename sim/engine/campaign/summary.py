@@ -96,16 +96,16 @@ def quantile(ordered: Sequence[float], share: float) -> float:
 
 
 def _calendar(outcome: Outcome, work: Work, rows: int = 10) -> tuple[Period, ...]:
-    """The first campaign cut into equal stretches."""
-    total, marks = work.ideal_s, outcome.marks
-    periods, at = [], 0
-    done, failures, stops = 0.0, 0, 0
+    """The first campaign cut into equal stretches; steps are done evenly between the moments that are known."""
+    known = [(0.0, 0.0, 0, 0), *outcome.marks, (outcome.wall_s, work.ideal_s, 0, 0)]
+    periods: list[Period] = []
+    failures = stops = 0
     for row in range(rows):
         end = outcome.wall_s * (row + 1) / rows
-        failed, stopped = failures, stops
-        while at < len(marks) and (marks[at][0] <= end or row == rows - 1):
-            _, done, failures, stops = marks[at]
-            at += 1
-        share = 1.0 if row == rows - 1 else done / total if total else 1.0
-        periods.append(Period(outcome.wall_s * row / rows, end, share, failures - failed, stops - stopped))
+        last = max(k for k, mark in enumerate(known[:-1]) if mark[0] <= end or (row == rows - 1))
+        (t0, d0, failed, stopped), (t1, d1, _, _) = known[last], known[last + 1]
+        done = d1 if end >= t1 else d0 + (d1 - d0) * (end - t0) / (t1 - t0)
+        share = done / work.ideal_s if work.ideal_s else 1.0
+        periods.append(Period(outcome.wall_s * row / rows, end, share, failed - failures, stopped - stops))
+        failures, stops = failed, stopped
     return tuple(periods)

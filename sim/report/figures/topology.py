@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from html import escape
 from itertools import pairwise
-from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from sim.errors import InputError, Problem
 from sim.network import TOPOLOGIES, Cluster, Communicator, Group, Level, Topology
 from sim.ops import CollectiveKind
+from sim.report.figures.kit import BLUE, GREY, INK, Figure, Trace
+from sim.report.tables import Column, Table
 from sim.report.text import si
 
 Name: TypeAlias = int | str
 Point: TypeAlias = tuple[float, float]
 
 MOST_DEVICES: Final = 96
+SHADES: Final = 9
+CURVE: Final = 12  # pieces of a link that is drawn bent
+LISTED: Final = 20
 WIDTH, HEIGHT, MARGIN, TOP = 1100, 720, 50, 70
 _TIERS: Final = {"nic": 0.4} | {kind: tier for each in TOPOLOGIES.values() for kind, tier in each.tiers.items()}
 _COLD, _WARM, _HOT = (214, 221, 229), (240, 173, 78), (176, 24, 32)
@@ -47,36 +50,32 @@ class _Line:
     busy: float
 
 
-def draw_topology(cluster: Cluster, collective: DrawnCollective | None = None) -> str:
-    """An SVG of the cluster (or of a part that can be seen), ready for a browser."""
+def topology(cluster: Cluster, collective: DrawnCollective | None = DrawnCollective()) -> Figure:
+    """The cluster, or a part of it that can be seen; links coloured by a collective, a 1 GiB all-reduce by default."""
     drawn = shrink(cluster)
     communicator = Communicator(drawn)
     lines = _lines(communicator, collective)
     places = _places(drawn, communicator.topology)
-    title = f"{cluster.name}: {cluster.devices:,} device{'s' * (cluster.devices > 1)}"
-    notes = [] if drawn.devices == cluster.devices else [f"drawn: a part of {drawn.devices} devices, same structure"]
-    if notes and (cluster.dead_links or cluster.degraded_links):
-        notes[0] += ", without the dead and degraded links"
+    notes = [f"{cluster.devices:,} device{'s' * (cluster.devices > 1)}"]
+    if drawn.devices != cluster.devices:
+        notes.append(f"drawn: a part of {drawn.devices} devices, same structure")
+        notes[-1] += ", without the dead and degraded links" * bool(cluster.dead_links or cluster.degraded_links)
     if collective is not None:
         what = f"all drawn devices {collective.kind.replace('_', '-')} {si(collective.nbytes, 'B')}"
         notes.append(f"{what}; colour: how long a link is busy, share of the busiest")
     grid = any(_stand(level) == "grid" for level in drawn.levels)
-    return _svg(title, notes, lines, places, collective is not None, grid)
-
-
-def draw_cluster(cluster: Cluster, path: Path, collective: DrawnCollective | None = None) -> str:
-    """A picture as that file (.svg, .html); its links coloured by a collective, a 1 GiB all-reduce by default."""
-    if path.suffix not in (".svg", ".html", ".htm"):
-        raise InputError(Problem("must end in .svg or .html", "--draw", str(path)))
-    svg = draw_topology(cluster, collective or DrawnCollective())
-    return svg + "\n" if path.suffix == ".svg" else as_html(svg, cluster.name)
-
-
-def as_html(svg: str, title: str) -> str:
-    """The picture as a page of its own."""
-    style = "body{margin:0;display:flex;justify-content:center}svg{width:100%;max-width:1400px}"
-    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{style}</style>'
-    return f"<!doctype html><html><head>{head}</head><body>\n{svg}\n</body></html>\n"
+    traces = (*_links(lines, places, collective is not None, grid), *_nodes(places))
+    hidden = {"visible": False, "fixedrange": True}
+    layout = {
+        "xaxis": hidden,
+        "yaxis": {**hidden, "autorange": "reversed"},
+        "margin": {"l": 4, "r": 4, "t": 30, "b": 4},
+    }
+    ordered = sorted(lines, key=lambda line: (-line.busy, str(line.a), str(line.b)))[:LISTED]
+    columns = (Column("link"), Column("bandwidth"), Column("carries", "bytes"), Column("busy", "seconds"))
+    rows = tuple((f"{x.a} — {x.b}", si(x.capacity, "B/s"), x.nbytes, x.busy) for x in ordered)
+    text = "; ".join(notes) + "."
+    return Figure("topology", f"Topology of {cluster.name}", text, traces, layout, Table(columns, rows), 560)
 
 
 def shrink(cluster: Cluster) -> Cluster:
@@ -241,36 +240,6 @@ def _grid(devices: Sequence[int], sizes: Sequence[int], corner: Point, room: Poi
     return places
 
 
-def colour(share: float) -> str:
-    """Grey, amber, red for 0 … 1."""
-    low, high, t = (_COLD, _WARM, share * 2) if share < 0.5 else (_WARM, _HOT, share * 2 - 1)
-    return "#" + "".join(f"{round(a + (b - a) * t):02x}" for a, b in zip(low, high, strict=True))
-
-
-def _svg(
-    title: str, notes: Sequence[str], lines: Sequence[_Line], places: dict[Name, Point], loaded: bool, grid: bool
-) -> str:
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif">',
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-        f'<text x="{MARGIN}" y="30" font-size="18">{escape(title)}</text>',
-    ]
-    for i, note in enumerate(notes):
-        parts.append(f'<text x="{MARGIN}" y="{49 + 16 * i}" font-size="12" fill="#555">{escape(note)}</text>')
-    busiest = max((line.busy for line in lines), default=0.0)
-    widest = max((line.capacity for line in lines), default=1.0)
-    shortest = _shortest(lines, places) if grid else {}
-    for line in sorted(lines, key=lambda x: x.busy):
-        parts.append(_link(line, places, busiest, widest, loaded, shortest))
-    small = sum(isinstance(n, int) for n in places) > 40
-    for node, (x, y) in sorted(places.items(), key=lambda item: str(item[0])):
-        crowded = isinstance(node, str) and sum(abs(other[1] - y) < 1 for other in places.values()) > 17
-        parts.append(_node(node, x, y, small, crowded))
-    if loaded and busiest > 0:
-        parts += _legend(busiest)
-    return "\n".join([*parts, "</svg>"])
-
-
 def _direction(line: _Line, places: dict[Name, Point]) -> int | None:
     """Angle of a link between two devices, in steps of about two degrees; None for links to switches."""
     if isinstance(line.a, str) or isinstance(line.b, str):
@@ -290,52 +259,106 @@ def _shortest(lines: Sequence[_Line], places: dict[Name, Point]) -> dict[int | N
     return found
 
 
-def _link(
-    line: _Line,
-    places: dict[Name, Point],
-    busiest: float,
-    widest: float,
-    loaded: bool,
-    shortest: dict[int | None, float],
-) -> str:
+def _links(lines: Sequence[_Line], places: dict[Name, Point], loaded: bool, grid: bool) -> list[Trace]:
+    """Links by how busy they are: a trace per shade, from grey over amber to red; what a link carries on hovering."""
+    busiest = max((line.busy for line in lines), default=0.0)
+    shortest = _shortest(lines, places) if grid else {}
+    shades: dict[int, list[_Line]] = {}
+    for line in lines:
+        shades.setdefault(round((SHADES - 1) * line.busy / busiest) if loaded and busiest else 0, []).append(line)
+    traces: list[Trace] = []
+    for shade, members in sorted(shades.items()):
+        paths = [_path(line, places, shortest) for line in members]
+        share = shade / (SHADES - 1)
+        drawn: Trace = {
+            "type": "scatter",
+            "mode": "lines",
+            "x": [x for path in paths for x in (*(p[0] for p in path), None)],
+            "y": [y for path in paths for y in (*(p[1] for p in path), None)],
+            "line": {"color": colour(share), "width": 1.3 + 1.7 * share},
+            "name": _shade_name(share, busiest),
+            "hoverinfo": "skip",
+            "showlegend": loaded and busiest > 0.0 and shade in (0, SHADES - 1),
+        }
+        middles = [path[len(path) // 2] for path in paths]
+        seen = {"color": colour(share), "size": 5, "opacity": 0.01}
+        tips: Trace = {
+            "type": "scatter",
+            "mode": "markers",
+            "x": [x for x, _ in middles],
+            "y": [y for _, y in middles],
+            "hovertext": [_tip(line, loaded) for line in members],
+            "hoverinfo": "text",
+            "marker": seen,
+            "showlegend": False,
+        }
+        traces += [drawn, tips]
+    return traces
+
+
+def colour(share: float) -> str:
+    """Grey, amber, red for 0 … 1."""
+    low, high, t = (_COLD, _WARM, share * 2) if share < 0.5 else (_WARM, _HOT, share * 2 - 1)
+    return "#" + "".join(f"{round(a + (b - a) * t):02x}" for a, b in zip(low, high, strict=True))
+
+
+def _shade_name(share: float, busiest: float) -> str:
+    return f"busy {busiest * 1e3:.4g} ms" if share == 1.0 else "idle"
+
+
+def _tip(line: _Line, loaded: bool) -> str:
+    tip = f"{line.a} — {line.b}: {si(line.capacity, 'B/s')}"
+    return tip + (f"\n{si(line.nbytes, 'B')}, busy {line.busy * 1e3:.4g} ms" if loaded else "")
+
+
+def _path(line: _Line, places: dict[Name, Point], shortest: dict[int | None, float]) -> list[Point]:
+    """A straight line; a link that wraps goes round the others."""
     (x1, y1), (x2, y2) = places[line.a], places[line.b]
-    share = line.busy / busiest if busiest else 0.0
-    stroke = colour(share) if loaded else "#9fb1c4"
-    width = 1.0 + 2.2 * math.sqrt(line.capacity / widest)
-    tip = f"{line.a} — {line.b}: {si(line.capacity, 'B/s')}" + (f", {si(line.nbytes, 'B')}" if loaded else "")
     far = math.hypot(x2 - x1, y2 - y1)
     near = shortest.get(_direction(line, places), far)
-    bend = min(0.16 * far, 46.0) if far > 1.5 * near else 0.0  # links that wrap go round the others
-    mx, my = (x1 + x2) / 2 - bend * (y2 - y1) / max(far, 1.0), (y1 + y2) / 2 + bend * (x2 - x1) / max(far, 1.0)
-    path = f"M{x1:.1f} {y1:.1f}Q{mx:.1f} {my:.1f} {x2:.1f} {y2:.1f}"
-    return (
-        f'<path d="{path}" fill="none" stroke="{stroke}" stroke-width="{width:.1f}"><title>{escape(tip)}</title></path>'
-    )
+    if far <= 1.5 * near:
+        return [(x1, y1), ((x1 + x2) / 2, (y1 + y2) / 2), (x2, y2)]
+    bend = 2 * min(0.16 * far, 46.0) / far
+    cx, cy = (x1 + x2) / 2 - bend / 2 * (y2 - y1), (y1 + y2) / 2 + bend / 2 * (x2 - x1)
+    steps = [i / CURVE for i in range(CURVE + 1)]
+    return [
+        ((1 - t) ** 2 * x1 + 2 * t * (1 - t) * cx + t * t * x2, (1 - t) ** 2 * y1 + 2 * t * (1 - t) * cy + t * t * y2)
+        for t in steps
+    ]
 
 
-def _text(x: float, y: float, size: float, text: str, style: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" {style}>{escape(text)}</text>'
+def _nodes(places: dict[Name, Point]) -> list[Trace]:
+    """Devices with their numbers, switches with their names where there is room."""
+    devices = {n: p for n, p in places.items() if isinstance(n, int)}
+    switches = {n: p for n, p in places.items() if isinstance(n, str)}
+    small = len(devices) > 40
+    crowded = [sum(abs(y - other) < 1 for _, other in places.values()) > 17 for _, y in switches.values()]
+    labels = [_short(name, quiet) for name, quiet in zip(switches, crowded, strict=True)]
+    return [
+        _points("switch", switches, labels, "square", 13, GREY, 9),
+        _points("device", devices, [str(n) for n in devices], "circle", 13 if small else 20, BLUE, 7 if small else 10),
+    ]
 
 
-_INSIDE: Final = 'text-anchor="middle" fill="white"'
+def _short(name: str, crowded: bool) -> str:
+    short = name.partition("/")[2] or name
+    return "" if crowded or short.startswith("nic") else short
 
 
-def _node(node: Name, x: float, y: float, small: bool, crowded: bool) -> str:
-    if isinstance(node, int):
-        radius, size = (7, 7) if small else (12, 10)
-        label = _text(x, y + size * 0.35, size, str(node), _INSIDE)
-        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="#1b4f8a"/>{label}'
-    short = node.partition("/")[2] or node
-    quiet = crowded or short.startswith("nic")
-    width = 12 if quiet else max(22, 6 * len(short) + 8)
-    text = "" if quiet else _text(x, y + 3.5, 10, short, _INSIDE)
-    box = f'<rect x="{x - width / 2:.1f}" y="{y - 8:.1f}" width="{width}" height="16" rx="3" fill="#2d3b4a"/>'
-    return f"<g>{box}{text}<title>{escape(node)}</title></g>"
-
-
-def _legend(busiest: float) -> list[str]:
-    x, y, step = WIDTH - 270, 22, 4
-    bars = [f'<rect x="{x + i * step}" y="{y}" width="{step}" height="10" fill="{colour(i / 49)}"/>' for i in range(50)]
-    idle = _text(x, y + 24, 11, "idle", 'fill="#555"')
-    busy = _text(x + 200, y + 24, 11, f"busy {busiest * 1e3:.4g} ms", 'text-anchor="end" fill="#555"')
-    return [*bars, idle, busy]
+def _points(
+    kind: str, places: Mapping[Any, Point], labels: Sequence[str], symbol: str, size: int, fill: str, font: int
+) -> Trace:
+    return {
+        "type": "scatter",
+        "mode": "markers+text",
+        "x": [x for x, _ in places.values()],
+        "y": [y for _, y in places.values()],
+        "text": list(labels),
+        "textposition": "middle center" if kind == "device" else "top center",
+        "textfont": {"size": font, "color": "#ffffff" if kind == "device" else INK},
+        "hovertext": [f"{kind} {name}" for name in places],
+        "hoverinfo": "text",
+        "marker": {"symbol": symbol, "size": size, "color": fill, "opacity": 1},
+        "name": kind,
+        "showlegend": False,
+    }

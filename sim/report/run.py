@@ -15,6 +15,7 @@ from sim.report.speedups import speedups_text
 from sim.report.tables import Column, Table
 from sim.report.text import DAY, bar, duration, gib, percent, si, table, three
 from sim.result import SCHEMA_VERSION, Result, TimeToTarget
+from sim.scenario import Objective
 from sim.study.metrics import METRICS
 from sim.study.metrics import values as metric_values
 from sim.workload.records import Recompute
@@ -257,7 +258,7 @@ def _search(result: Result) -> str:
         [_degrees(ranked.plan), duration(ranked.step.time_s), gib(ranked.memory.total_bytes), ranked.why]
         for ranked in result.search.ranked
     ]
-    weighed = result.objective in ("energy", "cost")
+    weighed = result.objective in (Objective.ENERGY, Objective.COST)
     best = f"the best for the {result.objective}" if weighed else "the fastest"
     head = f"Plans: {result.search.fitting:,} of {result.search.considered:,} fit; {best}, simulated:"
     kept = ", ".join(f"{name} {result.search.kept[name]}" for name in ("schedule", "shard_group"))  # the rest: the JSON

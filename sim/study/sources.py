@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from sim.answer import Answer
+from sim.plan.records import PipelineSchedule, Sharding
 from sim.plan.speedups import SPEEDUPS
 from sim.result import Result
 from sim.scenario import Scenario
+from sim.workload.records import Recompute
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +134,13 @@ def _models(scenario: Scenario, result: Result) -> Iterator[tuple[str, str]]:
         yield "samples against batch", "mccandlish2018"
     if plan.data > 1:
         yield "ring collectives", "patarasuk2009"
-    if plan.sharding != "none":
+    if plan.sharding != Sharding.NONE:
         yield "sharding", "rajbhandari2020"
     if plan.tensor > 1:
         yield "tensor parallelism", "shoeybi2019"
     if plan.pipeline > 1:
-        yield "pipeline", "huang2019" if plan.schedule == "gpipe" else "narayanan2021"
-    if plan.sequence_parallel or plan.recompute == "selective":
+        yield "pipeline", "huang2019" if plan.schedule == PipelineSchedule.GPIPE else "narayanan2021"
+    if plan.sequence_parallel or plan.recompute == Recompute.SELECTIVE:
         yield "sequence parallelism, selective recomputation", "korthikanti2022"
     if result.campaign is not None and result.campaign.intervals:
         yield "interval between checkpoints", "daly2006"

@@ -36,6 +36,9 @@ LESS_IS_FASTER: Final = frozenset(
 Row = Mapping[str, str]
 Quantity = Literal["run", "collective", "ops", "model", "scaling", "learning", "minutes", "trends", "failures"]
 
+LARGEST: Final = 1e100
+"""A cell beyond it is no measurement: products of cells and units stay finite."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -251,7 +254,7 @@ def _number(text: str) -> float | None:
         value = float(text.replace(",", ""))
     except ValueError:
         return None
-    return value if math.isfinite(value) and value > 0 else None
+    return value if 0.0 < value < LARGEST else None
 
 
 def compare(request: Request, simulate: Callable[[Request], Outcome | str]) -> Comparison | Skipped:

@@ -12,7 +12,7 @@ import pytest
 from clusters import ALPHA, BANDWIDTH, flat, link, two_level
 
 from sim.network import Cluster, Communicator, Group, Level, schedule, solve
-from sim.network.algorithms.double_binary_tree import TREE_EFFICIENCY
+from sim.network.algorithms.channels import TREE_EFFICIENCY
 
 S = 1e9
 A = 2 * ALPHA  # device → switch → device

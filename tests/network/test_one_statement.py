@@ -54,18 +54,14 @@ def name(cluster: Cluster) -> str:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("cluster", CLUSTERS, ids=name)
 def test_the_schedule_puts_on_every_link_what_the_load_says(cluster: Cluster, kind: CollectiveKind) -> None:
-    """Bytes of all phases, routed message by message, for every algorithm that can run. Along a ring a broadcast leaves
-    out the last hand-over, which its price counts; out of a node's switch and back in go the 1/g that each rank carries
-    on, which the measured rate of the reduction counts."""
+    """Bytes of all phases, routed message by message, for every algorithm that can run. Out of a node's switch and back
+    in go the 1/g that each rank carries on, which the measured rate of the reduction counts."""
     communicator, group = Communicator(cluster), Group(cluster.devices)
     for cost in communicator.costs(kind, group, every=True):
         plan = communicator.schedule(kind, S, group, cost.algorithm)
         sent = link_bytes(plan, communicator.topology)
         load = communicator.link_loads(kind, S, group, cost.algorithm)
-        if cost.algorithm == "ring" and kind in ("broadcast", "reduce"):
-            assert (sent <= load * (1 + 1e-9)).all()
-            assert sent.sum() >= load.sum() * (1 - 2.5 / cluster.devices)
-        elif cost.algorithm in ("switch", "switch_tree") and len(cluster.levels) > 1:
+        if cost.algorithm in ("switch", "switch_tree") and len(cluster.levels) > 1:
             assert (sent >= load * (1 - 1e-9)).all()
             assert (sent <= load * (1 + 1 / cluster.levels[0].size + 1e-9)).all()
         else:

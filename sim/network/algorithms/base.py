@@ -1,7 +1,9 @@
 """What every collective algorithm is: one class in one file of this folder, found by its name.
 
-A class says once which messages it sends: `steps`, between which ranks, how many pieces of the buffer, how often.
-Its cost seconds(bytes) = fixed_s + bytes·per_byte_s, its load on every link and its schedule follow from that.
+A class says once which messages it sends, and its cost seconds(bytes) = fixed_s + bytes·per_byte_s, its load on every
+link and its schedule follow from that.  In lock-step (`Algorithm`) it says `steps`: between which ranks, how many
+pieces of the buffer, how often.  Pipelined (`channels.Piped`, `Ring`) it says one channel: the tree or chain of ranks
+that pieces follow each other through, whose copies share the buffer.
 `bytes` = S is the full buffer of one rank (ops.Collective).  N ranks; α is a route's latency, found by routing; every
 per-byte term is a largest load/capacity over links, with all groups of the axis loading the links together.
 """
@@ -11,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -40,6 +42,8 @@ class Case:
     layout: Layout
     kind: CollectiveKind
     _shifts: dict[tuple[tuple[int, int], ...], Ends] = field(default_factory=dict)
+    _switches: dict[int, ToSwitch] = field(default_factory=dict)
+    memory: dict[str, Any] = field(default_factory=dict)  # what an algorithm found out about it, by name
 
     @property
     def n(self) -> int:
@@ -98,6 +102,12 @@ class Case:
             self._shifts[moves] = Ends(self, self.layout.moved(*moves))
         return self._shifts[moves]
 
+    def to_switch(self, digit: int) -> ToSwitch:
+        """Every rank to the switch of a digit's level; kept."""
+        if digit not in self._switches:
+            self._switches[digit] = ToSwitch(self, np.zeros(0, dtype=np.int64), digit=digit)
+        return self._switches[digit]
+
 
 @dataclass(frozen=True, eq=False)
 class Ends:
@@ -128,7 +138,7 @@ class Ends:
     def latency(self) -> float:
         return self.traffic[1]
 
-    @property
+    @cached_property
     def back(self) -> Ends:
         """The other way."""
         return Ends(self.case, self.source, self.to, self.weight)
@@ -136,6 +146,42 @@ class Ends:
     def weighed(self, weight: float | Floats) -> Ends:
         """With bytes per message that differ."""
         return self if isinstance(weight, float) else Ends(self.case, self.to, self.chosen, weight)
+
+
+@dataclass(frozen=True, eq=False)
+class ToSwitch(Ends):
+    """Every rank to the switch of a digit's level, or from it (`out`): of its route to the next member only the first
+    link of that level, a port (the last one), and half of the latency."""
+
+    digit: int = 0
+    out: ToSwitch | None = None  # the way in, of a way out
+
+    @cached_property
+    def ports(self) -> tuple[Ints, Ints, float]:
+        """(first port, last port) of the routes, and their largest latency."""
+        lay, topology = self.case.layout, self.case.topology
+        routes = topology.routes(*lay.pairs(self.case.shift((self.digit, 1)).to))
+        low, high = topology.span_of(lay.digits[self.digit].level)
+        own = (routes >= low) & (routes < high)
+        last = np.where(own, np.arange(routes.shape[1]), 0).max(axis=1)
+        row = np.arange(len(routes))
+        return routes[row, own.argmax(axis=1)], routes[row, last], float(topology.latency(routes).max())
+
+    @cached_property
+    def traffic(self) -> tuple[Load, float]:
+        first, last, latency = self.ports if self.out is None else self.out.ports
+        return self.case.topology.counted((first if self.out is None else last)[:, None]), latency / 2.0
+
+    @cached_property
+    def back(self) -> Ends:
+        return ToSwitch(self.case, self.to, digit=self.digit, out=self)
+
+    @property
+    def slow(self) -> float:
+        """How much longer the reduction keeps a link than its bytes do."""
+        level = self.case.level(self.digit)
+        rate = level.link.reduction_efficiency if level else 0.0
+        return level.link.efficiency / rate if level and rate else 1.0
 
 
 class AllPairs(Ends):

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
 
-from sim.network.algorithms.base import Algorithm, Case, Ends, Messages, Step
-from sim.network.load import Load
-from sim.network.records import CollectiveCost
+from sim.network.algorithms.base import Case
+from sim.network.algorithms.channels import Piped, Tree
 from sim.network.topologies.base import Ints
 from sim.ops import CollectiveKind
 
-#: Share of the ideal bandwidth a pipelined double tree reaches: NCCL tuning.cc multiplies tree bandwidth by 0.9.
-TREE_EFFICIENCY = 0.9
 
-
-class DoubleBinaryTree(Algorithm):
+class DoubleBinaryTree(Piped):
     """Chains in the node and two complementary trees between nodes, pipelined (NCCL's "tree"):
     all-reduce 2[(g-1)α_node + log₂M·α_net] + load/0.9.  A node's NICs share its two trees: one pair of trees for every
     place c in the node, whose chain ends at c.
@@ -28,7 +23,6 @@ class DoubleBinaryTree(Algorithm):
 
     name = "double_binary_tree"
     kinds: ClassVar[tuple[CollectiveKind, ...]] = ("all_reduce", "broadcast", "reduce")
-    chains = True  # inside the node
 
     @classmethod
     def considered(cls, case: Case) -> bool:
@@ -39,113 +33,30 @@ class DoubleBinaryTree(Algorithm):
         return case.node if case.kind == "all_reduce" else 1
 
     @classmethod
-    def parents(cls, case: Case) -> tuple[Ints, Ints]:
+    def moved(cls, case: Case) -> int:
+        """Along the places in a node."""
+        return int(cls.node(case) > 1)
+
+    @classmethod
+    def trees(cls, case: Case) -> list[Tree]:
+        """Chains that end at place 0 of each node, and those ranks joined by a tree."""
+        g, nodes = cls.node(case), case.n // cls.node(case)
+        return [Tree(np.arange(case.n), chained(parent, g)) for parent in cls.parents(case, nodes)]
+
+    @classmethod
+    def parents(cls, case: Case, nodes: int) -> tuple[Ints, ...]:
         """The two trees over the nodes."""
-        nodes = case.n // cls.node(case)
+        if nodes == 1:
+            return (np.full(1, -1),)
         return double_tree(nodes) if case.kind == "all_reduce" else rooted_trees(nodes)
 
-    @classmethod
-    def flows(cls, case: Case) -> tuple[list[tuple[Ends, float]], list[tuple[Ends, float]]]:
-        """(hand-over along chains, along trees) towards the root, in shares of the buffer."""
-        g, nodes, place = cls.node(case), case.n // cls.node(case), np.arange(cls.node(case))
-        chain = [(case.shift((0, 1)), (g - 1) / g)] if g > 1 and cls.chains else []
-        tree = []
-        for parent in cls.parents(case) if nodes > 1 else ():
-            child = np.flatnonzero(parent >= 0)
-            low, high = ((x[:, None] * g + place).ravel() for x in (child, parent[child]))
-            tree.append((Ends(case, high, low), 0.5 / g))
-        return chain, tree
 
-    @classmethod
-    def ways(cls, case: Case) -> tuple[bool, bool]:
-        """(up, down)"""
-        return case.kind != "broadcast", case.kind != "reduce"
-
-    @classmethod
-    def carried(cls, case: Case) -> tuple[Load, float, float]:
-        """Load, latency of a hand-over in the node and between nodes."""
-        total, latency = Load(case.topology.ledger), [0.0, 0.0]
-        up, down = cls.ways(case)
-        for number, flows in enumerate(cls.flows(case)):
-            for ends, share in flows:
-                for way in (*((ends,) if up else ()), *((ends.back,) if down else ())):
-                    total = total + way.load * share
-                    latency[number] = max(latency[number], way.latency)
-        return total, latency[0], latency[1]
-
-    @classmethod
-    def load(cls, case: Case) -> Load:
-        return cls.carried(case)[0]
-
-    @classmethod
-    def cost(cls, case: Case) -> CollectiveCost:
-        load, chain, net = cls.carried(case)
-        g, nodes = cls.node(case), case.n // cls.node(case)
-        steps = (nodes - 1).bit_length()  # of an in-order tree
-        fixed = sum(cls.ways(case)) * ((g - 1) * chain + steps * net)
-        return cls.priced(case, fixed, load.per_byte / TREE_EFFICIENCY)
-
-    @classmethod
-    def pieces(cls, case: Case, chunks: int) -> int:
-        """Every tree has as many."""
-        trees = cls.node(case) * (2 if case.n > cls.node(case) else 1)
-        return trees * max(1, chunks // trees)
-
-    @classmethod
-    def trees(cls, case: Case) -> list[Ints]:
-        """The rank above each, of every tree: chains that end at place c, whose ranks are joined by a tree."""
-        g, nodes = cls.node(case), case.n // cls.node(case)
-        chain = np.arange(nodes)[:, None] * g + (np.arange(g) + 1) % g
-        found = []
-        for c in range(g):
-            for parent in cls.parents(case) if nodes > 1 else (np.full(1, -1),):
-                tree = chain.copy()
-                tree[:, c] = np.where(parent >= 0, parent * g + c, -1)
-                found.append(tree.ravel())
-        return found
-
-    @classmethod
-    def steps(cls, case: Case, pieces: int) -> Iterator[Step]:
-        """A piece climbs one edge per step (a node sends when all its children have sent), and comes down after the
-        root has all of it."""
-        trees = cls.trees(case)
-        sends = Sends()
-        for number, parent in enumerate(trees):
-            sends.climb(parent, np.arange(number, pieces, len(trees)), *cls.ways(case))
-        yield from sends.steps(case)
-
-
-class Sends:
-    """Messages of single pieces by the step in which they leave."""
-
-    def __init__(self) -> None:
-        self.at: dict[int, list[tuple[int, int, int, bool]]] = {}
-
-    def add(self, step: int, source: int, target: int, piece: int, reduce: bool) -> None:
-        self.at.setdefault(step, []).append((source, target, piece, reduce))
-
-    def climb(self, parent: Ints, pieces: Ints, up: bool, down: bool, start: int = 0) -> int:
-        """Pieces up and down a tree, one behind the other; the step after the last."""
-        level, height = levels(parent)
-        top = int(height.max())
-        for r in np.flatnonzero(parent >= 0).tolist():
-            above = int(parent[r])
-            for order, piece in enumerate(pieces.tolist()):
-                if up:
-                    self.add(start + int(height[r]) + order, r, above, piece, True)
-                if down:
-                    self.add(start + top * up + int(level[above]) + order, above, r, piece, False)
-        return start + top * (up + down) + len(pieces)
-
-    def steps(self, case: Case) -> Iterator[Step]:
-        for t in sorted(self.at):
-            parts = []
-            for adds in (True, False):
-                rows = [row[:3] for row in self.at[t] if row[3] == adds]
-                if rows:
-                    source, target, piece = np.array(rows, dtype=np.int64).T
-                    parts.append(Messages(Ends(case, target, source), lambda piece=piece: piece, reduce=adds))  # type: ignore[misc]
-            yield Step(tuple(parts))
+def chained(parent: Ints, g: int) -> Ints:
+    """The node above each rank: inside a node of g the next place, from place 0 the tree's."""
+    place = np.arange(g)
+    above = np.arange(len(parent))[:, None] * g + (place + 1) % g
+    above[:, 0] = np.where(parent >= 0, parent * g, -1)
+    return above.ravel()
 
 
 def in_order_parent(n: int) -> Ints:
@@ -182,16 +93,3 @@ def renamed_twin(n: int, image: Ints) -> tuple[Ints, Ints]:
     inner = first >= 0
     second[image[inner]] = image[first[inner]]
     return first, second
-
-
-def levels(parent: Ints) -> tuple[Ints, Ints]:
-    """(distance from the root, height above the deepest leaf below) of every node."""
-    n = len(parent)
-    level, height = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
-    for r in range(n):
-        at, steps = r, 0
-        while parent[at] >= 0:
-            at, steps = int(parent[at]), steps + 1
-            height[at] = max(height[at], steps)
-        level[r] = steps
-    return level, height

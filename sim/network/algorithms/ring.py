@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
 
 import numpy as np
 
 from sim.network.algorithms.base import SCATTERS, Algorithm, Case, Ends, Messages, Step
+from sim.network.algorithms.channels import Alike, alike, plus
 from sim.network.load import Load
 from sim.network.records import CollectiveCost
-from sim.network.topologies.base import Ints
+from sim.network.topologies.base import Floats, Ints
 
 
 class Ring(Algorithm):
     """Pipelined ring: hops·α + hops/N·S·β, hops = 2(N-1) for all-reduce, N-1 for its halves; broadcast and reduce pass
     all of S through the ring once: (N-1)·α + S·β.  Source: Thakur, Rabenseifner & Gropp, IJHPCA 19 (2005).
 
-    Rings use every port of a node: one for every place of a rank below the top digit, and every ring of members that
-    the innermost topology has.  Ring c = (c₀, c₁, …) enters each block at digit c and leaves it at c-1, so at digit i a
-    rank hands over to the rank whose digits 0 … i are one further, in the share Π_{j<i} 1/n_j · (nᵢ-1)/nᵢ of the rings
-    (the top digit: all).
+    The ring goes from rank to rank in order.  Its copies, moved along all digits but the top one, use every port of a
+    node; and each goes round the innermost members in every way that their topology has rings.
     """
 
     name = "ring"
@@ -28,20 +26,19 @@ class Ring(Algorithm):
     ways = 1  # directions in which pieces travel
 
     @classmethod
-    def streams(cls, case: Case) -> Iterator[tuple[int, Ends, float]]:
-        """(digit, hand-over there, share of the rings) of all rings together."""
-        share, top = 1.0, len(case.digits) - 1
-        level = case.level(0)
-        rings = case.of_level(0).rings(level, case.shape[0]) if level else ((1, 1.0),)
-        for i, digit in enumerate(case.digits):
-            part = share if i == top else share * (digit.count - 1) / digit.count
-            for by, weight in rings:
-                ends = case.shift((0, by), *((k, 1) for k in range(1, i + 1)))
-                if isinstance(weight, float):
-                    yield i, ends, part * weight
-                else:
-                    yield i, ends.weighed(weight[case.layout.place(0)]), part
-            share /= digit.count
+    def streams(cls, case: Case) -> list[tuple[int, list[tuple[Ends, float]]]]:
+        """The hand-overs r → r+1 of the ring and its copies, alike ones together: how many a ring has, (who to whom,
+        share of the rings) for every way round the innermost members; kept."""
+        if "ring" not in case.memory:
+            here, inner, level = np.arange(case.n), len(case.digits) - 1, case.level(0)
+            rings = case.of_level(0).rings(level, case.shape[0]) if level else ((1, 1.0),)
+            width = case.layout.weight(inner)
+            case.memory["ring"] = [
+                (round(group.times) * case.n // width, [way(case, group, ring, group.times / width) for ring in rings])
+                for group in alike(case, here, (here + 1) % case.n, inner)
+            ]
+        found: list[tuple[int, list[tuple[Ends, float]]]] = case.memory["ring"]
+        return found
 
     @classmethod
     def hops(cls, case: Case) -> int:
@@ -55,18 +52,16 @@ class Ring(Algorithm):
     @classmethod
     def load(cls, case: Case) -> Load:
         total = Load(case.topology.ledger)
-        for _, ends, share in cls.streams(case):
-            total = total + ends.load * (share / cls.ways)
+        for ends, share in (stream for _, streams in cls.streams(case) for stream in streams):
+            total = total + (ends if case.kind in SCATTERS else opened(ends)).load * (share / cls.ways)
             if cls.ways == 2:
                 total = total + ends.back.load * (share / 2)
         return total * cls.share(case)
 
     @classmethod
     def cost(cls, case: Case) -> CollectiveCost:
-        latency = [0.0] * len(case.digits)
-        for i, ends, _ in cls.streams(case):
-            latency[i] = max(latency[i], ends.latency)
-        return cls.priced(case, along(case, latency, cls.hops(case)), cls.load(case).per_byte)
+        slowest = [(max(ends.latency for ends, _ in streams), count) for count, streams in cls.streams(case)]
+        return cls.priced(case, along(case.n, slowest, cls.hops(case)), cls.load(case).per_byte)
 
     @classmethod
     def pieces(cls, case: Case, chunks: int) -> int:
@@ -102,20 +97,32 @@ class Ring(Algorithm):
             yield half(0, reduce=False)
 
 
+def way(case: Case, group: Alike, ring: tuple[int, float | Floats], share: float) -> tuple[Ends, float]:
+    """The hand-overs that go so much further round the innermost members, and their share of the rings."""
+    by, weight = ring
+    ends = case.shift((0, by), *(move for move in group.moves if move[0]))
+    if isinstance(weight, float):
+        return ends, share * weight
+    return ends.weighed(weight[case.layout.place(0)]), share
+
+
+def opened(ends: Ends) -> Ends:
+    """Without the hand-over that closes the ring: a broadcast sends nothing to rank 0, a reduction nothing from it."""
+    used = (ends.to if ends.case.kind == "broadcast" else ends.source) != 0
+    weight = None if ends.weight is None else ends.weight[used]
+    return Ends(ends.case, ends.to[used], ends.source[used], weight)
+
+
 def orders(case: Case) -> list[Ints]:
     """The ranks along every ring, each from rank 0's place on."""
-    level = case.level(0)
+    level, here, inner = case.level(0), np.arange(case.n), len(case.digits) - 1
     cycles = case.of_level(0).cycles(level, case.shape[0]) if level else (np.arange(case.shape[0]),)
-    found = []
+    width, count, found = case.layout.weight(inner), case.shape[0], []
     for cycle in cycles:
-        for entry in product(*(range(count) for count in case.shape[:-1])):
-            index, top = np.zeros(1, dtype=np.int64), len(case.shape) - 1
-            for i in range(top, -1, -1):
-                count = case.shape[i]
-                place = (np.arange(count) + (entry[i] if i < top else 0)) % count
-                member = cycle[place] if i == 0 else place
-                index = (index[:, None] + member * case.layout.weight(i)).ravel()
-            found.append(np.roll(index, -int(np.flatnonzero(index == 0)[0])))
+        for place in range(width):
+            copy = here // width * width + plus(case, here % width, place, inner)
+            ranks = copy - copy % count + cycle[copy % count]
+            found.append(np.roll(ranks, -int(np.flatnonzero(ranks == 0)[0])))
     return found
 
 
@@ -132,16 +139,12 @@ def chain(case: Case, rings: list[Ints], chunks: int) -> Iterator[Step]:
         yield Step((Messages(ends, lambda piece=piece: piece, reduce=not away),))  # type: ignore[misc]
 
 
-def along(case: Case, level_latency: list[float], hops: int) -> float:
-    """Latency of `hops` ≤ 2(N-1) successive hands-over along ring 0, at the worst start: whole rounds plus the
-    remaining hops with the cheapest left out."""
-    inside, counted = case.n, list[tuple[float, int]]()
-    for i, digit in enumerate(case.digits):
-        inside //= digit.count
-        counted.append((level_latency[i], digit.count if i == len(case.digits) - 1 else (digit.count - 1) * inside))
-    rounds, rest = divmod(hops, case.n)
-    total = rounds * sum(latency * count for latency, count in counted)
-    for latency, count in sorted(counted, reverse=True):
+def along(n: int, hand_overs: list[tuple[float, int]], hops: int) -> float:
+    """Latency of `hops` ≤ 2(N-1) successive hand-overs along a ring, (latency, how many) of each kind, at the worst
+    start: whole rounds plus the remaining hops with the cheapest left out."""
+    rounds, rest = divmod(hops, n)
+    total = rounds * sum(latency * count for latency, count in hand_overs)
+    for latency, count in sorted(hand_overs, reverse=True):
         total += latency * min(count, rest)
         rest -= min(count, rest)
     return total

@@ -147,7 +147,13 @@ class LevelTopology:
     @classmethod
     def rings(cls, level: Level, count: int) -> Sequence[tuple[int, float | Floats]]:
         """What these rings put on each pair: shares that go `by` further, each one figure or one per member."""
-        return ((1, 1.0),)
+        cycles, shares = cls.cycles(level, count), dict[int, Floats]()
+        for cycle in cycles:
+            further = (np.roll(cycle, -1) - cycle) % count
+            for by in np.unique(further).tolist():
+                share = shares.setdefault(by, np.zeros(count))
+                share[cycle[further == by]] += 1.0 / len(cycles)
+        return tuple((by, float(s[0]) if (s == s[0]).all() else s) for by, s in sorted(shares.items()))
 
     # -- links and routes -------------------------------------------------------------------------------------------
 

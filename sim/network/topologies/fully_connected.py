@@ -33,7 +33,7 @@ class FullyConnected(LevelTopology):
 
     @classmethod
     def rings(cls, level: Level, count: int) -> Sequence[tuple[int, float | Floats]]:
-        """Spread over all pairs."""
+        """As `cycles`, which meet every ordered pair equally often, without writing them out: there are n² of them."""
         return tuple((k, 1.0 / (count - 1)) for k in range(1, count)) if count > 2 else ((1, 1.0),)
 
     @property

@@ -9,7 +9,7 @@ import numpy as np
 
 from sim.errors import Problem
 from sim.network.records import Level
-from sim.network.topologies.base import Floats, Ints, LevelTopology, Name, Shape, complete_cycles
+from sim.network.topologies.base import Ints, LevelTopology, Name, Shape, complete_cycles
 
 #: NVLinks between the GPUs of a DGX-1 (V100: 6 per GPU), as in the topology dump of github.com/NVIDIA/nccl issue #671.
 #: P100 has the same pairs with one link each (4 per GPU).
@@ -97,15 +97,6 @@ class CubeMesh(LevelTopology):
             return complete_cycles(count)
         found = split(cables(level))
         return tuple(np.array(way) for cycle in found for way in (cycle, cycle[::-1]))
-
-    @classmethod
-    def rings(cls, level: Level, count: int) -> Sequence[tuple[int, float | Floats]]:
-        """Rings use every NVLink in both directions: the links split into Hamiltonian cycles."""
-        if count != 8:
-            return tuple((k, 1.0 / (count - 1)) for k in range(1, count)) if count > 2 else ((1, 1.0),)
-        links, here = cables(level), np.arange(8)
-        shares = [(by, links[here, (here + by) % 8] / int(links[0].sum())) for by in range(1, 8)]
-        return tuple((by, share) for by, share in shares if share.any())
 
     def route(self, src: Ints, dst: Ints, key: Ints | None) -> Ints:
         s = self.shape

@@ -16,9 +16,9 @@ from sim.files.astra import from_cluster as astra_dimensions
 from sim.files.astra import is_network, network_yaml, read_network, read_system, to_cluster
 from sim.files.clusters import load_cluster
 from sim.network import Cluster, Group
-from sim.ops import CollectiveKind
 from sim.report.collective import render, to_json
-from sim.study.collective_sweep import Sweep, astra_sweep, sizes_between, sweep
+from sim.study.collective_levels import MOST_RANKS, PIECES, Detail
+from sim.study.collective_sweep import astra_sweep, sizes_between, sweep
 
 
 @options.command()
@@ -29,6 +29,19 @@ from sim.study.collective_sweep import Sweep, astra_sweep, sizes_between, sweep
 @click.option("--factor", type=click.FloatRange(min=1.0, min_open=True), default=2.0, show_default=True, help="Step.")
 @click.option("--bytes", "only", metavar="SIZE", help="One size instead (a bare number is bytes).")
 @click.option("--algorithm", default="auto", show_default=True, metavar="NAME", help="auto, all, ring, switch …")
+@click.option(
+    "--level",
+    type=click.Choice([str(detail) for detail in Detail]),
+    default="closed",
+    show_default=True,
+    help=f"closed: formulas. phase: written out, phase by phase (up to {MOST_RANKS[Detail.PHASE]:,} ranks). "
+    f"flow, message: every message in SimPy (up to {MOST_RANKS[Detail.MESSAGE]:,} ranks).",
+)
+@click.option(
+    "--pieces",
+    type=click.IntRange(1, 4096),
+    help=f"Pieces of a pipeline, with --level phase, flow or message (default {PIECES}).",
+)
 @click.option("--group", metavar="GROUP", help="SIZExSTRIDE (64x8) or ranks (0-7,16); default: all devices.")
 @click.option("--astra-system", type=click.Path(path_type=Path, dir_okay=False), help="system.json of ASTRA-sim.")
 @options.picture_option("--plot", help="Draw busbw against size (HTML).")
@@ -45,6 +58,8 @@ def command(
     factor: float,
     only: str | None,
     algorithm: str,
+    level: str,
+    pieces: int | None,
     group: str | None,
     astra_system: Path | None,
     plot: Path | None,
@@ -63,17 +78,25 @@ def command(
     sizes = [size(only, "bytes")] if only else sizes_between(size(smallest, "from"), size(largest, "to"), factor)
     if op == "barrier":
         sizes = [0.0]
+    detail = Detail(level)
+    if pieces is not None and detail == Detail.CLOSED:
+        raise InputError(Problem("goes with --level phase, flow or message", "--pieces", str(pieces)))
     path = Path(cluster)
     if is_network(path):
-        _goes_with_ours(astra_system, group, algorithm, write_astra)
-        found = _astra(path, astra_system, KINDS[op], sizes, group, algorithm)
+        _goes_with_ours(astra_system, group, algorithm, detail, write_astra)
+        dims = read_network(path)
+        known = to_cluster(dims, path.stem)
     elif astra_system is not None:
         raise InputError(Problem("goes with an ASTRA-sim network.yml", "astra-system", cluster))
     else:
         known = load_cluster(cluster)
         if write_astra is not None:
             output.write(write_astra, network_yaml(astra_dimensions(known)))
-        found = sweep(known, KINDS[op], sizes, parse_group(group, known), algorithm)
+    if astra_system is not None:
+        found = astra_sweep(path.name, dims, read_system(astra_system), KINDS[op], sizes)
+    else:
+        of = parse_group(group, known)
+        found = sweep(known, KINDS[op], sizes, of, algorithm, detail, PIECES if pieces is None else pieces)
     if plot is not None:
         from sim.report.figures import curves, kit  # noqa: PLC0415  (start-up time: only with --plot)
 
@@ -81,26 +104,17 @@ def command(
     answer(found, render, to_json, as_json)
 
 
-def _goes_with_ours(system: Path | None, group: str | None, algorithm: str, write: Path | None) -> None:
+def _goes_with_ours(system: Path | None, group: str | None, algorithm: str, detail: Detail, write: Path | None) -> None:
     """ASTRA-sim's own semantics know neither groups nor our algorithms; a network.yml is not written again."""
     if write is not None:
         raise InputError(Problem("the cluster is an ASTRA-sim network file already", "--write-astra", str(write)))
     if system is not None:
         wrong = [("--group", group)] if group else []
         wrong += [("--algorithm", algorithm)] if algorithm != "auto" else []
+        wrong += [("--level", str(detail))] if detail != Detail.CLOSED else []
         if wrong:
             rule = "goes without --astra-system, which names the algorithms of all devices"
             raise InputError(*(Problem(rule, option, value) for option, value in wrong))
-
-
-def _astra(
-    path: Path, system: Path | None, kind: CollectiveKind, sizes: list[float], group: str | None, algorithm: str
-) -> Sweep:
-    dims = read_network(path)
-    if system is not None:
-        return astra_sweep(path.name, dims, read_system(system), kind, sizes)
-    cluster = to_cluster(dims, path.stem)
-    return sweep(cluster, kind, sizes, parse_group(group, cluster), algorithm)
 
 
 def parse_group(text: str | None, cluster: Cluster) -> Group:

@@ -258,22 +258,20 @@ def simulate_messages(
 
 
 def messages_of(schedule: Schedule, topology: Topology, seed: int | None = None) -> tuple[list[Phase], int]:
-    """The schedule's phases as messages with routes, ranks numbered by position, and how many ranks: a switch that
-    reduces (device −1) is one more."""
-    place = {device: rank for rank, device in enumerate(schedule.ranks)}
+    """The schedule's phases as messages with routes, ranks numbered by position, and how many ranks: every switch that
+    reduces (a negative number) is one more."""
+    switches = sorted({end for p in schedule.phases for x in (p.src, p.dst) for end in x[x < 0].tolist()})
+    place = {device: rank for rank, device in enumerate((*schedule.ranks, *switches))}
     phases = []
     for phase in schedule.phases:
         routes = phase_routes(phase, topology, seed)
         columns = zip(phase.src.tolist(), phase.dst.tolist(), phase.bytes.tolist(), routes.tolist(), strict=True)
         messages = tuple(
-            Message(
-                place.get(a, len(place)), place.get(b, len(place)), size, tuple(link for link in route if link >= 0)
-            )
+            Message(place[a], place[b], size, tuple(link for link in route if link >= 0))
             for a, b, size, route in columns
         )
         phases.append(Phase(messages, phase.repeat))
-    with_switch = any((p.src < 0).any() or (p.dst < 0).any() for p in schedule.phases)
-    return phases, len(place) + with_switch
+    return phases, len(place)
 
 
 def simulate_schedule(

@@ -136,14 +136,21 @@ class Communicator:
         return self._cases[key]
 
     def schedule(
-        self, kind: CollectiveKind, nbytes: float, group: Group, algorithm: str | None = None, chunks: int = 4
+        self,
+        kind: CollectiveKind,
+        nbytes: float,
+        group: Group,
+        algorithm: str | None = None,
+        chunks: int = 4,
+        every: bool = False,
     ) -> Schedule:
-        """The phases of the collective on the first group of the axis (its devices, in device order).
+        """The phases of the collective on the first group of the axis (its devices, in device order), or on every
+        group at once.
 
         `chunks`: pieces that follow each other through a pipeline (trees, switches, broadcast along a ring).
         """
         case = self.case(kind, group)
-        devices = tuple(case.layout.devices[0].tolist())
+        devices = case.layout.devices if every else case.layout.devices[:1]
         return ALGORITHMS[self._named(case, nbytes, group, algorithm)].schedule(case, devices, nbytes, chunks)
 
     def load(self, kind: CollectiveKind, nbytes: float, group: Group, algorithm: str | None = None) -> Load:
@@ -229,7 +236,7 @@ def schedule(
     if why := ALGORITHMS[algorithm].needs(case):
         rule = f"{algorithm} {why}; ring, direct and others take any number"
         raise InputError(Problem(rule, "ranks", str(len(devices))))
-    return ALGORITHMS[algorithm].schedule(case, devices, nbytes, chunks)
+    return ALGORITHMS[algorithm].schedule(case, np.array([devices], dtype=np.int64), nbytes, chunks)
 
 
 def launch_s(link: LinkType) -> float:

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from sim.report.text import duration, percent, si, size_text, table
+from sim.study.collective_levels import Detail
 from sim.study.collective_sweep import Sweep
 
 
 def render(found: Sweep) -> str:
     """Terminal table, as nccl-tests orders its columns, and the busiest links of the largest size."""
     several = len({name for row in found.rows for name in row.times_s}) > 1
-    header = ["size", "time", "algbw", "busbw", "algorithm", *(["runner-up"] if several else [])]
+    written = found.detail != Detail.CLOSED
+    header = ["size", "time", *(["closed form"] if written else []), "algbw", "busbw", "algorithm"]
+    header += ["runner-up"] if several else []
     rows = []
     for row in found.rows:
         label = row.algorithm if row.protocol == "normal" else f"{row.algorithm} ({row.protocol})"
-        cells = [size_text(row.nbytes), duration(row.time_s), si(row.algbw_bytes_per_s, "B/s"),
+        closed = [duration(row.closed_s)] if row.closed_s is not None else []
+        cells = [size_text(row.nbytes), duration(row.time_s), *closed, si(row.algbw_bytes_per_s, "B/s"),
                  si(row.busbw_bytes_per_s, "B/s"), label]  # fmt: skip
         if several:
             cells.append(_runner_up(row.times_s, row.algorithm))
         rows.append(cells)
     whole = f"{found.devices:,} device{'s' * (found.devices > 1)}"
     span = f"{found.ranks:,} of {whole}" if found.ranks < found.devices else whole
-    lines = [f"{found.kind.replace('_', '-')} on {found.cluster}, {span}", "", table(header, rows, left=0)]
+    level = f", {found.detail} by {found.detail}" if written else ""
+    lines = [f"{found.kind.replace('_', '-')} on {found.cluster}, {span}{level}", "", table(header, rows, left=0)]
     if found.busiest:
         lines += ["", f"busiest links at {size_text(found.rows[-1].nbytes)}:"]
         lines += [
@@ -44,6 +49,7 @@ def to_json(found: Sweep) -> dict[str, object]:
         "devices": found.devices,
         "collective": found.kind,
         "group": {"ranks": found.ranks, "stride": found.group.stride, "list": list(found.group.ranks)},
+        "level": str(found.detail),
         "rows": [
             {
                 "bytes": int(row.nbytes) if float(row.nbytes).is_integer() else row.nbytes,
@@ -53,6 +59,7 @@ def to_json(found: Sweep) -> dict[str, object]:
                 "algbw_bytes_per_s": row.algbw_bytes_per_s,
                 "busbw_bytes_per_s": row.busbw_bytes_per_s,
                 "times_s": row.times_s,
+                **({} if row.closed_s is None else {"closed_s": row.closed_s}),
             }
             for row in found.rows
         ],

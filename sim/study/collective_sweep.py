@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -12,7 +12,9 @@ import numpy as np
 from sim.engine.astra import AstraDimension, AstraSystem, Kind, unaware_ns
 from sim.errors import InputError, Problem
 from sim.network import Cluster, Communicator, Group
+from sim.network.protocols import SUFFIX
 from sim.ops import CollectiveKind
+from sim.study.collective_levels import PIECES, Detail, WrittenOut
 
 _NS: Final = 1e-9
 _MOST_SIZES: Final = 10_000
@@ -29,6 +31,7 @@ class SweepRow:
     algbw_bytes_per_s: float
     busbw_bytes_per_s: float
     times_s: dict[str, float] = field(default_factory=dict)
+    closed_s: float | None = None  # the closed form of the winner, where it was written out
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Sweep:
     ranks: int
     rows: tuple[SweepRow, ...]
     busiest: tuple[BusyLink, ...] = ()
+    detail: Detail = Detail.CLOSED
 
 
 def bus_bytes(kind: CollectiveKind, nbytes: float, ranks: int) -> float:
@@ -77,12 +81,22 @@ def sizes_between(smallest: float, largest: float, factor: float = 2.0) -> list[
 
 
 def sweep(
-    cluster: Cluster, kind: CollectiveKind, sizes: Sequence[float], group: Group, algorithm: str | None = None
+    cluster: Cluster,
+    kind: CollectiveKind,
+    sizes: Sequence[float],
+    group: Group,
+    algorithm: str | None = None,
+    detail: Detail = Detail.CLOSED,
+    pieces: int = PIECES,
 ) -> Sweep:
     """Times of `kind` for every size. `algorithm`: a name, "all" (every one that can run, cheapest wins), or None
-    (what a library would choose)."""
+    (what a library would choose). `detail`: how far it is written out, a pipeline in so many `pieces`."""
     communicator = Communicator(cluster)
     ranks = len(group.ranks) or group.size
+    if detail != Detail.CLOSED:
+        rows = written_out(WrittenOut(communicator, kind, group, detail, pieces), sizes, ranks, algorithm)
+        busiest = busiest_links(communicator, kind, rows[-1], group) if ranks > 1 and kind != "barrier" else ()
+        return Sweep(cluster.name, cluster.devices, kind, group, ranks, tuple(rows), busiest, detail)
     if algorithm in (None, "auto"):
         costs = communicator.costs(kind, group)
     elif algorithm == "all":
@@ -97,6 +111,25 @@ def sweep(
         busiest_links(communicator, kind, rows[-1], group) if ranks > 1 and kind not in ("send", "barrier") else ()
     )
     return Sweep(cluster.name, cluster.devices, kind, group, ranks, tuple(rows), busiest)
+
+
+def written_out(plan: WrittenOut, sizes: Sequence[float], ranks: int, algorithm: str | None) -> list[SweepRow]:
+    """The rows of a collective at a level of detail; what a library would choose is chosen by its closed form."""
+    communicator, kind, group = plan.communicator, plan.kind, plan.group
+    if algorithm == "all":
+        asked = [[cost.algorithm for cost in communicator.costs(kind, group, every=True)]] * len(sizes)
+    elif algorithm in (None, "auto"):
+        asked = [[communicator.choose(kind, size, group).algorithm.removesuffix(SUFFIX)] for size in sizes]
+    else:
+        asked = [[str(algorithm)]] * len(sizes)
+    if ranks > 1:
+        plan.check([name for names in asked for name in names])
+    rows = []
+    for size, names in zip(sizes, asked, strict=True):
+        row = _row(kind, size, ranks, {name: plan.seconds(size, name) if ranks > 1 else 0.0 for name in names})
+        closed = communicator.cost(kind, group, row.algorithm).seconds(size) if ranks > 1 else 0.0
+        rows.append(replace(row, closed_s=closed))
+    return rows
 
 
 def _row(kind: CollectiveKind, nbytes: float, ranks: int, times: dict[str, float]) -> SweepRow:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sim.cli import main
+from sim.files.clusters import load_cluster
 
 NETWORK = "topology: [Ring, Switch]\nnpus_count: [8, 64]\nbandwidth: [300.0, 50.0]\nlatency: [500, 500]\n"
 SYSTEM = {"endpoint-delay": 1, "preferred-dataset-splits": 1, "all-reduce-implementation": ["ring", "halvingDoubling"]}
@@ -84,6 +85,19 @@ def test_the_plot_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         (("dgx-h100", "--from", "2MiB", "--to", "1MiB"), "sizes run"),
         (("dgx-h1000",), "no such cluster"),
         (("dgx-h100", "--astra-system", "x.json"), "network.yml"),
+        (
+            ("dgx-h100-superpod", "--level", "message"),
+            "--level: at most 256 ranks are simulated at this level, not 4,608",
+        ),
+        (("dgx-h100-superpod", "--level", "phase"), "at most 1,024 ranks"),
+        (
+            ("dgx-h100-superpod", "--group", "0-255", "--algorithm", "ring", "--level", "flow"),
+            "at most 250,000 messages",
+        ),
+        (("dgx-h100", "--op", "send", "--level", "flow"), "a send is one message"),
+        (("dgx-h100", "--algorithm", "ring/low-latency", "--level", "phase"), "no messages of its own"),
+        (("dgx-h100", "--pieces", "8"), "--pieces: goes with --level"),
+        (("dgx-h100", "--level", "atoms"), "--level"),
     ],
 )
 def test_bad_input_is_exit_2_with_the_reason(
@@ -94,6 +108,81 @@ def test_bad_input_is_exit_2_with_the_reason(
     assert code == 2
     assert message in err
     assert "Traceback" not in err
+
+
+LEVELS = ("closed", "phase", "flow", "message")
+
+
+@pytest.mark.parametrize("op", ["all-reduce", "all-gather", "all-to-all"])
+def test_levels_of_detail_agree_where_nothing_contends(capsys: pytest.CaptureFixture[str], op: str) -> None:
+    """Eight ranks on one switch: ring 2(N-1) or N-1 steps, pairwise N-1 steps of launch + 2α + S/(N·B), four ways."""
+    algorithm = "pairwise" if op == "all-to-all" else "ring"
+    times = {}
+    for level in LEVELS:
+        code, out, _ = run(
+            capsys, "dgx-h100", "--op", op, "--bytes", "64MiB", "--algorithm", algorithm, "--level", level, "--json"
+        )
+        assert code == 0
+        found = json.loads(out)
+        assert found["level"] == level
+        times[level] = found["rows"][0]["time_s"]
+        assert found["rows"][0].get("closed_s", times["closed"]) == pytest.approx(times["closed"], rel=1e-9)
+    node = load_cluster("dgx-h100").levels[0].link
+    steps = 14 if op == "all-reduce" else 7
+    expected = node.base_s + steps * (2 * node.latency_s + 2**26 / 8 / (node.bandwidth * node.efficiency))
+    assert times == pytest.approx(dict.fromkeys(LEVELS, expected), rel=1e-9)
+
+
+FUNNEL = """name: funnel
+accelerator: h100-sxm5-80gb
+levels:
+  - name: net
+    topology: fat_tree
+    size: 8
+    link: {bandwidth: 8 GB/s, latency: 1 us, source: test}
+    oversubscription: 4
+    options: {leaf: 4}
+"""
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_groups_that_meet_on_a_trunk_share_it_at_every_level(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], level: str
+) -> None:
+    """A leaf of 4 ports with one trunk of a port's rate: pairs r, r+4 get a quarter of it each, one pair alone all:
+    2·(4 hops·α + pairs·S/2/B) for a direct all-reduce of two. One message after the other, the latency of the second
+    half passes while others are on the trunk."""
+    path = tmp_path / "funnel.yaml"
+    path.write_text(FUNNEL, encoding="utf-8")
+    for group, pairs in (("2x4", 4), ("0,4", 1)):
+        args = ("--bytes", "8000000", "--algorithm", "direct", "--level", level, "--group", group, "--json")
+        code, out, _ = run(capsys, str(path), *args)
+        assert code == 0
+        hidden = 4e-6 if level == "message" and pairs > 1 else 0.0
+        seconds = 2 * (4e-6 + pairs * 4e6 / 8e9) - hidden
+        assert json.loads(out)["rows"][0]["time_s"] == pytest.approx(seconds, rel=1e-9)
+
+
+def test_a_reduction_in_switches_is_written_out_with_its_switches(capsys: pytest.CaptureFixture[str]) -> None:
+    """K pieces up and down, one behind the other: launch + (K+1)(α + S/(K·B)) at every level."""
+    node = load_cluster("dgx-h100").levels[0].link
+    piece = node.latency_s + 2**26 / 16 / (node.bandwidth * node.efficiency)
+    for level in LEVELS[1:3]:
+        code, out, _ = run(
+            capsys,
+            "dgx-h100",
+            "--bytes",
+            "64MiB",
+            "--algorithm",
+            "switch",
+            "--level",
+            level,
+            "--pieces",
+            "16",
+            "--json",
+        )
+        assert code == 0
+        assert json.loads(out)["rows"][0]["time_s"] == pytest.approx(node.base_s + 17 * piece, rel=1e-9)
 
 
 @pytest.mark.parametrize("op", ["all-reduce", "send", "barrier", "all-to-all"])
@@ -133,6 +222,7 @@ def test_astra_semantics_refuse_what_they_would_ignore(tmp_path: Path, capsys: p
     for args, says in (
         (("--astra-system", system, "--group", "4"), "--group: goes without --astra-system"),
         (("--astra-system", system, "--algorithm", "ring"), "--algorithm: goes without"),
+        (("--astra-system", system, "--level", "flow"), "--level: goes without"),
         (("--write-astra", str(tmp_path / "x.yml")), "network file already"),
     ):
         code, _, err = run(capsys, network, *args)

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from sim.errors import InputError
 from sim.network import Cluster, CollectiveCost, Communicator, Group, LinkType, schedule, solve, topology
-from sim.network.algorithms.base import placed
 from sim.network.communicator import envelope
 from sim.ops import CollectiveKind
 
@@ -185,13 +184,10 @@ def test_sub_groups_in_any_layout_cost_what_their_schedules_take(size: int, stri
     communicator, group = Communicator(two_level(4, "switch", nics=4)), Group(size, stride)
     if algorithm not in {c.algorithm for c in communicator.costs("all_reduce", group, every=True)}:
         return
-    case = communicator.case("all_reduce", group)
-    shape = tuple(d.count for d in case.layout.digits) if algorithm == "hierarchical" else ()
-    every = tuple(range(communicator.topology.N))
-    plans = [schedule(algorithm, "all_reduce", row.tolist(), 1e8, shape) for row in case.layout.devices]
-    together = zip(*(p.phases for p in plans), strict=True)
-    union = tuple(placed(every, list(phases), phases[0].repeat) for phases in together)
-    whole = replace(plans[0], phases=union)
+    rows = communicator.case("all_reduce", group).layout.devices
+    whole = communicator.schedule("all_reduce", 1e8, group, algorithm, every=True)
+    assert whole.ranks == tuple(rows.ravel().tolist())
+    assert whole.messages == len(rows) * communicator.schedule("all_reduce", 1e8, group, algorithm).messages
     assert communicator.time("all_reduce", 1e8, group, algorithm) == pytest.approx(
         solve(whole, communicator.topology), rel=1e-9
     )

@@ -306,13 +306,14 @@ class Algorithm:
         return total
 
     @classmethod
-    def schedule(cls, case: Case, devices: tuple[int, ...], nbytes: float, chunks: int = 4) -> Schedule:
-        """The phases on the first group."""
+    def schedule(cls, case: Case, devices: Ints, nbytes: float, chunks: int = 4) -> Schedule:
+        """The phases on these groups (a row each), all at once."""
         pieces = cls.pieces(case, chunks)
-        whole, phases = nbytes * case.whole, []
+        whole, phases, switches = nbytes * case.whole, [], case.n * len(case.digits)
         for step in cls.steps(case, pieces) if case.n > 1 else ():
-            phases.append(placed(devices, [m.phase(pieces, whole) for m in step.messages], step.repeat))
-        return Schedule(cls.name, case.kind, devices, whole, pieces, tuple(p for p in phases if len(p.src)))
+            phases.append(placed(devices, [m.phase(pieces, whole) for m in step.messages], step.repeat, switches))
+        ranks = tuple(devices.ravel().tolist())
+        return Schedule(cls.name, case.kind, ranks, whole, pieces, tuple(p for p in phases if len(p.src)))
 
     @classmethod
     def priced(cls, case: Case, fixed_s: float, per_byte_s: float) -> CollectiveCost:
@@ -320,19 +321,23 @@ class Algorithm:
         return CollectiveCost(cls.name, fixed_s + case.base_s, per_byte_s)
 
 
-def placed(devices: tuple[int, ...], parts: list[Phase], repeat: int) -> Phase:
-    """Several sets of messages between rank indices as one phase between devices; switches keep their numbers."""
+def placed(devices: Ints, parts: list[Phase], repeat: int, switches: int) -> Phase:
+    """Several sets of messages between rank indices as one phase between the devices of all groups, a row each; every
+    group has `switches` of its own."""
+    apart = switches * np.arange(len(devices))[:, None]
 
     def cat(name: str) -> Ints:
         return np.concatenate([getattr(p, name) for p in parts])
 
     def device(name: str) -> Ints:
         index = cat(name)
-        return np.where(index < 0, index, np.array(devices, dtype=np.int64)[np.maximum(index, 0)])
+        return np.where(index < 0, index - apart, devices[:, np.maximum(index, 0)]).ravel()
 
-    size = np.concatenate([p.bytes for p in parts])
-    rest = (cat("first"), cat("count"), cat("step"), cat("window"), cat("reduce"))
-    return Phase(device("src"), device("dst"), size, *rest, repeat)
+    size = np.tile(np.concatenate([p.bytes for p in parts]), len(devices))
+    first, count, step, window, reduce = (
+        np.tile(cat(name), len(devices)) for name in ("first", "count", "step", "window", "reduce")
+    )
+    return Phase(device("src"), device("dst"), size, first, count, step, window, reduce, repeat)
 
 
 def samples(case: Case) -> tuple[Ints, float]:

@@ -69,6 +69,8 @@ def test_a_domain_without_a_critical_batch_says_so():
 def test_a_domain_that_knows_its_passes_counts_them():
     """RNN-T's reference points: 35.7 passes at small batch, twice that at the critical batch of 3,690."""
     result = run("paper/frontier-speech", "plan.sub_batch=3690", levers=False)
+    one_pass = result.projection.samples / result.plan.global_batch * result.step.time_s
+    assert result.time_to_target.days_per_epoch * 86400 == pytest.approx(one_pass)
     assert result.time_to_target.samples == pytest.approx(2 * 35.7 * result.projection.samples)
     assert "35.7 passes" in render(result)
     assert any("another metric" in note for note in result.extrapolated)
@@ -167,6 +169,19 @@ def test_a_packed_sample_holds_what_it_computes():
     assert goal.days_per_epoch * 86400 == pytest.approx(steps * result.step.time_s)
     sentences = run("paper/word-lm", levers=False).time_to_target.critical_batch.samples
     assert goal.critical_batch.samples == pytest.approx(sentences * 25.35 / 4096)
+
+
+def test_a_step_of_a_packed_model_is_judged_by_the_tokens_it_takes():
+    """One notion of units: the word LM's critical batch is 100,000 tokens (McCandlish et al. 2018), a sample 4,096.
+
+    Data / 4,096 / B steps are one pass; at B samples the target takes 1 + 4,096·B/100,000 times that, not
+    1 + B/3,945 (25 words a sample in the critical batch, 4,096 in the data), which would leave next to none of it.
+    """
+    result = simulate(llama_under_the_word_lm(), must_fit=False, levers=False)
+    goal, batch = result.time_to_target, result.plan.global_batch
+    one_pass = result.projection.dataset_units / 4096 / batch * result.step.time_s
+    assert goal.days_per_epoch * 86400 == pytest.approx(one_pass)
+    assert goal.seconds == pytest.approx(one_pass * (1 + 4096 * batch / 100_000), rel=1e-3)
 
 
 def test_a_packed_sample_cannot_hold_more_than_it_computes():

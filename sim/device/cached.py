@@ -1,7 +1,8 @@
-"""What a finite cache costs against an ideal roofline: the tiled product's traffic on a chip of peak rates.
+"""What a finite cache costs against an ideal roofline: the step of a chip of which no tiles are known, beside the step
+that moves every operand once.
 
-This is the question of the paper's §6: the ideal roofline moves every operand once; a product whose operands
-overflow the cache is computed in blocks and moves some of them again.
+This is the question of the paper's §6: a product whose operands overflow the cache is computed in blocks and moves some
+of them again. The cache-aware time is that of every other figure (`sim.device.timing`); the rooflines are the paper's.
 """
 
 from __future__ import annotations
@@ -11,9 +12,8 @@ from dataclasses import dataclass
 
 from sim.device.energy import executed_flops
 from sim.device.records import Accelerator, Executed
-from sim.device.timing import compute_of
-from sim.device.traffic import gemm_bytes
-from sim.ops import Collective, Gemm
+from sim.device.timing import compute_of, op_time
+from sim.ops import Collective
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class CacheAware:
 
 
 def cache_aware(executed: Iterable[Executed], accelerator: Accelerator) -> CacheAware:
-    """Time of the ops with operands moved once and with products blocked for the cache."""
+    """Time of the ops with operands moved once, and as they run: products blocked for the cache."""
     bandwidth = accelerator.memory.bandwidth * accelerator.memory.achievable
     compute_s = compulsory = moved = op_s = cached_s = 0.0
     for item in executed:
@@ -44,10 +44,10 @@ def cache_aware(executed: Iterable[Executed], accelerator: Accelerator) -> Cache
         entry = compute_of(accelerator, op.format) if flops else None
         compute = flops / (entry.peak_flops * entry.achievable) if entry else 0.0
         once = op.bytes_read + op.bytes_written
-        blocked = gemm_bytes(op, accelerator) if isinstance(op, Gemm) else once
+        time = op_time(op, accelerator)
         compute_s += count * compute
         compulsory += count * once
-        moved += count * blocked
+        moved += count * time.dram_bytes
         op_s += count * max(compute, once / bandwidth)
-        cached_s += count * max(compute, blocked / bandwidth)
+        cached_s += count * time.seconds
     return CacheAware(max(compute_s, compulsory / bandwidth), op_s, cached_s, compulsory, moved)

@@ -155,7 +155,14 @@ def _ideal(op: Gemm | Convolution | Attention | Gather, accelerator: Accelerator
     if flops:
         entry = compute_of(accelerator, op.format)
         compute = flops / (entry.peak_flops * entry.achievable)
-    return _result(accelerator, compute, op.bytes_read + op.bytes_written)
+    return _result(accelerator, compute, _blocked_bytes(op, accelerator))
+
+
+def _blocked_bytes(op: Gemm | Convolution | Attention | Gather, accelerator: Accelerator) -> float:
+    """DRAM bytes on a chip of which no tiles are known: what the cache decides, as everywhere; the rest moves once."""
+    if isinstance(op, Gemm):
+        return gemm_bytes(op, accelerator)
+    return convolution_bytes(op, accelerator) if isinstance(op, Convolution) else op.bytes_read + op.bytes_written
 
 
 def _gemm(op: Gemm, accelerator: Accelerator, unit: MatrixUnit) -> OpTime:

@@ -44,7 +44,6 @@ class LinkType(Record):
         default=0.0, metadata=about("share of a device's memory bandwidth a collective takes", ge=0, lt=1)
     )
     in_network_reduction: bool = field(default=False, metadata=about("switches add up what passes through them"))
-    byte_j: float = field(default=0.0, metadata=about("energy of a byte", dimension="joules_per_byte", ge=0))
     source: str = field(default="", metadata=about("where the figures come from"))
     reduction_efficiency: float = field(
         default=0.0, metadata=about("payload share an in-network all-reduce reaches; 0: as `efficiency`", ge=0, le=1)

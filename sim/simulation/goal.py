@@ -11,7 +11,7 @@ from sim.errors import InputError, Problem
 from sim.plan.energy import Energy, step_energy
 from sim.plan.records import Plan
 from sim.plan.step_record import StepRecord
-from sim.result import Cost, TimeToTarget
+from sim.result import TimeToTarget
 from sim.scaling import CriticalBatch, Projection, critical_batch_of, effort, parse_critical_batch, project
 from sim.scenario import Scenario
 from sim.workload.records import Model
@@ -127,11 +127,3 @@ def energy_of(
     if spent.mean_device_w > limit * (1.0 + 1e-9):  # only where the time is not ours
         return None, f"in the published compute time a device would draw {spent.mean_device_w:.0f} W of {limit:.0f} W"
     return spent, ""
-
-
-def cost_of(scenario: Scenario, plan: Plan, goal: TimeToTarget | None) -> tuple[Cost | None, str]:
-    price = scenario.accelerator.price_usd
-    if price is None:
-        return None, f"the accelerator {scenario.accelerator.name} has no price"
-    hours = goal.seconds / 3600.0 * plan.devices if goal else None
-    return Cost(price * plan.devices, hours), ""

@@ -16,7 +16,7 @@ from sim.result import Result
 from sim.scaling import Projection
 from sim.scenario import Scenario
 from sim.simulation.campaign import campaign_of, with_campaign
-from sim.simulation.goal import cost_of, energy_of, project_target, time_to_target, with_band, with_samples
+from sim.simulation.goal import energy_of, project_target, time_to_target, with_band, with_samples
 from sim.simulation.inheritance import inherited
 from sim.simulation.invariants import check_published, check_result
 from sim.simulation.limits import bottleneck_of
@@ -25,7 +25,7 @@ from sim.simulation.planning import check_search, choose_plan, model_of
 from sim.simulation.power import within_power
 from sim.simulation.provenance import extrapolated, missing, provenance
 from sim.simulation.speeding import check_speedups, fewer_samples, speedups_of
-from sim.simulation.spending import with_expenses, with_waiting
+from sim.simulation.spending import cost_of, with_waiting
 from sim.simulation.stepping import slowest, spread_of
 from sim.simulation.uncertainty import uncertainty_of
 from sim.workload.records import Model
@@ -124,9 +124,8 @@ def simulate(
     goal = with_campaign(goal, campaign)
     peak = scenario.accelerator.compute[scenario.workload.numerics.compute].peak_flops * step.time_s * plan.devices
     energy, no_energy = energy_of(scenario, record, step, goal)
-    cost, no_cost = cost_of(scenario, plan, goal)
     energy, site = with_waiting(scenario, plan, energy, goal, campaign)
-    cost, no_cost = with_expenses(scenario, plan, cost, no_cost, goal, site)
+    cost, no_cost = cost_of(scenario, plan, goal, site)
     bottleneck = bottleneck_of(scenario, model, plan, step, levers)
     if levers and must_fit and not scenario.speedups:
         bottleneck = with_earlier_batch(bottleneck, scenario, model, projection, goal, step.time_s)

@@ -28,17 +28,14 @@ def with_waiting(
     return replace(energy, target_j=site.device_j), site
 
 
-def with_expenses(
-    scenario: Scenario, plan: Plan, cost: Cost | None, why: str, goal: TimeToTarget | None, site: Site | None
-) -> tuple[Cost | None, str]:
-    """The cost with all its kinds; a rent needs no price of a device."""
+def cost_of(scenario: Scenario, plan: Plan, goal: TimeToTarget | None, site: Site | None) -> tuple[Cost | None, str]:
+    """The price of the devices and, with a target, device hours and all expenses; a rent needs no price of a device."""
+    price, prices = scenario.accelerator.price_usd, scenario.campaign.prices
+    if price is None and (goal is None or prices.device_hour is None):
+        return None, f"the accelerator {scenario.accelerator.name} has no price"
+    bare = Cost(None if price is None else price * plan.devices, None)
     if goal is None:
-        return cost, why
-    prices = scenario.campaign.prices
-    if cost is None and prices.device_hour is None:
-        return None, why
-    hours = goal.seconds / 3600.0 * plan.devices
-    price = scenario.accelerator.price_usd
+        return bare, ""
     kinds = expenses(prices, price, plan.devices, goal.seconds, site.site_j if site else None)
-    bare = cost or Cost(None, hours)
+    hours = goal.seconds / 3600.0 * plan.devices
     return replace(bare, device_hours=hours, total_usd=sum(kinds.values()), by_kind=kinds), ""

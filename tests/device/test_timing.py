@@ -157,6 +157,22 @@ def test_narrow_rows_do_not_stream(a100: Accelerator) -> None:
     assert rates[2] < 0.85 * rates[-1]
 
 
+def test_a_scatter_reads_and_writes_the_table(a100: Accelerator) -> None:
+    """Rows are added into it: two random accesses of the padded row, and the dense side once."""
+    gather, scatter = (Gather("e", 1_000_000, 256.0, 50e9, back) for back in (False, True))
+    table = 256.0 + a100.memory.random_bytes
+    assert op_time(gather, a100).dram_bytes == pytest.approx(1e6 * (table + 256.0))
+    assert op_time(scatter, a100).dram_bytes == pytest.approx(1e6 * (2 * table + 256.0))
+
+
+def test_the_host_issues_ops_beside_the_device(a100: Accelerator) -> None:
+    """Ten ops at 1 ms of the host each: what the device takes where that is longer, else 10 ms."""
+    slow = replace(a100, host_s=1e-3)
+    short, long = ([Pointwise("p", n, 2 * n, 2 * n)] * 10 for n in (1e4, 1e10))
+    assert time_ops(short, slow).seconds == pytest.approx(10e-3)
+    assert time_ops(long, slow).seconds == pytest.approx(time_ops(long, replace(a100, host_s=0.0)).seconds)
+
+
 def test_small_table_stays_in_the_cache(a100: Accelerator) -> None:
     """A table that fits the cache costs no random DRAM access."""
     small, large = (Gather("e", 1_000_000, 64.0, table) for table in (1e6, 1e9))

@@ -11,8 +11,9 @@ import pytest
 from clusters import flat, link, two_level
 from test_schedules import execute, own
 
+from sim import from_graph
 from sim.errors import InputError
-from sim.network import Cluster, Communicator, Group, Level, link_bytes, resize, solve, topology
+from sim.network import Cluster, Communicator, Group, Level, level_of, link_bytes, resize, solve, topology
 from sim.network.topologies import TOPOLOGIES
 from sim.network.topologies.base import complete_cycles
 from sim.ops import CollectiveKind
@@ -166,3 +167,28 @@ def test_resizing_keeps_what_is_broken_or_refuses_it() -> None:
         topology(resize(replace(cluster, dead_links=(("net/leaf3", "net/spine0.0"),)), 32))
     with pytest.raises(InputError, match="must hold every device"):
         topology(resize(replace(cluster, rank_order=tuple(reversed(range(64)))), 32))
+
+
+def deepest(cluster: Cluster, group: Group) -> int:
+    """The outermost level at which two members of some group of the axis lie apart, found by looking at every pair."""
+    sizes = [level.size for level in cluster.levels]
+    blocks = [int(np.prod(sizes[:number])) for number in range(len(sizes))]
+    span, found = group.size * group.stride, -1
+    for start in range(0, cluster.devices - span + 1, span):
+        for first in range(start, start + group.stride):
+            members = range(first, first + span, group.stride)
+            apart = [number for number, block in enumerate(blocks) if len({m // block for m in members}) > 1]
+            found = max(found, *apart)
+    return found
+
+
+@pytest.mark.parametrize(
+    "cluster", [SLICES, two_level(4), two_level(3, "fat_tree", g=4), two_level(6, "ring", g=6)], ids=name
+)
+def test_the_level_an_axis_crosses_is_that_of_its_members(cluster: Cluster) -> None:
+    """By enumeration of every pair of ranks, for every size and stride; every pair of a graph crosses its one level."""
+    for size in range(2, cluster.devices + 1):
+        for stride in range(1, cluster.devices // size + 1):
+            group = Group(size, stride)
+            assert level_of(cluster, group) == deepest(cluster, group), group
+    assert level_of(from_graph(topology(flat("switch", 8)).graph(), "test"), Group(2)) == 0

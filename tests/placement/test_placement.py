@@ -125,6 +125,8 @@ def test_the_papers_recurrent_models_gain_from_a_learned_placement(family: str) 
     devices = tuple(Device(f"{k}", 16e9, 5e-6, 50e9) for k in range(4))
     learned = learn(graph, devices, rounds=10, draws=24)
     alone = evaluate(graph, devices, [0] * len(graph.nodes), "one device")
+    wire = sum(layer.count * layer.parameter_elements for layer in model.layers(64, numerics)) * 4
+    assert sum(graph.gradients.values()) == pytest.approx(wire)
     assert learned.fits
     assert learned.time_s <= min(layer_wise(graph, devices).time_s, greedy(graph, devices).time_s)
     assert learned.time_s < alone.time_s

@@ -11,7 +11,8 @@ from sim.network import Communicator
 from sim.ops import Gemm
 from sim.plan import Plan, StepRecord, prepare
 from sim.plan.framework import Framework
-from sim.plan.pricing import needed
+from sim.plan.prepare import step_record
+from sim.plan.pricing import Pricer, needed
 
 
 def _backward_flops(plan: Plan) -> float:
@@ -61,3 +62,31 @@ def test_flattening_gradients_streams_them_before_every_reduction() -> None:
         bytes_of[passes] = block.backward.dram_bytes
     block_parameters = next(x.parameter_elements for x in model().layers(1, NUMERICS) if x.kind == "block")
     assert bytes_of[2] - bytes_of[0] == pytest.approx(2 * 2 * 4 * block_parameters)
+
+
+CHANGES = (
+    {"sub_batch": 2}, {"recompute": "full"}, {"recompute": "selective"}, {"recompute": "full", "recompute_layers": 3},
+    {"sharding": "full"}, {"sequence_parallel": True}, {"order": ("data", "tensor", "context", "pipeline")},
+    {"context": 2}, {"tensor": 4, "data": 4}, {"offload": "activations"},
+)  # fmt: skip
+HABITS = (
+    ({"recompute": "full"}, {"recompute_stop": True}), ({"sharding": "optimizer"}, {"gather": "broadcast"}),
+    ({}, {"overlap_tensor": "none"}), ({}, {"overlap_tensor": "all"}), ({}, {"overlap_gradients": False}),
+    ({"sharding": "full"}, {"gradient_passes": 2}), ({}, {"bucket_bytes": 1e6}), ({}, {"communication_format": "bf16"}),
+)  # fmt: skip
+
+
+def test_a_pricer_that_has_seen_other_plans_answers_as_a_new_one() -> None:
+    """What plans share is remembered by all that it depends on: no option is answered by an older plan."""
+    plan = Plan(1, 64, data=8, tensor=2)
+
+    def pricer() -> Pricer:
+        return Pricer(model(), NUMERICS, CHIP, Communicator(cluster(32, compute_share=0.2)))
+
+    used = pricer()
+    before = step_record(used, plan)
+    for change, habits in (*((change, {}) for change in CHANGES), *HABITS):
+        changed = replace(plan, **change, framework=Framework(**habits))
+        assert step_record(used, changed) == step_record(pricer(), changed), (change, habits)
+    assert step_record(used, plan) == before
+    assert step_record(pricer(), replace(plan, framework=Framework(overlap_tensor="none"))) != before

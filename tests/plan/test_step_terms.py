@@ -16,6 +16,7 @@ from sim.plan.groups import groups_of
 from sim.plan.issue import AUTOGRAD, PYTHON
 from sim.plan.prepare import HOST_BANDWIDTH
 from sim.plan.pricing import Pricer
+from sim.workload.records import Shard
 
 WEIGHT, GRADIENT = 2, 4  # bytes
 
@@ -50,11 +51,15 @@ def test_tensor_ranks_send_a_part_each_and_gather_it_inside_the_node() -> None:
 
 def test_the_last_bucket_leaves_after_the_last_block() -> None:
     """Buckets hold all gradients; what is left when backward ends goes then, with nothing to hide it."""
-    chunk = recorded(Plan(1, 64, data=8, framework=Framework(bucket_bytes=30e6))).stages[0].chunks[0]
+    chunk, unfilled = (
+        recorded(Plan(1, 64, data=8, framework=Framework(bucket_bytes=size))).stages[0].chunks[0]
+        for size in (40e6, 1e12)
+    )
     blocks = sum(block.count for block in chunk.blocks)
+    assert [t.place for t in unfilled.reductions] == [blocks]
     assert sum(t.bytes for t in chunk.reductions) == pytest.approx(GRADIENT * model().parameters)
     assert chunk.reductions[-1].place == blocks
-    assert all(t.bytes >= 30e6 for t in chunk.reductions[:-1])
+    assert all(t.bytes >= 40e6 for t in chunk.reductions[:-1])
 
 
 def test_a_pass_that_is_waited_for_takes_at_least_its_issue() -> None:
@@ -91,12 +96,27 @@ def test_shards_of_a_group_are_summed_over_its_copies() -> None:
 
 
 def test_a_collective_beside_kernels_makes_them_longer() -> None:
-    """One that takes a fifth of the compute units: arithmetic takes 1/(1 − 1/5) as long, the rest no longer."""
-    free, taking = (recorded(Plan(1, 64, data=8), compute_share=share) for share in (0.0, 0.2))
+    """One that takes a fifth of the compute units and a tenth of the memory's bandwidth: arithmetic takes 1/(1 − 1/5)
+    as long, what memory bounds 1/(1 − 1/10), overheads no longer."""
+    free = recorded(Plan(1, 64, data=8))
+    taking = recorded(Plan(1, 64, data=8), compute_share=0.2, memory_share=0.1)
     block = next(b for b in taking.stages[0].chunks[0].blocks if b.kind == "block")
     work = block.forward
     arithmetic = work.seconds - work.memory_bound_s - work.overhead_s
     assert not any(isinstance(op, Collective) for op in work.ops)
-    assert work.stretch == pytest.approx((arithmetic / 0.8 + work.memory_bound_s) / work.seconds)
+    assert work.stretch == pytest.approx((arithmetic / 0.8 + work.memory_bound_s / 0.9) / work.seconds)
+    assert work.memory_bound_s > 0.0
     assert work.stretch > 1.0
     assert all(b.forward.stretch == 1.0 for b in free.stages[0].chunks[0].blocks)
+
+
+def test_clipping_sums_one_number_over_all_ranks() -> None:
+    """Momentum over tensor ranks: no norm unless gradients are clipped, then 4 bytes and two passes over them."""
+    momentum = replace(NUMERICS, optimizer="momentum")
+    plain, clipped = (recorded(Plan(1, 8, data=4, tensor=2), numerics=replace(momentum, clip=c)) for c in (False, True))
+    assert plain.norm is None
+    assert clipped.norm is not None
+    assert (clipped.norm.axis, clipped.norm.bytes) == ("norm", 4.0)
+    extra = clipped.stages[0].update.dram_bytes - plain.stages[0].update.dram_bytes
+    held = sum(layer.count * layer.parameter_elements for layer in model().layers(1, momentum, Shard(tensor=2)))
+    assert extra == pytest.approx(3 * GRADIENT * held)

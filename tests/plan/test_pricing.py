@@ -61,3 +61,14 @@ def test_flattening_gradients_streams_them_before_every_reduction() -> None:
         bytes_of[passes] = block.backward.dram_bytes
     block_parameters = next(x.parameter_elements for x in model().layers(1, NUMERICS) if x.kind == "block")
     assert bytes_of[2] - bytes_of[0] == pytest.approx(2 * 2 * 4 * block_parameters)
+
+
+def test_kernels_of_an_early_compiler() -> None:
+    """At half the rate of the chip's constants every kernel takes twice as long, but for the start of it."""
+    chip = replace(CHIP, kernel_overhead_s=0.0, cache=replace(CHIP.cache, bandwidth=None))
+
+    def seconds(rate: float) -> float:
+        numerics = replace(NUMERICS, kernel_rate=rate)
+        return prepare(model(), Plan(4, 4), numerics, chip, Communicator(cluster(1))).stages[0].pass_s
+
+    assert seconds(0.5) == pytest.approx(2.0 * seconds(1.0), rel=1e-9)

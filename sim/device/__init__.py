@@ -16,7 +16,7 @@ from sim.device.records import (
     TileShape,
 )
 from sim.device.roofline import ridge_point, roofline_time
-from sim.device.timing import compute_of, op_time, sparse, time_ops, vector_rate
+from sim.device.timing import compute_of, op_time, sparse, time_ops, vector_rate, with_kernels
 
 __all__ = [
     "Accelerator",
@@ -41,4 +41,5 @@ __all__ = [
     "sparse",
     "time_ops",
     "vector_rate",
+    "with_kernels",
 ]

@@ -200,6 +200,19 @@ def _product(
     return _result(accelerator, tiled.compute_s, dram_bytes, tiled.cache_bytes)
 
 
+def with_kernels(accelerator: Accelerator, rate: float) -> Accelerator:
+    """The chip with kernels that reach `rate` of what its constants say, in arithmetic as in memory traffic."""
+    if rate == 1.0:
+        return accelerator
+    compute = {name: replace(c, achievable=c.achievable * rate) for name, c in accelerator.compute.items()}
+    memory = replace(accelerator.memory, achievable=accelerator.memory.achievable * rate)
+    pointwise = None if accelerator.pointwise is None else accelerator.pointwise * rate
+    attention = accelerator.attention
+    if attention is not None:
+        attention = replace(attention, forward=attention.forward * rate, backward=attention.backward * rate)
+    return replace(accelerator, compute=compute, memory=memory, pointwise=pointwise, attention=attention)
+
+
 @lru_cache(maxsize=256)
 def vector_unit(unit: MatrixUnit) -> MatrixUnit:
     """Tiles of products on the vector units: eight times slower arithmetic hides the loads, so that smaller tiles,

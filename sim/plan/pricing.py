@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sim.device import op_time, time_ops
+from sim.device import op_time, time_ops, with_kernels
 from sim.device.records import Accelerator, OpsTime
 from sim.network import Cluster, Communicator, Group, level_of
 from sim.ops import BYTES_PER_ELEMENT, Collective, CollectiveKind, Gemm, Op, Pointwise
@@ -57,7 +57,8 @@ class Pricer:
         self.numerics = numerics
         waited = numerics.launch == Launch.WAITED
         self.host_s = accelerator.host_s if waited else 0.0  # of an op where passes are waited for
-        self.accelerator = accelerator if numerics.launch == Launch.EAGER else replace(accelerator, host_s=0.0)
+        chip = accelerator if numerics.launch == Launch.EAGER else replace(accelerator, host_s=0.0)
+        self.accelerator = with_kernels(chip, numerics.kernel_rate)
         self.communicator = communicator
         self._layers: dict[tuple[int, Shard], tuple[Layer, ...]] = {}
         self._passes: dict[tuple[object, ...], Pass] = {}

@@ -1,16 +1,19 @@
 """Minutes to a published accuracy, from chip, cluster, batch and target, without the row's own passes.
 
-minutes = (samples to the target at this batch / rate + evaluations) / 60.  The rate is that of the simulated step, set
-up by the rules of the set the row comes from.  Samples are passes(batch) = E_min·(1 + B/B_c), fitted on the entries
-of other rounds of the same recipe (`recipes`, by round), or the passes of a scaling domain (`domain`).  An evaluation
-runs `evaluation_samples` forward, a third of a step's work, every `evaluation_every` samples.
+minutes = (samples to the target at this batch / rate + evaluations + warm-up) / 60.  The rate is that of the simulated
+step, set up by the rules of the set the row comes from.  Samples are passes(batch) = E_min·(1 + B/B_c), fitted on the
+entries of other rounds of the same recipe (`recipes`, by round; the median of those of the very batch where there are
+`ENOUGH`), or the passes of a scaling domain (`domain`, its recipe to `error`, else its first).  An
+evaluation runs `evaluation_samples` every `evaluation_every` samples, each at `evaluation_work` of a training sample.
+The warm-up (first batches, caches that fill) is what the runs of the other rounds on as many devices, to a factor of
+four, took beyond their samples at the rate between their evaluations: the median in seconds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from statistics import mean, median
+from statistics import median
 from typing import Final
 
 from sim.files.library import folder
@@ -18,9 +21,13 @@ from sim.files.scaling import load_domain
 from sim.scaling.batch_fit import FEWEST, fit_batch
 from sim.validate.published import load_validation_set
 from sim.validate.runs import simulate_request
-from sim.validate.validation import Comparison, Outcome, Request, ValidationSet, requests
+from sim.validate.validation import Comparison, Outcome, Request, ValidationSet, requests, summarise
 
-FORWARD: Final = 1.0 / 3.0  # of a step: forward one, backward two (Hestness et al. 2019, section 2)
+STEADY: Final = "steady_samples_per_s_between_evals"
+PASSES: Final = "converge_epochs_or_samples"
+ENOUGH: Final = 5  # entries of one batch, whose median says more than a law through all batches
+ALIKE: Final = 4.0  # times the devices
+MOST_PASSES: Final = 1000.0  # beyond it a log counts samples
 LARGE: Final = 512  # devices from which on rows are told apart
 
 
@@ -39,14 +46,14 @@ def simulate_row(spec: ValidationSet, request: Request) -> Outcome | str:
     found = simulate_request(base, run)
     if isinstance(found, str):
         return found
-    batch = float(request.row["global_batch_size"])
+    batch = float(request.row.get("global_batch_size") or request.row["global_batch"])
     samples = _samples(spec, request, batch)
     if isinstance(samples, str):
         return samples
     rate = found.fields["samples_per_s"]
     every, held = _number(spec, "evaluation_every"), _number(spec, "evaluation_samples")
-    evaluation_s = samples / every * held * FORWARD / rate
-    minutes = (samples / rate + evaluation_s) / 60.0
+    evaluation_s = samples / every * held * _number(spec, "evaluation_work") / rate
+    minutes = (samples / rate + evaluation_s + warm_up_s(spec, request.row)) / 60.0
     devices = float(request.row["n_accel"] or 1.0)
     return Outcome(
         fields={"minutes": minutes},
@@ -69,18 +76,39 @@ def _samples(spec: ValidationSet, request: Request, batch: float) -> float | str
     name = spec.template.get("domain")
     if name:
         known = load_domain(str(name))
-        law, per_sample = known.passes[0], known.units_per_sample or 1.0
+        error, per_sample = spec.template.get("error"), known.units_per_sample or 1.0
+        law = next(p for p in known.passes if error is None or p.error == error)
         least = law.passes * (known.data_set_units or 0.0) / per_sample
         return least * (1.0 + batch / law.critical_batch) if law.critical_batch else least
     recipe = _recipe(spec, request.row)
     others = [
-        (float(other["global_batch_size"]), float(other["converge_epochs_or_samples"]))
+        (float(other["global_batch_size"]), float(other[PASSES]))
         for other in spec.rows
         if other["round"] != request.row["round"] and _recipe(spec, other) == recipe and _passes_told(other)
     ]
     if len({b for b, _ in others}) < FEWEST:
         return f"the other rounds of this recipe have fewer than {FEWEST} batches"
-    return fit_batch(others).at(batch) * _number(spec, "data_set_samples")
+    same = [work for size, work in others if size == batch]
+    passes = median(same) if len(same) >= ENOUGH else fit_batch(others).at(batch)
+    return passes * _number(spec, "data_set_samples")
+
+
+def warm_up_s(spec: ValidationSet, row: Mapping[str, str]) -> float:
+    """Seconds beyond samples at the rate between evaluations: median of the other rounds on about as many devices."""
+    found = []
+    for other in spec.rows:
+        rate, minutes, passes = (other.get(name) or "" for name in (STEADY, "time_to_train_min", PASSES))
+        if other.get("round") == row.get("round") or not (rate and minutes and passes) or float(passes) >= MOST_PASSES:
+            continue
+        if _alike(other, row):
+            found.append(float(minutes) * 60.0 - float(passes) * _number(spec, "data_set_samples") / float(rate))
+    return max(0.0, median(found)) if found else 0.0
+
+
+def _alike(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Whether the numbers of devices lie within `ALIKE` of each other."""
+    first, second = (float(row["n_accel"] or 1.0) for row in (one, other))
+    return max(first, second) <= ALIKE * min(first, second)
 
 
 def _recipe(spec: ValidationSet, row: Mapping[str, str]) -> str:
@@ -91,21 +119,25 @@ def _recipe(spec: ValidationSet, row: Mapping[str, str]) -> str:
 
 def _passes_told(row: Mapping[str, str]) -> bool:
     """A row that tells its epochs, and not in samples; under 30 are open entries with another model."""
-    text = row.get("converge_epochs_or_samples", "")
-    return bool(text) and bool(row.get("global_batch_size")) and 30 <= float(text) < 1000
+    text = row.get(PASSES, "")
+    return bool(text) and bool(row.get("global_batch_size")) and 30 <= float(text) < MOST_PASSES
 
 
-def notes(counted: Sequence[Comparison], asked: Sequence[Request]) -> tuple[str, ...]:
-    """Rows of many devices apart, and the efficiency between two sizes of one machine where both are there."""
+def notes(spec: ValidationSet, counted: Sequence[Comparison], asked: Sequence[Request]) -> tuple[str, ...]:
+    """Rows of few and of many devices apart, each with the skill over the null model of its own rows; the terms."""
     devices = {request.id: float(request.row.get("n_accel") or 0.0) for request in asked}
     lines = []
     for told, chosen in (
         (f"under {LARGE} devices", [r for r in counted if devices[r.id] < LARGE]),
         (f"{LARGE} devices and more", [r for r in counted if devices[r.id] >= LARGE]),
     ):
-        errors = [abs(row.error) for row in chosen]
-        if errors:
-            lines.append(
-                f"{told}: {len(errors)} rows, median {100 * median(errors):.1f} %, mean {100 * mean(errors):.1f} %"
-            )
+        if chosen:
+            s = summarise(told, chosen)
+            skill = "-" if s.skill is None else f"{s.skill:.2f}"
+            errors = f"median {100 * s.median_abs_error:.1f} %, mean {100 * s.mean_abs_error:.1f} %"
+            lines.append(f"{told}: {len(chosen)} rows, {errors}, skill {skill}")
+    shown = {row.id for row in counted}
+    warm = [warm_up_s(spec, request.row) for request in asked if request.id in shown]
+    share = _number(spec, "evaluation_samples") / _number(spec, "evaluation_every") * _number(spec, "evaluation_work")
+    lines.append(f"terms: evaluation {100 * share:.2g} % of the steps; warm-up {min(warm):.1f} to {max(warm):.1f} s")
     return tuple(lines)

@@ -174,7 +174,7 @@ def _held_out(
         room = "epochs" if spec.quantity == "scaling" else "learning"
         return {}, cast(tuple[str, ...], import_module(f"sim.validate.{room}").notes(spec))
     if spec.quantity == "minutes":
-        return {}, cast(tuple[str, ...], import_module("sim.validate.minutes").notes(counted, asked))
+        return {}, cast(tuple[str, ...], import_module("sim.validate.minutes").notes(spec, counted, asked))
     notes = import_module("sim.validate.scaling_efficiency").notes(asked, counted, outcomes)
     notes += import_module("sim.validate.ranking").notes(asked, counted)
     return leave_one_set_out(counted), notes

@@ -111,6 +111,10 @@ class Numerics(Record):
         default=False,
         metadata=about("Adam as one kernel per tensor operation, clipping among them, instead of one for all"),
     )
+    kernel_rate: float = field(
+        default=1.0,
+        metadata=about("rates of kernels over those the chip was calibrated to: of an early compiler", gt=0, le=1),
+    )
     clip: bool = field(
         default=False,
         metadata=about("gradients are scaled to a global norm in two passes of their own before the update"),

@@ -90,3 +90,14 @@ def test_a_pricer_that_has_seen_other_plans_answers_as_a_new_one() -> None:
         assert step_record(used, changed) == step_record(pricer(), changed), (change, habits)
     assert step_record(used, plan) == before
     assert step_record(pricer(), replace(plan, framework=Framework(overlap_tensor="none"))) != before
+
+
+def test_kernels_of_an_early_compiler() -> None:
+    """At half the rate of the chip's constants every kernel takes twice as long, but for the start of it."""
+    chip = replace(CHIP, kernel_overhead_s=0.0, cache=replace(CHIP.cache, bandwidth=None))
+
+    def seconds(rate: float) -> float:
+        numerics = replace(NUMERICS, kernel_rate=rate)
+        return prepare(model(), Plan(4, 4), numerics, chip, Communicator(cluster(1))).stages[0].pass_s
+
+    assert seconds(0.5) == pytest.approx(2.0 * seconds(1.0), rel=1e-9)

@@ -116,12 +116,17 @@ class Shaped:
         for stage in record.stages:
             if id(stage) not in known:
                 known[id(stage)] = _stage_shape(stage)
-        sliced, framework = plan.layer_schedule != LayerSchedule.NONE, plan.framework
+        sliced = plan.layer_schedule != LayerSchedule.NONE
         self.record = record
         self._shape = (
             tuple(known[id(stage)] for stage in record.stages),
             (record.micro_batches, plan.virtual_stages, plan.schedule, plan.layer_schedule),
-            (framework.overlap_gradients, framework.overlap_gathers, framework.overlap_sends, record.reduce_every_pass),
+            (
+                plan.framework.overlap_gradients,
+                plan.framework.overlap_gathers,
+                plan.framework.overlap_sends,
+                record.reduce_every_pass,
+            ),
             (record.send_s > 0.0, record.tied is None, record.norm is None),
             (record.data_level, record.send_level, record.steals, record.time_steps if sliced else 1),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import Final
+from typing import Final, NamedTuple
 
 from sim.plan.check import divisors
 from sim.plan.records import AXES, Plan, Sharding
@@ -35,8 +35,31 @@ class Limits:
     base: Plan = field(default_factory=lambda: Plan(1, 1))  # everything that is not searched
 
 
+class Variant(NamedTuple):
+    """What plans of one set of degrees differ in."""
+
+    sub_batch: int
+    virtual_stages: int
+    sharding: Sharding
+    recompute: Recompute
+    order: tuple[str, ...]
+
+    def of(self, layout: Plan) -> Plan:
+        """The plan of these degrees."""
+        return replace(layout, **self._asdict())
+
+
 def candidates(model: Model, devices: int, global_batch: int, limits: Limits = Limits()) -> Iterator[Plan]:
     """Every consistent plan, duplicates left out."""
+    for layout, variants in layouts(model, devices, global_batch, limits):
+        for variant in variants:
+            yield variant.of(layout)
+
+
+def layouts(
+    model: Model, devices: int, global_batch: int, limits: Limits = Limits()
+) -> Iterator[tuple[Plan, list[Variant]]]:
+    """Every consistent set of degrees (of a plan whose other fields count for nothing), and the plans that have it."""
     blocks, heads, experts = (getattr(model, name, None) for name in ("depth", "heads", "experts"))
     sequence = getattr(model, "sequence", None) or 0
     if hasattr(model, "tables"):
@@ -67,7 +90,7 @@ def candidates(model: Model, devices: int, global_batch: int, limits: Limits = L
                 expert=expert,
                 sequence_parallel=split_activations,
             )
-            yield from _variants(base, blocks, limits, _sub_batches(model, limits, global_batch // data))
+            yield base, list(_variants(base, blocks, limits, _sub_batches(model, limits, global_batch // data)))
 
 
 def _sub_batches(model: Model, limits: Limits, share: int) -> list[int]:
@@ -89,23 +112,15 @@ def _experts(given: Sequence[int], experts: int | None, ranks: int) -> list[int]
     return [e for e in given or divisors(experts) if experts % e == 0 and ranks % e == 0]
 
 
-def _variants(base: Plan, blocks: int | None, limits: Limits, sub_batches: Sequence[int]) -> Iterator[Plan]:
+def _variants(base: Plan, blocks: int | None, limits: Limits, sub_batches: Sequence[int]) -> Iterator[Variant]:
     """Sub-batch, interleaving, sharding, recomputation and rank order of one set of degrees."""
     share = base.global_batch // base.data
     for sub_batch, chunks in product(sub_batches, limits.virtual_stages):
         if chunks > 1 and not _interleaves(base, chunks, share // sub_batch, blocks):
             continue
         for sharding, recompute, order in product(limits.sharding, limits.recompute, limits.orders or (AXES,)):
-            if not _shards(base, sharding, limits):
-                continue
-            yield replace(
-                base,
-                sub_batch=sub_batch,
-                virtual_stages=chunks,
-                sharding=sharding,
-                recompute=recompute,
-                order=order,
-            )
+            if _shards(base, sharding, limits):
+                yield Variant(sub_batch, chunks, sharding, recompute, order)
 
 
 def _shards(base: Plan, sharding: Sharding, limits: Limits) -> bool:

@@ -10,8 +10,8 @@ the host) the engine's recursion answers, and `lower_bound` says which plans nee
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
 
 from sim.plan.records import LayerSchedule, PipelineSchedule
 from sim.plan.step_record import Block, Chunk, Stage, StepRecord, Transfer, Work
@@ -36,19 +36,44 @@ def lower_bound(record: StepRecord) -> float:
     m, plan = record.micro_batches, record.plan
     if plan.layer_schedule != LayerSchedule.NONE:
         return max(m * stage.pass_s for stage in record.stages)
-    way = 0.0  # of the first micro-batch to a stage, and of the last one back
-    longest = 0.0
-    for stage in record.stages:
-        first = stage.chunks[0]
-        transfers = _stream_s(stage)
-        ahead = stage.pass_s * (m - 1) + sum(c.forward_s for c in stage.chunks) if len(stage.chunks) == 1 else 0.0
-        alone = m * transfers if record.reduce_every_pass else ahead + transfers
-        longest = max(longest, way + m * stage.pass_s, alone)
-        way += first.forward_s + first.backward_s + 2.0 * record.send_s
-    return longest + _after(record)
+    known = {id(stage): StageTime.of(stage.chunks, stream_s(stage)) for stage in record.stages}
+    stages = [known[id(stage)] for stage in record.stages]
+    return bound(stages, m, record.send_s, record.reduce_every_pass) + after_s(record)
 
 
-def _stream_s(stage: Stage) -> float:
+class StageTime(NamedTuple):
+    """What the bound asks of a stage: a micro-batch, its forward pass where all of that is one chunk, its way through
+    the first chunk and back, and the transfers of a pass (or of the step, where they run once)."""
+
+    pass_s: float
+    forward_s: float | None
+    first_s: float
+    stream_s: float
+
+    @classmethod
+    def of(cls, chunks: Sequence[Chunk], transfers_s: float) -> StageTime:
+        """Of the chunks of a stage."""
+        return cls.made([(c.forward_s, c.backward_s) for c in chunks], transfers_s)
+
+    @classmethod
+    def made(cls, passes: Sequence[tuple[float, float]], transfers_s: float) -> StageTime:
+        """Of (forward, backward) seconds of every chunk."""
+        whole = sum(forward + backward for forward, backward in passes)
+        return cls(whole, passes[0][0] if len(passes) == 1 else None, sum(passes[0]), transfers_s)
+
+
+def bound(stages: Iterable[StageTime], passes: int, send_s: float, every_pass: bool) -> float:
+    """Until the busiest stage has run its passes and transfers (see `lower_bound`)."""
+    way = longest = 0.0  # way: of the first micro-batch to a stage, and of the last one back
+    for pass_s, forward_s, first_s, transfers_s in stages:
+        ahead = 0.0 if forward_s is None else pass_s * (passes - 1) + forward_s
+        alone = passes * transfers_s if every_pass else ahead + transfers_s
+        longest = max(longest, way + passes * pass_s, alone)
+        way += first_s + 2.0 * send_s
+    return longest
+
+
+def stream_s(stage: Stage) -> float:
     """Transfers of one pass (or of the step, where they run once) on a stage's longest stream."""
     once = [(t, 1) for chunk in stage.chunks for t in chunk.reductions]
     blocks = [b for chunk in stage.chunks for b in chunk.blocks]
@@ -64,11 +89,17 @@ def _longest(transfers: Iterable[tuple[Transfer, int]]) -> float:
     return max(seconds.values(), default=0.0)
 
 
-def _after(record: StepRecord) -> float:
+def after_s(record: StepRecord) -> float:
     """What the first stage does once its last pass is done, at least."""
-    stage = record.stages[0]
-    seconds = stage.update.seconds + stage.offload_s + (record.norm.seconds if record.norm else 0.0)
-    if not record.plan.framework.overlap_gathers:
+    return updated_s(record.stages[0], record.plan.framework.overlap_gathers) + (
+        record.norm.seconds if record.norm else 0.0
+    )
+
+
+def updated_s(stage: Stage, overlap_gathers: bool) -> float:
+    """The update, and the gathers of its parameters where they are not prefetched."""
+    seconds = stage.update.seconds + stage.offload_s
+    if not overlap_gathers:
         seconds += _longest((t, 1) for chunk in stage.chunks for t in chunk.gathers)
     return seconds
 

@@ -139,6 +139,7 @@ def reductions(exchange: Exchange, parts: Iterable[Part], copies: float = 0.0) -
     out: list[Transfer] = []
     place = 0
     filling["data"].add(copies * exchange.gradient_bytes)
+    per_element = exchange.gradient_bytes
     for part in reversed(tuple(parts)):
         for _ in range(part.count):
             place += 1
@@ -146,7 +147,7 @@ def reductions(exchange: Exchange, parts: Iterable[Part], copies: float = 0.0) -
                 if exchange.sparse(parameter):
                     out.append(replace(exchange.rows(parameter), place=place))
                 else:
-                    filling[parameter.reduce_axis].add(parameter.elements * exchange.gradient_bytes)
+                    filling[parameter.reduce_axis].add(parameter.elements * per_element)
             for box in filling.values():
                 out += box.sent(place)
     for box in filling.values():
@@ -163,7 +164,8 @@ class _Bucket:
         self.axis = axis
         self.limit = limit
         self.held = 0.0
-        self.closed: list[Transfer] = []
+        self.closed: list[float] = []
+        self.known: dict[tuple[float, ...], Transfer] = {}  # equal blocks close equal buckets
 
     def add(self, nbytes: float) -> None:
         self.held += nbytes
@@ -172,13 +174,17 @@ class _Bucket:
 
     def flush(self) -> None:
         if self.held > 0.0:
-            self.closed.append(self.exchange.reduction(self.held, self.axis))
+            self.closed.append(self.held)
             self.held = 0.0
 
     def sent(self, place: int) -> list[Transfer]:
         """The buckets closed since the last call, as one after `place` blocks."""
-        closed, self.closed = self.closed, []
-        return [joined(closed, place)] if closed else []
+        if not self.closed:
+            return []
+        closed, self.closed = tuple(self.closed), []
+        if closed not in self.known:
+            self.known[closed] = joined([self.exchange.reduction(nbytes, self.axis) for nbytes in closed], place)
+        return [replace(self.known[closed], place=place)]
 
 
 def joined(transfers: Sequence[Transfer], place: int) -> Transfer:

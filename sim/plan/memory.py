@@ -50,15 +50,23 @@ def layer_memory(
     result = []
     for stage in stages or range(len(parts)):
         chunks = parts[stage]
-        kinds = _state(chunks, plan, numerics, groups, spread[stage])
+        kinds = state(chunks, plan, numerics, groups, spread[stage])
         kinds |= _dynamic(stage, chunks, plan, numerics)
         moving = kinds["activations"] + kinds["workspace"] + kinds["communication"]
-        kinds["fragmentation"] = FRAGMENTATION * moving if accelerator.memory.reserve_bytes > 0.0 else 0.0
-        kinds["reserve"] = accelerator.memory.reserve_bytes + plan.framework.reserve_bytes
+        kinds |= overhead(moving, plan, accelerator)
         name = f"stage {stage}" if plan.pipeline > 1 else "all devices"
         devices = plan.devices // plan.pipeline
         result.append(DeviceMemory(name, devices, kinds, accelerator.memory.capacity_bytes))
     return tuple(result)
+
+
+def overhead(moving: float, plan: Plan, accelerator: Accelerator) -> dict[str, float]:
+    """What an allocator cannot fill between blocks of `moving` bytes in all, and what is kept for others."""
+    reserved = accelerator.memory.reserve_bytes
+    return {
+        "fragmentation": FRAGMENTATION * moving if reserved > 0.0 else 0.0,
+        "reserve": reserved + plan.framework.reserve_bytes,
+    }
 
 
 def _parameters(chunks: Sequence[Sequence[Part]]) -> list[tuple[Parameter, int]]:
@@ -104,7 +112,7 @@ def _embedding_shares(parts: Assigned, plan: Plan, numerics: Numerics, groups: G
         holders = range(stage, min(stage + plan.embedding_shards, plan.pipeline))
         loads = []
         for other in holders:
-            kinds = _state(parts[other], plan, numerics, groups, 0.0) | _dynamic(other, parts[other], plan, numerics)
+            kinds = state(parts[other], plan, numerics, groups, 0.0) | _dynamic(other, parts[other], plan, numerics)
             loads.append(sum(kinds.values()) / weight - (table if other == stage else 0.0))
         for other, share in zip(holders, level(loads, table), strict=True):
             shares[other] += share - (table if other == stage else 0.0)
@@ -128,7 +136,7 @@ def level(loads: Sequence[float], amount: float) -> list[float]:
     return added
 
 
-def _state(
+def state(
     chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics, groups: Groups, moved: float
 ) -> dict[str, float]:
     """Weights, gradients and optimiser state."""
@@ -171,7 +179,13 @@ def _gradients(
 
 
 def _dynamic(stage: int, chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics) -> dict[str, float]:
-    """Activations, workspace and buffers at the fullest moment of backward.
+    """Activations, workspace and buffers at the fullest moment of backward."""
+    kept, workspace = activations(stage, chunks, plan, plan.recompute)
+    return {"activations": kept, "workspace": workspace, "communication": buffers(chunks, plan, numerics)}
+
+
+def activations(stage: int, chunks: Sequence[Sequence[Part]], plan: Plan, policy: Recompute) -> tuple[float, float]:
+    """Kept activations and workspace at the fullest moment of backward, under a policy of recomputation.
 
     What the parts after the running one had saved is free again: the logits' share never meets a block's workspace.
     """
@@ -184,7 +198,6 @@ def _dynamic(stage: int, chunks: Sequence[Sequence[Part]], plan: Plan, numerics:
         for part in chunk:
             recomputed = min(left, part.count) if part.layer.kind == "block" else part.count
             left -= recomputed if part.layer.kind == "block" else 0
-            policy: Recompute = plan.recompute
             saved = recomputed * _saved(part, policy) + (part.count - recomputed) * _saved(part, Recompute.NONE)
             kept += flying * saved
             again = _saved(part, Recompute.NONE) - _saved(part, policy) if recomputed else 0.0
@@ -195,12 +208,8 @@ def _dynamic(stage: int, chunks: Sequence[Sequence[Part]], plan: Plan, numerics:
             later += saved
     kept, workspace = max(((kept - freed, transient) for freed, transient in moments), key=sum, default=(0.0, 0.0))
     if plan.offload == Offload.ACTIVATIONS:
-        kept = min(kept, 2 * max((_saved(part, plan.recompute) for chunk in chunks for part in chunk), default=0.0))
-    return {
-        "activations": kept,
-        "workspace": workspace,
-        "communication": _buffers(chunks, plan, numerics),
-    }
+        kept = min(kept, 2 * max((_saved(part, policy) for chunk in chunks for part in chunk), default=0.0))
+    return kept, workspace
 
 
 def _saved(part: Part, policy: Recompute) -> float:
@@ -208,7 +217,7 @@ def _saved(part: Part, policy: Recompute) -> float:
     return saved.get(policy, saved.get(Recompute.NONE, 0.0))
 
 
-def _buffers(chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics) -> float:
+def buffers(chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics) -> float:
     """Working sets of communication: two gathered blocks, gradients of one; a compiler gathers single tensors."""
     blocks = [part.layer.parameter_elements for c in chunks for part in c for _ in range(part.count)]
     blocks.sort(reverse=True)

@@ -51,10 +51,10 @@ def single_device(model: Model, sub_batch: int, numerics: Numerics, accelerator:
 
 def step_record(pricer: Pricer, plan: Plan, host_bandwidth: float = HOST_BANDWIDTH) -> StepRecord:
     """The record of one step of `plan`; the pricer remembers what plans share."""
-    groups = groups_of(plan)
     layers = pricer.layers(plan)
     parts = assign(layers, plan)
-    recorder = _Recorder(pricer, plan, groups, Exchange(plan, groups, pricer), _contention(pricer, plan, groups))
+    recorder = Recorder.of(pricer, plan)
+    groups = recorder.groups
     return StepRecord(
         plan,
         recorder.stages(parts, host_bandwidth),
@@ -80,7 +80,7 @@ def _contention(pricer: Pricer, plan: Plan, groups: Groups) -> Contention:
 
 
 @dataclass(frozen=True, slots=True)
-class _Recorder:
+class Recorder:
     """One plan on the way to its record."""
 
     pricer: Pricer
@@ -88,6 +88,12 @@ class _Recorder:
     groups: Groups
     exchange: Exchange
     around: Contention
+
+    @classmethod
+    def of(cls, pricer: Pricer, plan: Plan) -> Recorder:
+        """With the groups of the plan."""
+        groups = groups_of(plan)
+        return cls(pricer, plan, groups, Exchange(plan, groups, pricer), _contention(pricer, plan, groups))
 
     def stages(self, parts: Sequence[Chunks], host_bandwidth: float) -> tuple[Stage, ...]:
         """Every stage; those that hold the same share one record."""
@@ -111,18 +117,25 @@ class _Recorder:
                 again = min(left, part.count) if part.layer.kind == "block" else part.count
                 left -= again if part.layer.kind == "block" else 0
                 blocks += self._blocks(part, again, host_bandwidth)
-            held = copies if number == len(chunks) - 1 else 0.0
-            whole = plan.sharding == Sharding.FULL
-            built.append(
-                Chunk(
-                    tuple(blocks),
-                    () if whole else gathers(self.exchange, chunk, held),
-                    () if whole else reductions(self.exchange, chunk, held),
-                )
-            )
+            built.append(self._chunk(blocks, chunk, copies if number == len(chunks) - 1 else 0.0))
         updated, rows = self._updated(chunks, copies)
         offloaded = self._offload_bytes(updated) / host_bandwidth if plan.offload == Offload.OPTIMIZER else 0.0
         return Stage(plan.devices // plan.pipeline, tuple(built), self._update(updated, rows), offloaded)
+
+    def transfers(self, chunks: Chunks) -> Stage:
+        """The stage with its transfers and its update, but no work in its blocks (and nothing offloaded)."""
+        copies, built = tied_copy(chunks, self.plan), []
+        for number, chunk in enumerate(chunks):
+            blocks = [self._exchanged(part, part.count, Work(0.0), Work(0.0)) for part in chunk]
+            built.append(self._chunk(blocks, chunk, copies if number == len(chunks) - 1 else 0.0))
+        return Stage(
+            self.plan.devices // self.plan.pipeline, tuple(built), self._update(*self._updated(chunks, copies))
+        )
+
+    def _chunk(self, blocks: Sequence[Block], parts: Sequence[Part], copies: float) -> Chunk:
+        if self.plan.sharding == Sharding.FULL:
+            return Chunk(tuple(blocks))
+        return Chunk(tuple(blocks), gathers(self.exchange, parts, copies), reductions(self.exchange, parts, copies))
 
     def _blocks(self, part: Part, again: int, host_bandwidth: float) -> list[Block]:
         """The part's blocks, those that recompute apart from those that do not."""
@@ -131,20 +144,15 @@ class _Recorder:
 
     def _block(self, part: Part, count: int, policy: Recompute, host_bandwidth: float) -> Block:
         layer, plan = part.layer, self.plan
-        gather, reduce = block_transfers(self.exchange, part)
         saved = layer.saved_bytes.get(policy, 0.0) if plan.offload == Offload.ACTIVATIONS else 0.0
-        forward, backward = self.pricer.works(layer, policy, plan, self.groups, self.around)
-        return Block(
-            name=layer.name,
-            kind=layer.kind,
-            count=count,
-            forward=forward,
-            backward=backward,
-            gather=gather,
-            regather=layer.kind == "block",
-            reduce=reduce,
-            offload_s=saved / host_bandwidth,
-        )
+        works = self.pricer.works(layer, policy, plan, self.groups, self.around)
+        return self._exchanged(part, count, *works, saved / host_bandwidth)
+
+    def _exchanged(self, part: Part, count: int, forward: Work, backward: Work, offload_s: float = 0.0) -> Block:
+        """Blocks with the transfers of their parameters."""
+        gather, reduce = block_transfers(self.exchange, part)
+        layer = part.layer
+        return Block(layer.name, layer.kind, count, forward, backward, gather, layer.kind == "block", reduce, offload_s)
 
     def _updated(self, chunks: Chunks, copies: float) -> tuple[float, list[Parameter]]:
         """(weights one device updates whole, embeddings of which it updates the touched rows alone).

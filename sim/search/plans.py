@@ -7,8 +7,9 @@ and other placements of their ranks are simulated.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from heapq import heapify, heappop, heappush
 from itertools import permutations
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from sim.device.records import Accelerator
 from sim.engine import Step, simulate_step
 from sim.errors import Infeasible, InfeasibleError, InputError, Lever
 from sim.network import Communicator
-from sim.plan.candidates import Limits, candidates
+from sim.plan.candidates import Limits, Variant, candidates, layouts
 from sim.plan.feasible import FITS, infeasible
 from sim.plan.records import AXES, DeviceMemory, Plan, Sharding
 from sim.search.screen import Candidate, Screen, Worth
@@ -84,21 +85,20 @@ def search(
     none); InfeasibleError if none fits."""
     screen = Screen(model, numerics, accelerator, communicator, worth)
     devices = communicator.cluster.devices
-    every = list(screen.run(candidates(model, devices, global_batch, limits)))
-    fitting = [c for c in every if c.least is not None]
-    fitting.sort(key=lambda c: (c.least or 0.0, _means(c.plan), repr(c.plan)))
+    every = list(screen.run(layouts(model, devices, global_batch, limits)))
+    fitting = [c for c in every if c.least_s is not None]
     if not fitting:
         if screen.refused is not None:  # nothing can be priced: a format the device lacks, not a matter of the plan
             raise screen.refused
         raise InfeasibleError(_nothing_fits(screen, every, devices, global_batch, limits))
     short = _shortlist(screen, fitting, simulated)
-    steps = [(c, simulate_step(screen.record(c.plan), engine="simpy")) for c in short]
+    steps = [(plan, simulate_step(screen.record(plan), engine="simpy")) for plan in short]
     if not limits.orders:
-        steps += _placements(screen, min(steps, key=lambda item: screen.worth(item[0].plan, item[1].time_s))[0])
-    steps.sort(key=lambda item: (screen.worth(item[0].plan, item[1].time_s), _means(item[0].plan)))
+        steps += _placements(screen, min(steps, key=lambda item: screen.worth(item[0], item[1].time_s))[0])
+    steps.sort(key=lambda item: (screen.worth(item[0], item[1].time_s), _means(item[0])))
     best = steps[0][1]
     first = "fastest" if worth is None else "best"
-    ranked = tuple(Ranked(c.plan, c.memory, step, _why(step, best, first)) for c, step in steps)
+    ranked = tuple(Ranked(plan, screen.memory(plan), step, _why(step, best, first)) for plan, step in steps)
     return Found(ranked, len(every), len(fitting), _kept(limits))
 
 
@@ -111,52 +111,77 @@ def _kept(limits: Limits) -> dict[str, object]:
     return {f.name: getattr(limits.base, f.name) for f in fields(Plan) if f.name not in varied}
 
 
-def _means(plan: Plan) -> tuple[int, ...]:
-    """How much a plan makes use of; of equally fast ones the plainest comes first."""
+def _means(plan: Plan, variant: Variant | None = None) -> tuple[int, ...]:
+    """How much a plan (or a variant of its degrees) makes use of; of equally fast ones the plainest comes first."""
+    varied = variant or plan
     return (
-        tuple(Recompute).index(plan.recompute),
-        tuple(Sharding).index(plan.sharding),
-        plan.virtual_stages,
+        tuple(Recompute).index(varied.recompute),
+        tuple(Sharding).index(varied.sharding),
+        varied.virtual_stages,
         sum(getattr(plan, axis) > 1 for axis in (*AXES, "expert")),
     )
 
 
-def _shortlist(screen: Screen, fitting: Sequence[Candidate], count: int) -> list[Candidate]:
+def _shortlist(screen: Screen, fitting: Sequence[Candidate], count: int) -> list[Plan]:
     """The best plans, of which only those are computed in full whose bound lies below the best so far."""
     best = float("inf")
-    known: list[tuple[float, Candidate]] = []
-    for candidate in fitting:
-        if (candidate.least or 0.0) > best and len(known) >= count:
+    known: list[tuple[float, Plan]] = []
+    for least, plan in _by_bound(screen, fitting):
+        if least > best and len(known) >= count:
             break
-        worth = screen.worth(candidate.plan)
-        known.append((worth, candidate))
+        worth = screen.worth(plan)
+        known.append((worth, plan))
         best = min(best, worth)
-    known.sort(key=lambda item: (item[0], _means(item[1].plan), repr(item[1].plan)))
-    return _distinct([candidate for _, candidate in known], count)
+    known.sort(key=lambda item: (item[0], _means(item[1]), repr(item[1])))
+    return _distinct([plan for _, plan in known], count)
 
 
-def _distinct(fitting: Sequence[Candidate], count: int) -> list[Candidate]:
+def _by_bound(screen: Screen, fitting: Sequence[Candidate]) -> Iterator[tuple[float, Plan]]:
+    """Plans by their bounds, or exactly where their times are known in closed form; the plainest of equals first."""
+    heap = [(screen.least(c), *_key(c), k) for k, c in enumerate(fitting)]
+    heapify(heap)
+    timed: set[int] = set()
+    while heap:
+        least, means, names, k = heappop(heap)
+        plan = fitting[k].plan
+        if k not in timed and plan.pipeline * plan.virtual_stages == 1:
+            timed.add(k)
+            time_s = screen.exact(plan)
+            exact = least if time_s is None else screen.worth(plan, time_s)
+            if exact > least:
+                heappush(heap, (exact, means, names, k))
+                continue
+        yield least, plan
+
+
+def _key(candidate: Candidate) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """`_means` of the plan, and its remaining degrees in the order of `repr`."""
+    layout, variant = candidate.layout, candidate.variant
+    degrees = (layout.data, layout.tensor, layout.pipeline, layout.context, layout.expert, layout.sequence_parallel)
+    return _means(layout, variant), (str(variant.sub_batch), *map(str, degrees))
+
+
+def _distinct(fitting: Sequence[Plan], count: int) -> list[Plan]:
     """The best of every set of degrees first, then the next best, so that one layout does not fill the list."""
     seen: set[tuple[int, ...]] = set()
-    first: list[Candidate] = []
-    rest: list[Candidate] = []
-    for candidate in fitting:
-        p = candidate.plan
+    first: list[Plan] = []
+    rest: list[Plan] = []
+    for p in fitting:
         degrees = (p.data, p.tensor, p.pipeline, p.context, p.expert)
-        (rest if degrees in seen else first).append(candidate)
+        (rest if degrees in seen else first).append(p)
         seen.add(degrees)
     chosen = [*first[: count - count // 3], *rest[: count // 3]]
     return chosen[:count] if len(chosen) >= count else [*first, *rest][:count]
 
 
-def _placements(screen: Screen, best: Candidate) -> list[tuple[Candidate, Step]]:
+def _placements(screen: Screen, best: Plan) -> list[tuple[Plan, Step]]:
     """The best plan with its ranks in other orders: all in closed form, the `PLACEMENTS` fastest simulated."""
-    wide = [axis for axis in AXES if getattr(best.plan, axis) > 1]
+    wide = [axis for axis in AXES if getattr(best, axis) > 1]
     rest = tuple(axis for axis in AXES if axis not in wide)
-    now = tuple(axis for axis in best.plan.order if axis in wide)
-    plans = [replace(best.plan, order=(*order, *rest)) for order in permutations(wide) if order != now]
+    now = tuple(axis for axis in best.order if axis in wide)
+    plans = [replace(best, order=(*order, *rest)) for order in permutations(wide) if order != now]
     plans.sort(key=lambda plan: (screen.time(plan), plan.order))
-    return [(replace(best, plan=plan), simulate_step(screen.record(plan), "simpy")) for plan in plans[:PLACEMENTS]]
+    return [(plan, simulate_step(screen.record(plan), "simpy")) for plan in plans[:PLACEMENTS]]
 
 
 def _why(step: Step, best: Step, first: str) -> str:
@@ -186,8 +211,8 @@ def _nothing_fits(
     if not every:
         rule = f"no layout divides {devices} devices, the model and a global batch of {global_batch} as asked"
         return Infeasible(rule, "all devices", 0.0, 0.0, _other_sizes(screen, devices, global_batch, limits))
-    least = min(every, key=lambda c: c.memory.total_bytes / c.memory.capacity_bytes)
-    need, have = least.memory.total_bytes, least.memory.capacity_bytes
+    least = min(every, key=lambda c: c.total_bytes / c.capacity_bytes)
+    need, have = least.total_bytes, least.capacity_bytes
     statement = (
         f"none of {len(every):,} plans fits {devices:,} devices; the smallest needs {need / GIB:.1f} GiB "
         f"and has {have / GIB:.1f} GiB ({described(least.plan)})"
@@ -198,7 +223,7 @@ def _nothing_fits(
     levers.append(
         Lever(f"devices with at least {need / GIB:.1f} GiB of memory", need, "memory_bytes", "fits, as planned")
     )
-    return Infeasible(statement, least.memory.name, need, have, tuple(levers))
+    return Infeasible(statement, screen.memory(least.plan).name, need, have, tuple(levers))
 
 
 def described(plan: Plan) -> str:

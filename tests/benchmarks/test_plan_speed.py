@@ -10,7 +10,7 @@ from sim.files.hardware import load_accelerator
 from sim.files.models import preset
 from sim.network import Communicator
 from sim.plan import Plan, prepare
-from sim.plan.candidates import candidates
+from sim.plan.candidates import candidates, layouts
 from sim.plan.framework import Framework
 from sim.search import limits_of, search
 from sim.search.screen import Screen
@@ -63,14 +63,14 @@ def test_a_search_over_ten_thousand_plans_takes_seconds(ratio):
 
 
 @pytest.mark.speed
-def test_the_closed_form_screens_a_plan_ten_times_faster_than_the_engine_runs_one():
+def test_the_closed_form_screens_a_plan_twenty_times_faster_than_the_engine_runs_one():
     """A plan of a pipeline, memory and time, against its simulation."""
     model, communicator = preset("llama2-70b"), cluster(512)
     screen = Screen(model, NUMERICS, CHIP, communicator)
-    plans = list(candidates(model, 512, 1024, limits_of({}, model)))
     every = []
-    screened = cpu(lambda: every.extend(screen.run(plans)), 1) / len(plans)
+    plans = list(layouts(model, 512, 1024, limits_of({}, model)))
+    screened = cpu(lambda: every.extend(screen.run(plans)), 1) / len(every)
     deep = [c.plan for c in every if c.least_s is not None and c.plan.pipeline >= 4 and c.plan.micro_batches >= 32]
     prepared = [screen.record(plan) for plan in deep[:3]]
     simulated = cpu(lambda: [simulate_step(p) for p in prepared]) / len(prepared)
-    assert screened < simulated / 10
+    assert screened < simulated / 20

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "plan"))
 
@@ -16,7 +19,8 @@ from sim.device.records import Memory
 from sim.engine import simulate_step
 from sim.errors import InfeasibleError, InputError
 from sim.network import Communicator
-from sim.plan.candidates import Limits, candidates
+from sim.plan.candidates import Limits, candidates, layouts
+from sim.plan.estimate import lower_bound
 from sim.plan.framework import Framework
 from sim.search import limits_of, search
 from sim.search.screen import Screen
@@ -29,11 +33,48 @@ def test_the_search_finds_what_simulating_every_plan_finds() -> None:
     """Within a tie of the best of all plans that fit, each simulated."""
     communicator = Communicator(cluster(16))
     screen = Screen(model(), NUMERICS, CHIP, communicator)
-    fitting = [c for c in screen.run(candidates(model(), 16, 64, LIMITS)) if c.least is not None]
+    fitting = [c for c in screen.run(layouts(model(), 16, 64, LIMITS)) if c.least_s is not None]
     best = min(simulate_step(screen.record(c.plan), "recursion").time_s for c in fitting)
     found = search(model(), NUMERICS, CHIP, communicator, 64, LIMITS)
     assert found.ranked[0].step.time_s <= best * 1.01
     assert found.fitting == len(fitting) <= found.considered
+
+
+FRAMEWORKS = st.builds(
+    Framework,
+    overlap_gradients=st.booleans(),
+    overlap_gathers=st.booleans(),
+    gather=st.sampled_from(["all_gather", "broadcast"]),
+    recompute_stop=st.booleans(),
+    gradient_passes=st.integers(0, 2),
+    spare_buffers=st.integers(0, 2),
+    bucket_bytes=st.sampled_from([1e5, 25e6]),
+)
+GIVEN = st.fixed_dictionaries({"framework": FRAMEWORKS}, optional={
+    "schedule": st.sampled_from(["1f1b", "gpipe"]),
+    "offload": st.sampled_from(["none", "optimizer", "activations"]),
+    "recompute_layers": st.integers(0, 3),
+    "shard_group": st.sampled_from([0, 2]),
+    "order": st.permutations(("tensor", "context", "data", "pipeline")).map(tuple),
+})  # fmt: skip
+
+
+@settings(max_examples=30, deadline=None)
+@given(GIVEN, st.sampled_from(["adam", "sgd"]), st.sampled_from([8, 16]), st.integers(0, 10**6), st.booleans())
+def test_plans_screened_together_are_weighed_as_each_alone(given, optimizer, devices, seed, experts) -> None:
+    """Bytes of the fullest device and the bound, from parts that plans share and from the whole record: 1e-12."""
+    numerics = replace(NUMERICS, optimizer=optimizer)
+    asked = model(experts=8) if experts else model()
+    together, alone = (Screen(asked, numerics, CHIP, Communicator(cluster(devices))) for _ in range(2))
+    limits = limits_of({**given, "sub_batch": 2}, asked)
+    every = list(together.run(layouts(asked, devices, 64, limits)))
+    assert [c.plan for c in every] == list(candidates(asked, devices, 64, limits))
+    for candidate in random.Random(seed).sample(every, min(20, len(every))):
+        memory = alone.memory(candidate.plan)
+        assert candidate.total_bytes == pytest.approx(memory.total_bytes, rel=1e-12)
+        assert (candidate.least_s is not None) == memory.fits
+        if candidate.least_s is not None:
+            assert candidate.least_s == pytest.approx(lower_bound(alone.record(candidate.plan)), rel=1e-12)
 
 
 def test_the_ranking_says_why_others_lose() -> None:

@@ -36,6 +36,7 @@ CLUSTERS = [
     flat("fat_tree", 16, options={"leaf": 4}, oversubscription=2.0),
     flat("fat_tree", 16, options={"leaf": 2, "pod": 4, "tiers": 3}),
     flat("dragonfly", 2, 2, 4),
+    flat("hyperx", 2, 2, 3),
     two_level(4, "rail", options={"leaf": 2}),
     two_level(4, "rail", g=4, options={"leaf": 2, "pxn": 0}),
     two_level(3, "fat_tree", nics=4),
@@ -80,7 +81,9 @@ def test_what_a_library_chooses_can_be_written_out_and_is_right(cluster: Cluster
             assert all(content == Counter(range(n)) for content in buffer), cost.algorithm
 
 
-LOCK_STEP = ("direct", "halving_doubling", "hierarchical", "multislice", "pairwise", "recursive_doubling", "torus")
+LOCK_STEP = {
+    "direct", "halving_doubling", "hierarchical", "multislice", "pairwise", "recursive_doubling", "swing", "torus",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -106,6 +109,7 @@ BIG = [
     two_level(16, "rail", g=4, options={"leaf": 2, "tiers": 3, "pod": 4}),
     two_level(9, "torus", g=4, nics=2),
     flat("dragonfly", 2, 3, 7),
+    flat("hyperx", 4, 3, 5),
     replace(flat("switch", 8), degraded_links=(("3", "net/switch0", 0.5),)),
     replace(two_level(16, "fat_tree", options={"leaf": 4}), routing="adaptive"),
 ]

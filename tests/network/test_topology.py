@@ -25,6 +25,7 @@ SHORTEST = [
     flat("mesh", 3, 5),
     flat("mesh", 2, 2, 3),
     flat("hybrid_cube_mesh", 8),
+    flat("hyperx", 2, 3, 4),
     flat("fat_tree", 16, options={"leaf": 4}),
     flat("fat_tree", 16, options={"leaf": 4}, oversubscription=2.0),
     flat("fat_tree", 16, **FAT3),

@@ -10,13 +10,13 @@ import click
 from sim.cli import options
 from sim.cli.output import Output
 from sim.cli.sizes import KINDS, size
-from sim.cli.terminal import answer
+from sim.cli.terminal import show_as
 from sim.errors import InputError, Problem
 from sim.files.astra import from_cluster as astra_dimensions
 from sim.files.astra import is_network, network_yaml, read_network, read_system, to_cluster
 from sim.files.clusters import load_cluster
 from sim.network import Cluster, Group
-from sim.report.collective import render, to_json
+from sim.report.collective import as_table, render, to_json
 from sim.study.collective_levels import MOST_RANKS, PIECES, Detail
 from sim.study.collective_sweep import astra_sweep, sizes_between, sweep
 
@@ -48,6 +48,7 @@ from sim.study.collective_sweep import astra_sweep, sizes_between, sweep
 @options.file_option("--write-astra", help="Write the cluster as network.yml.")
 @options.force_option
 @options.json_option
+@options.format_option
 @options.quiet_option
 @options.debug_option
 def command(
@@ -66,6 +67,7 @@ def command(
     write_astra: Path | None,
     force: bool,
     as_json: bool,
+    form: str,
     quiet: bool,
 ) -> None:
     """Time, algorithm bandwidth and bus bandwidth of a collective on CLUSTER: a name from `foretrain hardware list`,
@@ -101,7 +103,7 @@ def command(
         from sim.report.figures import curves, kit  # noqa: PLC0415  (start-up time: only with --plot)
 
         output.write(plot, kit.page(curves.bus_bandwidth(found)))
-    answer(found, render, to_json, as_json)
+    show_as(found, as_table, render, to_json, "json" if as_json else form)
 
 
 def _goes_with_ours(system: Path | None, group: str | None, algorithm: str, detail: Detail, write: Path | None) -> None:

@@ -8,10 +8,10 @@ import click
 
 from sim.cli import options
 from sim.cli.model import load_model
-from sim.cli.terminal import answer
+from sim.cli.terminal import show_as
 from sim.errors import InputError, Problem
 from sim.files.hardware import load_accelerator
-from sim.report.footprint import footprint_json, footprint_text
+from sim.report.footprint import as_table, footprint_json, footprint_text
 from sim.study.footprint import footprint
 
 
@@ -29,6 +29,7 @@ from sim.study.footprint import footprint
 @click.option("--parameters", type=float, default=None, help="Solve the sizes left open for this parameter count.")
 @options.sets_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@options.format_option
 @options.quiet_option
 @options.debug_option
 def command(
@@ -39,6 +40,7 @@ def command(
     parameters: float | None,
     sets: tuple[str, ...],
     as_json: bool,
+    form: str,
     quiet: bool,
 ) -> None:
     """Footprint of a trained model: NAME is a published model, a config.json, or a family (see `foretrain model`).
@@ -50,4 +52,4 @@ def command(
         raise InputError(Problem("must be finite", "samples", f"{samples:g}"))
     model, _ = load_model(name, sets, parameters)
     found = footprint(model, load_accelerator(accelerator), batch, samples)
-    answer(found, footprint_text, footprint_json, as_json)
+    show_as(found, as_table, footprint_text, footprint_json, "json" if as_json else form)

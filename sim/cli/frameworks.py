@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from sim.cli import options
-from sim.cli.terminal import safe, show, show_json
+from sim.cli.terminal import safe, show, show_as, show_json
 from sim.files.frameworks import framework_files, load_framework
 from sim.report import frameworks as report
 
@@ -16,15 +16,12 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@options.json_option
+@options.format_option
 @options.debug_option
-def list_command(as_json: bool) -> None:
+def list_command(as_json: bool, form: str) -> None:
     """Every framework of the library with its releases."""
-    files = framework_files()
-    if as_json:
-        show_json({"frameworks": [report.file_json(file) for file in files]})
-    else:
-        show(report.listing(safe(files)))
+    show_as(framework_files(), report.as_table, report.listing, report.listing_json, "json" if as_json else form)
 
 
 @command.command("show")

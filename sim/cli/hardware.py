@@ -12,12 +12,12 @@ from sim.cli import options
 from sim.cli.output import Output
 from sim.cli.sizes import KINDS
 from sim.cli.sizes import size as buffer_size
-from sim.cli.terminal import answer, safe, show, show_json
+from sim.cli.terminal import answer, safe, show, show_as, show_json
 from sim.errors import InputError, Problem
 from sim.fields import did_you_mean
-from sim.files.clusters import list_clusters, load_cluster
+from sim.files.clusters import list_clusters, load_cluster, load_links
 from sim.files.hardware import accelerator_files, list_accelerators, load_accelerator_file
-from sim.files.hardware_text import dump_accelerator, new_accelerator
+from sim.files.hardware_text import dump_accelerator, new_accelerator, new_cluster
 from sim.network import resize
 from sim.ops import Format
 from sim.units import Dimension, parse_quantity
@@ -36,18 +36,36 @@ def _report() -> Any:
 
 
 @command.command("list")
+@click.argument("kind", type=click.Choice(["all", "accelerators", "clusters"]), default="all")
 @click.option("--status", type=click.Choice(["shipped", "announced", "hypothetical"]), help="Only these accelerators.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@options.json_option
+@options.format_option
 @options.debug_option
-def list_command(status: str | None, as_json: bool) -> None:
-    """Every accelerator and cluster of the library."""
-    report = _report()
-    chips = [report.accelerator_row(file) for file in accelerator_files().values() if status in (None, file.status)]
-    clusters = [report.cluster_row(load_cluster(name)) for name in list_clusters()]
-    if as_json:
+def list_command(kind: str, status: str | None, as_json: bool, form: str) -> None:
+    """Every accelerator and cluster of the library; KIND is all, accelerators or clusters."""
+    report, form = _report(), "json" if as_json else form
+    files = accelerator_files().values() if kind != "clusters" else ()
+    chips = [report.accelerator_row(file) for file in files if status in (None, file.status)]
+    clusters = [report.cluster_row(load_cluster(name)) for name in list_clusters()] if kind != "accelerators" else []
+    if form == "json":
         show_json({"accelerators": chips, "clusters": clusters})
-    else:
+    elif form == "table":
         show(report.catalogue_text(safe(chips), safe(clusters)))
+    elif kind == "all":
+        raise click.UsageError(f"--format {form} prints one table: say `hardware list accelerators` or `clusters`")
+    else:
+        table = report.clusters_table(safe(clusters)) if kind == "clusters" else report.accelerators_table(safe(chips))
+        show(table.csv() if form == "csv" else table.markdown())
+
+
+@command.command("links")
+@options.json_option
+@options.format_option
+@options.debug_option
+def links_command(as_json: bool, form: str) -> None:
+    """Every type of link, by the name that clusters call it."""
+    report, links = _report(), tuple(load_links().values())
+    show_as(links, report.links_table, report.links_text, report.links_json, "json" if as_json else form)
 
 
 @command.command("show")
@@ -154,13 +172,14 @@ def _quantity(text: str | None, dimension: Dimension, option: str) -> float | No
 
 @command.command("new")
 @click.argument("name")
+@click.option("--cluster", is_flag=True, help="A cluster instead of an accelerator.")
 @options.file_option("-o", "--output", help="File; default NAME.yaml here.")
 @options.force_option
 @options.quiet_option
 @options.debug_option
-def new_command(name: str, output: Path | None, force: bool, quiet: bool) -> None:
-    """Write a commented accelerator file NAME.yaml that already passes check."""
+def new_command(name: str, cluster: bool, output: Path | None, force: bool, quiet: bool) -> None:
+    """Write a commented accelerator or cluster file NAME.yaml that already passes check."""
     path = output or Path(f"{name}.yaml")
     files = Output(force, quiet)
-    files.write(path, new_accelerator(name))
+    files.write(path, new_cluster(name) if cluster else new_accelerator(name))
     files.tell(f"next: foretrain check {path}")

@@ -12,7 +12,7 @@ from sim.cli.terminal import safe, show, show_json
 from sim.device.cached import cache_aware
 from sim.device.table import op_table
 from sim.files import load_scenario
-from sim.report.ops import page, render, to_json
+from sim.report.ops import as_table, page, render, to_json
 from sim.simulation import choose_plan, model_of, project_target, record_of
 
 
@@ -23,6 +23,7 @@ from sim.simulation import choose_plan, model_of, project_target, record_of
 @click.option("--top", type=click.IntRange(min=0), default=25, show_default=True, help="Ops to list; 0: all.")
 @options.picture_option("--html", help="Write the table and the roofline.")
 @options.force_option
+@options.format_option
 def command(
     scenario: str,
     as_json: bool,
@@ -33,6 +34,7 @@ def command(
     top: int,
     html: Path | None,
     force: bool,
+    form: str,
 ) -> None:
     """Time of every op of a step of SCENARIO on one accelerator, with its limit, and the roofline they lie on."""
     files = Output(force, quiet, (scenario,))
@@ -47,7 +49,11 @@ def command(
         files.folder(output, {"ops.html": page(asked.name, rows, chip)})
     if html is not None:
         files.write(html, page(asked.name, rows, chip))
-    if as_json:
+    form = "json" if as_json else form
+    if form in ("csv", "markdown"):
+        table = as_table(safe(rows[:top] if top else rows), sum(row.seconds for row in rows))
+        show(table.csv() if form == "csv" else table.markdown())
+    elif form == "json":
         show_json(to_json(asked.name, rows, chip, blocked))
     else:
         show(render(safe(asked.name), safe(rows), safe(chip), top, blocked))

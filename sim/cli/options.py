@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from sim.cli.terminal import printable
 
@@ -61,7 +62,15 @@ def _page(ctx: click.Context, param: click.Parameter, value: Path | None) -> Pat
     return value
 
 
-scenario_argument = click.argument("scenario")
+def _scenarios(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of the library that go on like this, and files."""
+    from sim.files.library import names  # noqa: PLC0415  (start-up time: only while a shell completes)
+
+    known = [CompletionItem(name) for name in names("scenarios") if name.startswith(incomplete)]
+    return [*known, CompletionItem(incomplete, type="file")]
+
+
+scenario_argument = click.argument("scenario", shell_complete=_scenarios)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 format_option = click.option(
     "--format",

@@ -37,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
         if any("\0" in argument for argument in arguments):
             raise InputError(Problem("must not hold the character NUL", file="command line"))
         if "_FORETRAIN_COMPLETE" in os.environ:
-            cli.main(args=list(arguments), prog_name="foretrain")
+            cli.main(args=list(arguments), prog_name="foretrain", complete_var="_FORETRAIN_COMPLETE")
         with cli.make_context("foretrain", list(arguments)) as context:
             cli.invoke(context)
         flush()

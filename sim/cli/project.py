@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from sim.cli import options
-from sim.cli.terminal import answer
-from sim.report.projection import render, to_json
+from sim.cli.terminal import show_as
+from sim.report.projection import as_table, render, to_json
 from sim.study.projection import project_domains
 
 
@@ -14,11 +14,12 @@ from sim.study.projection import project_domains
 @click.argument("domains", nargs=-1)
 @click.option("--target", type=float, help="Error to reach, instead of each domain's own.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@options.format_option
 @options.debug_option
-def command(domains: tuple[str, ...], target: float | None, as_json: bool) -> None:
+def command(domains: tuple[str, ...], target: float | None, as_json: bool, form: str) -> None:
     """Data and model size at the target of DOMAINS (files or names; the paper's five when empty).
 
     Recomputed from the power laws, beside what tables 1 and 3 of the paper print.
     """
     rows = project_domains(domains, target)
-    answer(rows, render, to_json, as_json)
+    show_as(rows, as_table, render, to_json, "json" if as_json else form)

@@ -115,12 +115,56 @@ def _power(group: PowerGroup) -> Iterator[str]:
 
 def new_accelerator(name: str) -> str:
     """A commented file of a hypothetical chip called `name`, with numbers to replace; it passes check as it is."""
+    return _named(_ACCELERATOR, name)
+
+
+def new_cluster(name: str) -> str:
+    """A commented file of a cluster called `name`, with numbers to replace; it passes check as it is."""
+    return _named(_CLUSTER, name)
+
+
+def _named(template: str, name: str) -> str:
     if not re.fullmatch(r"[a-z0-9]+(?:-[a-z0-9]+)*", name):
         raise InputError(Problem("must be lower case with dashes", "name", name, hint="for example my-chip"))
-    return _TEMPLATE.replace("NAME", name)
+    return template.replace("NAME", name)
 
 
-_TEMPLATE: Final = """\
+_CLUSTER: Final = """\
+# NAME: your own cluster. Every number below is a placeholder: replace it.
+# Check it with `foretrain check NAME.yaml`, look at it with `foretrain hardware show NAME.yaml --draw NAME.html`, time
+# it with `foretrain collective NAME.yaml`, use it with `cluster: NAME.yaml`, or a part of it with
+# `cluster: {extends: NAME.yaml, devices: 256}`.
+name: NAME
+accelerator: h100-sxm5-80gb  # a name from `foretrain hardware list accelerators`, or a file
+status: hypothetical  # shipped, announced or hypothetical
+# host: dgx-h100  # the node around the devices: cores, memory, links (hardware/hosts)
+# storage: FILE  # of data and checkpoints (hardware/storage)
+
+# Levels from the inside out: each joins `size` members of the level below. Link types: `foretrain hardware links`; one
+# that differs is a mapping, {like: nvlink5, bandwidth: 900 GB/s}. Topologies: switch, fully_connected, ring, torus and
+# mesh (with `sizes: [x, y, z]`), hybrid_cube_mesh, fat_tree, rail, dragonfly.
+levels:
+  - {name: node, topology: switch, size: 8, link: nvlink4}
+  - name: fabric
+    topology: rail  # port r of every node meets in one leaf switch
+    size: 32  # nodes
+    nics: 8  # cards of a node
+    link: infiniband-ndr
+    oversubscription: 1  # down over up capacity of a leaf
+    options: {leaf: 16}  # nodes per leaf switch
+
+# A graph instead of levels, devices by number and switches by name:
+# graph:
+#   edges:
+#     - {ends: [0, east], bandwidth: 100 GB/s, latency: 1 us}
+#     - {ends: [1, east], link: nvlink4}
+# dead_links: [[0, node/switch0]]  # names as the picture shows them
+
+source: assumed
+confidence: D  # A vendor or measured, B secondary, C derived, D assumed
+"""
+
+_ACCELERATOR: Final = """\
 # NAME: your own accelerator. Every number below is a placeholder: replace it.
 # Check it with `foretrain check NAME.yaml`, use it with `accelerator: NAME.yaml` or `--accelerator NAME.yaml`.
 name: NAME

@@ -19,7 +19,7 @@ from sim.fields import Status, did_you_mean
 from sim.files.clusters import load_links, read_cluster, read_links
 from sim.files.fields import read
 from sim.files.generations import read_generation
-from sim.files.hardware import GROUPS, AcceleratorFile, accelerator_files, build_accelerator, list_accelerators
+from sim.files.hardware import GROUPS, AcceleratorFile, accelerator_files, build_accelerator, load_accelerator
 from sim.files.library import folder, shown
 from sim.files.loader import Node, load
 from sim.files.merge import Resolver
@@ -237,14 +237,23 @@ def _date(node: Node, file: AcceleratorFile, chip: Accelerator) -> Iterator[Prob
         yield (node.at("date") or node).problem("is required of a chip that is not hypothetical", "date")
 
 
+def _chip_of_cluster(node: Node, name: str) -> Iterator[Problem]:
+    """A name in the library, or a file beside the cluster's."""
+    try:
+        load_accelerator(name, Path(node.mark.file).parent)
+    except InputError as error:
+        for problem in error.problems:
+            placed = problem.line > 0  # inside the file of the accelerator
+            yield problem if placed else node.problem(problem.rule, "accelerator", name, problem.hint)
+
+
 def _cluster(node: Node) -> Iterator[Problem]:
     cluster = read_cluster(node)
     if not cluster.source:
         yield node.problem("has no source", "source", hint="who built it and where it is described, or `assumed`")
     accelerator = node.at("accelerator")
-    if accelerator is not None and isinstance(accelerator.value, str) and accelerator.value not in list_accelerators():
-        hint = did_you_mean(accelerator.value, list_accelerators())
-        yield accelerator.problem("no such accelerator in the library", "accelerator", accelerator.value, hint)
+    if accelerator is not None and isinstance(accelerator.value, str):
+        yield from _chip_of_cluster(accelerator, accelerator.value)
     for number, level in enumerate(cluster.levels):
         link, like = node.at("levels", number, "link"), node.at("levels", number, "link", "like")
         stated = link.at("bandwidth") if link is not None else None

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from sim.engine.campaign.records import CampaignResult
+from sim.report.tables import in_one_unit
 from sim.report.text import bar, duration, percent, table, three
 
 HIDDEN = 1e-12  # shares below this are rounding
@@ -36,12 +37,12 @@ def _head(campaign: CampaignResult) -> str:
 
 def _waterfall(campaign: CampaignResult) -> list[str]:
     """What is there, from ideal to real."""
-    lines = []
-    for name, seconds in campaign.waterfall:
-        share = seconds / campaign.wall_s
-        if name == "ideal" or abs(share) > HIDDEN:
-            lines.append(f"  {name:<26} {duration(abs(seconds)):>10} {percent(share):>7}  {bar(share)}")
-    return lines
+    parts = [(n, s) for n, s in campaign.waterfall if n == "ideal" or abs(s / campaign.wall_s) > HIDDEN]
+    times = in_one_unit([abs(seconds) for _, seconds in parts])
+    return [
+        f"  {name:<26} {time:>10} {percent(seconds / campaign.wall_s):>7}  {bar(seconds / campaign.wall_s)}"
+        for (name, seconds), time in zip(parts, times, strict=True)
+    ]
 
 
 def _intervals(campaign: CampaignResult) -> list[str]:

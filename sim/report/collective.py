@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from sim.report.text import duration, percent, si, size_text, table
+from sim.report.tables import Cell, Column, Table
+from sim.report.text import percent, si, size_text
 from sim.study.collective_levels import Detail
 from sim.study.collective_sweep import Sweep
 
 
 def render(found: Sweep) -> str:
     """Terminal table, as nccl-tests orders its columns, and the busiest links of the largest size."""
-    several = len({name for row in found.rows for name in row.times_s}) > 1
-    written = found.detail != Detail.CLOSED
-    header = ["size", "time", *(["closed form"] if written else []), "algbw", "busbw", "algorithm"]
-    header += ["runner-up"] if several else []
-    rows = []
-    for row in found.rows:
-        label = row.algorithm if row.protocol == "normal" else f"{row.algorithm} ({row.protocol})"
-        closed = [duration(row.closed_s)] if row.closed_s is not None else []
-        cells = [size_text(row.nbytes), duration(row.time_s), *closed, si(row.algbw_bytes_per_s, "B/s"),
-                 si(row.busbw_bytes_per_s, "B/s"), label]  # fmt: skip
-        if several:
-            cells.append(_runner_up(row.times_s, row.algorithm))
-        rows.append(cells)
     whole = f"{found.devices:,} device{'s' * (found.devices > 1)}"
     span = f"{found.ranks:,} of {whole}" if found.ranks < found.devices else whole
-    level = f", {found.detail} by {found.detail}" if written else ""
-    lines = [f"{found.kind.replace('_', '-')} on {found.cluster}, {span}{level}", "", table(header, rows, left=0)]
+    level = "" if found.detail == Detail.CLOSED else f", {found.detail} by {found.detail}"
+    lines = [f"{found.kind.replace('_', '-')} on {found.cluster}, {span}{level}", "", as_table(found).text()]
     if found.busiest:
         lines += ["", f"busiest links at {size_text(found.rows[-1].nbytes)}:"]
         lines += [
@@ -37,9 +25,22 @@ def render(found: Sweep) -> str:
     return "\n".join(lines)
 
 
-def _runner_up(times: dict[str, float], winner: str) -> str:
-    others = sorted((t, name) for name, t in times.items() if name.partition("/")[0] != winner)
-    return f"{others[0][1].partition('/')[0]} {duration(others[0][0])}" if others else ""
+def as_table(found: Sweep) -> Table:
+    """A row per size, as nccl-tests orders its columns; the runner-up where several algorithms were asked for."""
+    several = len({name for row in found.rows for name in row.times_s}) > 1
+    written = found.detail != Detail.CLOSED
+    columns = [Column("size", "size"), Column("time", "seconds"), *[Column("closed form", "seconds")] * written]
+    columns += [Column("algbw", "si", "B/s"), Column("busbw", "si", "B/s"), Column("algorithm")]
+    rows: list[tuple[Cell, ...]] = []
+    for row in found.rows:
+        label = row.algorithm if row.protocol == "normal" else f"{row.algorithm} ({row.protocol})"
+        others = sorted((t, n) for n, t in row.times_s.items() if n.partition("/")[0] != row.algorithm)
+        second: tuple[Cell, ...] = (others[0][1].partition("/")[0], others[0][0]) if others else (None, None)
+        times = (row.time_s, row.closed_s) if written else (row.time_s,)
+        measured = (row.nbytes, *times, row.algbw_bytes_per_s, row.busbw_bytes_per_s, label)
+        rows.append((*measured, *second) if several else measured)
+    runner_up = (Column("runner-up"), Column("its time", "seconds")) if several else ()
+    return Table((*columns, *runner_up), tuple(rows))
 
 
 def to_json(found: Sweep) -> dict[str, object]:

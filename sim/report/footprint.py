@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
-from sim.report.text import duration, si, table, three
+from sim.report.tables import Cell, Column, Table
+from sim.report.text import duration, si, three
 from sim.study.footprint import ModelFootprint, Variant
 
 
@@ -40,13 +41,11 @@ def _variant(v: Variant) -> dict[str, Any]:
 
 def footprint_text(found: ModelFootprint) -> str:
     """Variants as rows, then what training took."""
-    head = ["variant", "weights", "parameters", "on disk", "batch", "memory", "latency", "queries/s"]
-    rows = [_cells(v) for v in found.variants]
     lines = [
         f"{found.model} on {found.accelerator}: a query is one forward pass over one sample; latency is that of one "
         f"query, memory, queries/s and energy those of {found.batch} at once, or of as many as fit",
         "",
-        table([*head, "energy/query", ""], rows, left=2),
+        as_table(found).text(),
         "",
         f"training: {_training(found)}",
     ]
@@ -67,15 +66,26 @@ def _training(found: ModelFootprint) -> str:
     )
 
 
-def _cells(v: Variant) -> list[str]:
-    times = ["-", "-"]
-    if v.latency_s is not None and v.throughput_per_s is not None:
-        times = [duration(v.latency_s), three(v.throughput_per_s)]
-    energy = si_energy(v.energy_j) if v.energy_j is not None else "-"
-    memory = f"{si(v.memory_bytes, 'B')}{'' if v.fits else ' (too much)'}"
-    return [v.name, v.format, si(v.parameters), si(v.disk_bytes, "B"), str(v.batch), memory, *times, energy, v.note]
+COLUMNS: Final = (
+    Column("variant"),
+    Column("weights"),
+    Column("parameters", "si"),
+    Column("on disk", "si", "B"),
+    Column("batch", "count"),
+    Column("memory", "si", "B"),
+    Column("latency", "seconds"),
+    Column("queries/s", "number"),
+    Column("energy/query", "si", "J"),
+    Column("note"),
+)
 
 
-def si_energy(joules: float) -> str:
-    """Joules, or millijoules below one."""
-    return si(joules, "J") if joules >= 1.0 else f"{three(joules * 1e3)} mJ"
+def as_table(found: ModelFootprint) -> Table:
+    """A row per variant; what the chip cannot run has no times."""
+    return Table(COLUMNS, tuple(map(_cells, found.variants)))
+
+
+def _cells(v: Variant) -> tuple[Cell, ...]:
+    note = v.note if v.fits else f"{v.note}; does not fit".lstrip("; ")
+    sizes = (v.parameters, v.disk_bytes, v.batch, v.memory_bytes)
+    return (v.name, v.format, *sizes, v.latency_s, v.throughput_per_s, v.energy_j, note or None)

@@ -7,20 +7,27 @@ from dataclasses import asdict
 from typing import Any
 
 from sim.plan.preset import FrameworkFile, Habit, Preset
+from sim.report.tables import Column, Table
 from sim.report.text import table
 
 
-def listing(files: Sequence[FrameworkFile]) -> str:
+def as_table(files: Sequence[FrameworkFile]) -> Table:
     """A line per framework: its releases and whose it is."""
-    return table(
-        ["framework", "releases", "description"],
-        [[file.name, ", ".join(file.releases), file.description] for file in files],
-        left=3,
-    )
+    columns = (Column("framework"), Column("releases"), Column("description"))
+    return Table(columns, tuple((file.name, ", ".join(file.releases), file.description) for file in files))
 
 
-def file_json(file: FrameworkFile) -> dict[str, Any]:
-    """Name, description and the dates of the releases."""
+def listing(files: Sequence[FrameworkFile]) -> str:
+    """The table as text."""
+    return as_table(files).text()
+
+
+def listing_json(files: Sequence[FrameworkFile]) -> dict[str, Any]:
+    """`frameworks`, each with its description and the dates of its releases."""
+    return {"frameworks": [_file_json(file) for file in files]}
+
+
+def _file_json(file: FrameworkFile) -> dict[str, Any]:
     releases = {name: release.date for name, release in file.releases.items()}
     return {"name": file.name, "description": file.description, "releases": releases}
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from math import prod
 from typing import Any, Final
 
 from sim.device.records import Accelerator
 from sim.files.hardware import AcceleratorFile, build_accelerator
 from sim.horizon.chip_projection import ChipProjection, Projected
-from sim.network.records import Cluster, Level
+from sim.network.records import Cluster, Level, LinkType
+from sim.report.tables import Column, Table
 from sim.report.text import duration, percent, si, table, three
 
 _UNITS: Final[Mapping[str, str]] = {"capacity": "B", "bandwidth": "B/s", "cache": "B", "power": "W", "price": "USD"}
@@ -62,25 +64,68 @@ def _level(level: Level) -> dict[str, Any]:
 
 def catalogue_text(accelerators: Sequence[Mapping[str, Any]], clusters: Sequence[Mapping[str, Any]]) -> str:
     """Both lists as tables."""
-    chips = [
-        [
-            str(row["name"]),
-            str(row["status"]),
-            str(row["date"])[:7],
-            _or_dash(row["peak_fp32_flops"], "FLOP/s"),
-            _or_dash(row["peak_16bit_flops"], "FLOP/s"),
-            _gib(row["memory_capacity_bytes"]),
-            _or_dash(row["memory_bandwidth_bytes_per_s"], "B/s"),
-            _or_dash(row["power_w"], "W"),
-        ]
-        for row in accelerators
-    ]
-    head = ["accelerator", "status", "date", "fp32", "16-bit", "memory", "bandwidth", "power"]
-    sections = [table(head, chips, left=3)] if chips else []
-    systems = [[str(r["name"]), str(r["accelerator"]), _shape(r), f"{r['devices']:,}"] for r in clusters]
-    if systems:
-        sections.append(table(["cluster", "accelerator", "levels, innermost first", "devices"], systems, left=3))
-    return "\n\n".join(sections)
+    return "\n\n".join(t.text() for t in (accelerators_table(accelerators), clusters_table(clusters)) if t.rows)
+
+
+def accelerators_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """A row per chip."""
+    texts = (Column("accelerator"), Column("status"), Column("date"))
+    peaks = (Column("fp32", "si", "FLOP/s"), Column("16-bit", "si", "FLOP/s"), Column("memory", "bytes"))
+    keys = ("peak_fp32_flops", "peak_16bit_flops", "memory_capacity_bytes", "memory_bandwidth_bytes_per_s", "power_w")
+    cells = ((r["name"], str(r["status"]), str(r["date"])[:7], *(r[key] for key in keys)) for r in rows)
+    return Table((*texts, *peaks, Column("bandwidth", "si", "B/s"), Column("power", "si", "W")), tuple(cells))
+
+
+def clusters_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """A row per cluster."""
+    columns = (Column("cluster"), Column("accelerator"), Column("levels, innermost first"), Column("devices", "count"))
+    return Table(columns, tuple((r["name"], r["accelerator"], _shape(r), r["devices"]) for r in rows))
+
+
+LINKS = (
+    Column("link"),
+    Column("bandwidth", "si", "B/s"),
+    Column("latency", "seconds"),
+    Column("reached", "share"),
+    Column("collective", "seconds"),
+    Column("compute taken", "share"),
+    Column("adds up"),
+    Column(""),
+    Column("source"),
+)
+
+
+def links_table(links: Sequence[LinkType]) -> Table:
+    """A row per link type: per device and direction; latency of a hop; software cost of launching a collective."""
+    rows = (
+        (
+            link.name,
+            link.bandwidth,
+            link.latency_s,
+            link.efficiency,
+            link.base_s,
+            link.compute_share or None,
+            "in the switch" if link.in_network_reduction else None,
+            str(link.confidence),
+            link.source,
+        )
+        for link in links
+    )
+    return Table(LINKS, tuple(rows))
+
+
+def links_text(links: Sequence[LinkType]) -> str:
+    """The table, and what its columns are."""
+    notes = (
+        "bandwidth: of one device in one direction, of one card for networks; latency: of a hop; reached: payload",
+        "collective: software cost of launching one; sources: A vendor or measured, B secondary, C derived, D recalled",
+    )
+    return "\n".join([links_table(links).text(), "", *notes])
+
+
+def links_json(links: Sequence[LinkType]) -> dict[str, Any]:
+    """`links`: every field of each type."""
+    return {"schema_version": 1, "links": [asdict(link) for link in links]}
 
 
 def _shape(row: Mapping[str, Any]) -> str:

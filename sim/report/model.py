@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sim.ops import Op, total_bytes, total_flops
+from sim.report.tables import Column, Table
 from sim.report.text import si, table
 from sim.workload.records import Layer, Model, Numerics, Recompute
 
@@ -98,12 +99,19 @@ def render(found: dict[str, Any]) -> str:
     ]
     unit = found["units_per_sample"]
     lines.append(table((f"per sample of {unit:,.0f} units, batch {found['batch']}, {found['format']}", ""), rows))
-    return "\n".join([*lines, "", table(LAYER_HEADER, [_row(row) for row in found["layers"]])])
+    return "\n".join([*lines, "", layers_table(found).text()])
 
 
 MOST_PARTS = 12  # lines of the table of parts
 
-LAYER_HEADER = ("layer", "count", "parameters", "training FLOP", "training bytes", "activations")
+LAYERS = (
+    Column("layer"),
+    Column("count", "count"),
+    Column("parameters", "si"),
+    Column("training", "si", "FLOP"),
+    Column("traffic", "si", "B"),
+    Column("activations", "si", "B"),
+)
 
 
 def _parts(found: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -114,14 +122,11 @@ def _parts(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [(name, f"{n:,.0f}", f"{100 * n / found['parameters']:.2f} %") for name, n in parts]
 
 
-def _row(row: dict[str, Any]) -> tuple[str, ...]:
-    return (
-        row["name"],
-        str(row["count"]),
-        si(row["parameters"]),
-        si(row["flops_training_per_sample"]),
-        si(row["bytes_training_per_sample"], "B"),
-        si(row["activation_bytes_per_sample"], "B"),
+def layers_table(found: dict[str, Any]) -> Table:
+    """A row per kind of layer: its parameters, and work, traffic and activations of a sample."""
+    keys = ("name", "count", "parameters", "flops_training_per_sample", "bytes_training_per_sample")
+    return Table(
+        LAYERS, tuple(tuple(row[k] for k in (*keys, "activation_bytes_per_sample")) for row in found["layers"])
     )
 
 

@@ -13,11 +13,22 @@ from sim.device.records import Accelerator
 from sim.device.table import OpRow
 from sim.report.figures import kit
 from sim.report.figures.roofline import roofline
-from sim.report.tables import Column, Table
-from sim.report.text import bar, duration, percent, si, table, three
+from sim.report.tables import Cell, Column, Table, in_one_unit
+from sim.report.text import bar, duration, percent, si, three
 from sim.result import SCHEMA_VERSION
 
-HEADER = ("op", "part", "times", "time", "share", "limit", "FLOP/s", "FLOP/B", "bytes", "energy")
+COLUMNS = (
+    Column("op"),
+    Column("part"),
+    Column("times", "count"),
+    Column("time", "seconds"),
+    Column("share", "share"),
+    Column("limit"),
+    Column("rate", "si", "FLOP/s"),
+    Column("FLOP/B", "number"),
+    Column("traffic", "si", "B"),
+    Column("energy", "si", "J"),
+)
 
 
 def render(
@@ -29,8 +40,7 @@ def render(
     parts = [_head(title, rows, accelerator, total), _by_limit(rows, total)]
     if blocked is not None:
         parts.append(_blocked(blocked, accelerator))
-    cells = [_cells(row, total) for row in shown]
-    parts.append(table(HEADER, cells, left=2))
+    parts.append(as_table(shown, total).text())
     if len(shown) < len(rows):
         rest = sum(row.seconds for row in rows[len(shown) :])
         parts.append(f"and {len(rows) - len(shown)} more ops, {percent(rest / total)} of the time (--top 0 lists all)")
@@ -72,25 +82,32 @@ def _by_limit(rows: Sequence[OpRow], total: float) -> str:
     seconds: dict[str, float] = {}
     for row in rows:
         seconds[row.limit] = seconds.get(row.limit, 0.0) + row.seconds
+    found = sorted(seconds.items(), key=lambda item: -item[1])
     lines = ["Time by limit"]
-    for limit, value in sorted(seconds.items(), key=lambda item: -item[1]):
+    for (limit, value), time in zip(found, in_one_unit([value for _, value in found]), strict=True):
         share = value / total if total else 0.0
-        lines.append(f"  {limit:<10} {duration(value):>10} {percent(share):>7}  {bar(share)}")
+        lines.append(f"  {limit:<10} {time:>10} {percent(share):>7}  {bar(share)}")
     return "\n".join(lines)
 
 
-def _cells(row: OpRow, total: float) -> tuple[str, ...]:
+def as_table(rows: Sequence[OpRow], total: float) -> Table:
+    """A row per op; work without FLOPs or DRAM traffic has no rate or intensity."""
+    return Table(COLUMNS, tuple(_cells(row, total) for row in rows))
+
+
+def _cells(row: OpRow, total: float) -> tuple[Cell, ...]:
+    energy = row.arithmetic_j + row.movement_j
     return (
         row.name,
         row.part,
-        f"{row.count:,.0f}",
-        duration(row.seconds),
-        percent(row.seconds / total if total else 0.0),
+        row.count,
+        row.seconds,
+        row.seconds / total if total else 0.0,
         row.limit,
-        si(row.rate) if row.rate else "-",
-        three(row.intensity) if math.isfinite(row.intensity) else "cache",
-        si(row.dram_bytes, "B"),
-        si(row.arithmetic_j + row.movement_j, "J") if row.arithmetic_j + row.movement_j >= 1e-3 else "-",
+        row.rate or None,
+        row.intensity if math.isfinite(row.intensity) else "cache",
+        row.dram_bytes,
+        energy if energy >= 1e-3 else None,
     )
 
 
@@ -132,7 +149,7 @@ def page(title: str, rows: Sequence[OpRow], accelerator: Accelerator) -> str:
     """One offline page: totals, the roofline with every op, and the whole table."""
     total = sum(row.seconds for row in rows)
     summary = _head(title, rows, accelerator, total) + "\n\n" + _by_limit(rows, total)
-    table = Table(tuple(Column(name) for name in HEADER), tuple(tuple(_cells(row, total)) for row in rows))
+    table = as_table(rows, total)
     heading = f"{title} on {accelerator.name}"
     body = f"<h1>{escape(heading)}</h1>\n<pre>{escape(summary)}</pre>\n{kit.shown(roofline(rows, accelerator))}\n"
     return kit.document(heading, body + "<h2>Every op</h2>\n" + table.html(heading))

@@ -6,22 +6,21 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sim.report.text import percent, si, table, three
+from sim.report.tables import Cell, Column, Table
+from sim.report.text import percent, table, three
 from sim.study.projection import Projected
 
 
 def render(rows: Sequence[Projected]) -> str:
     """Table 1 and the data and model columns of table 3, ours beside printed."""
     laws = [_law(row) for row in rows if row.domain.curve is not None]
-    sizes = [_size(row) for row in rows]
     law_header = [
         *("domain", "error now", "target", "alpha", "beta", "sigma", "beta_p"),
         *("data x", "printed", "diff", "model x", "printed", "diff"),
     ]
-    size_header = ["domain", "unit", "data", "printed", "diff", "samples", "parameters", "printed", "diff", "region"]
     parts = [
         *([table(law_header, laws)] if laws else []),
-        table(size_header, sizes),
+        Table(SIZES, tuple(map(_size, rows))).text(),
     ]
     notes = [f"{row.domain.name}: {text}" for row in rows for text in row.domain.printed.mismatches]
     notes += [
@@ -63,20 +62,30 @@ def _law(row: Projected) -> list[str]:
     ]
 
 
-def _size(row: Projected) -> list[str]:
+SIZES = (
+    Column("domain"),
+    Column("unit"),
+    Column("data", "si"),
+    Column("printed", "si"),
+    Column("diff"),
+    Column("samples", "si"),
+    Column("parameters", "si"),
+    Column("printed", "si"),
+    Column("diff"),
+    Column("region"),
+)
+
+
+def _size(row: Projected) -> tuple[Cell, ...]:
     d, p = row.domain, row.projection
     units = d.printed.dataset_units if _own(row) else None
     size = d.printed.parameters if _own(row) else None
-    return [
-        d.name,
-        d.unit,
-        si(p.dataset_units),
-        *_beside(p.dataset_units, units, prefix=True),
-        si(p.samples) if p.samples else "-",
-        si(p.parameters) if p.parameters else "-",
-        *_beside(p.parameters, size, prefix=True),
-        p.region or "-",
-    ]
+    data = (p.dataset_units, units, _difference(p.dataset_units, units))
+    return (d.name, d.unit, *data, p.samples, p.parameters, size, _difference(p.parameters, size), p.region or None)
+
+
+def _difference(ours: float | None, printed: float | None) -> str | None:
+    return None if printed is None or ours is None else percent(ours / printed - 1.0, signed=True)
 
 
 def _own(row: Projected) -> bool:
@@ -84,10 +93,20 @@ def _own(row: Projected) -> bool:
     return row.projection.target_error == row.domain.target_error
 
 
-def _beside(ours: float | None, printed: float | None, prefix: bool = False) -> tuple[str, str]:
-    if printed is None or ours is None:
-        return "-", "-"
-    return (si(printed) if prefix else three(printed)), percent(ours / printed - 1.0, signed=True)
+def _beside(ours: float | None, printed: float | None) -> tuple[str, str]:
+    return "-" if printed is None else three(printed), _difference(ours, printed) or "-"
+
+
+def as_table(rows: Sequence[Projected]) -> Table:
+    """Data and model size at the target of each domain."""
+    names = ("data", "samples", "parameters")
+    columns = (Column("domain"), Column("target error", "number"), Column("unit"), *(Column(n, "si") for n in names))
+    cells = (
+        (r.domain.name, p.target_error, r.domain.unit, p.dataset_units, p.samples, p.parameters)
+        for r in rows
+        for p in (r.projection,)
+    )
+    return Table(columns, tuple(cells))
 
 
 def to_json(rows: Sequence[Projected]) -> dict[str, Any]:

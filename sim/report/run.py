@@ -12,7 +12,7 @@ from sim.plan.framework import Framework
 from sim.plan.records import DeviceMemory, Plan, Sharding
 from sim.report.campaign import campaign_json, campaign_text
 from sim.report.speedups import speedups_text
-from sim.report.tables import Column, Table
+from sim.report.tables import Column, Table, in_one_unit
 from sim.report.text import DAY, bar, duration, gib, percent, si, table, three
 from sim.result import SCHEMA_VERSION, Result, TimeToTarget
 from sim.scenario import Objective
@@ -161,11 +161,11 @@ def _budget(result: Result) -> str:
         ("waiting for input", step.input_stall_s),
     ]
     lines = [f"Step {duration(step.time_s)}{_rates(result)}"]
-    for name, seconds in rows:
+    rows = [(name, seconds) for name, seconds in rows if seconds >= LEAST_SHARE * step.time_s]
+    for (name, seconds), time in zip(rows, in_one_unit([seconds for _, seconds in rows]), strict=True):
         share = seconds / step.time_s
-        if share >= LEAST_SHARE:
-            mark = bar(share) if not name.startswith(" ") else ""
-            lines.append(f"  {name:<26} {duration(seconds):>10} {percent(share):>7}  {mark}".rstrip())
+        mark = bar(share) if not name.startswith(" ") else ""
+        lines.append(f"  {name:<26} {time:>10} {percent(share):>7}  {mark}".rstrip())
     if result.spread is not None:
         spread = result.spread
         lines.append(

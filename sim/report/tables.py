@@ -11,26 +11,27 @@ from statistics import median
 from typing import TYPE_CHECKING, Final, Literal
 
 from sim.errors import InputError, Problem
-from sim.report.text import DAY, HOUR, MINUTE, YEAR, percent, table, three
+from sim.report.text import PREFIXES, percent, size_text, table, three, time_unit
 
 if TYPE_CHECKING:
     import pandas
 
-Kind = Literal["text", "count", "number", "ratio", "seconds", "bytes", "share"]
+Kind = Literal["text", "count", "number", "si", "ratio", "seconds", "bytes", "size", "share"]
 Cell = str | float | int | None
-_SECONDS: Final = (
-    (YEAR, "years"), (DAY, "days"), (HOUR, "h"), (MINUTE, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "us")
-)  # fmt: skip
 _BYTES: Final = ((2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B"))
-_SUFFIX: Final = {"seconds": "_s", "bytes": "_bytes"}
+_SUFFIX: Final = {"seconds": "_s", "bytes": "_bytes", "size": "_bytes"}
+_UNIT_SUFFIX: Final = {
+    "B": "_bytes", "B/s": "_bytes_per_s", "FLOP": "_flop", "FLOP/s": "_flops_per_s", "J": "_j", "W": "_w", "USD": "_usd"
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its name, and what its cells are."""
+    """A column: its name, what its cells are, and the unit of `si` numbers, which share one prefix."""
 
     name: str
     kind: Kind = "text"
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,10 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
 
     def text(self, indent: str = "") -> str:
-        """For a terminal; texts at the left end are flush left."""
+        """For a terminal; texts at either end are flush left."""
         left = next((i for i, column in enumerate(self.columns) if column.kind != "text"), len(self.columns))
-        return table([column.name for column in self.columns], self.cells(), left=left, indent=indent)
+        tail = self.columns[-1].kind == "text"
+        return table([column.name for column in self.columns], self.cells(), left=left, indent=indent, tail=tail)
 
     def markdown(self) -> str:
         """The same cells between bars."""
@@ -79,22 +81,36 @@ class Table:
     @property
     def names(self) -> list[str]:
         """Names of the columns, the unit of their SI numbers at the end."""
-        return [f"{column.name.replace(' ', '_')}{_SUFFIX.get(column.kind, '')}" for column in self.columns]
+        ends = [_UNIT_SUFFIX.get(column.unit, _SUFFIX.get(column.kind, "")) for column in self.columns]
+        return [f"{column.name.replace(' ', '_')}{end}" for column, end in zip(self.columns, ends, strict=True)]
 
     def cells(self) -> list[list[str]]:
         """Every cell as it is shown; a column has one unit."""
-        shown = [_shown(column.kind, [row[i] for row in self.rows]) for i, column in enumerate(self.columns)]
+        shown = [_shown(column, [row[i] for row in self.rows]) for i, column in enumerate(self.columns)]
         return [list(row) for row in zip(*shown, strict=True)]
 
 
-def _shown(kind: Kind, values: Sequence[Cell]) -> list[str]:
-    numbers = [float(v) for v in values if isinstance(v, int | float)]
-    size, unit = 1.0, ""
-    if kind in ("seconds", "bytes") and any(numbers):
-        scale = _SECONDS if kind == "seconds" else _BYTES
-        middle = median(value for value in numbers if value)
-        size, unit = next((pair for pair in scale if middle >= pair[0]), scale[-1])
-    return [_cell(kind, value, size, unit) for value in values]
+def in_one_unit(seconds: Sequence[float]) -> list[str]:
+    """Times as a column shows them."""
+    return _shown(Column("", "seconds"), seconds)
+
+
+def _shown(column: Column, values: Sequence[Cell]) -> list[str]:
+    numbers = [abs(v) for v in values if isinstance(v, int | float) and v]
+    size, unit = 1.0, column.unit
+    if column.kind == "seconds" and numbers:
+        size, unit = time_unit(median(numbers))
+    elif column.kind == "bytes" and numbers:
+        size, unit = _scale(_BYTES, median(numbers))
+    elif column.kind == "si" and numbers:
+        size, prefix = _scale((*PREFIXES, (1e-3, "m"), (1e-6, "u")), median(numbers))
+        unit = f"{prefix}{column.unit}"
+    return [_cell(column.kind, value, size, unit) for value in values]
+
+
+def _scale(scale: Sequence[tuple[float, str]], value: float) -> tuple[float, str]:
+    """The largest unit that a value reaches, else the smallest."""
+    return next((pair for pair in scale if value >= pair[0]), scale[-1])
 
 
 def _cell(kind: Kind, value: Cell, size: float, unit: str) -> str:
@@ -106,6 +122,8 @@ def _cell(kind: Kind, value: Cell, size: float, unit: str) -> str:
         return f"{value:.2f}x"
     if kind == "share":
         return percent(value)
+    if kind == "size":
+        return size_text(value)
     return f"{three(value / size)} {unit}".rstrip()
 
 

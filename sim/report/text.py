@@ -10,18 +10,28 @@ MINUTE: Final = 60.0
 HOUR: Final = 3600.0
 DAY: Final = 86400.0
 YEAR: Final = 365.25 * DAY
-_DURATIONS: Final = ((YEAR, "years"), (DAY, "days"), (10 * HOUR, "h"), (10 * MINUTE, "min"), (1.0, "s"), (1e-3, "ms"))
-_UNITS: Final = {"h": HOUR, "min": MINUTE}
+_DURATIONS: Final = (
+    (YEAR, YEAR, "years"),
+    (DAY, DAY, "days"),
+    (10 * HOUR, HOUR, "h"),
+    (10 * MINUTE, MINUTE, "min"),
+    (1.0, 1.0, "s"),
+    (1e-3, 1e-3, "ms"),
+    (0.0, 1e-6, "us"),
+)
 _BINARY: Final = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
-_PREFIXES: Final = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+PREFIXES: Final = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 
 def duration(seconds: float) -> str:
     """Seconds in the unit a person would use, three digits."""
-    for size, unit in _DURATIONS:
-        if seconds >= size:
-            return f"{three(seconds / _UNITS.get(unit, size))} {unit}"
-    return f"{three(seconds / 1e-6)} us"
+    size, unit = time_unit(seconds)
+    return f"{three(seconds / size)} {unit}"
+
+
+def time_unit(seconds: float) -> tuple[float, str]:
+    """The unit a person would use for so many seconds: its size (s) and its name."""
+    return next((size, unit) for least, size, unit in _DURATIONS if seconds >= least or not least)
 
 
 def three(value: float) -> str:
@@ -36,7 +46,7 @@ def three(value: float) -> str:
 
 def si(value: float, unit: str = "") -> str:
     """Value with an SI prefix: 23.8 G, 41.5 TB."""
-    for size, prefix in _PREFIXES:
+    for size, prefix in PREFIXES:
         if abs(value) >= size:
             return f"{three(value / size)} {prefix}{unit}".rstrip()
     return f"{three(value)} {unit}".rstrip()
@@ -72,13 +82,16 @@ def preformatted(text: str) -> str:
     return f'<pre style="overflow-x: auto">{escape(text)}</pre>'
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1, indent: str = "") -> str:
-    """Columns as wide as their cells; the first `left` columns flush left, the others right."""
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1, indent: str = "", tail: bool = False
+) -> str:
+    """Columns as wide as their cells; the first `left` columns, and with `tail` the last, flush left, others right."""
     cells = [list(header), *[list(row) for row in rows]]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
 
     def line(row: Sequence[str]) -> str:
-        parts = [c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
+        pairs = enumerate(zip(row, widths, strict=True))
+        parts = [c.ljust(w) if i < left or (tail and i == len(widths) - 1) else c.rjust(w) for i, (c, w) in pairs]
         return indent + "  ".join(parts).rstrip()
 
     return "\n".join([line(header), indent + "  ".join("-" * w for w in widths), *map(line, rows)])

@@ -70,6 +70,10 @@ class Framework(Record):
     spare_buffers: int = field(
         default=0, metadata=about("micro-batches a pipeline stage keeps room for beyond those in flight", ge=0)
     )
+    gap_s: float = field(
+        default=0.0,
+        metadata=about("the device waits that long for the host between two steps", dimension="seconds", ge=0),
+    )
     reserve_bytes: float = field(default=0.0, metadata=about("fixed buffers of the framework", dimension="bytes", ge=0))
     recompute_stop: bool = field(
         default=False,

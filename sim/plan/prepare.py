@@ -168,10 +168,12 @@ class Recorder:
         return plain and parameter.sparse_rows > 0
 
     def _update(self, elements: float, rows: list[Parameter]) -> Work:
-        numerics = self.pricer.numerics
+        """The optimiser's kernels, and the wait for the host that follows them."""
+        numerics, gap_s = self.pricer.numerics, self.plan.framework.gap_s
         ops = (*update_ops(elements, numerics), *(op for p in rows for op in parameter_update(p, numerics)))
         time = time_ops(ops, self.pricer.accelerator)
-        return Work(time.seconds, time.memory_bound_s, time.overhead_s, dram_bytes=time.dram_bytes, ops=ops)
+        seconds, overhead_s = time.seconds + gap_s, time.overhead_s + gap_s
+        return Work(seconds, time.memory_bound_s, overhead_s, dram_bytes=time.dram_bytes, ops=ops)
 
     def _offload_bytes(self, elements: float) -> float:
         """Gradients down, weights up: the optimiser state itself stays on the host."""

@@ -62,6 +62,14 @@ def test_the_last_bucket_leaves_after_the_last_block() -> None:
     assert all(t.bytes >= 40e6 for t in chunk.reductions[:-1])
 
 
+def test_the_wait_between_steps_follows_the_update() -> None:
+    """2.4 ms of host between steps are 2.4 ms of every step, whatever the update takes, and no kernel's."""
+    without, gap = (recorded(Plan(1, 64, data=8, framework=Framework(gap_s=s))).stages[0].update for s in (0.0, 2.4e-3))
+    assert gap.seconds - without.seconds == pytest.approx(2.4e-3)
+    assert gap.overhead_s - without.overhead_s == pytest.approx(2.4e-3)
+    assert gap.memory_bound_s == without.memory_bound_s
+
+
 def test_a_pass_that_is_waited_for_takes_at_least_its_issue() -> None:
     """The host issues forward ops at 2.4 and backward ops at 0.4 of its mean time, collectives among them."""
     slow = replace(CHIP, host_s=1e-3)

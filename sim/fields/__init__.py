@@ -29,7 +29,9 @@ from sim.fields.kinds import (
 from sim.fields.provenance import Confidence, Status
 from sim.fields.records import (
     DATE,
+    DEEPEST,
     FILLED,
+    LARGEST,
     SUFFIXES,
     Record,
     Statement,
@@ -38,13 +40,16 @@ from sim.fields.records import (
     records_below,
     same_as,
     short_name,
+    size,
     statements,
 )
 from sim.fields.registry import Registry
 
 __all__ = [
     "DATE",
+    "DEEPEST",
     "FILLED",
+    "LARGEST",
     "REFUSED",
     "SUFFIXES",
     "Choice",
@@ -71,5 +76,6 @@ __all__ = [
     "same_as",
     "short_name",
     "shown",
+    "size",
     "statements",
 ]

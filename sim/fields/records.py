@@ -39,6 +39,16 @@ def about(
     return {"doc": doc, **{key: value for key, value in stated.items() if value not in (None, "")}}
 
 
+LARGEST: Final = 2 * 10**9
+DEEPEST: Final = 65_536
+"""No size of a model is larger, no stack deeper: far beyond any model, and still counted in no time."""
+
+
+def size(doc: str, unit: str = "", *, least: int = 1, most: int = LARGEST) -> dict[str, Any]:
+    """Metadata of a whole size of a model."""
+    return about(doc, unit, ge=least, le=most)
+
+
 def same_as(cls: type, name: str, empty: str = "", doc: str = "") -> dict[str, Any]:
     """Metadata of a field that stands for another record's, whose range and unit stay stated there; what it means
     to leave it `empty`."""
@@ -65,8 +75,15 @@ class Record:
         problems: list[Problem] = []
         if not all(test(getattr(self, name)) for name, test in _tests(cls)):
             problems = _settle(self)
+        if not problems:
+            for name, value in self.derived().items():
+                object.__setattr__(self, name, value)
         if problems or (problems := list(self.contradictions())):
             raise InputError(*problems)
+
+    def derived(self) -> Mapping[str, object]:
+        """Fields that take their value from others."""
+        return {}
 
     def contradictions(self) -> Iterable[Problem]:
         """Problems of fields that do not go together, each at the field to change."""

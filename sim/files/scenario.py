@@ -43,9 +43,12 @@ READ: Final[dict[str, type]] = {
     "study": Axes,
 }
 MAX_DEVICES: Final = 2**22
-BELOW: Final = {"format": "workload.numerics.compute"} | {
-    axis: f"plan.{axis}" for axis in ("tensor", "pipeline", "context", "expert", "sequence_parallel")
-}
+_SIZES: Final = {stated.name for family in FAMILIES.values() for stated in statements(family)}
+BELOW: Final = (
+    {name: f"workload.sizes.{name}" for name in _SIZES - {"name"}}
+    | {axis: f"plan.{axis}" for axis in ("tensor", "pipeline", "context", "expert", "sequence_parallel")}
+    | {"format": "workload.numerics.compute", "parameters": "workload.parameters"}
+)
 """Names that lower rooms, which know no scenario, use for its fields."""
 TEXTS: Final = ("name", "description", "software_date")
 KEYS: Final = (*TEXTS, "objective", *READ, "speedups", "cluster", "accelerator", "sources", "extends")
@@ -232,7 +235,10 @@ def _required(root: Node) -> list[Problem]:
 
 def read_workload(node: Node, path: str) -> Workload:
     """The workload, its sizes checked against the family's own fields."""
-    workload = read(Workload, node, path)
+    try:
+        workload = read(Workload, node, path)
+    except InputError as error:
+        raise InputError(*error.problems, *_wrong_sizes(node, path)) from None
     base: Mapping[str, object] = {}
     if workload.family.endswith(".json"):
         workload = _imported(workload, node.at("family") or node)
@@ -249,6 +255,19 @@ def read_workload(node: Node, path: str) -> Workload:
     sizes = {**base, **given, **{key: value for key, value in sizes.items() if value is not None}}
     _check_rules(FAMILIES[family], sizes, there, f"{path}.sizes")
     return dataclasses.replace(workload, family=family, sizes=sizes, published=workload.published or bool(given))
+
+
+def _wrong_sizes(node: Node, path: str) -> tuple[Problem, ...]:
+    """What is wrong with the sizes themselves, where something else of the workload is wrong too."""
+    family, sizes = node.at("family"), node.at("sizes")
+    found = family_of(family.value) if family is not None and isinstance(family.value, str) else None
+    if found is None or sizes is None:
+        return ()
+    try:
+        read_partial(FAMILIES[found[0]], sizes, f"{path}.sizes")
+    except InputError as error:
+        return error.problems
+    return ()
 
 
 def _imported(workload: Workload, node: Node) -> Workload:

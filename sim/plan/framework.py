@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from sim.fields import Record, about
 from sim.ops import Format
+
+FRAGMENTATION: Final = 0.03
+"""Share an allocator holds beside what is in use. An assumption, no measurement."""
 
 
 class TensorOverlap(StrEnum):
@@ -75,6 +79,17 @@ class Framework(Record):
         metadata=about("the device waits that long for the host between two steps", dimension="seconds", ge=0),
     )
     reserve_bytes: float = field(default=0.0, metadata=about("fixed buffers of the framework", dimension="bytes", ge=0))
+    fragmentation: float = field(
+        default=FRAGMENTATION,
+        metadata=about("share of activations, workspace and buffers that the allocator holds beside them", ge=0, lt=1),
+    )
+    dummy_gradients: bool = field(
+        default=False,
+        metadata=about(
+            "an empty gradient is kept for every shape of weights whose gradient is summed inside its product "
+            "(Transformer Engine)"
+        ),
+    )
     recompute_stop: bool = field(
         default=False,
         metadata=about("full recomputation leaves out the last product, which backward never reads"),

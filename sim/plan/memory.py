@@ -9,7 +9,6 @@ communication: parameters gathered for the running block and the next, buckets o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from sim.device.records import Accelerator
 from sim.errors import InputError, Problem
@@ -20,9 +19,6 @@ from sim.plan.pricing import shard_of
 from sim.plan.records import DeviceMemory, Offload, PipelineSchedule, Plan, Sharding
 from sim.workload.records import Launch, Layer, Model, Numerics, OptimizerName, Parameter, Recompute
 from sim.workload.update import MOMENTS
-
-FRAGMENTATION: Final = 0.03
-"""Of activations, workspace and buffers: blocks a caching allocator cannot fill. An assumption, no measurement."""
 
 
 def device_memory(model: Model, plan: Plan, numerics: Numerics, accelerator: Accelerator) -> tuple[DeviceMemory, ...]:
@@ -64,7 +60,7 @@ def overhead(moving: float, plan: Plan, accelerator: Accelerator) -> dict[str, f
     """What an allocator cannot fill between blocks of `moving` bytes in all, and what is kept for others."""
     reserved = accelerator.memory.reserve_bytes
     return {
-        "fragmentation": FRAGMENTATION * moving if reserved > 0.0 else 0.0,
+        "fragmentation": plan.framework.fragmentation * moving if reserved > 0.0 else 0.0,
         "reserve": reserved + plan.framework.reserve_bytes,
     }
 
@@ -153,7 +149,9 @@ def state(
     copy = BYTES_PER_ELEMENT[plan.framework.update_buffer] if plan.framework.update_buffer else 0.0
     return {
         "weights": (whole if zero < 3 else cut) * BYTES_PER_ELEMENT[numerics.weights],
-        "gradients": _gradients(chunks, whole if zero < 2 else cut, whole, plan, numerics) + state * copy,
+        "gradients": _gradients(chunks, whole if zero < 2 else cut, whole, plan, numerics)
+        + state * copy
+        + _dummies(chunks, plan, numerics),
         "optimizer": 0.0 if on_host else state * MOMENTS[numerics.optimizer] * moment,
         "master": 0.0 if on_host or numerics.master is None else state * BYTES_PER_ELEMENT[numerics.master],
     }
@@ -176,6 +174,16 @@ def _gradients(
     dense = [sum(p.elements for p in part.layer.parameters if not p.sparse_rows) for chunk in chunks for part in chunk]
     share = elements / max(whole, 1.0)
     return sum(sorted(dense, reverse=True)[: 2 if plan.data > 1 else 1]) * share * size
+
+
+def _dummies(chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics) -> float:
+    """Empty gradients for autograd where products sum them elsewhere: one for every shape, so that equal blocks share
+    theirs; experts are alike and share one, too small to count."""
+    if not plan.framework.dummy_gradients:
+        return 0.0
+    blocks = [part.layer for chunk in chunks for part in chunk if part.layer.kind == "block"]
+    dense = [sum(p.elements for p in layer.parameters if p.reduce_axis == "data") for layer in blocks]
+    return max(dense, default=0.0) * BYTES_PER_ELEMENT[numerics.weights]
 
 
 def _dynamic(stage: int, chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics) -> dict[str, float]:

@@ -6,18 +6,18 @@ The tables hold nearly all parameters and do no arithmetic; each lookup touches 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, ClassVar, Final, Literal
 
 from sim.errors import InputError, Problem
-from sim.fields import about
+from sim.fields import Record, about, problem, size
 from sim.ops import BYTES_PER_ELEMENT, Collective, Gather, Gemm, Op
 from sim.workload.expand import layer_of
 from sim.workload.graph import Tensor
 from sim.workload.kernels import Frame, Kernels, bias_pass, gemm, pointwise, weight_gradient
 from sim.workload.records import Layer, Numerics, Parameter, Shard
-from sim.workload.rules import check_positive
 
 CRITEO_40M: Final[tuple[int, ...]] = (
     39884406, 39043, 17289, 7420, 20263, 3, 7120, 1543, 63, 38532951, 2953546, 403346, 10,
@@ -27,36 +27,34 @@ CRITEO_40M: Final[tuple[int, ...]] = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dlrm:
+class Dlrm(Record):
     """A DLRM with its sizes."""
 
     padded: ClassVar[bool] = False
 
     name: str = field(metadata=about("name of the model"), default="dlrm")
     tables: tuple[int, ...] = field(
-        metadata=about("rows of each embedding table; by default MLPerf's", "rows"), default=CRITEO_40M
+        metadata=size("rows of each embedding table; by default MLPerf's", "rows"), default=CRITEO_40M
     )
-    width: int = field(metadata=about("elements of an embedding row", "elements"), default=128)
-    pooling: tuple[int, ...] = field(metadata=about("rows summed per table; empty: one each", "rows"), default=())
-    dense_features: int = field(metadata=about("continuous inputs", "elements"), default=13)
-    bottom: tuple[int, ...] = field(metadata=about("layers of the bottom MLP", "elements"), default=(512, 256, 128))
-    top: tuple[int, ...] = field(metadata=about("layers of the top MLP"), default=(1024, 1024, 512, 256, 1))
+    width: int = field(metadata=size("elements of an embedding row", "elements"), default=128)
+    pooling: tuple[int, ...] = field(metadata=size("rows summed per table; empty: one each", "rows"), default=())
+    dense_features: int = field(metadata=size("continuous inputs", "elements"), default=13)
+    bottom: tuple[int, ...] = field(metadata=size("layers of the bottom MLP", "elements"), default=(512, 256, 128))
+    top: tuple[int, ...] = field(metadata=size("layers of the top MLP"), default=(1024, 1024, 512, 256, 1))
     interaction: Literal["dot", "cross"] = field(metadata=about("feature interaction: dots, or DCN-v2"), default="dot")
-    cross_layers: int = field(metadata=about("layers of the cross network", "layers"), default=3)
-    cross_rank: int = field(metadata=about("rank of its products", "elements"), default=512)
+    cross_layers: int = field(metadata=size("layers of the cross network", "layers"), default=3)
+    cross_rank: int = field(metadata=size("rank of its products", "elements"), default=512)
     table_format: Literal["fp32", "fp16", "bf16"] = field(metadata=about("stored format of the tables"), default="fp32")
 
-    def __post_init__(self) -> None:
-        check_positive(self, ("width", "dense_features"))
-        problems = []
-        if not self.tables or min(self.tables) < 1:
-            problems.append(Problem("needs at least one table, each of at least one row", "tables", str(self.tables)))
+    def contradictions(self) -> Iterator[Problem]:
+        if not self.tables:
+            yield problem("tables", "needs at least one table", self.tables)
         if self.pooling and len(self.pooling) != len(self.tables):
-            problems.append(Problem(f"needs one entry per table ({len(self.tables)})", "pooling", str(self.pooling)))
+            yield problem("pooling", f"needs one entry per table ({len(self.tables)})", self.pooling)
         if not self.bottom or self.bottom[-1] != self.width:
-            problems.append(Problem(f"must end in width = {self.width}", "bottom", str(self.bottom)))
-        if problems:
-            raise InputError(*problems)
+            yield problem("bottom", f"must end in width = {self.width}", self.bottom)
+        if not self.top:
+            yield problem("top", "needs at least one layer", self.top)
 
     @property
     def features(self) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
+from sim.fields import Record
 from sim.ops import Op, total_flops
 from sim.workload.graph import Graph, Section, Weight
 from sim.workload.liveness import Footprint, peak, saved_tensors, workspaces
@@ -21,7 +22,7 @@ PLAIN_FP32 = Numerics(
 """Training as the paper counts it: single precision, plain SGD, every op of the TensorFlow 1 graph on its own."""
 
 
-class GraphModel(ABC):
+class GraphModel(Record, ABC):
     """What the models share that are given by an op graph: layers, sizes solved for a parameter count, FLOPs."""
 
     __slots__ = ()

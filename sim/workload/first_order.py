@@ -12,31 +12,34 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final, Self
 
-from sim.fields import about
+from sim.fields import Record, about
 from sim.ops import BYTES_PER_ELEMENT, Lump
 from sim.workload.records import Layer, Numerics, Parameter, Recompute, Shard
-from sim.workload.sizing import positive, unsharded
+from sim.workload.sizing import unsharded
 
 FORWARD_SHARE: Final = 1.0 / 3.0  # §4.2: backward ≈ 2 × forward
 
 
 @dataclass(frozen=True, slots=True)
-class FirstOrder:
+class FirstOrder(Record):
     """γ, λ, μ, δ of one model family at `parameters`. The defaults are Table 2's word language model."""
 
     padded: ClassVar[bool] = True
 
-    parameters: float = field(default=23.8e9, metadata=about("trainable parameters p"))
-    flops_per_param: float = field(default=481.0, metadata=about("γ: training FLOPs per parameter and sample", "FLOP"))
-    bytes_per_param: float = field(default=1755.0, metadata=about("λ: bytes accessed per parameter and step", "B"))
-    bytes_batch_coefficient: float = field(
-        default=30784.0, metadata=about("μ: bytes accessed per sample and √parameters", "B")
+    parameters: float = field(default=23.8e9, metadata=about("trainable parameters p", gt=0))
+    flops_per_param: float = field(
+        default=481.0, metadata=about("γ: training FLOPs per parameter and sample", "FLOP", gt=0)
     )
-    footprint_per_param: float = field(default=11.94, metadata=about("δ: minimal memory footprint per parameter", "B"))
-    units_per_sample: float = field(default=25.4, metadata=about("words, characters, images … of one sample"))
-
-    def __post_init__(self) -> None:
-        positive(parameters=self.parameters, flops_per_param=self.flops_per_param)
+    bytes_per_param: float = field(
+        default=1755.0, metadata=about("λ: bytes accessed per parameter and step", "B", ge=0)
+    )
+    bytes_batch_coefficient: float = field(
+        default=30784.0, metadata=about("μ: bytes accessed per sample and √parameters", "B", ge=0)
+    )
+    footprint_per_param: float = field(
+        default=11.94, metadata=about("δ: minimal memory footprint per parameter", "B", ge=0)
+    )
+    units_per_sample: float = field(default=25.4, metadata=about("words, characters, images … of one sample", gt=0))
 
     @property
     def name(self) -> str:

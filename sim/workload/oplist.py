@@ -10,12 +10,12 @@ a scatter, anything else twice its work.  A sub-batch b makes b·m rows of a pro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Final, Self, cast
 
 from sim.errors import InputError, Problem
-from sim.fields import about
+from sim.fields import Record, about
 from sim.ops import BYTES_PER_ELEMENT, Attention, Convolution, Gather, Gemm, Lump, Op, Pointwise, total_flops
 from sim.workload.records import Layer, Numerics, Parameter, Recompute, Shard
 from sim.workload.sizing import unsharded
@@ -31,17 +31,19 @@ KINDS: Final[dict[str, Callable[..., Op]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class OpList:
+class OpList(Record):
     """Ops of one sample's forward pass, given as mappings with `kind` and the fields of that op."""
 
     padded: ClassVar[bool] = False
 
     ops: tuple[Mapping[str, object], ...] = field(default=(), metadata=about("ops of one sample, forward"))
-    units: float = field(default=1.0, metadata=about("units of one sample"))
+    units: float = field(default=1.0, metadata=about("units of one sample", gt=0))
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "ops", tuple(self.ops))
-        self.forward_ops(1)
+    def contradictions(self) -> Iterator[Problem]:
+        try:
+            self.forward_ops(1)
+        except InputError as error:
+            yield from error.problems
 
     @property
     def name(self) -> str:

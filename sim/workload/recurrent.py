@@ -7,16 +7,17 @@ with `sampled` > 0 it is computed over that many sampled words instead of the wh
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import ClassVar
 
-from sim.fields import about
+from sim.errors import Problem
+from sim.fields import problem, size
 from sim.workload.cells import highway_cell, lstm_cell
 from sim.workload.expand import GraphModel
 from sim.workload.graph import Graph, Tensor
 from sim.workload.records import Numerics
-from sim.workload.sizing import positive
 from sim.workload.tape import Tape
 
 
@@ -26,16 +27,16 @@ class LstmLM(GraphModel):
 
     FAMILY: ClassVar[str] = "lstm_lm"
 
-    hidden: int = field(default=2004, metadata=about("width h of embedding and LSTM layers"))
-    recurrent_layers: int = field(default=2, metadata=about("LSTM layers"))
-    vocabulary: int = field(default=10004, metadata=about("words v"))
-    unroll: int = field(default=80, metadata=about("unrolled time steps q of one sample", "words"))
-    projection: int = field(default=0, metadata=about("width of the projection before the softmax; 0: none"))
-    sampled: int = field(default=0, metadata=about("words in the sampled softmax; 0: full softmax"))
+    hidden: int = field(default=2004, metadata=size("width h of embedding and LSTM layers"))
+    recurrent_layers: int = field(default=2, metadata=size("LSTM layers"))
+    vocabulary: int = field(default=10004, metadata=size("words v"))
+    unroll: int = field(default=80, metadata=size("unrolled time steps q of one sample", "words"))
+    projection: int = field(default=0, metadata=size("width of the projection before the softmax; 0: none", least=0))
+    sampled: int = field(default=0, metadata=size("words in the sampled softmax; 0: full softmax", least=0))
 
-    def __post_init__(self) -> None:
-        positive(hidden=self.hidden, recurrent_layers=self.recurrent_layers, vocabulary=self.vocabulary,
-                 unroll=self.unroll)  # fmt: skip
+    def contradictions(self) -> Iterator[Problem]:
+        if self.sampled > self.vocabulary:
+            yield problem("sampled", f"cannot exceed vocabulary = {self.vocabulary}", self.sampled)
 
     @property
     def name(self) -> str:
@@ -77,13 +78,10 @@ class HighwayLM(GraphModel):
 
     FAMILY: ClassVar[str] = "highway_lm"
 
-    hidden: int = field(default=2004, metadata=about("width h of embedding and state"))
-    transitions: int = field(default=10, metadata=about("highway transitions within a time step"))
-    vocabulary: int = field(default=98, metadata=about("characters v"))
-    unroll: int = field(default=150, metadata=about("unrolled time steps q of one sample", "characters"))
-
-    def __post_init__(self) -> None:
-        positive(hidden=self.hidden, transitions=self.transitions, vocabulary=self.vocabulary, unroll=self.unroll)
+    hidden: int = field(default=2004, metadata=size("width h of embedding and state"))
+    transitions: int = field(default=10, metadata=size("highway transitions within a time step"))
+    vocabulary: int = field(default=98, metadata=size("characters v"))
+    unroll: int = field(default=150, metadata=size("unrolled time steps q of one sample", "characters"))
 
     @property
     def name(self) -> str:

@@ -12,13 +12,12 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import ClassVar, Final
 
-from sim.errors import InputError, Problem
-from sim.fields import about
+from sim.errors import Problem
+from sim.fields import about, problem, size
 from sim.ops import Convolution
 from sim.workload.expand import GraphModel
 from sim.workload.graph import Graph, Tensor
 from sim.workload.records import Numerics
-from sim.workload.sizing import positive
 from sim.workload.tape import Tape
 
 STAGES: Final[dict[int, tuple[int, int, int, int]]] = {  # He et al. 2016, Table 1
@@ -59,20 +58,21 @@ class ResNet(GraphModel):
     FAMILY: ClassVar[str] = "resnet"
     FREE: ClassVar[str] = "width"
 
-    depth: int = field(default=50, metadata=about("18, 34, 50, 101 or 152; from 50 on blocks are bottlenecks"))
-    width: int = field(default=64, metadata=about("channels of stem and first stage"))
-    image: int = field(default=224, metadata=about("image side", "pixels"))
-    classes: int = field(default=1000, metadata=about("classes"))
-    blocks: tuple[int, ...] = field(default=(), metadata=about("blocks of the four stages; empty: those of `depth`"))
+    depth: int = field(default=50, metadata=size("18, 34, 50, 101 or 152; from 50 on blocks are bottlenecks"))
+    width: int = field(default=64, metadata=size("channels of stem and first stage"))
+    image: int = field(default=224, metadata=size("image side", "pixels", least=32))
+    classes: int = field(default=1000, metadata=size("classes"))
+    blocks: tuple[int, ...] = field(default=(), metadata=size("blocks of the four stages; empty: those of `depth`"))
     input_gradient: bool = field(
         default=False, metadata=about("compute the gradient of the images too (the paper's graphs hold that op)")
     )
 
-    def __post_init__(self) -> None:
-        positive(width=self.width, image=self.image / 32, classes=self.classes, blocks=min(self.blocks or (1,)))
+    def contradictions(self) -> Iterator[Problem]:
         if self.depth not in STAGES and not self.blocks:
             hint = f"one of {', '.join(map(str, STAGES))}, or give blocks"
-            raise InputError(Problem("no such ResNet", "depth", str(self.depth), hint=hint))
+            yield problem("depth", "no such ResNet", self.depth, hint)
+        if len(self.blocks) not in (0, 4):
+            yield problem("blocks", "needs one entry for each of four stages", self.blocks)
 
     @property
     def name(self) -> str:
@@ -147,16 +147,19 @@ class PlainConvNet(GraphModel):
     FAMILY: ClassVar[str] = "conv_net"
     FREE: ClassVar[str] = "width"
 
-    stages: tuple[int, ...] = field(default=(1, 1, 2, 2, 2), metadata=about("convolutions of each stage"))
-    width: int = field(default=64, metadata=about("channels of the first stage; doubled per stage up to eightfold"))
-    dense: tuple[int, ...] = field(default=(4096, 4096), metadata=about("widths of the dense layers"))
-    image: int = field(default=224, metadata=about("image side", "pixels"))
-    classes: int = field(default=1000, metadata=about("classes"))
-    channels: int = field(default=3, metadata=about("channels of an image"))
+    stages: tuple[int, ...] = field(default=(1, 1, 2, 2, 2), metadata=size("convolutions of each stage"))
+    width: int = field(default=64, metadata=size("channels of the first stage; doubled per stage up to eightfold"))
+    dense: tuple[int, ...] = field(default=(4096, 4096), metadata=size("widths of the dense layers"))
+    image: int = field(default=224, metadata=size("image side", "pixels"))
+    classes: int = field(default=1000, metadata=size("classes"))
+    channels: int = field(default=3, metadata=size("channels of an image"))
     normalised: bool = field(default=False, metadata=about("batch normalisation after every convolution"))
 
-    def __post_init__(self) -> None:
-        positive(width=self.width, image=self.image / 2 ** len(self.stages), classes=self.classes)
+    def contradictions(self) -> Iterator[Problem]:
+        if not self.stages:
+            yield problem("stages", "needs at least one stage", self.stages)
+        if self.image < 1 << len(self.stages):
+            yield problem("image", f"must be at least {1 << len(self.stages)}: every stage halves it", self.image)
 
     @property
     def name(self) -> str:

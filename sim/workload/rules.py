@@ -3,105 +3,21 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from sim.errors import InputError, Problem
 from sim.workload.records import Shard
 
-POSITIVE = ("hidden", "depth", "heads", "kv_heads", "head_dim", "vocabulary", "sequence", "ffn", "moe_every")
-NOT_NEGATIVE = (
-    "experts", "memory", "window", "encoder_depth", "encoder_sequence", "dense_layers", "shared_experts", "q_rank",
-    "kv_rank", "rotary_dim", "v_head_dim", "expert_ffn", "classes", "predictions", "token_types", "max_positions",
-    "relative_buckets",
-)  # fmt: skip
-MOST = {"depth": 1 << 16, "encoder_depth": 1 << 16}
-LARGEST = 1 << 31
-"""No size of a model is larger, and no stack deeper than `MOST`: far beyond any model, and still counted in no time."""
+if TYPE_CHECKING:
+    from sim.workload.transformer import Transformer
 
 
-class TransformerSizes(Protocol):
-    """The sizes the rules speak of."""
-
-    @property
-    def hidden(self) -> int: ...
-
-    @property
-    def heads(self) -> int: ...
-
-    @property
-    def kv_heads(self) -> int: ...
-
-    @property
-    def head_dim(self) -> int: ...
-
-    @property
-    def ffn(self) -> int: ...
-
-    @property
-    def sequence(self) -> int: ...
-
-    @property
-    def depth(self) -> int: ...
-
-    @property
-    def vocabulary(self) -> int: ...
-
-    @property
-    def rotary_dim(self) -> int: ...
-
-    @property
-    def cutoffs(self) -> tuple[int, ...]: ...
-
-    @property
-    def dense_layers(self) -> int: ...
-
-    @property
-    def predictions(self) -> int: ...
-
-    @property
-    def encoder_tokens(self) -> int: ...
-
-    @property
-    def memory(self) -> int: ...
-
-    @property
-    def experts(self) -> int: ...
-
-    @property
-    def top_k(self) -> int: ...
-
-    @property
-    def expert_ffn(self) -> int: ...
-
-    @property
-    def capacity_factor(self) -> float: ...
+def size_problems(model: Transformer) -> list[Problem]:
+    """Sizes that do not go together."""
+    return [*_heads(model), *_ends(model), *_experts(model)]
 
 
-def check_sizes(model: TransformerSizes) -> None:
-    """Raise `InputError` with every size that cannot be."""
-    found = [_least(model, name, 1) for name in POSITIVE]
-    found += [_least(model, name, 0) for name in NOT_NEGATIVE]
-    found += [_most(model, name, MOST.get(name, LARGEST)) for name in (*POSITIVE, *NOT_NEGATIVE)]
-    problems = [p for p in found if p]
-    if not problems:
-        problems = [*_heads(model), *_ends(model), *_experts(model)]
-    if problems:
-        raise InputError(*problems)
-
-
-def _least(model: object, name: str, least: int) -> Problem | None:
-    value = getattr(model, name)
-    if value >= least:
-        return None
-    return Problem(f"must be at least {least}", name, str(value))
-
-
-def _most(model: object, name: str, most: int) -> Problem | None:
-    value = getattr(model, name)
-    return Problem(f"must be at most {most:,}", name, f"{value:g}") if value > most else None
-
-
-def _heads(model: TransformerSizes) -> list[Problem]:
+def _heads(model: Transformer) -> list[Problem]:
     problems = []
     if model.head_dim * model.heads != model.hidden and model.head_dim == model.hidden // model.heads:
         near = nearest_divisors(model.hidden, model.heads)
@@ -115,7 +31,7 @@ def _heads(model: TransformerSizes) -> list[Problem]:
     return problems
 
 
-def _ends(model: TransformerSizes) -> list[Problem]:
+def _ends(model: Transformer) -> list[Problem]:
     problems = []
     if model.predictions > model.sequence:
         problems.append(Problem(f"cannot exceed sequence = {model.sequence}", "predictions", str(model.predictions)))
@@ -126,20 +42,16 @@ def _ends(model: TransformerSizes) -> list[Problem]:
     return problems
 
 
-def _experts(model: TransformerSizes) -> list[Problem]:
-    if not model.experts:
-        return []
+def _experts(model: Transformer) -> list[Problem]:
     problems = []
-    if not 1 <= model.top_k <= model.experts:
+    if model.experts and model.top_k > model.experts:
         problems.append(Problem(f"must lie between 1 and experts = {model.experts}", "top_k", str(model.top_k)))
     if model.dense_layers > model.depth:
         problems.append(Problem(f"cannot exceed depth = {model.depth}", "dense_layers", str(model.dense_layers)))
-    if model.capacity_factor <= 0:
-        problems.append(Problem("must be positive", "capacity_factor", str(model.capacity_factor)))
     return problems
 
 
-def check_shard(model: TransformerSizes, sub_batch: int, shard: Shard) -> None:
+def check_shard(model: Transformer, sub_batch: int, shard: Shard) -> None:
     """Raise `InputError` if the degrees do not divide what they cut."""
     t, c = shard.tensor, shard.context
     cuts = [("tensor", t, "heads", model.heads), ("tensor", t, "ffn", model.ffn)]
@@ -177,16 +89,3 @@ def nearest_divisors(value: int, wanted: int) -> str:
     below = [d for d in divisors if d <= wanted][-1:]
     above = [d for d in divisors if d > wanted][:1]
     return " or ".join(map(str, below + above))
-
-
-def check_positive(model: object, names: tuple[str, ...], divides: tuple[tuple[str, str], ...] = ()) -> None:
-    """Raise `InputError` for every size below 1 and every pair whose first does not divide the second."""
-    found = [p for name in names if (p := _least(model, name, 1))]
-    if not found:
-        for part, whole in divides:
-            values = getattr(model, part), getattr(model, whole)
-            if values[1] % values[0]:
-                hint = f"nearest: {nearest_divisors(values[1], values[0])}"
-                found.append(Problem(f"must divide {whole} = {values[1]}", part, str(values[0]), hint=hint))
-    if found:
-        raise InputError(*found)

@@ -21,13 +21,6 @@ class Sized(Protocol):
 M = TypeVar("M", bound=Sized)
 
 
-def positive(**sizes: float) -> None:
-    """Every size must be at least 1; all that are not are reported together."""
-    wrong = [Problem("must be at least 1", k, str(v)) for k, v in sizes.items() if not v >= 1]
-    if wrong:
-        raise InputError(*wrong)
-
-
 def solve_width(make: Callable[[int], M], parameters: float) -> M:
     """The integer width whose model comes nearest to `parameters`; the count must grow with the width."""
     low, high = 1, 2

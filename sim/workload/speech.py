@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, ClassVar, Self
 
-from sim.fields import about
+from sim.fields import about, size
 from sim.ops import Convolution
 from sim.workload.cells import DERIVATIVE, TANH, lstm_cell
 from sim.workload.expand import GraphModel
 from sim.workload.graph import Graph, Tensor
 from sim.workload.records import Numerics
-from sim.workload.sizing import positive, solve_width
+from sim.workload.sizing import solve_width
 from sim.workload.tape import Tape
 from sim.workload.translation import SOFTMAX, SOFTMAX_GRADIENT, bidirectional
 
@@ -28,21 +28,17 @@ class AttentionSpeech(GraphModel):
 
     FAMILY: ClassVar[str] = "attention_speech"
 
-    hidden: int = field(default=1024, metadata=about("width h of an encoder direction; the decoder has h/2"))
-    frames: int = field(default=300, metadata=about("encoder steps T of one utterance", "frames"))
-    features: int = field(default=40, metadata=about("features of a frame"))
-    attention: int = field(default=128, metadata=about("width of the attention's hidden layer"))
-    filter_width: int = field(default=50, metadata=about("width of the convolution over the last alignment"))
-    filters: int = field(default=4, metadata=about("filters of that convolution"))
-    vocabulary: int = field(default=31, metadata=about("characters v"))
+    hidden: int = field(default=1024, metadata=size("width h of an encoder direction; the decoder has h/2", least=2))
+    frames: int = field(default=300, metadata=size("encoder steps T of one utterance", "frames", least=4))
+    features: int = field(default=40, metadata=size("features of a frame"))
+    attention: int = field(default=128, metadata=size("width of the attention's hidden layer"))
+    filter_width: int = field(default=50, metadata=size("width of the convolution over the last alignment"))
+    filters: int = field(default=4, metadata=size("filters of that convolution"))
+    vocabulary: int = field(default=31, metadata=size("characters v"))
 
     weight_noise: bool = field(
         default=False, metadata=about("noise on the decoder's kernels at every step (the paper's graph draws it)")
     )
-
-    def __post_init__(self) -> None:
-        positive(hidden=self.hidden - 1, frames=self.frames / 4, features=self.features, vocabulary=self.vocabulary,
-                 attention=self.attention, filter_width=self.filter_width, filters=self.filters)  # fmt: skip
 
     @property
     def name(self) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, cast
 
 from sim.errors import InputError, Problem
-from sim.fields import about
+from sim.fields import Record, about, size
 from sim.ops import BYTES_PER_ELEMENT, Collective, CollectiveKind, Format, Lump, Op, total_bytes, total_flops
 from sim.workload.chakra import Node, Trace, in_order, read_trace
 from sim.workload.records import Layer, Numerics, Parameter, Recompute, Shard
@@ -137,21 +137,17 @@ def _attributes(op: Op, ranks: Mapping[str, int]) -> dict[str, bool | int | str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TraceModel:
+class TraceModel(Record):
     """A recorded trace as a model: one pass of the trace is one sub-batch, whatever it held."""
 
     padded: ClassVar[bool] = False
 
     path: str = field(metadata=about("Chakra trace (.et) of one rank"))
     name: str = field(metadata=about("name of the model"), default="trace")
-    samples: int = field(metadata=about("samples one pass of the trace processes", "samples"), default=1)
-    units: float = field(metadata=about("units in a sample", "units"), default=1.0)
-    weights: float = field(metadata=about("trainable parameters, which a trace does not tell"), default=0.0)
-    ranks: int = field(metadata=about("ranks in an all-gather, which a trace does not tell"), default=1)
-
-    def __post_init__(self) -> None:
-        if self.samples < 1 or self.ranks < 1:
-            raise InputError(Problem("must be at least 1", "samples" if self.samples < 1 else "ranks"))
+    samples: int = field(metadata=size("samples one pass of the trace processes", "samples"), default=1)
+    units: float = field(metadata=about("units in a sample", "units", gt=0), default=1.0)
+    weights: float = field(metadata=about("trainable parameters, which a trace does not tell", ge=0), default=0.0)
+    ranks: int = field(metadata=size("ranks in an all-gather, which a trace does not tell"), default=1)
 
     @classmethod
     def sized(cls, parameters: float, **fixed: Any) -> TraceModel:

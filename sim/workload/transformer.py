@@ -8,20 +8,21 @@ activations Shazeer 2020; latent attention DeepSeek-V2 2024; experts Shazeer et 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby
 from typing import Any, ClassVar, Literal
 
-from sim.fields import about
+from sim.errors import Problem
+from sim.fields import DEEPEST, Record, about, size
 from sim.workload.attention import AttentionSizes, attention, attention_flops, attention_weights
 from sim.workload.expand import layer_of
 from sim.workload.graph import Tensor
 from sim.workload.kernels import Frame, Kernels, Weight, held
 from sim.workload.mlp import Activation, MlpSizes, mlp, mlp_weights
 from sim.workload.records import Layer, Numerics, Shard
-from sim.workload.rules import check_shard, check_sizes
+from sim.workload.rules import check_shard, size_problems
 from sim.workload.transformer_sizes import solve_sizes
 from sim.workload.vocabulary import (
     VocabularySizes,
@@ -41,35 +42,38 @@ Block = tuple[Literal["encoder", "decoder"], bool]  # which stack, and whether i
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Transformer:
+class Transformer(Record):
     """A Transformer with its sizes; 0 means "follow the usual rule", stated in each field's documentation."""
 
     padded: ClassVar[bool] = False
 
     name: str = field(metadata=about("name of the model"), default="transformer")
     kind: Kind = field(metadata=about("which stacks there are"), default="decoder")
-    hidden: int = field(metadata=about("width of the residual stream", "elements"))
-    depth: int = field(metadata=about("blocks of the (decoder) stack", "blocks"))
-    heads: int = field(metadata=about("attention heads", "heads"))
-    vocabulary: int = field(metadata=about("rows of the token table", "tokens"))
-    sequence: int = field(metadata=about("length of one sample (of the decoder's input)", "tokens"))
+    hidden: int = field(metadata=size("width of the residual stream", "elements"))
+    depth: int = field(metadata=size("blocks of the (decoder) stack", "blocks", most=DEEPEST))
+    heads: int = field(metadata=size("attention heads", "heads"))
+    vocabulary: int = field(metadata=size("rows of the token table", "tokens"))
+    sequence: int = field(metadata=size("length of one sample (of the decoder's input)", "tokens"))
     kv_heads: int = field(
-        metadata=about("key-value heads of grouped-query attention; 0: as many as heads", "heads"), default=0
+        metadata=size("key-value heads of grouped-query attention; 0: as many as heads", "heads", least=0), default=0
     )
-    head_dim: int = field(metadata=about("size of one head; 0: hidden / heads", "elements"), default=0)
-    v_head_dim: int = field(metadata=about("size of a value head; 0: as head_dim", "elements"), default=0)
+    head_dim: int = field(metadata=size("size of one head; 0: hidden / heads", "elements", least=0), default=0)
+    v_head_dim: int = field(metadata=size("size of a value head; 0: as head_dim", "elements", least=0), default=0)
     ffn: int = field(
-        metadata=about("width of the feed-forward part; 0: 4·hidden, gated 8/3·hidden to the next 256"), default=0
+        metadata=size("width of the feed-forward part; 0: 4·hidden, gated 8/3·hidden to the next 256", least=0),
+        default=0,
     )
     activation: Activation = field(metadata=about("activation of the feed-forward part"), default="gelu")
     tied: bool = field(metadata=about("output matrix shared with the token table"), default=True)
     positions: Positions = field(metadata=about("how positions enter"), default="learned")
-    max_positions: int = field(metadata=about("rows of a learned position table; 0: sequence", "tokens"), default=0)
+    max_positions: int = field(
+        metadata=size("rows of a learned position table; 0: sequence", "tokens", least=0), default=0
+    )
     rotary_dim: int = field(
-        metadata=about("rotated elements of a head; 0: all (rotary positions)", "elements"), default=0
+        metadata=size("rotated elements of a head; 0: all (rotary positions)", "elements", least=0), default=0
     )
     relative_buckets: int = field(
-        metadata=about("buckets of learned relative positions, per stack and head"), default=0
+        metadata=size("buckets of learned relative positions, per stack and head", least=0), default=0
     )
     bias: bool = field(metadata=about("biases in the linear layers"), default=True)
     qkv_bias: bool | None = field(metadata=about("biases of query, key, value; none: as bias"), default=None)
@@ -79,46 +83,54 @@ class Transformer:
     embedding_norm: bool = field(metadata=about("a norm after the embedding"), default=False)
     final_norm: bool = field(metadata=about("a norm before the head"), default=True)
     sandwich_norm: bool = field(metadata=about("norms after each part as well (Gemma 2)"), default=False)
-    token_types: int = field(metadata=about("rows of a token-type table (BERT)"), default=0)
+    token_types: int = field(metadata=size("rows of a token-type table (BERT)", least=0), default=0)
     transform: bool = field(
         metadata=about("dense, activation, norm and output bias before the logits (BERT)"), default=False
     )
     classes: int = field(
-        metadata=about("outputs of a classifier in place of the vocabulary head; 0: vocabulary"), default=0
+        metadata=size("outputs of a classifier in place of the vocabulary head; 0: vocabulary", least=0), default=0
     )
-    predictions: int = field(metadata=about("positions per sample the head computes; 0: all", "tokens"), default=0)
+    predictions: int = field(
+        metadata=size("positions per sample the head computes; 0: all", "tokens", least=0), default=0
+    )
     cutoffs: tuple[int, ...] = field(
-        metadata=about("first rows of the tail clusters of an adaptive softmax; empty: full softmax"), default=()
+        metadata=size("first rows of the tail clusters of an adaptive softmax; empty: full softmax"), default=()
     )
     dropout: bool = field(metadata=about("dropout in training"), default=False)
     encoder_depth: int = field(
-        metadata=about("blocks of the encoder stack; 0: as depth (encoder_decoder)", "blocks"), default=0
+        metadata=size("blocks of the encoder stack; 0: as depth (encoder_decoder)", "blocks", least=0, most=DEEPEST),
+        default=0,
     )
-    encoder_sequence: int = field(metadata=about("length of the encoder's input; 0: as sequence", "tokens"), default=0)
+    encoder_sequence: int = field(
+        metadata=size("length of the encoder's input; 0: as sequence", "tokens", least=0), default=0
+    )
     memory: int = field(
-        metadata=about("cached tokens of the past each query also sees (Transformer-XL)", "tokens"), default=0
+        metadata=size("cached tokens of the past each query also sees (Transformer-XL)", "tokens", least=0), default=0
     )
-    window: int = field(metadata=about("sliding attention window; 0: none", "tokens"), default=0)
-    q_rank: int = field(metadata=about("rank of the query's latent projection (MLA); 0: none"), default=0)
-    kv_rank: int = field(metadata=about("rank of the key-value latent projection (MLA); 0: plain attention"), default=0)
-    experts: int = field(metadata=about("experts of a mixture; 0: dense", "experts"), default=0)
-    top_k: int = field(metadata=about("experts each token is sent to", "experts"), default=2)
-    expert_ffn: int = field(metadata=about("width of one expert; 0: as ffn", "elements"), default=0)
-    shared_experts: int = field(metadata=about("experts every token passes", "experts"), default=0)
-    dense_layers: int = field(metadata=about("leading blocks without experts", "blocks"), default=0)
-    moe_every: int = field(metadata=about("one block in so many has experts", "blocks"), default=1)
-    capacity_factor: float = field(metadata=about("padding of expert inputs against imbalance"), default=1.0)
+    window: int = field(metadata=size("sliding attention window; 0: none", "tokens", least=0), default=0)
+    q_rank: int = field(metadata=size("rank of the query's latent projection (MLA); 0: none", least=0), default=0)
+    kv_rank: int = field(
+        metadata=size("rank of the key-value latent projection (MLA); 0: plain attention", least=0), default=0
+    )
+    experts: int = field(metadata=size("experts of a mixture; 0: dense", "experts", least=0), default=0)
+    top_k: int = field(metadata=size("experts each token is sent to", "experts"), default=2)
+    expert_ffn: int = field(metadata=size("width of one expert; 0: as ffn", "elements", least=0), default=0)
+    shared_experts: int = field(metadata=size("experts every token passes", "experts", least=0), default=0)
+    dense_layers: int = field(metadata=size("leading blocks without experts", "blocks", least=0), default=0)
+    moe_every: int = field(metadata=size("one block in so many has experts", "blocks"), default=1)
+    capacity_factor: float = field(metadata=about("padding of expert inputs against imbalance", gt=0), default=1.0)
 
-    def __post_init__(self) -> None:
-        put = object.__setattr__
-        for name, value in (
-            ("kv_heads", self.heads),
-            ("head_dim", self.hidden // self.heads if self.heads > 0 else 0),
-            ("ffn", default_ffn(self.hidden, self.activation)),
-        ):
-            if getattr(self, name) == 0:
-                put(self, name, value)
-        check_sizes(self)
+    def derived(self) -> Mapping[str, object]:
+        """Sizes that follow the usual rule where they are 0."""
+        rules = {
+            "kv_heads": self.heads,
+            "head_dim": self.hidden // self.heads,
+            "ffn": default_ffn(self.hidden, self.activation),
+        }
+        return {name: value for name, value in rules.items() if getattr(self, name) == 0}
+
+    def contradictions(self) -> Iterable[Problem]:
+        return size_problems(self)
 
     # ---- sizes of the parts
 

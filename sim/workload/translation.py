@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import ClassVar
 
-from sim.fields import about
+from sim.fields import size
 from sim.workload.cells import lstm_cell
 from sim.workload.expand import GraphModel
 from sim.workload.graph import Graph, Tensor
 from sim.workload.records import Numerics
-from sim.workload.sizing import positive
 from sim.workload.tape import Tape
 
 SOFTMAX, SOFTMAX_GRADIENT = 5.0, 4.0  # max, subtract, exp, sum, divide; y·(dy − Σ y·dy)
@@ -28,20 +27,11 @@ class AttentionNmt(GraphModel):
 
     FAMILY: ClassVar[str] = "attention_nmt"
 
-    hidden: int = field(default=1024, metadata=about("width h of embeddings, LSTM layers and attention"))
-    encoder_layers: int = field(default=1, metadata=about("bidirectional LSTM layers of the encoder"))
-    decoder_layers: int = field(default=1, metadata=about("LSTM layers of the decoder"))
-    vocabulary: int = field(default=36548, metadata=about("word pieces v, of source and target each"))
-    unroll: int = field(default=26, metadata=about("length q of source and of target", "word pieces"))
-
-    def __post_init__(self) -> None:
-        positive(
-            hidden=self.hidden,
-            encoder_layers=self.encoder_layers,
-            decoder_layers=self.decoder_layers,
-            vocabulary=self.vocabulary,
-            unroll=self.unroll,
-        )
+    hidden: int = field(default=1024, metadata=size("width h of embeddings, LSTM layers and attention"))
+    encoder_layers: int = field(default=1, metadata=size("bidirectional LSTM layers of the encoder"))
+    decoder_layers: int = field(default=1, metadata=size("LSTM layers of the decoder"))
+    vocabulary: int = field(default=36548, metadata=size("word pieces v, of source and target each"))
+    unroll: int = field(default=26, metadata=size("length q of source and of target", "word pieces"))
 
     @property
     def name(self) -> str:

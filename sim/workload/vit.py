@@ -2,41 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from sim.fields import about
+from sim.errors import InputError, Problem
+from sim.fields import DEEPEST, Record, about, problem, size
 from sim.workload.expand import layer_of
 from sim.workload.kernels import Frame, Kernels, Weight, gemm, pointwise, weight_gradient
 from sim.workload.records import Layer, Numerics, Parameter, Shard
-from sim.workload.rules import check_positive
+from sim.workload.rules import nearest_divisors
 from sim.workload.sizing import solve_width
 from sim.workload.transformer import Transformer, frame
 from sim.workload.vocabulary import placed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VisionTransformer:
+class VisionTransformer(Record):
     """A ViT with its sizes."""
 
     padded: ClassVar[bool] = False
 
     name: str = field(metadata=about("name of the model"), default="vit")
-    hidden: int = field(metadata=about("width of the residual stream", "elements"))
-    depth: int = field(metadata=about("blocks", "blocks"))
-    heads: int = field(metadata=about("attention heads", "heads"))
-    ffn: int = field(metadata=about("width of the feed-forward part; 0: 4·hidden", "elements"), default=0)
-    image: int = field(metadata=about("side of a square image", "pixels"), default=224)
-    patch: int = field(metadata=about("side of a square patch", "pixels"), default=16)
-    channels: int = field(metadata=about("colour channels", "channels"), default=3)
-    classes: int = field(metadata=about("outputs of the classifier", "classes"), default=1000)
+    hidden: int = field(metadata=size("width of the residual stream", "elements"))
+    depth: int = field(metadata=size("blocks", "blocks", most=DEEPEST))
+    heads: int = field(metadata=size("attention heads", "heads"))
+    ffn: int = field(metadata=size("width of the feed-forward part; 0: 4·hidden", "elements", least=0), default=0)
+    image: int = field(metadata=size("side of a square image", "pixels"), default=224)
+    patch: int = field(metadata=size("side of a square patch", "pixels"), default=16)
+    channels: int = field(metadata=size("colour channels", "channels"), default=3)
+    classes: int = field(metadata=size("outputs of the classifier", "classes"), default=1000)
     dropout: bool = field(metadata=about("dropout in training"), default=False)
 
-    def __post_init__(self) -> None:
-        check_positive(
-            self, ("hidden", "depth", "heads", "image", "patch", "channels", "classes"), (("patch", "image"),)
-        )
-        _ = self.encoder
+    def contradictions(self) -> Iterator[Problem]:
+        if self.image % self.patch:
+            hint = f"nearest: {nearest_divisors(self.image, self.patch)}"
+            yield problem("patch", f"must divide image = {self.image}", self.patch, hint)
+            return
+        try:
+            _ = self.encoder
+        except InputError as error:
+            yield from error.problems
 
     @property
     def tokens(self) -> int:

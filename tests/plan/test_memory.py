@@ -241,3 +241,25 @@ def _without(section: Section, tensors: set[Tensor]) -> Section:
 
     nodes = [replace(node, inputs=kept(node.inputs), outputs=kept(node.outputs)) for node in section.nodes]
     return Section(section.layer, section.kind, section.steps, nodes)
+
+
+def test_an_allocator_holds_a_share_beside_what_comes_and_goes() -> None:
+    """A framework's share of activations, workspace and buffers; nothing where the accelerator reserves nothing either
+    (memory as the framework itself counts it)."""
+    held = replace(CHIP, memory=replace(CHIP.memory, reserve_bytes=1.0))
+    plan = replace(BASE, framework=Framework(fragmentation=0.15))
+    kinds = dict(device_memory(model(), plan, NUMERICS, held)[0].bytes_by_kind)
+    moving = kinds["activations"] + kinds["workspace"] + kinds["communication"]
+    assert kinds["fragmentation"] == pytest.approx(0.15 * moving)
+    assert _kinds(plan)["fragmentation"] == 0.0
+
+
+def test_a_dummy_gradient_stands_for_every_shape_of_a_block() -> None:
+    """Transformer Engine keeps one empty gradient for each shape of weights: 12·h² of a GPT block in bf16, however many
+    blocks there are; experts, alike and small, are left out."""
+    for depth in (4, 8):
+        dummy, plain = (
+            _kinds(replace(BASE, framework=Framework(overlap_gradients=False, dummy_gradients=on)), depth=depth)
+            for on in (True, False)
+        )
+        assert dummy["gradients"] - plain["gradients"] == pytest.approx(2 * 12 * 1024**2, rel=0.01)

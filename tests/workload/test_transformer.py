@@ -304,7 +304,7 @@ def test_the_fused_softmax_takes_four_matrices_of_scores_at_a_time(sub_batch: in
         ({"cutoffs": (2000, 1000)}, "cutoffs: must rise"),
         ({"experts": 4, "dense_layers": 7}, "dense_layers: cannot exceed depth = 6"),
         ({"q_rank": -1}, "q_rank: must be at least 0"),
-        ({"depth": 800_000_000}, "depth: must be at most 65,536"),
+        ({"depth": 800_000_000}, "depth: must be at most 65536"),
         ({"sequence": 10**308}, "sequence: must be at most"),
     ],
 )

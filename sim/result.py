@@ -56,11 +56,13 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One uncertain input: its share of the variance of ln time, and the band of the time (s) with it alone."""
+    """One uncertain input: its share of the variance of ln time, and of every other headline number it moves; the band
+    of the time (s) with it alone."""
 
     name: str
     share: float
     time_s: Band
+    shares: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

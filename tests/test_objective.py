@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sim.errors import InfeasibleError, InputError
 from sim.files import load_scenario
 from sim.report.run import render
+from sim.scaling import Errors
 from sim.simulation import check_scenario, simulate
 
 YEAR = 365.25 * 86400
@@ -199,3 +200,61 @@ def test_devices_are_chosen_for_a_target(tmp_path):
     """Without one there is nothing to choose them for, in Python as in YAML."""
     with pytest.raises(InputError, match="needs a target"):
         simulate(replace(small(tmp_path, "cluster.devices=auto"), scaling=None))
+
+
+def exact(scenario, **changes):
+    """The scenario with nothing uncertain but what `changes` name."""
+    law = replace(scenario.scaling.loss, errors=Errors())
+    prices = replace(scenario.campaign.prices, errors=changes.get("prices", Errors()))
+    chip = replace(scenario.accelerator, rate_error=changes.get("rate", 0.0))
+    known = tuple(replace(b, standard_error=changes.get("critical")) for b in scenario.scaling.critical_batches)
+    domain = replace(scenario.scaling, loss=law, critical_batches=known)
+    campaign = replace(scenario.campaign, prices=prices)
+    return replace(scenario, scaling=domain, campaign=campaign, accelerator=chip)
+
+
+def spread(band):
+    """ln(p95/p05) in standard deviations of a normal law, 3.29 of them."""
+    return math.log(band.p95 / band.p05) / (2 * 1.645)
+
+
+def test_a_price_with_an_error_makes_a_band_of_the_cost_alone(tmp_path):
+    """A rent known to 10 %: the cost scatters by 10 %, time and energy not at all."""
+    scenario = exact(small(tmp_path, "plan.sub_batch=4"), prices=Errors({"device_hour": 0.1 * 2 / 3600}))
+    found = simulate(scenario).uncertainty
+    assert spread(found.bands["cost_usd"]) == pytest.approx(0.1, rel=0.06)
+    assert spread(found.bands["time_to_target_s"]) == spread(found.bands["energy_j"]) == 0.0
+    assert found.causes[0].shares == {"cost_usd": 1.0}
+
+
+def test_the_rate_of_a_chip_carries_its_error_into_time_energy_and_cost(tmp_path):
+    """Ten percent on the part of the step that runs on the device; idle power alone follows in the energy; by rent the
+    cost follows the time."""
+    scenario = exact(small(tmp_path, "plan.sub_batch=4"), rate=0.1)
+    result = simulate(scenario)
+    bands = result.uncertainty.bands
+    share = result.step.compute_s / result.step.time_s
+    by_hand = (share * math.exp(0.1645) + 1 - share) / (share * math.exp(-0.1645) + 1 - share)
+    assert spread(bands["time_to_target_s"]) == pytest.approx(math.log(by_hand) / 3.29, rel=0.06)
+    assert spread(bands["cost_usd"]) == pytest.approx(spread(bands["time_to_target_s"]))
+    idle = result.energy.by_kind["idle"] / result.energy.step_j
+    assert spread(bands["energy_j"]) == pytest.approx(idle * share * 0.1, rel=0.1)
+    assert [cause.name for cause in result.uncertainty.causes] == ["rate of the chip"]
+
+
+def test_the_number_of_devices_has_a_band_where_it_is_chosen(tmp_path):
+    """The more samples a step may take, the more devices are worth it: with the critical batch known to a factor of
+    three there are fewer at the 5th percentile than at the 95th; a cluster that is given has no such band."""
+    sets = ("workload.family=gpt2", "cluster.levels.1.size=128", "plan.tensor=1")
+    scenario = exact(small(tmp_path, *sets, "objective=time", "cluster.devices=auto"), critical=1.1)
+    domain = scenario.scaling
+    few = replace(domain.critical_batches[0], units=2e5 / 45, error_exponent=None)
+    found = simulate(replace(scenario, scaling=replace(domain, critical_batches=(few,)))).uncertainty
+    assert found.bands["devices"].p05 < found.bands["devices"].p95
+    assert "devices" not in simulate(exact(small(tmp_path), critical=1.1)).uncertainty.bands
+
+
+def test_an_error_of_a_price_nobody_knows(tmp_path):
+    """Names are those of prices."""
+    with pytest.raises(InputError, match="lunch is no constant of the prices"):
+        small(tmp_path, "campaign.prices.errors.standard.lunch=0.1")

@@ -39,13 +39,15 @@ class Generation(Record):
     random_bytes: float = field(metadata=about("cost of starting a random access, as bytes streamed", ge=0))
     sources: Mapping[str, Evidence] = field(metadata=about("evidence of every constant, by its name"))
     attention: FusedAttention | None = field(default=None, metadata=same_as(Accelerator, "attention"))
+    rate_error: float = field(default=0.0, metadata=same_as(Accelerator, "rate_error"))
     host_s: float = field(
         default=0.0, metadata=about("time an eager framework on the hosts of the time takes per op", ge=0)
     )
 
     def contradictions(self) -> Iterator[Problem]:
         """Every constant has its evidence, and no other name has."""
-        stated = {f.name for f in fields(self)} - {"name", "sources"} - ({"attention"} if not self.attention else set())
+        unknown = {name for name in ("attention", "rate_error") if not getattr(self, name)}
+        stated = {f.name for f in fields(self)} - {"name", "sources"} - unknown
         constants = {name.removesuffix("_s").removesuffix("_bytes") for name in stated}
         for name in sorted(constants - set(self.sources)):
             yield Problem("has no evidence", f"sources.{name}")

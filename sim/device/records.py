@@ -164,6 +164,10 @@ class Accelerator(Record):
     )
     host_s: float = field(default=0.0, metadata=about("host time to issue one op", dimension="seconds", ge=0))
     sustained: float = field(default=1.0, metadata=about("share of the matrix rate kept for hours", gt=0, le=1))
+    rate_error: float = field(
+        default=0.0,
+        metadata=about("standard error of ln step time its constants leave on published rows", ge=0, lt=1),
+    )
     generation: str = field(default="", metadata=about("whose constants filled what its file left out"))
     inherited: tuple[str, ...] = field(default=(), metadata=about("names of those constants"))
     clock: float = field(

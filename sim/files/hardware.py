@@ -232,6 +232,7 @@ def build_accelerator(file: AcceleratorFile) -> Accelerator:
         attention=file.compute.attention or constants.attention,
         sustained=_given(file.compute.sustained, constants.sustained),
         host_s=_given(file.compute.host, constants.host_s),
+        rate_error=constants.rate_error,
         generation=file.generation,
         inherited=_inherited(file),
     )

@@ -8,9 +8,13 @@ from typing import Final
 
 from sim.errors import Problem
 from sim.fields import Record, about
+from sim.scaling import Errors
 
 KWH: Final = 3.6e6  # J
 YEAR: Final = 365.25 * 86400.0
+
+
+PRICED: Final = ("device_hour", "server_factor", "network_share", "upkeep", "electricity", "host_power", "pue")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,13 @@ class Prices(Record):
                        dimension="kilograms_per_joule", ge=0),
     )  # fmt: skip
 
+    errors: Errors = field(
+        default=Errors({"server_factor": 0.046, "pue": 0.136}, source="the ranges above as uniform: width / √12"),
+        metadata=about("standard errors of the prices, `device` of the price of a device; carried into the bands"),
+    )
+
     def contradictions(self) -> Iterator[Problem]:
+        yield from self.errors.problems("prices", (*PRICED, "device"))
         usual = Prices.__dataclass_fields__
         names = ("server_factor", "network_share", "lifetime_s", "upkeep")
         if self.device_hour is not None and any(getattr(self, name) != usual[name].default for name in names):

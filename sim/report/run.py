@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, Final
 
 from sim.errors import Lever
 from sim.plan.framework import Framework
@@ -14,7 +14,7 @@ from sim.report.campaign import campaign_json, campaign_text
 from sim.report.speedups import speedups_text
 from sim.report.tables import Column, Table, in_one_unit
 from sim.report.text import DAY, bar, duration, gib, percent, si, table, three
-from sim.result import SCHEMA_VERSION, Result, TimeToTarget
+from sim.result import SCHEMA_VERSION, Band, Result, TimeToTarget
 from sim.scenario import Objective
 from sim.study.metrics import METRICS
 from sim.study.metrics import values as metric_values
@@ -26,6 +26,15 @@ LEAST_SHARE = 5e-4  # of a step: what rounds to nothing is left out
 UNLIMITED = 1e16  # bytes of one device: a capacity no part has, given to leave memory out of a question
 DEFAULT_ORDER = ("tensor", "context", "data", "pipeline")
 SHOWN_SLOWDOWN = 1.005  # what rounds to nothing is in the JSON only
+
+
+BANDS: Final = (
+    ("dataset_units", "data", ""),
+    ("parameters", "parameters", ""),
+    ("energy_j", "energy", "Wh"),
+    ("cost_usd", "cost", "USD"),
+    ("devices", "devices", ""),
+)  # headline numbers beside the time, as they are called
 
 
 def render(result: Result) -> str:
@@ -87,9 +96,16 @@ def _band_lines(result: Result) -> list[str]:
     if found is None:
         return lines
     band = found.bands["time_to_target_s"]
-    causes = ", ".join(f"{cause.name} {percent(cause.share)}" for cause in found.causes[:3])
+    causes = ", ".join(f"{cause.name} {percent(cause.share)}" for cause in found.causes[:3] if cause.share)
     between = f"between {duration(band.p05)} and {duration(band.p95)} (5th to 95th percentile)"
-    return [*lines, f"  {between}; variance from {causes}"]
+    shown = [f"{word} {_span(found.bands[key], unit)}" for key, word, unit in BANDS if key in found.bands]
+    return [*lines, f"  {between}; variance from {causes}", f"  likewise: {'; '.join(shown)}"]
+
+
+def _span(band: Band, unit: str) -> str:
+    """`3.51 G to 10.9 G`; one figure where nothing uncertain moves it."""
+    low, high = (si(value / (3600.0 if unit == "Wh" else 1.0), unit) for value in (band.p05, band.p95))
+    return low if low == high else f"{low} to {high}"
 
 
 def _batch_lines(goal: TimeToTarget, batch: int, projected: bool) -> list[str]:

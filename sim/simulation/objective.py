@@ -50,6 +50,7 @@ class Chosen:
     value: float  # s, J or USD to the target; of one step where there is none
     considered: int
     found: Found | None = None  # where layouts were searched
+    weighed: tuple[tuple[int, int, float], ...] = ()  # devices, global batch, value of every candidate
 
 
 def choose_for_target(
@@ -70,7 +71,7 @@ def choose_for_target(
         return None
     best: Chosen | None = None
     failure: InfeasibleError | UnreachableError | None = None
-    considered = 0
+    weighed: list[tuple[int, int, float]] = []
     for case in _clusters(scenario):
         for plan in _plans(case, model, widest, must_fit):
             try:
@@ -78,14 +79,16 @@ def choose_for_target(
             except (InfeasibleError, UnreachableError) as error:
                 failure = failure or error
                 continue
-            considered += 1
-            if value is not None and (best is None or value < best.value * SAME):
-                best = Chosen(case, plan, value, considered)
+            if value is None:
+                continue
+            weighed.append((plan.devices, plan.global_batch, value))
+            if best is None or value < best.value * SAME:
+                best = Chosen(case, plan, value, 0)
     if best is None:
         if isinstance(failure, UnreachableError):
             raise failure
         return None
-    return replace(best, considered=considered)
+    return replace(best, considered=len(weighed), weighed=tuple(weighed))
 
 
 def check_objective(scenario: Scenario, model: Model, projection: Projection | None) -> None:
@@ -211,7 +214,8 @@ def _searched(scenario: Scenario, model: Model, projection: Projection | None, w
     if best not in tried:
         raise failure[-1]
     considered = sum(each.considered for each in tried.values())
-    return replace(tried[best], considered=considered if len(tried) > 1 else 0)
+    weighed = tuple((each.plan.devices, each.plan.global_batch, each.value) for each in tried.values())
+    return replace(tried[best], considered=considered if len(tried) > 1 else 0, weighed=weighed)
 
 
 def _batches(scenario: Scenario, widest: float | None) -> tuple[int, ...]:

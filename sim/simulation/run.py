@@ -9,10 +9,11 @@ from sim.engine import Step
 from sim.engine.step import Engine
 from sim.errors import InfeasibleError
 from sim.plan import device_memory, infeasible
+from sim.plan.energy import Energy
 from sim.plan.records import DeviceMemory, Plan
 from sim.plan.step_record import StepRecord
 from sim.plan.sub_batch import SubBatch
-from sim.result import Result
+from sim.result import Result, TimeToTarget, Uncertainty
 from sim.scaling import Projection
 from sim.scenario import Scenario
 from sim.simulation.campaign import campaign_of, with_campaign
@@ -27,7 +28,7 @@ from sim.simulation.provenance import extrapolated, missing, provenance
 from sim.simulation.speeding import check_speedups, fewer_samples, speedups_of
 from sim.simulation.spending import cost_of, with_waiting
 from sim.simulation.stepping import slowest, spread_of
-from sim.simulation.uncertainty import uncertainty_of
+from sim.simulation.uncertainty import Planned, uncertainty_of
 from sim.workload.records import Model
 
 if TYPE_CHECKING:
@@ -70,13 +71,15 @@ class _Planned:
     choice: SubBatch | None = None
     found: Found | None = None
     considered: int = 0
+    weighed: tuple[tuple[int, int, float], ...] = ()
 
 
 def _plan(scenario: Scenario, model: Model, projection: Projection | None, must_fit: bool) -> _Planned:
     """The plan for the objective, searched, or as given with the sub-batch filled in."""
     chosen = choose_for_target(scenario, model, projection, must_fit)
     if chosen is not None:
-        return _Planned(chosen.scenario, chosen.plan, found=chosen.found, considered=chosen.considered)
+        weighed = chosen.weighed if scenario.cluster_choices else ()
+        return _Planned(chosen.scenario, chosen.plan, found=chosen.found, considered=chosen.considered, weighed=weighed)
     plan, choice = choose_plan(scenario, model, must_fit)
     return _Planned(scenario, plan, choice)
 
@@ -90,6 +93,17 @@ def _step(
     if limited is not scenario:
         record, step = slowest(limited, model, plan, engine, trace)
     return limited, record, step
+
+
+def _bands(
+    scenario: Scenario, model: Model, projection: Projection | None, planned: _Planned, step: Step,
+    goal: TimeToTarget | None, energy: Energy | None, seed: int,
+) -> Uncertainty | None:  # fmt: skip
+    """Bands of the headline numbers, where there is a target."""
+    if goal is None:
+        return None
+    joules = energy.target_j if energy else None
+    return uncertainty_of(scenario, model, projection, Planned(planned.plan, step, goal, joules, planned.weighed), seed)
 
 
 def simulate(
@@ -156,7 +170,7 @@ def simulate(
         bottleneck=bottleneck,
         objective=scenario.objective,
         considered=planned.considered,
-        uncertainty=uncertainty_of(scenario, model, projection, plan, goal, step.time_s, seed) if levers else None,
+        uncertainty=_bands(scenario, model, projection, planned, step, goal, energy, seed) if levers else None,
         provenance=provenance(scenario, inherited(scenario, model, plan, step) if levers else ()),
         extrapolated=extrapolated(scenario, projection, goal, plan.global_batch, model.parameters),
         search=planned.found,

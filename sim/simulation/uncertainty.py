@@ -1,23 +1,27 @@
 """Bands of the headline numbers: every constant with a standard error is drawn, together, many times at once.
 
 Positive constants are drawn as log-normal, exponents as normal, with the correlations their fit had.  The step is
-simulated at a few model sizes and read between them in log-log, so a thousand draws cost a handful of steps.  The share
-of a cause is the variance of ln t with that cause alone, over the sum of all such variances.
+simulated at a few model sizes and read between them in log-log, so a thousand draws cost a handful of steps.  What a
+campaign adds to the steps, and idle devices to their energy, is taken in proportion.  The share of a cause in a number
+is the variance of its logarithm with that cause alone, over the sum of all such variances.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from sim.engine import Step
+from sim.plan.energy import moved_energy
+from sim.plan.expense import Prices, expenses, site_of
 from sim.plan.records import Plan
 from sim.result import Band, Cause, TimeToTarget, Uncertainty
 from sim.scaling import Domain, Errors, LearningCurve, LossLaw, Projection, SizeLaw
 from sim.scenario import Scenario
 from sim.simulation.goal import critical_batches, units_per_sample
 from sim.simulation.planning import model_of
-from sim.simulation.stepping import run_step
+from sim.simulation.stepping import record_of, run_step
 from sim.workload.records import Model
 
 if TYPE_CHECKING:
@@ -28,21 +32,28 @@ if TYPE_CHECKING:
 
 SAMPLES: Final = 1000
 NODES: Final = 5  # model sizes the step is simulated at
+ROUNDING: Final = 1e-20
+LEAST: Final = {"pue": 1.0, "server_factor": 1.0}  # nothing costs less than itself
 EXPONENTS: Final = frozenset(("beta", "size_exponent", "data_exponent"))
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What is uncertain about one result: its plan and step, and the candidates it was chosen from."""
+
+    plan: Plan
+    step: Step
+    goal: TimeToTarget
+    energy_j: float | None  # of the devices to the target; None: no power figures
+    weighed: tuple[tuple[int, int, float], ...] = ()  # devices, global batch, value to the target of every candidate
+
+
 def uncertainty_of(
-    scenario: Scenario,
-    model: Model,
-    projection: Projection | None,
-    plan: Plan,
-    goal: TimeToTarget | None,
-    step_s: float,
-    seed: int,
+    scenario: Scenario, model: Model, projection: Projection | None, planned: Planned, seed: int
 ) -> Uncertainty | None:
-    """5th, 50th and 95th percentile of time, data and model size, and which constant they come from."""
+    """5th, 50th and 95th percentile of the headline numbers, and which constant they come from."""
     domain = scenario.scaling
-    if domain is None or projection is None or goal is None:
+    if domain is None or projection is None:
         return None
     causes = _causes(scenario, domain, projection)
     if not causes:
@@ -51,19 +62,28 @@ def uncertainty_of(
 
     rng = np.random.default_rng(np.random.SeedSequence([seed, 10]))
     drawn = {name: draw(rng) for name, draw in causes.items()}
-    sizes = _Sizes(scenario, model, plan, projection, step_s)
-    times = _times(scenario, domain, model, projection, plan, goal, sizes)
-    together = times(_joined(drawn.values()))
-    sizes.refine(together.parameters)
-    together = times(_joined(drawn.values()))
-    alone = {name: times(_joined([values])).seconds for name, values in drawn.items()}
-    variances = {name: float(np.var(np.log(values))) for name, values in alone.items()}
-    total = sum(variances.values()) or 1.0
-    bands = {"time_to_target_s": _band(together.seconds), "dataset_units": _band(together.units)}
-    if projection.parameters is not None:
-        bands["parameters"] = _band(together.parameters)
-    found = (Cause(name, variances[name] / total, _band(values)) for name, values in alone.items())
+    sizes = _Sizes(scenario, model, planned, projection)
+    figures = _figures(scenario, domain, model, projection, planned, sizes)
+    sizes.refine(figures(_joined(drawn.values()))["parameters"])
+    together = figures(_joined(drawn.values()))
+    alone = {name: figures(_joined([values])) for name, values in drawn.items()}
+    variances = {n: {key: _variance(v) for key, v in values.items()} for n, values in alone.items()}
+    totals = {key: sum(each[key] for each in variances.values()) for key in together}
+    shares = {n: {key: each[key] / totals[key] for key in each if totals[key]} for n, each in variances.items()}
+    bands = {name: _band(values) for name, values in together.items()}
+    if projection.parameters is None:
+        del bands["parameters"]
+    time = "time_to_target_s"
+    found = (Cause(n, shares[n].get(time, 0.0), _band(alone[n][time]), shares[n]) for n in alone)
     return Uncertainty(SAMPLES, bands, tuple(sorted(found, key=lambda cause: -cause.share)))
+
+
+def _variance(values: Array) -> float:
+    """Variance of the logarithm; 0 where nothing but rounding differs."""
+    import numpy as np  # noqa: PLC0415  (start-up time)
+
+    found = float(np.var(np.log(values)))
+    return found if found > ROUNDING else 0.0
 
 
 def _band(values: Array) -> Band:
@@ -92,8 +112,14 @@ def _causes(scenario: Scenario, domain: Domain, projection: Projection) -> dict[
     if known is not None and any(known.errors.standard.values()) and not given:
         found["passes and critical batch"] = _joint("passes", known, known.errors)
     elif (critical := critical_batches(scenario, projection)[0]) is not None and critical.standard_error:
-        error = critical.standard_error
-        found["critical batch"] = lambda rng: {"critical": _exp(error * rng.standard_normal(SAMPLES))}
+        about = critical.standard_error
+        found["critical batch"] = lambda rng: {"critical": _exp(about * rng.standard_normal(SAMPLES))}
+    error = scenario.accelerator.rate_error
+    if error and scenario.training.compute_s is None:
+        found["rate of the chip"] = lambda rng: {"chip": _exp(error * rng.standard_normal(SAMPLES))}
+    prices = scenario.campaign.prices
+    if any(prices.errors.standard.values()) and _priced(scenario):
+        found["prices"] = _joint("prices", _Priced(prices, scenario.accelerator.price_usd or 1.0), _open(prices))
     if scenario.training.step_error:
         spread = scenario.training.step_error
         found["step time"] = lambda rng: {"step": _exp(spread * rng.standard_normal(SAMPLES))}
@@ -141,61 +167,79 @@ def _joined(parts: Iterable[Mapping[str, Array]]) -> dict[str, Array]:
     return joined
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    seconds: Array
-    units: Array
-    parameters: Array
+class _Priced:
+    """The prices with that of a device, which is the chip's."""
+
+    def __init__(self, prices: Prices, device: float) -> None:
+        self.prices, self.device = prices, device
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.prices, name)
+
+
+def _priced(scenario: Scenario) -> bool:
+    return scenario.accelerator.price_usd is not None or scenario.campaign.prices.device_hour is not None
+
+
+def _open(prices: Prices) -> Errors:
+    """The errors of the prices that are there: with a rent it holds those of a purchase."""
+    known = {name: error for name, error in prices.errors.standard.items() if getattr(prices, name, 1.0) is not None}
+    return replace(prices.errors, standard=known)
 
 
 class _Sizes:
-    """The step time against model size: simulated at nodes, read between them in log-log."""
+    """Step time and energy against model size: simulated at nodes, read between them in log-log."""
 
-    def __init__(self, scenario: Scenario, model: Model, plan: Plan, projection: Projection, step_s: float) -> None:
-        self.scenario, self.plan, self.projection = scenario, plan, projection
-        self.known = {model.parameters: step_s}
+    def __init__(self, scenario: Scenario, model: Model, planned: Planned, projection: Projection) -> None:
+        self.scenario, self.plan, self.projection = scenario, planned.plan, projection
         self.fixed = scenario.workload.parameters is not None or projection.parameters is None
+        self.known: dict[float, tuple[float, float]] = {}
+        self._add(model, planned.step.time_s)
+
+    def _add(self, model: Model, step_s: float) -> None:
+        chip, moved = self.scenario.accelerator, 1.0
+        if chip.power is not None:
+            moved = sum(moved_energy(record_of(self.scenario, model, self.plan), chip).values())
+        self.known[model.parameters] = (step_s, moved)
 
     def refine(self, parameters: Array) -> None:
         """Simulate the step at quantiles of the drawn sizes."""
         import numpy as np  # noqa: PLC0415  (start-up time)
 
-        if self.fixed:
+        if self.fixed or np.ptp(parameters) == 0.0:
             return
         for share in np.linspace(0.02, 0.98, NODES):
             size = float(np.quantile(parameters, share))
             model = model_of(self.scenario, replace(self.projection, parameters=size))
-            self.known.setdefault(
-                model.parameters, run_step(self.scenario, model, self.plan, engine="recursion").time_s
-            )
+            if model.parameters not in self.known:
+                self._add(model, run_step(self.scenario, model, self.plan, engine="recursion").time_s)
 
-    def step_s(self, parameters: Array) -> Array:
-        """Seconds of a step; beyond the nodes the slope of the last two goes on."""
+    def at(self, parameters: Array) -> tuple[Array, Array]:
+        """(seconds, joules beside idle power) of a step; beyond the nodes the slope of the last two goes on."""
         import numpy as np  # noqa: PLC0415  (start-up time)
 
         sizes = sorted(self.known)
         if self.fixed or len(sizes) < 2:
-            return np.full_like(parameters, self.known[sizes[0]])
-        x, y = np.log(sizes), np.log([self.known[size] for size in sizes])
-        at = np.log(parameters)
+            seconds, moved = self.known[sizes[0]]
+            return np.full_like(parameters, seconds), np.full_like(parameters, moved)
+        x, at = np.log(sizes), np.log(parameters)
         k = np.clip(np.searchsorted(x, at) - 1, 0, len(x) - 2)
-        slope = (y[k + 1] - y[k]) / (x[k + 1] - x[k])
-        read: Array = np.exp(y[k] + slope * (at - x[k]))
-        return read
+
+        def read(part: int) -> Array:
+            y = np.log([self.known[size][part] for size in sizes])
+            values: Array = np.exp(y[k] + (y[k + 1] - y[k]) / (x[k + 1] - x[k]) * (at - x[k]))
+            return values
+
+        return read(0), read(1)
 
 
-def _times(
-    scenario: Scenario,
-    domain: Domain,
-    model: Model,
-    projection: Projection,
-    plan: Plan,
-    goal: TimeToTarget,
-    sizes: _Sizes,
-) -> Callable[[Mapping[str, Array]], _Outcome]:
-    """Time to the target, data and model size for arrays of constants; what is not drawn keeps its value."""
+def _figures(
+    scenario: Scenario, domain: Domain, model: Model, projection: Projection, planned: Planned, sizes: _Sizes
+) -> Callable[[Mapping[str, Array]], dict[str, Array]]:
+    """The headline numbers for arrays of constants; what is not drawn keeps its value."""
     import numpy as np  # noqa: PLC0415  (start-up time)
 
+    plan, goal, step = planned.plan, planned.goal, planned.step
     per_sample = units_per_sample(scenario, model)
     critical, _ = critical_batches(scenario, projection)
     at_target = critical.in_samples(per_sample, projection.target_error) if critical else None
@@ -203,24 +247,68 @@ def _times(
         (goal.passes or 1.0) * projection.dataset_units / per_sample
     )  # samples per sample of data
     grown = at_target is not None and abs(counted - (1.0 + plan.global_batch / at_target)) > 1e-9 * counted
+    added = goal.seconds / (goal.steps * step.time_s)  # what the campaign adds to the steps
+    power = scenario.accelerator.power
+    idle_w = power.idle_w * plan.devices if power else 0.0
 
-    def outcome(drawn: Mapping[str, Array]) -> _Outcome:
+    def wide(value: float) -> Array:
+        return np.full(SAMPLES, value)
+
+    def outcome(drawn: Mapping[str, Array]) -> dict[str, Array]:
         units, parameters = _projected(domain, projection, drawn)
         least = (goal.passes or 1.0) * units / per_sample
         if known := projection.known:
-            least = least * drawn.get("passes.passes", np.full(SAMPLES, known.passes)) / known.passes
-        factor = np.full(SAMPLES, counted)
+            least = least * drawn.get("passes.passes", wide(known.passes)) / known.passes
+        factor, narrower = wide(counted), drawn.get("critical", wide(1.0))
         if at_target is not None and not grown:
-            spread = drawn.get("critical", np.ones(SAMPLES))
             if known is not None and known.critical_batch:
-                spread = spread * drawn.get("passes.critical_batch", np.full(SAMPLES, known.critical_batch))
-                spread = spread / known.critical_batch
-            factor = 1.0 + plan.global_batch / (at_target * spread)
-        step = sizes.step_s(parameters) * drawn.get("step", np.ones(SAMPLES))
-        seconds = np.asarray(least * factor / plan.global_batch * step, dtype=np.float64)
-        return _Outcome(seconds, units, parameters)
+                narrower = narrower * drawn.get("passes.critical_batch", wide(known.critical_batch))
+                narrower = narrower / known.critical_batch
+            factor = 1.0 + plan.global_batch / (at_target * narrower)
+        step_s, moved = sizes.at(parameters)
+        on_device = step.compute_s / step.time_s
+        slower = on_device * drawn.get("chip", wide(1.0)) + 1.0 - on_device
+        step_s = step_s * slower * drawn.get("step", wide(1.0))
+        steps = least * factor / plan.global_batch
+        seconds = np.asarray(steps * step_s * added, dtype=np.float64)
+        found = {"time_to_target_s": seconds, "dataset_units": units, "parameters": parameters}
+        joules = None
+        if planned.energy_j is not None:
+            whole = planned.energy_j / (goal.steps * (sizes.known[model.parameters][1] + idle_w * step.time_s))
+            joules = found["energy_j"] = steps * (moved + idle_w * step_s) * whole
+        if _priced(scenario):
+            found["cost_usd"] = _costs(scenario, plan, seconds, joules, drawn)
+        if planned.weighed and at_target is not None and not grown:
+            found["devices"] = _devices(planned.weighed, at_target, narrower)
+        return found
 
     return outcome
+
+
+def _costs(scenario: Scenario, plan: Plan, seconds: Array, joules: Array | None, drawn: Mapping[str, Array]) -> Array:
+    """Money to the target (USD) for arrays of times, energies and prices."""
+    import numpy as np  # noqa: PLC0415  (start-up time)
+
+    prices, price = scenario.campaign.prices, scenario.accelerator.price_usd
+    names = [key.removeprefix("prices.") for key in drawn if key.startswith("prices.") and key != "prices.device"]
+    found = []
+    for k, wall_s in enumerate(seconds):
+        values: dict[str, Any] = {name: max(LEAST.get(name, 0.0), float(drawn[f"prices.{name}"][k])) for name in names}
+        now = replace(prices, **values) if values else prices
+        device = float(drawn["prices.device"][k]) if "prices.device" in drawn else price
+        site = site_of(now, float(joules[k]), 0.0, plan.devices, 0.0).site_j if joules is not None else None
+        found.append(sum(expenses(now, device, plan.devices, float(wall_s), site).values()))
+    return np.asarray(found, dtype=np.float64)
+
+
+def _devices(weighed: tuple[tuple[int, int, float], ...], critical: float, narrower: Array) -> Array:
+    """The number of devices that is best where the critical batch is `narrower` times as large, draw by draw."""
+    import numpy as np  # noqa: PLC0415  (start-up time)
+
+    devices, batches, values = (np.asarray(column, dtype=np.float64) for column in zip(*weighed, strict=True))
+    samples = (1.0 + batches[:, None] / (critical * narrower)) / (1.0 + batches / critical)[:, None]
+    best: Array = devices[np.argmin(values[:, None] * samples, axis=0)]
+    return best
 
 
 def _projected(domain: Domain, projection: Projection, drawn: Mapping[str, Array]) -> tuple[Array, Array]:

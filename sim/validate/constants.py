@@ -11,7 +11,7 @@ from sim.fields import FILLED, Confidence, Record, about
 from sim.files.fields import read
 from sim.files.frameworks import framework_files
 from sim.files.generations import list_generations, load_generation
-from sim.files.library import folder, shown
+from sim.files.library import find, folder, shown
 from sim.files.loader import load
 
 FILE: Final = "constants.yaml"
@@ -49,14 +49,14 @@ def listed() -> tuple[Constant, ...]:
 
 
 def _generations() -> Iterator[Constant]:
-    seen: set[tuple[str, tuple[str, ...], str]] = set()
+    """What each file states itself; what it takes from the generation it extends stands there."""
     for name in list_generations():
-        generation = load_generation(name)
+        path = find("generations", name)
+        stated, generation = load(path).at("sources"), load_generation(name)
         for constant, evidence in generation.sources.items():
-            value = _value(generation, constant)
-            key = (constant, evidence.rows, value)
-            if evidence.rows and value and key not in seen and name != "hypothetical":
-                seen.add(key)
+            if stated is None or constant not in stated.plain or not evidence.rows:
+                continue
+            if value := _value(generation, constant):
                 where = f"hardware/generations/{name}.yaml"
                 yield Constant(f"{name} {constant}", where, evidence.source, evidence.confidence, evidence.rows, value)
 

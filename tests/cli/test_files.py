@@ -108,9 +108,19 @@ def test_scenarios_are_listed_with_their_descriptions(run):
     """Names as `run` takes them."""
     outcome = run("scenarios")
     assert outcome.code == 0
-    assert any(line.startswith("paper/word-lm  ") for line in outcome.out.splitlines())
+    assert any(line.startswith("  paper/word-lm  ") for line in outcome.out.splitlines())
     body = json.loads(run("scenarios", "--json").out)
-    assert {"name", "description", "file"} == set(body["scenarios"][0])
+    assert {"name", "description", "file", "question"} == set(body["scenarios"][0])
+
+
+def test_scenarios_are_listed_by_the_question_they_answer(run):
+    """Each folder has its question, which heads its scenarios once."""
+    listed = json.loads(run("scenarios", "--json").out)["scenarios"]
+    asked = {row["name"].partition("/")[0]: row["question"] for row in listed}
+    assert set(asked) == {"today", "domains", "paper"}
+    assert all(question.endswith("?") for question in asked.values())
+    lines = run("scenarios").out.splitlines()
+    assert [line for line in lines if line and not line.startswith("  ")] == list(asked.values())
 
 
 def test_schema_prints_one_object(run):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from sim.engine.pipeline import Pass, merged_order, sources
 from sim.engine.program import Program, Track
+from sim.plan.framework import BackwardPrefetch
 from sim.plan.step_record import Block, Chunk, StepRecord, Transfer, Work
 
 
@@ -150,18 +151,21 @@ class Builder:
         if not item.forward:
             units.reverse()
         gathered = self._gather(stage, units[0], item, after)
+        when = p.plan.framework.gathers_when(item.forward)
         for k, unit in enumerate(units):
-            wait = gathered
-            if k + 1 < len(units) and p.plan.framework.overlap_gathers:
+            wait, more = gathered, k + 1 < len(units)
+            if more and when == BackwardPrefetch.PRE:
                 gathered = self._gather(stage, units[k + 1], item, ())
             work = unit.forward if item.forward else unit.backward
             done = self.run_kernels(stage, f"{item} {unit.name}", _whole((work,)), after + wait)
             after = ()
+            if more and when == BackwardPrefetch.POST:
+                gathered = self._gather(stage, units[k + 1], item, ())
             if not item.forward and unit.reduce is not None:
                 task = self.communicate(stage, unit.reduce, (done,))
                 self.pending[stage].append(task)
                 after = () if p.plan.framework.overlap_gradients else (task,)
-            if k + 1 < len(units) and not p.plan.framework.overlap_gathers:
+            if more and when == BackwardPrefetch.NONE:
                 gathered = self._gather(stage, units[k + 1], item, after)
         self.blocking[stage] += after
 
@@ -235,6 +239,8 @@ def finish_step(builder: Builder) -> None:
                 for r in chunk.reductions:
                     builder.pending[stage].append(builder.communicate(stage, r, (builder.recent[stage],)))
         ends.append((builder.recent[stage], *_last_per_track(builder, builder.pending[stage])))
+        if parts.across is not None:
+            ends[stage] = (builder.communicate(stage, parts.across, ends[stage]),)
     if p.tied is not None and len(p.stages) > 1:
         both = ends[0] + ends[-1]
         for stage in (0, len(p.stages) - 1):

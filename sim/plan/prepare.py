@@ -12,11 +12,11 @@ from sim.ops import BYTES_PER_ELEMENT
 from sim.plan.gradients import Exchange, block_transfers, gathers, reductions
 from sim.plan.groups import Groups, groups_of
 from sim.plan.layout import Part, assign
-from sim.plan.memory import sharded_elements, tied_copy
+from sim.plan.memory import on_host, sharded_elements, tied_copy
 from sim.plan.pricing import Contention, Pricer, sent_bytes
 from sim.plan.records import Offload, Plan, Sharding
 from sim.plan.step_record import Block, Chunk, Stage, StepRecord, Transfer, Work, with_compute
-from sim.workload.records import Layer, Model, Numerics, OptimizerName, Parameter, Recompute
+from sim.workload.records import Layer, Model, Numerics, OptimizerName, Parameter, Policy, Recompute
 from sim.workload.update import parameter_update, update_ops
 
 HOST_BANDWIDTH = 25e9  # B/s between device and host, for offloading: PCIe 4 x16, 32 GB/s raw, about 25 reached
@@ -122,17 +122,17 @@ class _Recorder:
             )
         updated, rows = self._updated(chunks, copies)
         offloaded = self._offload_bytes(updated) / host_bandwidth if plan.offload == Offload.OPTIMIZER else 0.0
-        return Stage(plan.devices // plan.pipeline, tuple(built), self._update(updated, rows), offloaded)
+        across = self.exchange.across((part for chunk in chunks for part in chunk), copies)
+        return Stage(plan.devices // plan.pipeline, tuple(built), self._update(updated, rows), offloaded, across)
 
     def _blocks(self, part: Part, again: int, host_bandwidth: float) -> list[Block]:
         """The part's blocks, those that recompute apart from those that do not."""
-        policies = ((self.plan.recompute, again), (Recompute.NONE, part.count - again))
+        policies: tuple[tuple[Policy, int], ...] = ((self.plan.policy, again), (Recompute.NONE, part.count - again))
         return [self._block(part, count, policy, host_bandwidth) for policy, count in policies if count > 0]
 
-    def _block(self, part: Part, count: int, policy: Recompute, host_bandwidth: float) -> Block:
+    def _block(self, part: Part, count: int, policy: Policy, host_bandwidth: float) -> Block:
         layer, plan = part.layer, self.plan
         gather, reduce = block_transfers(self.exchange, part)
-        saved = layer.saved_bytes.get(policy, 0.0) if plan.offload == Offload.ACTIVATIONS else 0.0
         forward, backward = self.pricer.works(layer, policy, plan, self.groups, self.around)
         return Block(
             name=layer.name,
@@ -141,9 +141,9 @@ class _Recorder:
             forward=forward,
             backward=backward,
             gather=gather,
-            regather=layer.kind == "block",
+            regather=layer.kind == "block" and plan.framework.reshard_after_forward,
             reduce=reduce,
-            offload_s=saved / host_bandwidth,
+            offload_s=on_host(layer, policy, plan) / host_bandwidth,
         )
 
     def _updated(self, chunks: Chunks, copies: float) -> tuple[float, list[Parameter]]:

@@ -104,6 +104,10 @@ class Numerics(Record):
     batch_norm: BatchNorm = field(
         default=BatchNorm.PASSES, metadata=about("how much of batch normalisation has a pass of its own")
     )
+    weighted_activations: bool = field(
+        default=False,
+        metadata=about("tokens are weighted before the second product of experts, whose outputs are not kept then"),
+    )
     launch: Launch = field(
         default=Launch.EAGER,
         metadata=about(

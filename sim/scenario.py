@@ -25,6 +25,7 @@ from sim.plan.records import (
     Plan,
     Sharding,
     order_problems,
+    saved_ops_problems,
 )
 from sim.plan.speedups.request import SpeedupRequest
 from sim.scaling.records import Domain
@@ -79,6 +80,7 @@ class PlanRequest(Record):
     shard_group: int = field(default=0, metadata=same_as(Plan, "shard_group"))
     recompute: Recompute | None = field(default=None, metadata=same_as(Plan, "recompute", "none, or searched"))
     recompute_layers: int | None = field(default=None, metadata=same_as(Plan, "recompute_layers"))
+    saved_ops: tuple[str, ...] = field(default=(), metadata=same_as(Plan, "saved_ops"))
     sparse_embeddings: bool = field(default=False, metadata=same_as(Plan, "sparse_embeddings"))
     offload: Offload = field(default=Offload.NONE, metadata=same_as(Plan, "offload"))
     layer_schedule: LayerSchedule = field(default=LayerSchedule.NONE, metadata=same_as(Plan, "layer_schedule"))
@@ -89,6 +91,7 @@ class PlanRequest(Record):
 
     def contradictions(self) -> Iterator[Problem]:
         yield from order_problems(self.order or AXES)
+        yield from saved_ops_problems(self.saved_ops, self.recompute)
 
 
 @dataclass(frozen=True, slots=True)

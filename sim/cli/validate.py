@@ -15,7 +15,7 @@ from sim.errors import ForetrainError
 from sim.report import validation as report
 from sim.report.validation_page import constants_markdown
 from sim.report.validation_page import markdown as markdown_table
-from sim.validate.sets import Report, find_set, row_scenario, set_files, validate
+from sim.validate.sets import Report, find_set, row_scenario, row_trace, set_files, validate
 
 
 @options.command()
@@ -30,6 +30,9 @@ from sim.validate.sets import Report, find_set, row_scenario, set_files, validat
 @click.option("--constants", is_flag=True, help="Print which constants were set with which rows in sight, no more.")
 @click.option("--row", "row_ids", multiple=True, metavar="ID", help="Only this row (repeatable).")
 @click.option("--show-scenario", is_flag=True, help="Print the scenario a row becomes, which `run` takes; one --row.")
+@click.option("--by", metavar="COLUMNS", help="Errors by the cells of these columns too (`framework,recompute`).")
+@click.option("--sensitivity", "turned", is_flag=True, help="How each hardware property moves each set; no more.")
+@options.file_option("--trace", help="Write the step of the one --row as a Perfetto trace (.json, .json.gz).")
 @options.quiet_option
 @options.debug_option
 def command(
@@ -42,6 +45,9 @@ def command(
     constants: bool,
     row_ids: tuple[str, ...],
     show_scenario: bool,
+    by: str | None,
+    turned: bool,
+    trace: Path | None,
     quiet: bool,
 ) -> None:
     """Simulate published measurements and print the errors, beside a null model.
@@ -64,12 +70,21 @@ def command(
         show(row_scenario(find_set(sets[0]), row_ids[0], rows).rstrip())
         return
     output = Output(force, quiet, (*sets, rows))
-    output.check(plot)
+    output.check(plot, trace)
+    if turned or trace is not None:
+        if len(sets) != 1 or sets[0] in ("paper", "trends") or (trace is not None and len(row_ids) != 1):
+            raise click.UsageError("--sensitivity needs exactly one set of runs, --trace one of its rows (--row)")
+        if trace is not None:
+            output.write(trace, row_trace(find_set(sets[0]), row_ids[0], rows, packed=trace.suffix == ".gz"))
+        if turned:
+            _sensitivity(sets[0], rows, as_json, quiet)
+            return
     names = sets or (*(() if markdown else ("paper",)), *set_files())
     if markdown and (as_json or {"paper", "trends"} & set(names)):
         raise click.UsageError("--markdown prints published sets only, and not with --json")
     if rows is not None and (len(names) != 1 or names[0] in ("paper", "trends")):
         raise click.UsageError("--rows needs exactly one set that has a CSV")
+    columns = tuple(name.strip() for name in by.split(",")) if by else ()
     body: dict[str, object] = {}
     texts: list[str] = []
     reports: list[Report] = []
@@ -81,7 +96,7 @@ def command(
                     text, found = _special(name)
                     body |= found
                 else:
-                    reports.append(validate(name, rows, partial(options.watched, name, quiet=quiet), row_ids))
+                    reports.append(validate(name, rows, partial(options.watched, name, quiet=quiet), row_ids, columns))
                     text = report.render(safe(reports[-1]))
                 texts.append(text)
                 if reports and reports[-1].interrupted:
@@ -102,6 +117,17 @@ def command(
         show("\n\n".join(texts))
     if failures:
         raise FailedItemsError(*failures)
+
+
+def _sensitivity(name: str, rows: Path | None, as_json: bool, quiet: bool) -> None:
+    """Each row once per property."""
+    from sim.validate.sensitivity import sensitivity  # noqa: PLC0415  (start-up time: only with --sensitivity)
+
+    moved = sensitivity(find_set(name), rows, partial(options.watched, name, quiet=quiet))
+    if as_json:
+        show_json(report.sensitivity_json(name, moved))
+    else:
+        show(report.sensitivity(name, safe(moved)))
 
 
 def _special(name: str) -> tuple[str, dict[str, object]]:

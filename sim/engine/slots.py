@@ -66,6 +66,8 @@ def segment(record: StepRecord, slot: Slot) -> Segment:
     if part in ("send", "tied", "norm"):
         return _plain(getattr(record, part))
     stage = record.stages[number]
+    if part == "across" and stage.across is not None:
+        return _plain(stage.across)
     if part in ("update", "offloaded update"):
         return Segment(stage.update.seconds if part == "update" else stage.offload_s)
     chunk = stage.chunks[slot.chunk]
@@ -124,6 +126,7 @@ class Shaped:
             (
                 plan.framework.overlap_gradients,
                 plan.framework.overlap_gathers,
+                plan.framework.backward_prefetch,
                 plan.framework.overlap_sends,
                 record.reduce_every_pass,
             ),
@@ -140,7 +143,7 @@ class Shaped:
 
 
 def _stage_shape(stage: Stage) -> object:
-    return stage.offload_s > 0.0, tuple(_chunk_shape(chunk) for chunk in stage.chunks)
+    return stage.offload_s > 0.0, _named(stage.across), tuple(_chunk_shape(chunk) for chunk in stage.chunks)
 
 
 def _chunk_shape(chunk: Chunk) -> object:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from sim.engine.pipeline import Pass, merged_order, sources
 from sim.engine.program import Program, Track
 from sim.engine.slots import Skeleton, Slot
+from sim.plan.framework import BackwardPrefetch
 from sim.plan.step_record import Chunk, StepRecord, Transfer
 
 
@@ -156,19 +157,22 @@ class Builder:
         if not item.forward:
             units.reverse()
         gathered = self._gather(chunk, units[0], item, after)
+        when = p.plan.framework.gathers_when(item.forward)
         for k, number in enumerate(units):
             unit = chunk.blocks[number]
-            wait = gathered
-            if k + 1 < len(units) and p.plan.framework.overlap_gathers:
+            wait, more = gathered, k + 1 < len(units)
+            if more and when == BackwardPrefetch.PRE:
                 gathered = self._gather(chunk, units[k + 1], item, ())
             slot = Slot("pass", stage, item.chunk, item.forward, k, k + 1)
             done = self.run_kernels(stage, f"{item} {unit.name}", slot, after + wait)
             after = ()
+            if more and when == BackwardPrefetch.POST:
+                gathered = self._gather(chunk, units[k + 1], item, ())
             if not item.forward and unit.reduce is not None:
                 task = self.communicate(unit.reduce, Slot("reduce", stage, item.chunk, first=number), (done,))
                 self.pending[stage].append(task)
                 after = () if p.plan.framework.overlap_gradients else (task,)
-            if k + 1 < len(units) and not p.plan.framework.overlap_gathers:
+            if more and when == BackwardPrefetch.NONE:
                 gathered = self._gather(chunk, units[k + 1], item, after)
         self.blocking[stage] += after
 
@@ -212,6 +216,8 @@ def finish_step(builder: Builder) -> None:
                 left = list(enumerate(chunk.reductions))
                 builder.pending[stage] += builder.reduce(stage, number, left, (builder.recent[stage],))
         ends.append((builder.recent[stage], *_last_per_track(builder, builder.pending[stage])))
+        if parts.across is not None:
+            ends[stage] = (builder.communicate(parts.across, Slot("across", stage), ends[stage]),)
     if p.tied is not None and len(p.stages) > 1:
         both = ends[0] + ends[-1]
         for stage in (0, len(p.stages) - 1):

@@ -14,7 +14,8 @@ def resize(cluster: Cluster, devices: int) -> Cluster:
     """The same cluster with other many devices: inner levels stay whole, the outermost one scales.
 
     At most one node's worth shrinks the node; a torus keeps its number of dimensions, as equal as they come.
-    Where whole nodes do not add up, as few nodes as possible are used in part, each equally (128 of NVL72: 2 x 64).
+    Where whole nodes do not add up, as few nodes as possible are used in part, each equally (128 of NVL72: 2 x 64,
+    1,024: 16 x 64).
     Dead and degraded links and the order of ranks stay as they are; `topology` refuses those that no longer fit.
     """
     if not cluster.levels:
@@ -38,10 +39,14 @@ def resize(cluster: Cluster, devices: int) -> Cluster:
 
 
 def _part_used(cluster: Cluster, devices: int) -> Cluster:
-    """Nodes behind a switch cut to an equal part where that makes `devices` come out, links out in proportion."""
+    """Nodes behind a switch cut to an equal part where that makes `devices` come out, links out in proportion; at
+    most twice the nodes that would hold them."""
     node, *outer = cluster.levels
-    nodes = -(-devices // node.size)
-    if not TOPOLOGIES[node.topology].divisible or not outer or nodes < 2 or devices % node.size == 0 or devices % nodes:
+    fewest = -(-devices // node.size)
+    if not TOPOLOGIES[node.topology].divisible or not outer or fewest < 2 or devices % node.size == 0:
+        return cluster
+    nodes = next((n for n in range(fewest, 2 * fewest) if devices % n == 0), 0)
+    if not nodes:
         return cluster
     share = devices / (nodes * node.size)
     fewer = [level if level.nics is None else replace(level, nics=level.nics * share) for level in outer]

@@ -71,6 +71,7 @@ def _stage_bytes(record: StepRecord, stage: Stage) -> float:
     """Bytes one device of a stage sends: inside its passes, and for its gradients and parameters."""
     m = record.micro_batches
     sent = sum(work.sent_bytes * block.count * m for block, work in stage.passes())
+    sent += stage.across.sent_bytes if stage.across else 0.0
     for chunk in stage.chunks:
         sent += sum(t.sent_bytes for t in chunk.gathers)
         sent += sum(t.sent_bytes for t in chunk.reductions) * (m if record.reduce_every_pass else 1)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from sim.plan.framework import BackwardPrefetch
 from sim.plan.records import LayerSchedule, PipelineSchedule
 from sim.plan.step_record import Block, Chunk, Stage, StepRecord, Transfer, Work
 
@@ -97,8 +98,8 @@ def after_s(record: StepRecord) -> float:
 
 
 def updated_s(stage: Stage, overlap_gathers: bool) -> float:
-    """The update, and the gathers of its parameters where they are not prefetched."""
-    seconds = stage.update.seconds + stage.offload_s
+    """The sum over replicas, the update, and the gathers of its parameters where they are not prefetched."""
+    seconds = stage.update.seconds + stage.offload_s + (stage.across.seconds if stage.across else 0.0)
     if not overlap_gathers:
         seconds += _longest((t, 1) for chunk in stage.chunks for t in chunk.gathers)
     return seconds
@@ -227,19 +228,22 @@ class _One:
         ready = self._gather(units[0], forward, max(self.compute, self.waits))
         self._wait(self.waits)
         self.waits = 0.0
+        when = self.plan.framework.gathers_when(forward)
         for k, unit in enumerate(units):
             free, wait = self.compute, ready
             more = k + 1 < len(units)
-            if more and self.plan.framework.overlap_gathers:
+            if more and when == BackwardPrefetch.PRE:
                 ready = self._gather(units[k + 1], forward, free)
             self._wait(wait)
             work = unit.forward if forward else unit.backward
             self._kernel(*_whole([work]))
+            if more and when == BackwardPrefetch.POST:
+                ready = self._gather(units[k + 1], forward, self.compute)
             held = 0.0
             if not forward and unit.reduce is not None:
                 end = self._transfer(unit.reduce, self.compute)
                 held = 0.0 if self.plan.framework.overlap_gradients else end
-            if more and not self.plan.framework.overlap_gathers:
+            if more and when == BackwardPrefetch.NONE:
                 ready = self._gather(units[k + 1], forward, max(self.compute, held))
             self._wait(held if more else 0.0)
             self.waits = held
@@ -253,7 +257,7 @@ class _One:
     def _finished(self) -> float:
         """Reductions under way, the gradient norm, the update, gathers that were not prefetched."""
         record = self.record
-        end = max(self.compute, self.stream)
+        end = max(self.compute, self.stream) + (self.stage.across.seconds if self.stage.across else 0.0)
         end += record.norm.seconds if record.norm else 0.0
         end += self.stage.offload_s + self.stage.update.seconds
         if not self.plan.framework.overlap_gathers:

@@ -61,7 +61,7 @@ def _changes(plan: Plan) -> Iterator[tuple[str, Plan]]:
     """Single changes that keep the device count and the global batch."""
     for recompute in (Recompute.SELECTIVE, Recompute.FULL):
         if plan.recompute == Recompute.NONE or (plan.recompute == Recompute.SELECTIVE and recompute == Recompute.FULL):
-            yield f"recompute: {recompute}", replace(plan, recompute=recompute)
+            yield f"recompute: {recompute}", replace(plan, recompute=recompute, saved_ops=())
     levels = tuple(Sharding)
     if plan.data > 1:
         for sharding in levels[levels.index(plan.sharding) + 1 :]:

@@ -30,6 +30,15 @@ class Gather(StrEnum):
     BROADCAST = "broadcast"
 
 
+class BackwardPrefetch(StrEnum):
+    """When the backward pass gathers the next fully sharded block: beside the gradients of the running one (FSDP's
+    BACKWARD_PRE), after them and ahead of their reduction (BACKWARD_POST), or behind that reduction (no prefetch)."""
+
+    PRE = "pre"
+    POST = "post"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True)
 class Framework(Record):
     """What a framework does with a plan. Each field is the named release's where the user does not state it."""
@@ -38,6 +47,20 @@ class Framework(Record):
     bucket_bytes: float = field(default=25e6, metadata=about("gradients reduced together", dimension="bytes", gt=0))
     overlap_gradients: bool = field(default=True, metadata=about("reduce gradients during backward"))
     overlap_gathers: bool = field(default=True, metadata=about("prefetch sharded parameters"))
+    backward_prefetch: BackwardPrefetch = field(
+        default=BackwardPrefetch.PRE,
+        metadata=about(
+            "in backward, the next fully sharded block is gathered beside the running one's gradients (pre), after "
+            "them (post), or behind their reduction (none)"
+        ),
+    )
+    reshard_after_forward: bool = field(
+        default=True, metadata=about("fully sharded blocks are given up after forward and gathered again for backward")
+    )
+    overlap_replicas: bool = field(
+        default=True,
+        metadata=about("gradients are summed over the copies of a sharded group during backward; else once, after it"),
+    )
     overlap_sends: bool = field(
         default=True, metadata=about("a stage computes on while its message to the next one leaves")
     )
@@ -94,3 +117,9 @@ class Framework(Record):
         default=False,
         metadata=about("full recomputation leaves out the last product, which backward never reads"),
     )
+
+    def gathers_when(self, forward: bool) -> BackwardPrefetch:
+        """When a pass over fully sharded blocks gathers the next one; without overlap behind all that was before."""
+        if not self.overlap_gathers:
+            return BackwardPrefetch.NONE
+        return BackwardPrefetch.PRE if forward else self.backward_prefetch

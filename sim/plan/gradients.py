@@ -67,10 +67,21 @@ class Exchange:
             group = self.groups.expert_data if axis == "expert" else self.groups.data
             sent = sent_bytes("all_reduce", nbytes, group.size)
             return Transfer(name, axis, time("all_reduce", nbytes, group), nbytes, sent_bytes=sent)
-        part = nbytes / shard.size
-        across = time("all_reduce", part, copies) if copies.size > 1 else 0.0
-        sent = sent_bytes("reduce_scatter", nbytes, shard.size) + sent_bytes("all_reduce", part, copies.size)
-        return Transfer(name, axis, time("reduce_scatter", nbytes, shard) + across, nbytes, sent_bytes=sent)
+        seconds, sent = time("reduce_scatter", nbytes, shard), sent_bytes("reduce_scatter", nbytes, shard.size)
+        if copies.size > 1 and self.plan.framework.overlap_replicas:
+            seconds += time("all_reduce", nbytes / shard.size, copies)
+            sent += sent_bytes("all_reduce", nbytes / shard.size, copies.size)
+        return Transfer(name, axis, seconds, nbytes, sent_bytes=sent)
+
+    def across(self, parts: Iterable[Part], extra: float) -> Transfer | None:
+        """The sum over the copies of a sharded group, of all gradients at once, where it does not run with backward."""
+        shard, copies = self.group("data")
+        if self.plan.sharding == Sharding.NONE or copies.size == 1 or self.plan.framework.overlap_replicas:
+            return None
+        held = (p.elements * part.count for part in parts for p in part.layer.parameters if p.reduce_axis == "data")
+        part = (sum(held) + extra) * self.gradient_bytes / shard.size
+        seconds, sent = self.pricer.time("all_reduce", part, copies), sent_bytes("all_reduce", part, copies.size)
+        return Transfer("reduce over replicas", "data", seconds, part, sent_bytes=sent)
 
     def gather(self, nbytes: float, axis: str = "data", tensors: int = 0) -> Transfer:
         """`nbytes` of parameters, in so many `tensors`, collected from the ranks that updated them.

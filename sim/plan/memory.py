@@ -17,7 +17,7 @@ from sim.plan.groups import Groups, groups_of
 from sim.plan.layout import Assigned, Part, assign
 from sim.plan.pricing import shard_of
 from sim.plan.records import DeviceMemory, Offload, PipelineSchedule, Plan, Sharding
-from sim.workload.records import Launch, Layer, Model, Numerics, OptimizerName, Parameter, Recompute
+from sim.workload.records import Launch, Layer, Model, Numerics, OptimizerName, Parameter, Policy, Recompute
 from sim.workload.update import MOMENTS
 
 
@@ -199,30 +199,37 @@ def activations(stage: int, chunks: Sequence[Sequence[Part]], plan: Plan, policy
     """
     flights = in_flight(stage, plan)
     left = plan.recompute_layers if plan.recompute_layers is not None else 10**9
-    kept = 0.0
+    kept = away = most = 0.0  # activations on the device, on the host, and of one part there
     moments: list[tuple[float, float]] = []  # (saved by later parts of the chunk, transient) while a part runs backward
     for chunk, flying in zip(chunks, flights, strict=True):
         parts: list[tuple[float, float]] = []
         for part in chunk:
             recomputed = min(left, part.count) if part.layer.kind == "block" else part.count
             left -= recomputed if part.layer.kind == "block" else 0
-            saved = recomputed * _saved(part, policy) + (part.count - recomputed) * _saved(part, Recompute.NONE)
+            layer = part.layer
+            saved = 0.0
+            for count, rule in ((recomputed, policy), (part.count - recomputed, Recompute.NONE)):
+                host = on_host(layer, rule, plan) if count else 0.0
+                saved += count * (layer.saved(rule) - host)
+                away, most = away + flying * count * host, max(most, host)
             kept += flying * saved
-            again = _saved(part, Recompute.NONE) - _saved(part, policy) if recomputed else 0.0
+            again = layer.saved(Recompute.NONE) - layer.saved(policy) if recomputed else 0.0
             parts.append((saved if flying else 0.0, part.layer.workspace_bytes + again))
         later = 0.0
         for saved, transient in reversed(parts):
             moments.append((later, transient))
             later += saved
     kept, workspace = max(((kept - freed, transient) for freed, transient in moments), key=sum, default=(0.0, 0.0))
+    return kept + min(away, 2.0 * most), workspace  # of what goes to the host two blocks are under way
+
+
+def on_host(layer: Layer, policy: Policy, plan: Plan) -> float:
+    """Bytes of a block's activations that wait for backward in the host's memory."""
     if plan.offload == Offload.ACTIVATIONS:
-        kept = min(kept, 2 * max((_saved(part, policy) for chunk in chunks for part in chunk), default=0.0))
-    return kept, workspace
-
-
-def _saved(part: Part, policy: Recompute) -> float:
-    saved = part.layer.saved_bytes
-    return saved.get(policy, saved.get(Recompute.NONE, 0.0))
+        return layer.saved(policy)
+    if plan.offload == Offload.SAVED_OPS and isinstance(policy, tuple):
+        return max(0.0, layer.saved(policy) - layer.saved(Recompute.FULL))
+    return 0.0
 
 
 def buffers(chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics) -> float:
@@ -237,7 +244,9 @@ def buffers(chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics) ->
     if plan.sharding == Sharding.FULL and numerics.launch == Launch.GRAPH:
         blocks = sorted((p.elements for p, _ in _parameters(chunks)), reverse=True)
     if plan.sharding == Sharding.FULL:
-        gathered = sum(blocks[:2]) * BYTES_PER_ELEMENT[numerics.weights]
+        gathered = (
+            sum(blocks[:2] if plan.framework.reshard_after_forward else blocks) * BYTES_PER_ELEMENT[numerics.weights]
+        )
         return messages + gathered + sum(blocks[:1]) * wire
     bucket = min(plan.framework.bucket_bytes, sum(blocks) * wire)
     return messages + (bucket if plan.framework.overlap_gradients else 0.0)

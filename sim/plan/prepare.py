@@ -12,11 +12,11 @@ from sim.ops import BYTES_PER_ELEMENT
 from sim.plan.gradients import Exchange, block_transfers, gathers, reductions
 from sim.plan.groups import Groups, groups_of
 from sim.plan.layout import Part, assign
-from sim.plan.memory import sharded_elements, tied_copy
+from sim.plan.memory import on_host, sharded_elements, tied_copy
 from sim.plan.pricing import Contention, Pricer, sent_bytes
 from sim.plan.records import Offload, Plan, Sharding
 from sim.plan.step_record import Block, Chunk, Stage, StepRecord, Transfer, Work, with_compute
-from sim.workload.records import Layer, Model, Numerics, OptimizerName, Parameter, Recompute
+from sim.workload.records import Layer, Model, Numerics, OptimizerName, Parameter, Policy, Recompute
 from sim.workload.update import parameter_update, update_ops
 
 HOST_BANDWIDTH = 25e9  # B/s between device and host, for offloading: PCIe 4 x16, 32 GB/s raw, about 25 reached
@@ -120,7 +120,8 @@ class Recorder:
             built.append(self._chunk(blocks, chunk, copies if number == len(chunks) - 1 else 0.0))
         updated, rows = self._updated(chunks, copies)
         offloaded = self._offload_bytes(updated) / host_bandwidth if plan.offload == Offload.OPTIMIZER else 0.0
-        return Stage(plan.devices // plan.pipeline, tuple(built), self._update(updated, rows), offloaded)
+        across = self.exchange.across((part for chunk in chunks for part in chunk), copies)
+        return Stage(plan.devices // plan.pipeline, tuple(built), self._update(updated, rows), offloaded, across)
 
     def transfers(self, chunks: Chunks) -> Stage:
         """The stage with its transfers and its update, but no work in its blocks (and nothing offloaded)."""
@@ -128,9 +129,9 @@ class Recorder:
         for number, chunk in enumerate(chunks):
             blocks = [self._exchanged(part, part.count, Work(0.0), Work(0.0)) for part in chunk]
             built.append(self._chunk(blocks, chunk, copies if number == len(chunks) - 1 else 0.0))
-        return Stage(
-            self.plan.devices // self.plan.pipeline, tuple(built), self._update(*self._updated(chunks, copies))
-        )
+        update = self._update(*self._updated(chunks, copies))
+        across = self.exchange.across((part for chunk in chunks for part in chunk), copies)
+        return Stage(self.plan.devices // self.plan.pipeline, tuple(built), update, 0.0, across)
 
     def _chunk(self, blocks: Sequence[Block], parts: Sequence[Part], copies: float) -> Chunk:
         if self.plan.sharding == Sharding.FULL:
@@ -139,20 +140,20 @@ class Recorder:
 
     def _blocks(self, part: Part, again: int, host_bandwidth: float) -> list[Block]:
         """The part's blocks, those that recompute apart from those that do not."""
-        policies = ((self.plan.recompute, again), (Recompute.NONE, part.count - again))
+        policies: tuple[tuple[Policy, int], ...] = ((self.plan.policy, again), (Recompute.NONE, part.count - again))
         return [self._block(part, count, policy, host_bandwidth) for policy, count in policies if count > 0]
 
-    def _block(self, part: Part, count: int, policy: Recompute, host_bandwidth: float) -> Block:
+    def _block(self, part: Part, count: int, policy: Policy, host_bandwidth: float) -> Block:
         layer, plan = part.layer, self.plan
-        saved = layer.saved_bytes.get(policy, 0.0) if plan.offload == Offload.ACTIVATIONS else 0.0
         works = self.pricer.works(layer, policy, plan, self.groups, self.around)
-        return self._exchanged(part, count, *works, saved / host_bandwidth)
+        return self._exchanged(part, count, *works, on_host(layer, policy, plan) / host_bandwidth)
 
     def _exchanged(self, part: Part, count: int, forward: Work, backward: Work, offload_s: float = 0.0) -> Block:
         """Blocks with the transfers of their parameters."""
         gather, reduce = block_transfers(self.exchange, part)
         layer = part.layer
-        return Block(layer.name, layer.kind, count, forward, backward, gather, layer.kind == "block", reduce, offload_s)
+        again = layer.kind == "block" and self.plan.framework.reshard_after_forward
+        return Block(layer.name, layer.kind, count, forward, backward, gather, again, reduce, offload_s)
 
     def _updated(self, chunks: Chunks, copies: float) -> tuple[float, list[Parameter]]:
         """(weights one device updates whole, embeddings of which it updates the touched rows alone).

@@ -14,7 +14,7 @@ from sim.plan.issue import issue_s
 from sim.plan.overlap import OverlapRule, exposed
 from sim.plan.records import Plan, Sharding
 from sim.plan.step_record import Work
-from sim.workload.records import Launch, Layer, Model, Numerics, Recompute, Shard
+from sim.workload.records import Launch, Layer, Model, Numerics, Policy, Recompute, Shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Pricer:
         return self._contentions[group]
 
     def works(
-        self, layer: Layer, policy: Recompute, plan: Plan, groups: Groups, contention: Contention
+        self, layer: Layer, policy: Policy, plan: Plan, groups: Groups, contention: Contention
     ) -> tuple[Work, Work]:
         """The forward pass of a layer, and the backward pass with what `policy` runs again."""
         return self._work(layer, None, plan, groups, contention), self._work(layer, policy, plan, groups, contention)
@@ -98,10 +98,10 @@ class Pricer:
         return sum(
             layer.count * self.one_pass(layer, policy, plan)[1].kernels.seconds
             for layer in self.layers(plan)
-            for policy in (None, plan.recompute)
+            for policy in (None, plan.policy)
         )
 
-    def one_pass(self, layer: Layer, policy: Recompute | None, plan: Plan) -> tuple[tuple[object, ...], Pass]:
+    def one_pass(self, layer: Layer, policy: Policy | None, plan: Plan) -> tuple[tuple[object, ...], Pass]:
         """A layer's pass (backward where a recomputation policy is given), and the key it is remembered by."""
         flat = plan.framework.gradient_passes if plan.sharding in (Sharding.GRADIENTS, Sharding.FULL) else 0
         rules = () if policy is None else (policy, plan.framework.recompute_stop, flat)
@@ -126,7 +126,7 @@ class Pricer:
         moved = elements * BYTES_PER_ELEMENT[self.numerics.gradients]
         return (Pointwise("flatten gradients", elements, moved, moved, 1.0, self.numerics.gradients),) * passes
 
-    def _work(self, layer: Layer, policy: Recompute | None, plan: Plan, groups: Groups, contention: Contention) -> Work:
+    def _work(self, layer: Layer, policy: Policy | None, plan: Plan, groups: Groups, contention: Contention) -> Work:
         which, run = self.one_pass(layer, policy, plan)
         inner = (groups.tensor, groups.context, groups.expert, groups.data)
         rules = (which, inner, plan.framework.overlap_tensor, plan.framework.overlap_experts)
@@ -204,10 +204,10 @@ def sent_bytes(kind: CollectiveKind, nbytes: float, ranks: int) -> float:
     return (2.0 if kind == "all_reduce" else 1.0) * nbytes * (ranks - 1) / ranks
 
 
-def _again(layer: Layer, policy: Recompute, stops: bool) -> tuple[Op, ...]:
+def _again(layer: Layer, policy: Policy, stops: bool) -> tuple[Op, ...]:
     """What backward runs for the second time."""
-    again = layer.recompute.get(policy, ()) if policy != "none" else ()
-    return needed(again) if stops and policy == "full" else again
+    again = layer.again(policy)
+    return needed(again) if stops and policy == Recompute.FULL else again
 
 
 def needed(ops: tuple[Op, ...]) -> tuple[Op, ...]:

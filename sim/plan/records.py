@@ -10,7 +10,7 @@ from typing import Final
 from sim.errors import Problem
 from sim.fields import Record, about
 from sim.plan.framework import Framework
-from sim.workload.records import Recompute
+from sim.workload.records import Policy, Recompute
 
 AXES: Final = ("tensor", "context", "data", "pipeline")
 """Parallel axes that multiply to the devices, innermost first."""
@@ -20,6 +20,12 @@ def order_problems(order: tuple[str, ...]) -> Iterator[Problem]:
     """A rank order names every axis once."""
     if sorted(order) != sorted(AXES):
         yield Problem(f"must name each of {', '.join(AXES)} once", "order", ", ".join(order))
+
+
+def saved_ops_problems(saved_ops: tuple[str, ...], recompute: Recompute | None) -> Iterator[Problem]:
+    """Ops are kept of what is otherwise run again."""
+    if saved_ops and recompute != Recompute.FULL:
+        yield Problem("are what full recomputation keeps", "saved_ops", ", ".join(saved_ops), hint="recompute: full")
 
 
 class Sharding(StrEnum):
@@ -39,11 +45,12 @@ class PipelineSchedule(StrEnum):
 
 
 class Offload(StrEnum):
-    """What is kept in the host's memory."""
+    """What is kept in the host's memory: the optimiser's state, all activations, or the results of `saved_ops`."""
 
     NONE = "none"
     OPTIMIZER = "optimizer"
     ACTIVATIONS = "activations"
+    SAVED_OPS = "saved_ops"
 
 
 class LayerSchedule(StrEnum):
@@ -74,6 +81,10 @@ class Plan(Record):
     shard_group: int = field(default=0, metadata=about("ranks one sharded copy is spread over; 0: all", ge=0))
     recompute: Recompute = field(default=Recompute.NONE, metadata=about("activation recomputation"))
     recompute_layers: int | None = field(default=None, metadata=about("only that many blocks per stage", ge=0))
+    saved_ops: tuple[str, ...] = field(
+        default=(),
+        metadata=about("ops whose results full recomputation keeps: names, patterns (`mlp.*`), or `products`"),
+    )
     sparse_embeddings: bool = field(default=False, metadata=about("exchange embedding gradients as rows"))
     offload: Offload = field(default=Offload.NONE, metadata=about("to host memory"))
     layer_schedule: LayerSchedule = field(
@@ -85,6 +96,14 @@ class Plan(Record):
 
     def contradictions(self) -> Iterator[Problem]:
         yield from order_problems(self.order)
+        yield from saved_ops_problems(self.saved_ops, self.recompute)
+        if self.offload == Offload.SAVED_OPS and not self.saved_ops:
+            yield Problem("needs saved_ops", "offload", self.offload)
+
+    @property
+    def policy(self) -> Policy:
+        """What is kept for backward: by name, or by op."""
+        return self.saved_ops or self.recompute
 
     @property
     def devices(self) -> int:

@@ -98,6 +98,7 @@ class Stage:
     chunks: tuple[Chunk, ...]
     update: Work = Work(0.0)
     offload_s: float = 0.0  # moving the offloaded optimiser state, per step
+    across: Transfer | None = None  # gradients summed over the copies of a sharded group, once backward is done
 
     @property
     def pass_s(self) -> float:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sim.report.tables import Column, Table
 from sim.report.text import gib, percent, table
+from sim.validate.constants import constants
 from sim.validate.paper import Line
+from sim.validate.sensitivity import FACTOR, Moved, names
 from sim.validate.sets import Overall, Report
 from sim.validate.validation import Comparison, Summary
 
@@ -20,7 +23,9 @@ def render(report: Report) -> str:
     rows = [_row(summary, report) for summary in report.summaries if summary.rows]
     parts = [f"{report.name}: {report.description}".rstrip(": "), table(header, rows)]
     parts += [_overall(part) for part in report.overall]
-    parts += [_memory(report), _out_of_memory(report)]
+    if report.by:
+        parts.append(table(header, [_row(summary, report) for summary in report.by]))
+    parts += [_memory(report), _misjudged(report), _out_of_memory(report), _in_sample(report)]
     parts += [f"{name} is not in the averages: {why}" for name, why in report.excluded.items()]
     parts += [*report.notes, _skipped(report)]
     return "\n".join(part for part in parts if part)
@@ -62,11 +67,41 @@ def _memory(report: Report) -> str:
     if not rows:
         return ""
     errors = [abs(_memory_error(row)) for row in rows]
-    misjudged = sum(not row.fits for row in rows if row.status == "ok")
+    return f"memory: {len(rows)} measured rows, mean {percent(sum(errors) / len(errors))}"
+
+
+def _misjudged(report: Report) -> str:
+    """Rows that ran and are judged not to fit: most often something that saves memory was not told."""
+    ran = [row for summary in report.summaries for row in summary.rows if row.status == "ok"]
+    misjudged = sum(not row.fits for row in ran)
+    if not misjudged:
+        return ""
     return (
-        f"memory: {len(rows)} measured rows, mean {percent(sum(errors) / len(errors))}; "
-        f"{misjudged} of the rows that ran judged not to fit"
+        f"{misjudged} of {len(ran)} rows that ran are judged not to fit: recomputation, sharding or offload not stated?"
     )
+
+
+def _in_sample(report: Report) -> str:
+    """Constants that were set with rows of these sets in sight."""
+    sets = {report.name, *(summary.name for summary in report.summaries)}
+    names = [one.name for one in constants() if sets & {rows.partition(" ")[0] for rows in one.rows}]
+    return f"in-sample for {', '.join(dict.fromkeys(names))}" if names else ""
+
+
+def sensitivity(name: str, moved: Sequence[Moved]) -> str:
+    """By how many points the mean error of every set moves with each property of the hardware."""
+    header = ["set", "rows", "bias", *names()]
+    rows = [
+        [m.group, str(m.rows), percent(m.bias, True), *(f"{100 * m.change[key]:+.1f}" for key in names())]
+        for m in moved
+    ]
+    told = f"{name}: change of the bias in points where a property is {percent(FACTOR - 1)} larger"
+    return told + "\n" + table(header, rows)
+
+
+def sensitivity_json(name: str, moved: Sequence[Moved]) -> dict[str, Any]:
+    """`sensitivity`: per set its bias and the change by property."""
+    return {"schema_version": 1, "from": name, "factor": FACTOR, "sensitivity": [asdict(m) for m in moved]}
 
 
 def _memory_error(row: Comparison) -> float:
@@ -113,6 +148,7 @@ def merged(reports: Sequence[Report]) -> dict[str, Any]:
         "overall": [_overall_json(part, report) for report in reports for part in report.overall],
         "excluded": {name: why for report in reports for name, why in report.excluded.items()},
         "notes": {report.name: list(report.notes) for report in reports if report.notes},
+        "by": [{"name": s.name, "from": r.name, **_errors(s), "row_count": len(s.rows)} for r in reports for s in r.by],
     }
 
 
@@ -152,6 +188,8 @@ def _row_json(row: Comparison) -> dict[str, Any]:
         "fits": row.fits,
         "memory_measured_bytes": row.memory_measured,
         "memory_predicted_bytes": row.memory_predicted,
+        "time_parts_s": dict(row.time_parts_s),
+        "memory_bytes_by_kind": dict(row.memory_bytes),
     }
 
 

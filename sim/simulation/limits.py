@@ -77,7 +77,7 @@ def _changes(scenario: Scenario, plan: Plan) -> Iterator[tuple[str, Scenario, Pl
     if plan.sparse_embeddings and plan.data > 1:
         yield "gradients of embeddings whole, not as rows", scenario, replace(plan, sparse_embeddings=False)
     if plan.recompute == Recompute.FULL:
-        yield "no recomputation (needs memory)", scenario, replace(plan, recompute=Recompute.NONE)
+        yield "no recomputation (needs memory)", scenario, replace(plan, recompute=Recompute.NONE, saved_ops=())
 
 
 def _overlapped(plan: Plan) -> Plan:

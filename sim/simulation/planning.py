@@ -15,6 +15,7 @@ from sim.scaling import Projection
 from sim.scenario import Scenario
 from sim.simulation.stepping import communicator_of
 from sim.workload.build import build_model
+from sim.workload.checkpoints import refuse_unknown_ops
 from sim.workload.records import Model
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def choose_plan(scenario: Scenario, model: Model, must_fit: bool = True) -> tupl
     shared |= {"data": data}
     accumulate = MICRO_BATCHES_PER_STAGE * pipeline if pipeline > 1 else 1
 
+    check_saved_ops(scenario, model)
+
     def checked(sub_batch: int) -> Plan:
         plan = Plan(**{"global_batch": sub_batch * data * accumulate, **shared, "sub_batch": sub_batch})
         check_plan(plan, devices, **_limits(model))
@@ -61,6 +64,7 @@ def given(scenario: Scenario) -> dict[str, Any]:
 
 def check_search(scenario: Scenario, model: Model) -> None:
     """What the request gives must fit the cluster and the model."""
+    check_saved_ops(scenario, model)
     check_given(given(scenario), scenario.cluster.devices, **_limits(model))
 
 
@@ -78,6 +82,13 @@ def search_plan(scenario: Scenario, model: Model, batch: int, worth: Worth | Non
         limits_of(given(scenario), model),
         worth=worth,
     )
+
+
+def check_saved_ops(scenario: Scenario, model: Model) -> None:
+    """Ops that recomputation is to keep are ops of the model."""
+    if scenario.plan.saved_ops:
+        layers = model.layers(1, scenario.workload.numerics)
+        refuse_unknown_ops(scenario.plan.saved_ops, (layer.flow for layer in layers))
 
 
 def _limits(model: Model) -> dict[str, int | None]:

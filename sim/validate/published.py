@@ -12,12 +12,14 @@ from typing import Any, Final, cast, get_args
 from sim.errors import InputError, Problem
 from sim.fields import did_you_mean
 from sim.fields.kinds import shown
+from sim.files.library import folder
 from sim.files.loader import Node, load
+from sim.files.merge import merge
 from sim.validate.validation import Measure, Quantity, Row, Rule, ValidationSet
 
 _KEYS: Final = {
     "name", "quantity", "description", "source", "csv", "group", "template", "columns", "rules", "measured",
-    "printed", "excluded",
+    "printed", "excluded", "extends", "without", "require",
 }  # fmt: skip
 _RULE_KEYS: Final = {"when", "set", "assume", "skip"}
 _MEASURE_KEYS: Final = {"column", "field", "scale", "when"}
@@ -25,8 +27,8 @@ _MEASURE_KEYS: Final = {"column", "field", "scale", "when"}
 
 def load_validation_set(path: Path, rows: Path | None = None) -> ValidationSet:
     """Read `path` and its CSV (or `rows` instead); InputError names every mistake with its place."""
-    node = load(path)
-    problems = _unknown_keys(node, _KEYS, "")
+    node = _extended(load(path), path)
+    problems = _unknown_keys(node, _KEYS, "") + _unknown_parts(node)
     quantity = _text(node, "quantity", problems, "run")
     if quantity not in get_args(Quantity):
         problems.append(
@@ -38,25 +40,88 @@ def load_validation_set(path: Path, rows: Path | None = None) -> ValidationSet:
         problems.append(node.problem("a set of runs needs `measured` columns", "measured"))
     if problems:
         raise InputError(*problems)
-    table = rows or path.parent / _text(node, "csv", problems, f"{path.stem}.csv")
+    table = rows or _table(node, path)
     if rows is None:
         columns = header(table)
         if not columns:
             raise InputError(Problem("is empty: a header line is needed", file=str(table)))
         _check_columns(node, columns, quantity)
+    found = read_rows(table)
+    without = {k: str(v) for k, v in _mapping(node, "without").items()}
+    if rows is None:
+        _check_without(node, found)
     return ValidationSet(
         name=_text(node, "name", problems, path.stem),
         quantity=cast(Quantity, quantity),
         template=_mapping(node, "template"),
         rules=rules,
         measures=measures,
-        rows=read_rows(table),
+        rows=found,
         group=_text(node, "group", problems, ""),
         printed={k: str(v) for k, v in _mapping(node, "printed").items()},
         excluded={k: str(v) for k, v in _mapping(node, "excluded").items()},
         source=_text(node, "source", problems, ""),
         description=_text(node, "description", problems, ""),
+        without=without,
+        require=tuple(str(item.value) for item in _items(node, "require")),
     )
+
+
+def _extended(node: Node, path: Path, stack: tuple[Path, ...] = ()) -> Node:
+    """A set laid over the one it `extends` (a name of the library, or a file beside it); its rules come last."""
+    named = node.at("extends")
+    if named is None or not isinstance(node.value, dict):
+        return node
+    library = folder("scenarios") / "published" / f"{named.value}.yaml"
+    base = library if library.is_file() else path.parent / str(named.value)
+    if not base.is_file() or base in (*stack, path):
+        rule = "extends itself" if base.is_file() else "no such validation set"
+        raise InputError(named.problem(rule, "extends", str(named.value)))
+    below = _extended(load(base), base, (*stack, path))
+    own = {key: child for key, child in node.value.items() if key != "extends"}
+    table = below.at("csv") or Node(f"{base.stem}.csv", below.mark)
+    if "csv" not in own:
+        own["csv"] = Node(str(base.parent / str(table.value)), table.mark)
+    if (last := node.at("rules")) is not None and (first := below.at("rules")) is not None:
+        own["rules"] = Node(_items(below, "rules") + _items(node, "rules"), first.mark, last.key_mark)
+    return merge(below, Node(own, node.mark, node.key_mark))
+
+
+def _table(node: Node, path: Path) -> Path:
+    """The rows, beside the set that names them."""
+    named = node.at("csv")
+    return path.parent / (f"{path.stem}.csv" if named is None or named.value is None else str(named.value))
+
+
+PARTS: Final = ("accelerator", "cluster", "framework", "workload", "plan")
+
+
+def _unknown_parts(node: Node) -> list[Problem]:
+    """What a row must name is a part of a scenario."""
+    return [
+        item.problem("is no part of a scenario", f"require[{index}]", shown(item.plain), f"one of {', '.join(PARTS)}")
+        for index, item in enumerate(_items(node, "require"))
+        if item.value not in PARTS
+    ]
+
+
+def _check_without(node: Node, rows: tuple[Row, ...]) -> None:
+    """Every row left out is one of the table, and says why."""
+    known = [row.get("id", "") or "" for row in rows]
+    problems = [
+        (Node(child.value, child.key_mark or child.mark)).problem(
+            "no such row" if name not in known else "needs a reason", f"without.{name}", "", did_you_mean(name, known)
+        )
+        for name, child in _pairs(node, "without")
+        if name not in known or not child.value
+    ]
+    if problems:
+        raise InputError(*problems)
+
+
+def _pairs(node: Node, key: str) -> list[tuple[str, Node]]:
+    found = node.at(key)
+    return list(found.value.items()) if found is not None and isinstance(found.value, dict) else []
 
 
 def read_rows(path: Path) -> tuple[Row, ...]:

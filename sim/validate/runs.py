@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from sim.engine.campaign.request import EvaluationRequest
 from sim.errors import ForetrainError, InputError
 from sim.files import build, document_of
 from sim.result import Result
+from sim.scenario import Scenario
 from sim.simulation import simulate
 from sim.simulation.campaign_work import FORWARD_SHARE
 from sim.validate.validation import Outcome, Request, ValidationSet
@@ -33,17 +34,27 @@ FIELDS: Final = (
 )  # what a measured column of runs is compared with
 
 
-def simulate_request(spec: ValidationSet, request: Request) -> Outcome | str:
-    """Simulate one row, fitting or not (`fits` says which); a text says why it could not be."""
-    values = scenario_values(spec, request)
+def simulate_request(
+    spec: ValidationSet, request: Request, change: Callable[[Scenario], Scenario] = lambda scenario: scenario
+) -> Outcome | str:
+    """Simulate one row, fitting or not (`fits` says which), its scenario changed; a text says why it could not be."""
     try:
-        scenario = build(document_of(values, f"{spec.name}/{request.id}"))
-        result = simulate(scenario, must_fit=False, levers=False, engine="recursion")
-        return outcome_of(result, scenario.campaign.evaluation)
+        scenario = change(row_scenario(spec, request))
+        return outcome_of(simulated(scenario), scenario.campaign.evaluation)
     except InputError as error:
         return "; ".join(f"{p.path}: {p.rule} {p.value}".strip() for p in error.problems[:3])
     except ForetrainError as error:
         return str(error)
+
+
+def row_scenario(spec: ValidationSet, request: Request) -> Scenario:
+    """The scenario a row becomes."""
+    return build(document_of(scenario_values(spec, request), f"{spec.name}/{request.id}"))
+
+
+def simulated(scenario: Scenario, *, trace: bool = False) -> Result:
+    """A row's result, fitting or not."""
+    return simulate(scenario, must_fit=False, levers=False, engine="recursion", trace=trace)
 
 
 def scenario_values(spec: ValidationSet, request: Request) -> dict[str, Any]:
@@ -82,6 +93,13 @@ def outcome_of(result: Result, evaluation: EvaluationRequest | None = None) -> O
         ideal_s=result.mfu * step.time_s,
         compute_share=step.compute_s / step.time_s,
         fits=result.fullest.fits,
+        time_parts_s={
+            "compute_s": step.compute_s,
+            "exposed_communication_s": step.exposed_communication_s,
+            "bubble_s": step.bubble_s,
+            "input_stall_s": step.input_stall_s,
+        },
+        memory_bytes=dict(result.fullest.bytes_by_kind),
     )
 
 

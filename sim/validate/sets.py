@@ -58,6 +58,7 @@ class Report(Answer):
     excluded: dict[str, str]
     notes: tuple[str, ...] = ()  # sentences below the table
     interrupted: bool = False  # only the rows that were done are in it
+    by: tuple[Summary, ...] = ()  # all rows again, by the cells of chosen columns
 
 
 def set_files() -> dict[str, Path]:
@@ -90,6 +91,19 @@ def row_scenario(path: Path, row_id: str, rows: Path | None = None) -> str:
     return yaml_text(import_module("sim.validate.runs").scenario_values(spec, request))
 
 
+def row_trace(path: Path, row_id: str, rows: Path | None = None, *, packed: bool = False) -> bytes:
+    """The timeline of a row's step, as `run --trace` writes it."""
+    spec = load_validation_set(path)
+    if spec.quantity != "run":
+        raise InputError(Problem(f"rows of {spec.quantity} have no step", "quantity", spec.name))
+    (request,) = _rows_asked(requests(spec, read_rows(rows) if rows else None), (row_id,))
+    if request.skip:
+        raise InputError(Problem(f"cannot be expressed: {request.skip}", "row", row_id))
+    runs = import_module("sim.validate.runs")
+    result = runs.simulated(runs.row_scenario(spec, request), trace=True)
+    return cast(bytes, import_module("sim.engine.trace").trace_file(result.step, result.memory, packed=packed))
+
+
 def _rows_asked(asked: list[Request], row_ids: Sequence[str]) -> list[Request]:
     """The requests of these rows, all of them where none is named; an unknown row is refused."""
     known = {request.id: request for request in asked}
@@ -108,6 +122,7 @@ def validate(
     rows: str | Path | None = None,
     watch: Watch = lambda work, total: work,
     row_ids: Sequence[str] = (),
+    by: Sequence[str] = (),
 ) -> Report:
     """Simulate every row of a set (or of another CSV through its rules) and sum up; `watch` sees each row go by.
 
@@ -115,6 +130,7 @@ def validate(
     """
     spec = load_validation_set(find_set(name))
     asked = _rows_asked(requests(spec, read_rows(Path(rows)) if rows else None), row_ids)
+    _check_columns(by, asked)
     simulate = _simulator(spec)
     compared: dict[str, list[Comparison]] = defaultdict(list)
     skipped: dict[str, list[Skipped]] = defaultdict(list)
@@ -155,7 +171,28 @@ def validate(
         excluded,
         notes,
         interrupted,
+        _by(by, counted),
     )
+
+
+def _check_columns(by: Sequence[str], asked: Sequence[Request]) -> None:
+    """Columns to sum up by are columns of the table."""
+    known = list(dict.fromkeys(name for request in asked for name in request.row))
+    problems = [
+        Problem("no such column", "by", name, hint=did_you_mean(name, known) or f"of {', '.join(known)}")
+        for name in by
+        if name not in known
+    ]
+    if problems:
+        raise InputError(*problems)
+
+
+def _by(columns: Sequence[str], rows: Sequence[Comparison]) -> tuple[Summary, ...]:
+    """Errors of the averaged rows by the cells of some columns, in the order of the table."""
+    parts: dict[str, list[Comparison]] = defaultdict(list)
+    for row in rows if columns else ():
+        parts[", ".join(row.row.get(name, "") or "-" for name in columns)].append(row)
+    return tuple(summarise(name, members) for name, members in parts.items())
 
 
 def _held_out(

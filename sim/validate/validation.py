@@ -33,6 +33,8 @@ LESS_IS_FASTER: Final = frozenset(
         "minutes",
     )
 )
+NOTHING: Final = ("", "null")
+"""How a table writes a cell without a value."""
 Row = Mapping[str, str]
 Quantity = Literal["run", "collective", "ops", "model", "scaling", "learning", "minutes", "trends", "failures"]
 
@@ -100,6 +102,8 @@ class ValidationSet:
     excluded: Mapping[str, str] | None = None  # group → why it is left out of the averages
     source: str = ""
     description: str = ""
+    without: Mapping[str, str] = dataclasses.field(default_factory=dict)  # row → why it is left out
+    require: tuple[str, ...] = ()  # parts of the scenario a rule must name, or the row is not simulated
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,8 @@ class Outcome:
     compute_share: float  # of the step, for refitting a chip's achievable fraction
     fits: bool
     note: str = ""
+    time_parts_s: Mapping[str, float] = dataclasses.field(default_factory=dict)  # of the step, on the critical stage
+    memory_bytes: Mapping[str, float] = dataclasses.field(default_factory=dict)  # of the fullest device, by kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +151,9 @@ class Comparison:
     status: str = "ok"
     memory_measured: float | None = None
     memory_predicted: float | None = None
+    time_parts_s: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    memory_bytes: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    row: Row = dataclasses.field(default_factory=dict)
 
     @property
     def printed(self) -> bool:
@@ -183,7 +192,7 @@ def requests(spec: ValidationSet, rows: Iterable[Row] | None = None) -> list[Req
 
 
 def _request(spec: ValidationSet, row: Row, index: int) -> Request:
-    row = {k: (v or "").strip() for k, v in row.items() if k}
+    row = {k: "" if (v or "").strip() in NOTHING else str(v).strip() for k, v in row.items() if k}
     overrides: dict[str, object] = {}
     assumptions: list[str] = []
     skip = ""
@@ -197,6 +206,7 @@ def _request(spec: ValidationSet, row: Row, index: int) -> Request:
         skip = "" if rule.lifts else skip or _said(rule.skip, row)
     counted = [m for m in spec.measures if Rule(m.when, {}).match(row) is not None]
     found = next(((m, v) for m in counted if (v := _number(row.get(m.column, ""))) is not None), None)
+    skip = spec.without.get(row.get("id", ""), skip) or _unnamed(spec.require, overrides)
     if not skip and found is None and row.get("status", "ok") == "ok":
         skip = "no measured value"
     for column, pattern in (spec.printed or {}).items():
@@ -207,6 +217,15 @@ def _request(spec: ValidationSet, row: Row, index: int) -> Request:
     name = row.get("id") or f"{spec.name}:{index + 1}"
     group = str(overrides.get("group", "")) or row.get(spec.group, "") or spec.name
     return Request(name, group, row, overrides, tuple(assumptions), measure, scaled, skip)
+
+
+def _unnamed(require: Iterable[str], overrides: Mapping[str, object]) -> str:
+    """Why a row is not simulated with the template's own: no rule names that part."""
+    for part in require:
+        inside = ("", ".extends", ".name", ".levels", ".graph", ".family")
+        if {f"{head}{part}{tail}" for head in ("", "cluster.") for tail in inside}.isdisjoint(overrides):
+            return f"no rule names its {part}"
+    return ""
 
 
 _CELL: Final = re.compile(r"\{(\w+(?:[*/]\w+)*)\}")
@@ -295,6 +314,9 @@ def compare(request: Request, simulate: Callable[[Request], Outcome | str]) -> C
         status=request.row.get("status", "ok") or "ok",
         memory_measured=memory * 2**30 if memory is not None else None,
         memory_predicted=outcome.fields.get("memory_bytes"),
+        time_parts_s=outcome.time_parts_s,
+        memory_bytes=outcome.memory_bytes,
+        row=request.row,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 from sim.fields import Record
 from sim.ops import Op, total_flops
-from sim.workload.graph import Graph, Section, Weight
+from sim.workload.graph import Dataflow, Graph, Section, Weight
 from sim.workload.liveness import Footprint, peak, saved_tensors, workspaces
 from sim.workload.recorder import Recorder
 from sim.workload.records import AttentionKernel, Layer, Numerics, OptimizerName, Parameter, Recompute, Shard
@@ -83,7 +83,8 @@ def _layers(graph: Graph, parameters: Sequence[tuple[Parameter, ...]], sent: Seq
     kept, transient = saved_tensors(graph), workspaces(graph)
     for (name, kind), held, output in zip(graph.layers, parameters, sent, strict=True):
         forward = _ops(graph.forward, name)
-        core = tuple(n.op for s in graph.forward if s.layer == name for n in s.nodes if n.core)
+        nodes = tuple(n for s in graph.forward if s.layer == name for n in s.nodes)
+        core = tuple(n.op for n in nodes if n.core)
         saved = sum(t.total_bytes for t in kept[name])
         selective = sum(t.total_bytes for t in kept[name] if not t.core)
         whole = saved if kind != "block" else min(saved, _received(graph, name))
@@ -104,6 +105,7 @@ def _layers(graph: Graph, parameters: Sequence[tuple[Parameter, ...]], sent: Seq
                 recompute=again if kind == "block" else {},
                 output_bytes=output,
                 workspace_bytes=transient[name],
+                flow=Dataflow(nodes, tuple(kept[name])) if kind == "block" else None,
             )
         )
     return tuple(made)

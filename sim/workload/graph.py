@@ -75,6 +75,14 @@ class Section:
     inputs: list[Tensor] = field(default_factory=list)  # received from the layer before, where that is another graph
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataflow:
+    """Forward nodes of one block, and what of their results (and of what it received) its backward pass reads."""
+
+    nodes: tuple[Node, ...]
+    read: tuple[Tensor, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Graph:
     """One training step: forward sections, backward sections in the order they run, and the weights by layer."""

@@ -124,16 +124,19 @@ def experts(k: Kernels, m: MlpSizes, x: Tensor) -> Tensor:
     wide = grouped(k, sent, "experts.up", each, up, h, local, inside * up)
     bent = activation(k, "experts", m, wide, each * local * width)
     made = grouped(k, bent, "experts.down", each, h, width, local, inside * h)
-    kept = k.stored("outputs of experts", routed * h)  # for the gradient of their weights
+    early = f.numerics.weighted_activations  # the gradient of the weights comes out of the activation's backward pass
+    kept = () if early else (k.stored("outputs of experts", routed * h),)
     sums = pointwise(f, "experts.unpermute", routed * h, f.act, f.act / m.top_k, 2.0)
-    back = pointwise(f, "experts.unpermute.backward", routed * h, f.act * (1 + 1 / m.top_k), f.act, 2.0)
+    back = pointwise(
+        f, "experts.unpermute.backward", routed * h, f.act * ((0 if early else 1) + 1 / m.top_k), f.act, 2.0
+    )
     out = k.kernel(
         (made,),
         k.stored("experts", f.rows * h),
         [*returned(f, "experts.combine", routed, inside, h), sums],
         [back, *dispatched(f, "experts.combine.backward", routed, inside, h)],
-        saves=(kept,),
-        makes=(kept,),
+        saves=kept,
+        makes=kept,
     )
     if not m.shared_ffn:
         return out

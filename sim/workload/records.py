@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from sim.fields import Record, about
 from sim.ops import Format, Op
+from sim.workload.checkpoints import checkpointed
+from sim.workload.graph import Dataflow
 
 
 class Recompute(StrEnum):
@@ -17,6 +19,10 @@ class Recompute(StrEnum):
     NONE = "none"
     SELECTIVE = "selective"
     FULL = "full"
+
+
+Policy: TypeAlias = Recompute | tuple[str, ...]
+"""A named policy, or the ops whose results are kept."""
 
 
 class OptimizerName(StrEnum):
@@ -100,6 +106,10 @@ class Numerics(Record):
     batch_norm: BatchNorm = field(
         default=BatchNorm.PASSES, metadata=about("how much of batch normalisation has a pass of its own")
     )
+    weighted_activations: bool = field(
+        default=False,
+        metadata=about("tokens are weighted before the second product of experts, whose outputs are not kept then"),
+    )
     launch: Launch = field(
         default=Launch.EAGER,
         metadata=about(
@@ -163,6 +173,19 @@ class Layer:
     output_bytes: float = 0.0  # what the next block (or pipeline stage) receives
     workspace_bytes: float = 0.0  # transient peak while the block runs, beyond saved activations
     updated: bool = False  # the optimiser's update is already among the ops (first-order laws)
+    flow: Dataflow | None = field(default=None, compare=False, repr=False)  # of a block recorded as a graph
+
+    def saved(self, policy: Policy) -> float:
+        """Bytes kept for backward."""
+        if not isinstance(policy, tuple):
+            return self.saved_bytes.get(policy, self.saved_bytes.get(Recompute.NONE, 0.0))
+        return checkpointed(self.flow, policy)[0] if self.flow else self.saved_bytes.get(Recompute.NONE, 0.0)
+
+    def again(self, policy: Policy) -> tuple[Op, ...]:
+        """Ops that backward runs for the second time."""
+        if not isinstance(policy, tuple):
+            return self.recompute.get(policy, ())
+        return checkpointed(self.flow, policy)[1] if self.flow else ()
 
     @property
     def parameter_elements(self) -> float:

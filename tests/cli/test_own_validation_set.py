@@ -161,3 +161,75 @@ def test_the_sets_of_the_library_name_columns_they_have():
 def test_the_figures_a_set_may_name_are_those_a_run_gives():
     """`FIELDS` and the outcome say the same."""
     assert tuple(outcome_of(simulate(load_scenario("paper/word-lm"), levers=False)).fields) == FIELDS
+
+
+OVER = """\
+name: mine too
+extends: mine.yaml
+without: {b: "measured on a shared machine"}
+require: [accelerator]
+rules:
+  - {when: {machine: "one"}, set: {accelerator: a100-sxm4-80gb}}
+"""
+
+
+def test_a_set_over_another_leaves_rows_out_and_simulates_no_unknown_chip(run, mine, tmp_path):
+    """Its rules come after those below; a row left out says why; one whose chip no rule names is not simulated."""
+    over = tmp_path / "over.yaml"
+    over.write_text(OVER)
+    whole, (one, two) = body_of(run, mine)["sets"], body_of(run, over)["sets"]
+    assert [row["id"] for row in one["rows"]] == ["a"]
+    assert one["rows"][0]["predicted"] == whole[0]["rows"][0]["predicted"]
+    assert one["skipped"] == [{"id": "b", "reason": "measured on a shared machine"}]
+    assert {s["reason"] for s in two["skipped"]} == {"no rule names its accelerator"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "message"),
+    [
+        ("extends: mine.yaml", "extends: nine.yaml", "extends: no such validation set"),
+        ("extends: mine.yaml", "extends: over.yaml", "extends: extends itself"),
+        ("{b: ", "{bb: ", "without.bb: no such row"),
+        ("[accelerator]", "[acelerator]", "require[0]: is no part of a scenario"),
+    ],
+)
+def test_mistakes_of_a_set_over_another(run, mine, tmp_path, wrong, right, message):
+    """Each with its place."""
+    over = tmp_path / "over.yaml"
+    over.write_text(OVER.replace(wrong, right))
+    outcome = run("validate", over, "--quiet")
+    assert outcome.code == 2
+    assert message in outcome.err
+
+
+def test_parts_of_every_row_and_sums_by_columns(run, mine):
+    """The parts of the step add up to it, the kinds of memory to the memory; rows are summed up by cells."""
+    found = body_of(run, mine, "--by", "machine,gpus")
+    row = found["sets"][0]["rows"][0]
+    assert sum(row["time_parts_s"].values()) == pytest.approx(row["predicted"])
+    assert sum(row["memory_bytes_by_kind"].values()) == pytest.approx(row["memory_predicted_bytes"])
+    assert {part["name"]: part["row_count"] for part in found["by"]} == {"one, 8": 2, "two, 16": 1}
+    refused = run("validate", mine, "--by", "machin", "--quiet")
+    assert (refused.code, 'did you mean "machine"?' in refused.err) == (2, True)
+
+
+def test_rows_that_ran_and_do_not_fit_are_told(run, mine, tmp_path):
+    """With what is most often missing; a cell `null` is empty."""
+    other = tmp_path / "other.csv"
+    other.write_text(
+        "id,machine,layers,hidden,heads,gpus,tp,batch,mbs,step_s,mfu_pct\nd,one,96,8192,64,8,8,8,null,9,\n"
+    )
+    text = run("validate", mine, "--rows", other, "--quiet").out
+    assert "1 of 1 rows that ran are judged not to fit: recomputation, sharding or offload not stated?" in text
+
+
+def test_what_moves_a_set_and_the_timeline_of_a_row(run, mine, tmp_path):
+    """Less memory bandwidth is slower; the timeline of one row is a file that Perfetto reads."""
+    outcome = run("validate", mine, "--sensitivity", "--json", "--quiet")
+    moved = {part["group"]: part["change"] for part in json.loads(outcome.out)["sensitivity"]}
+    assert set(moved) == {"one", "two"}
+    assert all(change["peak"] < 0 and change["memory_capacity"] == 0 for change in moved.values())
+    trace = tmp_path / "row.json"
+    assert run("validate", mine, "--row", "a", "--trace", trace, "--quiet").code == 0
+    assert json.loads(trace.read_text())["traceEvents"]
+    assert run("validate", mine, "--trace", trace, "--quiet").code == 2

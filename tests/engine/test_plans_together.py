@@ -48,6 +48,17 @@ CASES = {
     "layer by layer recomputation": Plan(2, 64, data=4, pipeline=2, recompute="full", recompute_layers=3),
     "optimizer on the host": Plan(2, 64, data=4, pipeline=2, sharding="optimizer", offload="optimizer"),
     "activations on the host": Plan(2, 64, data=4, sharding="full", offload="activations"),
+    "products kept": Plan(2, 64, data=4, pipeline=2, recompute="full", saved_ops=("products", "attention.core")),
+    "products on the host": Plan(2, 64, data=4, recompute="full", saved_ops=("mlp.up",), offload="saved_ops"),
+    "gathered after the gradients": Plan(
+        2, 64, data=8, sharding="full", framework=Framework(backward_prefetch="post", reshard_after_forward=False)
+    ),
+    "gathered behind the reduction": Plan(
+        2, 64, data=8, sharding="full", framework=Framework(backward_prefetch="none")
+    ),
+    "copies summed at the end": Plan(
+        2, 64, data=16, sharding="full", shard_group=8, framework=Framework(overlap_replicas=False)
+    ),
     "no overlap": Plan(
         2,
         64,
@@ -132,7 +143,13 @@ def plans(draw):
         recompute=draw(st.sampled_from(RECOMPUTE)),
         recompute_layers=draw(st.sampled_from((None, 1))),
         offload=draw(st.sampled_from(("none", "optimizer", "activations"))),
-        framework=Framework(overlap_gradients=draw(st.booleans()), overlap_gathers=draw(st.booleans())),
+        framework=Framework(
+            overlap_gradients=draw(st.booleans()),
+            overlap_gathers=draw(st.booleans()),
+            backward_prefetch=draw(st.sampled_from(("pre", "post", "none"))),
+            reshard_after_forward=draw(st.booleans()),
+            overlap_replicas=draw(st.booleans()),
+        ),
         order=draw(st.sampled_from(tuple(permutations(AXES)))),
     )
 
@@ -173,6 +190,7 @@ def test_what_saves_memory_never_costs_memory(plan: Plan) -> None:
     others += [replace(plan, sharding=s) for s in SHARDING[SHARDING.index(plan.sharding) + 1 : 3]]
     others += [replace(plan, recompute=r) for r in RECOMPUTE[RECOMPUTE.index(plan.recompute) + 1 :]]
     whole = plan.pipeline == plan.expert == 1 and plan.data > 2
+    whole = whole and plan.framework.reshard_after_forward
     others += [replace(plan, sharding="full", shard_group=0)] * whole
     others += [replace(plan, sequence_parallel=True), replace(plan, schedule="1f1b")]
     others += [replace(plan, offload=where) for where in ("optimizer", "activations") if plan.offload == "none"]

@@ -71,6 +71,17 @@ def test_sharded_blocks_are_gathered_one_ahead(engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("when", "exposed"), [("pre", 0), ("post", 1), ("none", 2)])
+def test_the_prefetch_of_backward_decides_what_is_exposed(engine: str, when: str, exposed: int) -> None:
+    """10 blocks: the first gather of either pass and the last reduction are exposed; of the nine others backward hides
+    the gathers (pre), does not (post), or neither them nor the reductions they queue behind (none)."""
+    prepared = fully_sharded(10, 2e-3, 4e-3, 1e-3, 1e-3)
+    prepared = replace(prepared, plan=replace(prepared.plan, framework=Framework(backward_prefetch=when)))  # type: ignore[arg-type]
+    step = simulate_step(prepared, engine)  # type: ignore[arg-type]
+    assert step.time_s == pytest.approx(10 * 6e-3 + 3e-3 + 9 * exposed * 1e-3)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_sharded_blocks_are_bound_by_communication_where_it_is_slower(engine: str) -> None:
     """With gathers and reductions longer than compute the stream is never idle."""
     step = simulate_step(fully_sharded(10, 1e-3, 2e-3, 5e-3, 5e-3), engine)  # type: ignore[arg-type]

@@ -238,9 +238,10 @@ def test_a_number_no_nodes_add_up_to_is_refused_with_what_would_do() -> None:
 
 
 def test_racks_may_be_used_in_part() -> None:
-    """128 GPUs of NVL72 are two racks of 64, with 64 of their 72 ports."""
+    """128 GPUs of NVL72 are two racks of 64, 64 of 72 ports; 1,024 are 16 of these (15 do not divide them)."""
     rack, fabric = resize(load_cluster("gb200-nvl72"), 128).levels
     assert (rack.sizes, fabric.sizes, fabric.nics) == ((64,), (2,), 64)
+    assert [level.size for level in resize(load_cluster("gb200-nvl72"), 1024).levels] == [64, 16]
 
 
 def test_a_quad_of_dgx1_is_fully_connected() -> None:

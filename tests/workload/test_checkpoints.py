@@ -1,0 +1,85 @@
+"""Recomputation by the set of ops whose results are kept: arithmetic of a Llama block, and sets within sets."""
+
+from __future__ import annotations
+
+import pytest
+
+from sim.errors import InputError
+from sim.files.scenario import build, document_of
+from sim.ops import Gemm
+from sim.simulation.run import check_scenario
+from sim.workload.checkpoints import checkpointed
+from sim.workload.records import Layer, Numerics
+from sim.workload.transformer import Transformer
+
+HIDDEN, FFN, TOKENS = 4096, 11008, 4 * 512
+LLAMA = {
+    "depth": 4, "hidden": HIDDEN, "heads": 32, "ffn": FFN, "vocabulary": 32000, "sequence": 512, "activation": "swiglu",
+    "norm": "rms", "positions": "rotary", "bias": False, "tied": False,
+}  # fmt: skip
+
+
+def block() -> Layer:
+    """A Llama block of 4 sequences in bf16."""
+    return next(one for one in Transformer(**LLAMA).layers(4, Numerics()) if one.kind == "block")  # type: ignore[arg-type]
+
+
+def kept(*names: str) -> tuple[float, list[str]]:
+    """Kept bytes in units of one activation of the hidden size, and the names of what is run again."""
+    flow = block().flow
+    assert flow is not None
+    nbytes, again = checkpointed(flow, names)
+    return nbytes / (TOKENS * HIDDEN * 2), [op.name for op in again]
+
+
+def test_saving_all_products_keeps_their_results_and_what_the_block_received() -> None:
+    """x, q k v, the output projection, gate and value: 1 + 3 + 1 + 2·ffn/h; the last product feeds a sum alone. Nothing
+    but pointwise ops and attention is run again."""
+    size, again = kept("products")
+    assert size == pytest.approx(1 + 3 + 1 + 2 * FFN / HIDDEN)
+    assert "attention.core" in again
+    assert not {op.name for op in block().forward if isinstance(op, Gemm)} & set(again)
+
+
+def test_attention_kept_beside_them_adds_its_output_and_one_sum_per_query() -> None:
+    """h of the hidden size in bf16, and 4 bytes per query and head of 128."""
+    size, again = kept("products", "attention.core")
+    assert size - kept("products")[0] == pytest.approx(1 + 4 / (2 * 128))
+    assert "attention.core" not in again
+
+
+def test_nothing_kept_runs_all_that_backward_reads_and_everything_kept_runs_nothing() -> None:
+    """The sum behind the last product, and that product, are read by nobody; all results together are what a block
+    keeps without recomputation."""
+    size, again = kept()
+    assert size == pytest.approx(1)
+    assert again == [op.name for op in block().forward][:-2]
+    assert kept("*") == (pytest.approx(block().saved("none") / (TOKENS * HIDDEN * 2)), [])
+
+
+def test_more_kept_is_never_more_run() -> None:
+    """Sets within sets."""
+    grown = [kept(*names) for names in ((), ("mlp.*",), ("mlp.*", "attention.qkv"), ("mlp.*", "attention.*"))]
+    assert [len(again) for _, again in grown] == sorted((len(again) for _, again in grown), reverse=True)
+    assert [size for size, _ in grown] == sorted(size for size, _ in grown)
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        ({"recompute": "full", "saved_ops": ["mlp.upp"]}, r'no block of the model has such an op.*"mlp.up"'),
+        ({"saved_ops": ["mlp.up"]}, "are what full recomputation keeps"),
+        ({"recompute": "full", "offload": "saved_ops"}, "needs saved_ops"),
+    ],
+)
+def test_what_is_refused(plan: dict[str, object], message: str) -> None:
+    """An op the model does not have, with the nearest; ops kept of nothing."""
+    values = {
+        "workload": {"family": "transformer", "sizes": LLAMA},
+        "cluster": {"extends": "dgx-a100", "devices": 1},
+        "target": {"steps": 1},
+        "plan": {"sub_batch": 1, **plan},
+    }
+    with pytest.raises(InputError, match=message) as caught:
+        check_scenario(build(document_of(values, "test")))
+    assert all(problem.path.startswith("plan") or problem.path == "offload" for problem in caught.value.problems)

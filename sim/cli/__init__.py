@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+
+RARELY = (50_000, 20, 20)
+"""Objects between collections of cycles: records and op graphs have none, and tracing them took a sixth of a `run`."""
 
 TYPE_CHECKING = False  # nothing is imported before an interrupt is heeded
 if TYPE_CHECKING:
@@ -25,6 +29,7 @@ def main(args: Sequence[str] | None = None) -> None:
     """Console entry: runs `foretrain ARGS…` and leaves with the exit code of what happened."""
     process = args is None
     sys.unraisablehook = _unraisable
+    gc.set_threshold(*RARELY)
     try:
         from sim.cli.process import leave, run  # noqa: PLC0415  (an interrupt while this is read is one too)
 

@@ -11,7 +11,6 @@ from sim.cli.terminal import printable, show, show_json
 from sim.errors import InputError, Problem
 from sim.files.checking import Finding, check_file, files_of
 from sim.files.loader import Node
-from sim.validate.published import load_validation_set
 
 
 @options.command()
@@ -46,4 +45,6 @@ def _row(finding: Finding) -> dict[str, object]:
 
 def _published(path: Path, node: Node) -> object:
     """A validation set, read by the room above spec."""
+    from sim.validate.published import load_validation_set  # noqa: PLC0415  (start-up time)
+
     return load_validation_set(path)

@@ -9,11 +9,12 @@ power and full memory traffic are taken off, so that a full-rate product draws t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
 from sim.device.records import Accelerator, Compute, Memory, OpEnergy, OpTime, Power
-from sim.device.timing import op_time
+from sim.device.timing import timer
 from sim.ops import BYTES_PER_ELEMENT, Attention, Collective, Format, Lump, Op
 
 PICO: Final = 1e-12
@@ -71,27 +72,21 @@ def default_power(
 
 def op_energy(op: Op, accelerator: Accelerator) -> OpEnergy:
     """Energy of one execution; zero throughout for a chip whose power is not known."""
-    power = accelerator.power
-    if power is None or isinstance(op, Collective):
-        return OpEnergy(0.0, 0.0, 0.0, 0.0)
-    time = op_time(op, accelerator)
-    return OpEnergy(
-        arithmetic_j=executed_flops(op) * flop_energy(op.format, power) * accelerator.clock**2,
-        cache_j=time.cache_bytes * power.cache_byte_j,
-        dram_j=time.dram_bytes * power.dram_byte_j,
-        idle_j=time.seconds * power.idle_w,
-    )
+    return ops_energy((replace(op, count=1),), accelerator)
 
 
 def ops_energy(ops: Iterable[Op], accelerator: Accelerator) -> OpEnergy:
     """Energy of all ops, each `count` times."""
+    power, time_of, squared = accelerator.power, timer(accelerator), accelerator.clock**2
     arithmetic = cache = dram = idle = 0.0
     for op in ops:
-        energy = op_energy(op, accelerator)
-        arithmetic += op.count * energy.arithmetic_j
-        cache += op.count * energy.cache_j
-        dram += op.count * energy.dram_j
-        idle += op.count * energy.idle_j
+        if power is None or isinstance(op, Collective):
+            continue
+        time = time_of(op)
+        arithmetic += op.count * (executed_flops(op) * flop_energy(op.format, power) * squared)
+        cache += op.count * (time.cache_bytes * power.cache_byte_j)
+        dram += op.count * (time.dram_bytes * power.dram_byte_j)
+        idle += op.count * (time.seconds * power.idle_w)
     return OpEnergy(arithmetic, cache, dram, idle)
 
 

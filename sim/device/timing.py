@@ -10,7 +10,7 @@ overhead t = max(F/(peak·f), B/(bandwidth·f)) exactly (paper, §5 and Table 4)
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import lru_cache
 from typing import Literal
@@ -105,6 +105,11 @@ def sparse(accelerator: Accelerator) -> Accelerator:
         for name, entry in accelerator.compute.items()
     }
     return replace(accelerator, compute=compute)
+
+
+def timer(accelerator: Accelerator) -> Callable[[Op], OpTime]:
+    """`op_time` on one accelerator, for many ops."""
+    return _timer(accelerator).time
 
 
 @lru_cache(maxsize=256)

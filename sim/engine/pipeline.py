@@ -83,19 +83,31 @@ def merged_order(stages: int, micro_batches: int, chunks: int, schedule: Pipelin
     """The passes of all stages in one order in which each comes after what it needs (kept: depends on shape only)."""
     orders = [stage_order(p, stages, micro_batches, chunks, schedule) for p in range(stages)]
     heads = [0] * stages
-    done: set[Pass] = set()
+    size = (
+        micro_batches * chunks
+    )  # passes of a stage each way; a pass done is a byte at (stage, way, chunk, micro-batch)
+    done = bytearray(2 * stages * size)
     merged: list[Pass] = []
     ready = list(range(stages))
     while ready:
         stage = ready.pop()
-        order = orders[stage]
-        while heads[stage] < len(order):
-            item = order[heads[stage]]
-            if not _needs(item, stages, chunks) <= done:
+        order, head = orders[stage], heads[stage]
+        while head < len(order):
+            item = order[head]
+            _, forward, chunk, micro_batch = item
+            here = (2 * stage + forward) * size + chunk * micro_batches + micro_batch
+            before = previous(item, stages, chunks)
+            if before is not None:
+                there = (2 * before.stage + before.forward) * size + before.chunk * micro_batches + micro_batch
+                if not done[there]:
+                    break
+            if not (forward or done[here + size]):
                 break
-            done.add(item)
+            done[here] = 1
             merged.append(item)
-            heads[stage] += 1
+            head += 1
+        if head > heads[stage]:
+            heads[stage] = head
             ready += (s for s in {(stage + 1) % stages, (stage - 1) % stages} if s != stage)
     if len(merged) < 2 * stages * micro_batches * chunks:
         rule = f"the interleaved schedule needs micro-batches in multiples of {stages} stages"
@@ -112,12 +124,6 @@ def sources(stages: int, micro_batches: int, chunks: int, schedule: PipelineSche
     fed_by = [-1 if item is None else place[item] for item in before]
     feeding = set(fed_by)
     return tuple((source, k in feeding) for k, source in enumerate(fed_by))
-
-
-def _needs(item: Pass, stages: int, chunks: int) -> set[Pass]:
-    needs = {item._replace(forward=True)} if not item.forward else set()
-    before = previous(item, stages, chunks)
-    return needs | {before} if before is not None else needs
 
 
 def in_flight(stage: int, stages: int, micro_batches: int, chunks: int, schedule: PipelineSchedule) -> tuple[int, ...]:

@@ -2,16 +2,21 @@
 
 start(i) = max(end(task before i on its track), max over dependencies end(j));  end(i) = start(i) + seconds(i)
 
-Only collectives slow what runs beside them, so that the recursion holds up to the first collective of each domain, and
-the heap takes over from there.
+Only collectives slow what runs beside them. While every collective of a domain surely waits for a later kernel, its
+kernels and messages follow the recursion, however far ahead of the heap; the heap orders the rest in time.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections import defaultdict
+from itertools import accumulate
+from typing import Final
 
 from sim.engine.program import Program, Times
+
+UNKNOWN: Final = -1.0
+NEVER: Final = 2**60
+INFINITE: Final = float("inf")
 
 
 def run(program: Program) -> Times:
@@ -37,86 +42,39 @@ def _max_plus(program: Program) -> tuple[list[float], list[float]]:
     return start, end
 
 
-def _undisturbed(program: Program, end: list[float]) -> tuple[list[bool], list[int]]:
-    """Tasks that surely run beside no collective, and how many of every track: kernels up to the one the first
-    collective of their domain waits for, and messages that arrive before that one ends; each with all it waits for.
-    """
-    # `end` is exact as far as only undisturbed tasks come before
-    place, limit = program.shape.place, _first_collectives(program)
-    last: list[float] = []  # of a track: the place, of a link the time, up to which it is undisturbed
-    for track in program.tracks:
-        cut = limit.get(track.domain)
-        if track.kind == "stream":
-            last.append(-1.0)
-        elif cut is None:
-            last.append(float("inf"))
-        else:
-            last.append(cut[0] if track.kind == "compute" else end[cut[1]] if cut[1] >= 0 else -1.0)
-    link = [track.kind == "link" for track in program.tracks]
-    head = [0] * len(program.tracks)
-    whole = [True] * len(program.tracks)  # whether all tasks of the track up to now are
-    alone = [False] * len(program)
-    for task, (number, after) in enumerate(zip(program.track, program.after, strict=True)):
-        if not whole[number]:
-            continue
-        calm = (end[task] if link[number] else place[task]) <= last[number]
-        for j in after if calm else ():
-            if not alone[j]:
-                calm = False
-                break
-        if calm:
-            alone[task] = True
-            head[number] += 1
-        else:
-            whole[number] = False
-    return alone, head
-
-
-def _first_collectives(program: Program) -> dict[int, tuple[int, int]]:
-    """Of every domain with collectives that slow others: the kernel (its place, its number) none of them begins
-    before; (−1, −1) where one may begin at once."""
-    shape = program.shape
-    limit: dict[int, tuple[int, int]] = {}
-    for stream in program.sharing:
-        domain = program.tracks[stream].domain
-        place = min(shape.kernel_before[task] for task in program.queues[stream])
-        first = (place, program.queues[shape.kernels[domain]][place] if place >= 0 else -1)
-        limit[domain] = min(limit.get(domain, first), first)
-    return limit
-
-
 class _Fluid:
     """Tasks as fluids whose rates change when a neighbour in their domain starts or ends."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        count = len(program)
-        self.start, self.end = _max_plus(program)
-        done, self.head = _undisturbed(program, self.end)
-        self.ready: dict[int, float] = defaultdict(float)  # earliest start, from tasks that are done
-        self.missing: dict[int, int] = defaultdict(int)
-        self.followers: dict[int, list[int]] = defaultdict(list)
-        for task, after in enumerate(program.after):
-            for j in () if done[task] else set(after):
-                if done[j]:
-                    self.ready[task] = max(self.ready[task], self.end[j])
-                else:
-                    self.missing[task] += 1
-                    self.followers[j].append(task)
-        for queue, head in zip(program.queues, self.head, strict=True):
-            if 0 < head < len(queue):
-                self.ready[queue[head]] = max(self.ready[queue[head]], self.end[queue[head - 1]])
-        self.left = [0.0] * count  # seconds of work left at rate 1
-        self.rate = [0.0] * count
-        self.since = [0.0] * count
-        self.version = [0] * count
-        self.running: list[dict[int, int]] = [{} for _ in range(program.shape.domains)]
+        shape, count = program.shape, len(program)
+        self.start = [0.0] * count
+        self.end = [UNKNOWN] * count
+        self.head = [0] * len(program.tracks)
+        self.free = [0.0] * len(program.tracks)
+        self.waiting: dict[int, list[int]] = {}  # task → tracks that go on when its end is known
+        self.ready: list[int] = []  # tracks to look at
+        self.busy = [False] * len(program.tracks)  # a track with a task in the heap
+        # of every sharing stream the kernel (its place) its next collective waits for: none begins before that ended
+        self.needs: list[dict[int, int]] = [{} for _ in range(shape.domains)]
+        for track in program.sharing:
+            self.needs[program.tracks[track].domain][track] = shape.kernel_before[program.queues[track][0]]
+        self.barrier = [min(needs.values(), default=NEVER) for needs in self.needs]
+        self.done = [
+            [0.0, *accumulate(map(program.seconds.__getitem__, program.queues[track]))] if needs else []
+            for track, needs in zip(shape.kernels, self.needs, strict=True)
+        ]  # seconds of the kernels of a domain before each place, where it has sharing streams
+        self.left: dict[int, float] = {}  # seconds of work left at rate 1 of a running task
+        self.rate: dict[int, float] = {}
+        self.since: dict[int, float] = {}
+        self.version: dict[int, int] = {}
+        self.running: list[dict[int, int]] = [{} for _ in range(shape.domains)]
         self.heap: list[tuple[float, int, int, int]] = []
         self.serial = 0
 
     def run(self) -> Times:
-        for track in range(len(self.program.tracks)):
-            self._begin(track, 0.0)
+        self.ready = [track for track, queue in enumerate(self.program.queues) if queue]
+        self._look()
         events = 0
         while self.heap:
             now, _, task, version = heapq.heappop(self.heap)
@@ -125,41 +83,118 @@ class _Fluid:
                 self._begin(-1 - task, now)
             elif version == self.version[task]:
                 self._finish(task, now)
+            self._look()
         return Times(self.start, self.end, events)
 
-    def _begin(self, track: int, now: float) -> None:
-        """Start the next task of a track if it is free and everything before the task is done."""
+    def _look(self) -> None:
+        """Go on with every track something has changed for."""
+        while self.ready:
+            track = self.ready.pop()
+            if self.program.tracks[track].kind == "compute":
+                self._kernels(track)
+            else:
+                self._next(track)
+
+    def _kernels(self, track: int) -> None:
+        """The kernels of a domain as far as they are known to run undisturbed."""
+        program, end, waiting = self.program, self.end, self.waiting
+        queue, domain = program.queues[track], program.tracks[track].domain
+        barrier, place, free = self.barrier[domain], self.head[track], self.free[track]
+        done = self.done[domain]
+        if self.busy[track]:
+            return
+        after, seconds, messages = program.after, program.seconds, program.shape.messages
+        while place < len(queue):
+            task = queue[place]
+            for j in after[task]:
+                if end[j] < 0.0:
+                    waiting.setdefault(j, []).append(track)
+                    break
+                if end[j] > free:
+                    free = end[j]
+            else:
+                if barrier < place:
+                    self._push(track, free)
+                    break
+                self.start[task] = free
+                free += seconds[task]
+                place += 1
+                end[task] = free
+                if task in waiting:
+                    self.ready += waiting.pop(task)
+                if task in messages:
+                    calm = INFINITE if barrier == NEVER else free + done[barrier + 1] - done[place] if done else 0.0
+                    for message in messages[task]:
+                        self._post(message, free, calm)
+                continue
+            break
+        self.head[track], self.free[track] = place, free
+
+    def _post(self, message: int, ready: float, calm: float) -> None:
+        """A message whose kernel ends at `ready`, if it surely arrives before any collective begins, `calm`."""
+        link = self.program.track[message]
+        if not self.busy[link] and self.program.queues[link][self.head[link]] == message:
+            leave = self.free[link]
+            if leave < ready:
+                leave = ready
+            arrive = leave + self.program.seconds[message]
+            if arrive <= calm:
+                self.start[message] = leave
+                self.end[message] = self.free[link] = arrive
+                self.head[link] += 1
+                if message in self.waiting:
+                    self.ready += self.waiting.pop(message)
+                return
+        self.ready.append(link)
+
+    def _next(self, track: int) -> None:
+        """The next transfer of a stream or link waits in the heap for its start, once that is known."""
         queue = self.program.queues[track]
-        domain = self.running[self.program.tracks[track].domain]
-        if track in domain or self.head[track] >= len(queue):
+        if self.busy[track] or self.head[track] >= len(queue):
             return
-        task = queue[self.head[track]]
-        if self.missing[task]:
-            return
-        if self.ready[task] > now:  # woken when what it waits for, done without a heap, has ended
-            self.serial += 1
-            heapq.heappush(self.heap, (self.ready[task], self.serial, -1 - track, 0))
-            return
+        task, free = queue[self.head[track]], self.free[track]
+        for j in self.program.after[task]:
+            if self.end[j] < 0.0:
+                self.waiting.setdefault(j, []).append(track)
+                return
+            free = max(free, self.end[j])
+        self._push(track, free)
+
+    def _push(self, track: int, start: float) -> None:
+        self.busy[track] = True
+        self.serial += 1
+        heapq.heappush(self.heap, (start, self.serial, -1 - track, 0))
+
+    def _begin(self, track: int, now: float) -> None:
+        task = self.program.queues[track][self.head[track]]
+        domain = self.program.tracks[track].domain
+        running = self.running[domain]
         self.head[track] += 1
-        domain[track] = task
-        self.start[task] = now
+        running[track] = task
+        self.start[task] = self.since[task] = now
         self.left[task] = self.program.seconds[task]
-        self.since[task] = now
         self.rate[task] = 0.0
-        self._share(domain, now)
+        self.version[task] = 0
+        self._need(track, domain, -1)
+        self._share(running, now)
 
     def _finish(self, task: int, now: float) -> None:
         track = self.program.track[task]
-        domain = self.running[self.program.tracks[track].domain]
-        del domain[track]
-        self.end[task] = now
-        self.version[task] += 1
-        self._share(domain, now)
-        for follower in self.followers[task]:
-            self.missing[follower] -= 1
-        self._begin(track, now)
-        for follower in self.followers[task]:
-            self._begin(self.program.track[follower], now)
+        domain = self.program.tracks[track].domain
+        del self.running[domain][track]
+        self.busy[track] = False
+        self.free[track] = self.end[task] = now
+        self.ready += self.waiting.pop(task, ())
+        self._share(self.running[domain], now)
+        queue, head = self.program.queues[track], self.head[track]
+        self._need(track, domain, self.program.shape.kernel_before.get(queue[head], -1) if head < len(queue) else NEVER)
+        self.ready.append(track)
+
+    def _need(self, track: int, domain: int, place: int) -> None:
+        """The kernel the next collective of a sharing stream waits for (−1: it runs, or may begin at once)."""
+        if track in self.needs[domain]:
+            self.needs[domain][track] = place
+            self.barrier[domain] = min(self.needs[domain].values())
 
     def _share(self, domain: dict[int, int], now: float) -> None:
         """Give every running task of a domain its rate; those whose rate changed get a new finish time."""

@@ -124,19 +124,22 @@ class Recorder:
         return Stage(plan.devices // plan.pipeline, tuple(built), self._update(updated, rows), offloaded, across)
 
     def transfers(self, chunks: Chunks) -> Stage:
-        """The stage with its transfers and its update, but no work in its blocks (and nothing offloaded)."""
+        """The stage with its update and transfers (gathers where they are not prefetched), but no work in its blocks
+        (and nothing offloaded)."""
         copies, built = tied_copy(chunks, self.plan), []
         for number, chunk in enumerate(chunks):
             blocks = [self._exchanged(part, part.count, Work(0.0), Work(0.0)) for part in chunk]
-            built.append(self._chunk(blocks, chunk, copies if number == len(chunks) - 1 else 0.0))
+            held = copies if number == len(chunks) - 1 else 0.0
+            built.append(self._chunk(blocks, chunk, held, gathered=not self.plan.framework.overlap_gathers))
         update = self._update(*self._updated(chunks, copies))
         across = self.exchange.across((part for chunk in chunks for part in chunk), copies)
         return Stage(self.plan.devices // self.plan.pipeline, tuple(built), update, 0.0, across)
 
-    def _chunk(self, blocks: Sequence[Block], parts: Sequence[Part], copies: float) -> Chunk:
+    def _chunk(self, blocks: Sequence[Block], parts: Sequence[Part], copies: float, gathered: bool = True) -> Chunk:
         if self.plan.sharding == Sharding.FULL:
             return Chunk(tuple(blocks))
-        return Chunk(tuple(blocks), gathers(self.exchange, parts, copies), reductions(self.exchange, parts, copies))
+        fetched = gathers(self.exchange, parts, copies) if gathered else ()
+        return Chunk(tuple(blocks), fetched, reductions(self.exchange, parts, copies))
 
     def _blocks(self, part: Part, again: int, host_bandwidth: float) -> list[Block]:
         """The part's blocks, those that recompute apart from those that do not."""

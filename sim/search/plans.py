@@ -1,8 +1,8 @@
 """The fastest plan that fits, and why the others lose.
 
 Memory first (most plans die there at no cost), then a lower bound for all that fit, then the time of each in the order
-of their bounds until the next bound is no better than the best time: no plan left out can be faster. The best of them
-and other placements of their ranks are simulated.
+of their bounds until the next bound is no better than the best time: no plan left out can be faster. Steps of the best
+and of other placements of their ranks come from the recursion, that of the very best from SimPy.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ GIB: Final = 2.0**30
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A plan that was simulated; `why` says what it loses against the best (the first: what holds it back)."""
+    """A plan and its step; `why` says what it loses against the best (the first: what holds it back)."""
 
     plan: Plan
     memory: DeviceMemory
@@ -92,10 +92,11 @@ def search(
             raise screen.refused
         raise InfeasibleError(_nothing_fits(screen, every, devices, global_batch, limits))
     short = _shortlist(screen, fitting, simulated)
-    steps = [(plan, simulate_step(screen.record(plan), engine="simpy")) for plan in short]
+    steps = [(plan, screen.step(plan)) for plan in short]
     if not limits.orders:
         steps += _placements(screen, min(steps, key=lambda item: screen.worth(item[0], item[1].time_s))[0])
     steps.sort(key=lambda item: (screen.worth(item[0], item[1].time_s), _means(item[0])))
+    steps[0] = (steps[0][0], simulate_step(screen.record(steps[0][0]), "simpy"))
     best = steps[0][1]
     first = "fastest" if worth is None else "best"
     ranked = tuple(Ranked(plan, screen.memory(plan), step, _why(step, best, first)) for plan, step in steps)
@@ -175,13 +176,13 @@ def _distinct(fitting: Sequence[Plan], count: int) -> list[Plan]:
 
 
 def _placements(screen: Screen, best: Plan) -> list[tuple[Plan, Step]]:
-    """The best plan with its ranks in other orders: all in closed form, the `PLACEMENTS` fastest simulated."""
+    """The best plan with its ranks in the `PLACEMENTS` fastest other orders."""
     wide = [axis for axis in AXES if getattr(best, axis) > 1]
     rest = tuple(axis for axis in AXES if axis not in wide)
     now = tuple(axis for axis in best.order if axis in wide)
     plans = [replace(best, order=(*order, *rest)) for order in permutations(wide) if order != now]
     plans.sort(key=lambda plan: (screen.time(plan), plan.order))
-    return [(plan, simulate_step(screen.record(plan), "simpy")) for plan in plans[:PLACEMENTS]]
+    return [(plan, screen.step(plan)) for plan in plans[:PLACEMENTS]]
 
 
 def _why(step: Step, best: Step, first: str) -> str:

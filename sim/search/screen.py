@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 from sim.device.records import Accelerator
-from sim.engine import simulate_step
+from sim.engine import Step, simulate_step
 from sim.errors import InputError
 from sim.network import Communicator
 from sim.plan.candidates import Variant
@@ -70,6 +70,7 @@ class Screen:
         self._held: dict[object, int] = {}  # parameters of all layers → their number
         self._records: dict[Plan, StepRecord] = {}
         self._times: dict[Plan, float] = {}
+        self._steps: dict[Plan, Step] = {}
         self.refused: InputError | None = None  # why the last plan that fits was left out
 
     def memory(self, plan: Plan) -> DeviceMemory:
@@ -115,7 +116,7 @@ class Screen:
         """Seconds of a step, as the engine gives them."""
         if plan not in self._times:
             known = self.exact(plan)
-            self._times[plan] = simulate_step(self.record(plan), "recursion").time_s if known is None else known
+            self._times[plan] = self.step(plan).time_s if known is None else known
         return self._times[plan]
 
     def worth(self, plan: Plan, step_s: float | None = None) -> float:
@@ -127,6 +128,12 @@ class Screen:
         """A bound below what a plan that fits is ranked by."""
         least_s = candidate.least_s or 0.0
         return least_s if self._worth is None else self.worth(candidate.plan, least_s)
+
+    def step(self, plan: Plan) -> Step:
+        """The step, by the recursion."""
+        if plan not in self._steps:
+            self._steps[plan] = simulate_step(self.record(plan), "recursion")
+        return self._steps[plan]
 
     def stages(self, plan: Plan) -> tuple[Assigned, list[int], list[int]]:
         """What every stage holds, the first stage of every kind, and the kind of every stage."""
@@ -161,6 +168,16 @@ class _Group:
         self.screen, self.layout = screen, layout
         self._cells: dict[object, _Cell | None] = {}
         self._exchanged: dict[object, _Exchanged] = {}
+        self._seconds: dict[object, dict[int, tuple[float, float]]] = {}
+
+    def seconds(self, plan: Plan, policy: Recompute, groups: Groups) -> dict[int, tuple[float, float]]:
+        """(forward, backward) seconds of every layer, by its id."""
+        key = (plan.sub_batch, policy, plan.order, plan.sharding if plan.framework.gradient_passes else None)
+        if key not in self._seconds:
+            pricer = self.screen.pricer
+            works = ((x, pricer.works(x, policy, plan, groups, Contention())) for x in pricer.layers(plan))
+            self._seconds[key] = {id(layer): (f.seconds, b.seconds) for layer, (f, b) in works}
+        return self._seconds[key]
 
     def candidate(self, variant: Variant) -> Candidate | None:
         """One of the plans; None where the model cannot take it."""
@@ -176,7 +193,7 @@ class _Group:
         shared = (cell.held, variant.virtual_stages, variant.order, variant.sharding, cell.plan.micro_batches <= 1)
         if shared not in self._exchanged:
             self._exchanged[shared] = _Exchanged(self.screen, variant.of(self.layout))
-        return cell.candidate(self.layout, variant, self._exchanged[shared])
+        return cell.candidate(self, variant, self._exchanged[shared])
 
 
 class _Exchanged:
@@ -211,7 +228,7 @@ class _Cell:
         self._passes: dict[object, list[list[tuple[float, float]]]] = {}
         self._send: float | None = None
 
-    def candidate(self, layout: Plan, variant: Variant, exchanged: _Exchanged) -> Candidate:
+    def candidate(self, group: _Group, variant: Variant, exchanged: _Exchanged) -> Candidate:
         """One of the plans."""
         screen, plan, sharding, policy = self.screen, self.plan, variant.sharding, variant.recompute
         if policy not in self._moving:
@@ -226,18 +243,18 @@ class _Cell:
             around = overhead(kept + workspace + sent, plan, screen.accelerator)
             total = max(total, held + kept + workspace + sent + around["fragmentation"] + around["reserve"])
         capacity = screen.accelerator.memory.capacity_bytes
-        least = self._least(exchanged, layout, variant) if total <= capacity else None
-        return Candidate(layout, variant, total, capacity, least)
+        least = self._least(group, variant, exchanged) if total <= capacity else None
+        return Candidate(group.layout, variant, total, capacity, least)
 
-    def _least(self, exchanged: _Exchanged, layout: Plan, variant: Variant) -> float:
+    def _least(self, group: _Group, variant: Variant, exchanged: _Exchanged) -> float:
         """The bound of `estimate.lower_bound`, from its parts."""
         plan, sharding = self.plan, variant.sharding
         transfers, after = exchanged.timed
         key = (variant.recompute, sharding if plan.framework.gradient_passes else None)
         if key not in self._passes:
-            priced = variant.of(layout) if plan.framework.gradient_passes else plan
-            groups = exchanged.recorder.groups
-            self._passes[key] = [self._times(chunks, priced, groups, variant.recompute) for chunks in self.distinct]
+            priced = variant.of(group.layout) if plan.framework.gradient_passes else plan
+            seconds = group.seconds(priced, variant.recompute, exchanged.recorder.groups)
+            self._passes[key] = [_passes(chunks, seconds) for chunks in self.distinct]
         if self._send is None:
             sent = exchanged.recorder.send(self.parts) if plan.pipeline > 1 else None
             self._send = sent.seconds if sent else 0.0
@@ -245,10 +262,15 @@ class _Cell:
         every = sharding in (Sharding.GRADIENTS, Sharding.FULL)
         return bound([known[kind] for kind in self.kinds], plan.micro_batches, self._send, every) + after
 
-    def _times(self, chunks: Chunks, plan: Plan, groups: Groups, policy: Recompute) -> list[tuple[float, float]]:
-        """(forward, backward) seconds of every chunk of a stage."""
-        works = self.screen.pricer.works
-        priced = [[(works(p.layer, policy, plan, groups, Contention()), p.count) for p in chunk] for chunk in chunks]
-        return [
-            (sum(f.seconds * n for (f, _), n in chunk), sum(b.seconds * n for (_, b), n in chunk)) for chunk in priced
-        ]
+
+def _passes(chunks: Chunks, seconds: dict[int, tuple[float, float]]) -> list[tuple[float, float]]:
+    """(forward, backward) seconds of every chunk of a stage, from those of every layer."""
+    passes = []
+    for chunk in chunks:
+        forward = backward = 0.0
+        for part in chunk:
+            f, b = seconds[id(part.layer)]
+            forward += f * part.count
+            backward += b * part.count
+        passes.append((forward, backward))
+    return passes

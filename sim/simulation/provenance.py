@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from sim.fields import Status
@@ -120,6 +119,8 @@ def provenance(scenario: Scenario, inherited: tuple[Inherited, ...] = ()) -> Pro
 
 @cache
 def _release() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  (start-up time)
+
     try:
         return version("foretrain")
     except PackageNotFoundError:

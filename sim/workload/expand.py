@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 from sim.fields import Record
@@ -51,11 +52,16 @@ class GraphModel(Record, ABC):
 
     def layers(self, sub_batch: int, numerics: Numerics, shard: Shard = Shard()) -> tuple[Layer, ...]:
         """One `Layer` per named layer of the graph."""
-        return layers_of(self.graph(sub_batch, numerics), shard, self.FAMILY)
+        return _expanded(self, sub_batch, numerics, shard)
 
     def flops_per_sample(self) -> tuple[float, float]:
         """Forward and training FLOPs of one sample."""
         return sample_flops(self)
+
+
+@lru_cache(maxsize=64)
+def _expanded(model: GraphModel, sub_batch: int, numerics: Numerics, shard: Shard) -> tuple[Layer, ...]:
+    return layers_of(model.graph(sub_batch, numerics), shard, model.FAMILY)
 
 
 def layers_of(graph: Graph, shard: Shard, family: str) -> tuple[Layer, ...]:
@@ -118,6 +124,7 @@ def minimal_footprint(
     return peak(model.graph(sub_batch, numerics), numerics, reuse=reuse, held=held)
 
 
+@lru_cache(maxsize=64)
 def sample_flops(model: GraphModel) -> tuple[float, float]:
     """(forward, forward and backward) FLOPs that every further sample adds; what a batch pays once is left out."""
     one, two = (_flops(model.graph(b, PLAIN_FP32)) for b in (1, 2))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from prepared import pipeline
 
 from sim.engine import Program, Track, build, recursion, simulate_step, streams
+from sim.engine.recursion import rate_of
 from sim.engine.stages import Builder
 
 
@@ -49,6 +50,44 @@ def test_a_record_of_known_shape_only_fills_durations(stages: int, rounds: int, 
 def test_random_programs_with_contention_agree(seed: int) -> None:
     """Kernels slowed by collectives, and collectives that share links: the two engines still agree."""
     _same(_random_program(random.Random(seed)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6))
+def test_random_programs_end_when_a_plain_clock_says(seed: int) -> None:
+    """A clock that moves from one start or end to the next and sets every rate anew, with nothing left out."""
+    program = _random_program(random.Random(seed))
+    assert recursion.run(program).end == pytest.approx(_clocked(program), rel=1e-12)
+
+
+def _clocked(program: Program) -> list[float]:
+    end: dict[int, float] = {}
+    left = dict(enumerate(program.seconds))
+    head = [0] * len(program.tracks)
+    running: dict[int, int] = {}  # track → task
+    now = 0.0
+    while len(end) < len(program):
+        for track, queue in enumerate(program.queues):
+            if (
+                track not in running
+                and head[track] < len(queue)
+                and all(j in end for j in program.after[queue[head[track]]])
+            ):
+                running[track] = queue[head[track]]
+        rates = {}
+        for track, task in running.items():
+            domain = program.tracks[track].domain
+            beside = {t: k for t, k in running.items() if program.tracks[t].domain == domain}
+            rates[track] = rate_of(program, track, task, beside)
+        step = min(left[task] / rates[track] for track, task in running.items())
+        now += step
+        for track, task in list(running.items()):
+            left[task] -= step * rates[track]
+            if left[task] <= 1e-13:
+                end[task] = now
+                head[track] += 1
+                del running[track]
+    return [end[task] for task in range(len(program))]
 
 
 def _random_program(draw: random.Random) -> Program:

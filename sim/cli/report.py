@@ -9,15 +9,17 @@ from pathlib import Path
 import click
 
 from sim.cli import options
+from sim.cli.compare import fail_with
 from sim.cli.output import Output
 from sim.cli.terminal import safe
 from sim.errors import InputError, Problem
 from sim.files import load_document
+from sim.study.compare import Comparison, named, run_all
 from sim.study.store import MAGIC
 
 
 @options.command()
-@click.argument("subject", metavar="SCENARIO|RUN|STUDY")
+@click.argument("subjects", metavar="SCENARIO|RUN|STUDY...", nargs=-1, required=True)
 @options.picture_option("-o", "--output", help="The page (HTML).  [required]")
 @options.force_option
 @options.sets_option
@@ -25,19 +27,29 @@ from sim.study.store import MAGIC
 @options.quiet_option
 @options.debug_option
 def command(
-    subject: str, output: Path | None, force: bool, sets: tuple[str, ...], seed: int | None, quiet: bool
+    subjects: tuple[str, ...], output: Path | None, force: bool, sets: tuple[str, ...], seed: int | None, quiet: bool
 ) -> None:
     """Write one self-contained page: the answer, its band, every picture, the input with its origins, the sources.
 
     A SCENARIO is simulated with the runs beside it; a RUN is a folder that `run -o` wrote, simulated as it was; a STUDY
-    is the file of a sweep.
+    is the file of a sweep. Several scenarios are compared.
     """
     if output is None:
         raise click.UsageError("say where the page goes: -o page.html")
-    from sim.report.page import run_page, study_page  # noqa: PLC0415  (start-up time)
+    from sim.report.page import comparison_page, run_page, study_page  # noqa: PLC0415  (start-up time)
     from sim.study.dossier import dossier  # noqa: PLC0415
     from sim.study.sweep import read_study  # noqa: PLC0415
 
+    if len(subjects) > 1:
+        files = Output(force, quiet, subjects)
+        files.check(output)
+        wanted = named(subjects, (), sets, seed or 0)
+        cases = options.Finished("compare", run_all(wanted), len(wanted), quiet)
+        files.write(output, comparison_page(safe(Comparison(tuple(cases.items)))))
+        cases.leave()
+        fail_with(cases.items)
+        return
+    (subject,) = subjects
     path = Path(subject)
     if path.is_file() and path.read_bytes()[: len(MAGIC)] == MAGIC:
         if sets or seed is not None:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 from sim.files import Leaf
-from sim.report.figures import kit, run, studies
+from sim.report import compare as comparison
+from sim.report.figures import compared, kit, run, studies
 from sim.report.figures.kit import Figure
 from sim.report.figures.roofline import roofline
 from sim.report.figures.topology import MOST_DEVICES, topology
@@ -15,6 +16,7 @@ from sim.report.study import as_table
 from sim.report.tables import Column, Table
 from sim.report.text import duration, gib, percent, si
 from sim.result import Result
+from sim.study.compare import Comparison
 from sim.study.dossier import Dossier
 from sim.study.explore import front
 from sim.study.metrics import METRICS
@@ -42,6 +44,22 @@ def run_page(found: Dossier) -> str:
         _sources(found),
     ]
     return kit.document(f"{result.name}: foretrain", "\n".join(part for part in body if part))
+
+
+def comparison_page(found: Comparison) -> str:
+    """Cases side by side: the table, what causes the differences, and where each spends its time."""
+    figures = list(compared.figures(found))
+    title = f"{len(found.cases)} designs compared"
+    reasons = comparison.render(found).partition("\n\n")[2].splitlines()
+    body = [
+        f"<h1>{escape(title)}</h1>",
+        f'<p class="lead">{escape(compared.winner(found))}</p>',
+        comparison.as_table(found).html("Ratios are to the first case that has a result."),
+        _listed(reasons),
+        _contents(figures),
+        *map(kit.shown, figures),
+    ]
+    return kit.document(f"{title}: foretrain", "\n".join(body), drawn=bool(figures))
 
 
 def study_page(found: Outcomes, title: str) -> str:

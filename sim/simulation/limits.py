@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from sim.engine import Step
 from sim.errors import InfeasibleError, InputError, Lever
 from sim.network.records import Cluster, LinkType
+from sim.plan.check import check_plan
+from sim.plan.feasible import fullest
+from sim.plan.memory import device_memory
 from sim.plan.records import Plan
 from sim.result import Bottleneck
 from sim.scenario import Scenario
 from sim.simulation.feeding import faster_storage, input_limit
+from sim.simulation.planning import bounds_of
 from sim.simulation.stepping import run_step
-from sim.workload.records import Model, Recompute
+from sim.workload.records import Launch, Model, Recompute
 
-LEVERS_SHOWN: Final = 3
+LEVERS_SHOWN: Final = 3  # of hardware
+PLANS_SHOWN: Final = 2
+CO_LIMITED: Final = 0.75  # of the largest part: a part of that size limits the step as well
 STARVED: Final = 0.02  # share of the step spent waiting for data from which on input is what limits it
 
 
@@ -40,49 +46,85 @@ def bottleneck_of(scenario: Scenario, model: Model, plan: Plan, step: Step, leve
         "pipeline bubble": "stages waiting for their neighbours",
         "input": f"waiting for training data: the limit is {input_limit(scenario, plan)}" if starved else "",
     }
-    statement = f"{100 * parts[limit] / step.time_s:.0f} % of the step is {said[limit]}."
+    shares = {name: 100 * part / step.time_s for name, part in parts.items()}
+    statement = f"{shares[limit]:.0f} % of the step is {said[limit]}."
+    if beside := [n for n in parts if n != limit and not starved and parts[n] > CO_LIMITED * parts[limit]]:
+        also = ", ".join(f"{shares[name]:.0f} % {said[name]}" for name in beside)
+        statement = f"{statement.removesuffix('.')}, {also}: co-limited."
     if not levers or (scenario.training.compute_s is not None and limit == "compute"):
         return Bottleneck(limit, statement)
+    hardware = _tried(model, step, ((change, altered, plan) for change, altered in _changes(scenario, plan)))
+    others = _tried(model, step, _plans(scenario, model, plan))
+    best = sorted((*hardware[:LEVERS_SHOWN], *others[:PLANS_SHOWN]), key=lambda lever: lever.effect or 0.0)
+    return Bottleneck(limit, statement, tuple(best))
+
+
+def _tried(model: Model, step: Step, changes: Iterable[tuple[str, Scenario, Plan]]) -> list[Lever]:
+    """The changes that shorten the step, the best first; one that needs more memory than there is says so."""
     found = []
-    for change, altered, altered_plan in _changes(scenario, plan):
+    for change, scenario, plan in changes:
         try:
-            faster = run_step(altered, model, altered_plan, engine="recursion").time_s
+            faster = run_step(scenario, model, plan, engine="recursion").time_s
         except (InputError, InfeasibleError):
             continue
         if faster < 0.995 * step.time_s:
-            found.append((faster, Lever(change, faster, "step_time_s")))
-    found.sort(key=lambda item: item[0])
-    return Bottleneck(limit, statement, tuple(lever for _, lever in found[:LEVERS_SHOWN]))
+            full = fullest(device_memory(model, plan, scenario.workload.numerics, scenario.accelerator))
+            need, have = full.total_bytes / 2**30, full.capacity_bytes / 2**30
+            note = "" if full.fits else f"needs {need:.4g} GiB a device, has {have:.4g}"
+            found.append(Lever(change, faster, "step_time_s", note))
+    return sorted(found, key=lambda lever: lever.effect or 0.0)
 
 
-def _changes(scenario: Scenario, plan: Plan) -> Iterator[tuple[str, Scenario, Plan]]:
-    """Single changes an architect or user could make, each with the scenario and plan it leads to."""
+def _plans(scenario: Scenario, model: Model, plan: Plan) -> Iterator[tuple[str, Scenario, Plan]]:
+    """Other plans of the same devices and batch, and other software, that a user could choose."""
+    numerics = scenario.workload.numerics
+    if numerics.launch != Launch.GRAPH:
+        workload = replace(scenario.workload, numerics=replace(numerics, launch=Launch.GRAPH))
+        yield "launch: graph", replace(scenario, workload=workload), plan
+    for change, fields in _fields(plan):
+        try:
+            other = replace(plan, **fields)
+            check_plan(other, scenario.cluster.devices, **bounds_of(model))
+        except InputError:
+            continue
+        yield change, scenario, other
+
+
+def _fields(plan: Plan) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Single changes of a plan."""
+    if plan.devices > 1 and not plan.framework.overlap_gradients:
+        framework = replace(plan.framework, overlap_gradients=True)
+        yield "overlap gradients with backward", {"framework": framework}
+    if plan.sparse_embeddings and plan.data > 1:
+        yield "gradients of embeddings whole, not as rows", {"sparse_embeddings": False}
+    if plan.recompute != Recompute.NONE:
+        yield "recompute: none", {"recompute": Recompute.NONE, "recompute_layers": None, "saved_ops": ()}
+    if plan.micro_batches > plan.pipeline:
+        yield f"sub_batch: {2 * plan.sub_batch}", {"sub_batch": 2 * plan.sub_batch}
+    if plan.pipeline > 1 and plan.virtual_stages == 1 and not plan.stage_layers:
+        yield "virtual_stages: 2", {"virtual_stages": 2}
+    if plan.tensor > 1 and plan.tensor % 2 == 0:
+        halved = {"tensor": plan.tensor // 2, "data": 2 * plan.data}
+        yield f"tensor: {plan.tensor // 2}, data: {2 * plan.data}", halved
+
+
+def _changes(scenario: Scenario, plan: Plan) -> Iterator[tuple[str, Scenario]]:
+    """Single changes of the hardware, each with the scenario it leads to."""
     chip, cluster = scenario.accelerator, scenario.cluster
     faster = {f: replace(c, peak_flops=2 * c.peak_flops) for f, c in chip.compute.items()}
-    yield "2x the peak FLOP/s", replace(scenario, accelerator=replace(chip, compute=faster)), plan
+    yield "2x the peak FLOP/s", replace(scenario, accelerator=replace(chip, compute=faster))
     memory = replace(chip.memory, bandwidth=2 * chip.memory.bandwidth)
-    yield "2x the memory bandwidth", replace(scenario, accelerator=replace(chip, memory=memory)), plan
+    yield "2x the memory bandwidth", replace(scenario, accelerator=replace(chip, memory=memory))
     cache = replace(chip.cache, capacity_bytes=4 * chip.cache.capacity_bytes)
-    yield "4x the on-chip cache", replace(scenario, accelerator=replace(chip, cache=cache)), plan
+    yield "4x the on-chip cache", replace(scenario, accelerator=replace(chip, cache=cache))
     if chip.kernel_overhead_s > 0:
         chip_fast = replace(chip, kernel_overhead_s=chip.kernel_overhead_s / 2)
-        yield "half the kernel overhead", replace(scenario, accelerator=chip_fast), plan
+        yield "half the kernel overhead", replace(scenario, accelerator=chip_fast)
     if scenario.training.input is not None and scenario.host is not None:
-        yield "2x the host cores", replace(scenario, host=replace(scenario.host, cores=2 * scenario.host.cores)), plan
-        yield "2x the storage bandwidth", replace(scenario, storage=faster_storage(scenario.storage)), plan
+        yield "2x the host cores", replace(scenario, host=replace(scenario.host, cores=2 * scenario.host.cores))
+        yield "2x the storage bandwidth", replace(scenario, storage=faster_storage(scenario.storage))
     if plan.devices > 1:
-        yield "2x the link bandwidth", replace(scenario, cluster=_wider(cluster)), plan
-        if not plan.framework.overlap_gradients:
-            yield "overlap gradients with backward", scenario, _overlapped(plan)
-    if plan.sparse_embeddings and plan.data > 1:
-        yield "gradients of embeddings whole, not as rows", scenario, replace(plan, sparse_embeddings=False)
-    if plan.recompute == Recompute.FULL:
-        yield "no recomputation (needs memory)", scenario, replace(plan, recompute=Recompute.NONE, saved_ops=())
-
-
-def _overlapped(plan: Plan) -> Plan:
-    """Gradients reduced during backward."""
-    return replace(plan, framework=replace(plan.framework, overlap_gradients=True))
+        yield "2x the link bandwidth", replace(scenario, cluster=_wider(cluster))
 
 
 def _wider(cluster: Cluster) -> Cluster:

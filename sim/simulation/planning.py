@@ -45,7 +45,7 @@ def choose_plan(scenario: Scenario, model: Model, must_fit: bool = True) -> tupl
 
     def checked(sub_batch: int) -> Plan:
         plan = Plan(**{"global_batch": sub_batch * data * accumulate, **shared, "sub_batch": sub_batch})
-        check_plan(plan, devices, **_limits(model))
+        check_plan(plan, devices, **bounds_of(model))
         return plan
 
     if request.sub_batch is not None:
@@ -65,7 +65,7 @@ def given(scenario: Scenario) -> dict[str, Any]:
 def check_search(scenario: Scenario, model: Model) -> None:
     """What the request gives must fit the cluster and the model."""
     check_saved_ops(scenario, model)
-    check_given(given(scenario), scenario.cluster.devices, **_limits(model))
+    check_given(given(scenario), scenario.cluster.devices, **bounds_of(model))
 
 
 def search_plan(scenario: Scenario, model: Model, batch: int, worth: Worth | None = None) -> Found:
@@ -91,7 +91,7 @@ def check_saved_ops(scenario: Scenario, model: Model) -> None:
         refuse_unknown_ops(scenario.plan.saved_ops, (layer.flow for layer in layers))
 
 
-def _limits(model: Model) -> dict[str, int | None]:
+def bounds_of(model: Model) -> dict[str, int | None]:
     """What of a model bounds the degrees, where it has it: blocks a pipeline cuts between, heads, experts, sequence."""
     depth = getattr(model, "depth", None)
     blocks = None if depth is None else int(depth) + int(getattr(model, "encoder_blocks", 0))

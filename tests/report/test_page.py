@@ -14,8 +14,9 @@ import pytest
 from sim.files import load_document
 from sim.report.figures import kit
 from sim.report.figures.kit import Figure
-from sim.report.page import run_page, study_page
+from sim.report.page import comparison_page, run_page, study_page
 from sim.report.run import to_json
+from sim.study.compare import compare, device_seconds
 from sim.study.dossier import Dossier, dossier
 from sim.study.sweep import read_study, sweep
 
@@ -175,6 +176,23 @@ def test_the_answer_is_that_of_run(html: str, found: Dossier) -> None:
 
 def test_the_same_run_gives_the_same_bytes(html: str, found: Dossier) -> None:
     assert run_page(found) == html
+
+
+def test_designs_are_compared_on_one_page() -> None:
+    """Times to the target as of `compare`; the parts of a sample add up to what a device spends on it."""
+    answer = compare("paper/word-lm", "paper/frontier-image", "paper/nothing")
+    html = comparison_page(answer)
+    drawn = figures(html)
+    results = [case.result for case in answer.cases if case.result is not None]
+    assert len(results) == 2
+    (target,) = drawn["target"]["data"]
+    goals = [result.time_to_target for result in results]
+    assert target["x"][::-1] == pytest.approx([goal.seconds / 86400.0 for goal in goals if goal], rel=1e-6)
+    totals = [sum(trace["x"][i] for trace in drawn["parts"]["data"]) for i in range(2)]
+    assert totals[::-1] == pytest.approx([1e3 * device_seconds(result) for result in results], rel=1e-5)
+    page = Page(html)
+    assert {"ok", "bad input"} - set(page.texts["td"]) == {"ok"}  # the third is a row with its reason
+    assert any("no such scenario" in text for text in page.texts["li"])
 
 
 def test_a_study_file_becomes_a_page(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ caption { text-align: left; color: var(--muted); }
 th, td { padding: .22rem .7rem .22rem 0; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
 th { font-weight: 600; }
 td { white-space: nowrap; }
-.t { text-align: left; white-space: normal; }
+.t { text-align: left; white-space: normal; min-width: 5rem; }
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(10.5rem, 1fr)); gap: .6rem; margin: 1rem 0; }
 dl > div { background: var(--raised); border-radius: .5rem; padding: .5rem .7rem; }
 dt { color: var(--muted); font-size: .82rem; }

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from sim.cli import options
-from sim.cli.terminal import printable, show, show_json
+from sim.cli.terminal import printable, say, show, show_json
 from sim.errors import InputError, Problem
 from sim.files.checking import Finding, check_file, files_of
 from sim.files.loader import Node
@@ -20,7 +20,10 @@ from sim.files.loader import Node
 @options.quiet_option
 @options.debug_option
 def command(paths: tuple[str, ...], sets: tuple[str, ...], as_json: bool, quiet: bool) -> None:
-    """Check scenario and hardware files: every problem at once, exit 2 if there is one."""
+    """Check scenario and hardware files: every problem at once, exit 2 if there is one.
+
+    What is only suspicious in a file of one's own (no source, a link twice as fast as its type) is advice.
+    """
     files = [file for path in paths for file in files_of(path)]
     readers = {"validation set": _published}
     checked = options.Finished("check", (check_file(file, sets, readers) for file in files), len(files), quiet)
@@ -31,7 +34,10 @@ def command(paths: tuple[str, ...], sets: tuple[str, ...], as_json: bool, quiet:
     elif not quiet:
         for finding in findings:
             verdict = f"{len(finding.problems)} problem(s)" if finding.problems else "ok"
+            verdict += f", {len(finding.advice)} remark(s)" if finding.advice else ""
             show(f"{printable(finding.file)}: {finding.kind}: {verdict}")
+        for advice in dict.fromkeys(advice for finding in findings for advice in finding.advice):
+            say(f"advice: {advice}")
     checked.leave()
     if problems:
         raise InputError(*dict.fromkeys(problems))
@@ -40,7 +46,8 @@ def command(paths: tuple[str, ...], sets: tuple[str, ...], as_json: bool, quiet:
 
 
 def _row(finding: Finding) -> dict[str, object]:
-    return {"file": finding.file, "kind": finding.kind, "problems": [str(p) for p in finding.problems]}
+    problems, advice = ([str(p) for p in some] for some in (finding.problems, finding.advice))
+    return {"file": finding.file, "kind": finding.kind, "problems": problems, "advice": advice}
 
 
 def _published(path: Path, node: Node) -> object:

@@ -13,7 +13,7 @@ from sim.errors import InfeasibleError, InputError, Problem, UnreachableError
 from sim.files import library
 from sim.files.fields import read
 from sim.files.frameworks import read_framework
-from sim.files.lint import lint_file
+from sim.files.lint import lint
 from sim.files.loader import Node, load
 from sim.files.models import load_model_file
 from sim.files.scaling import load_domain
@@ -31,6 +31,7 @@ class Finding:
     file: str
     kind: str
     problems: tuple[Problem, ...] = ()
+    advice: tuple[Problem, ...] = ()  # what is suspicious in a file of one's own
 
 
 def files_of(path: str) -> list[Path]:
@@ -64,6 +65,9 @@ def check_file(path: Path, sets: Sequence[str] = (), readers: Mapping[str, Reade
         kind = kind_of(path, node)
         if kind == "scenario":
             _scenario(path, sets)
+        elif kind in _LINTED:
+            wrong, suspicious = lint(path)
+            return Finding(shown, kind, tuple(wrong), tuple(suspicious))
         elif reader := {**_READERS, **readers}.get(kind):
             reader(path, node)
     except InputError as error:
@@ -85,12 +89,6 @@ def _scenario(path: Path, sets: Sequence[str]) -> None:
     except UnreachableError as error:
         there = document.node.at("target", "error") or document.node
         raise InputError(there.problem(error.reason.statement, "target.error")) from None
-
-
-def _lint(path: Path) -> None:
-    """Hardware files answer to more than their schema."""
-    if problems := lint_file(path):
-        raise InputError(*problems)
 
 
 _FOLDERS: Final[dict[str, library.Kind]] = {
@@ -116,16 +114,12 @@ _TELLING: Final[dict[str, frozenset[str]]] = {
     "input data": frozenset({"stored_bytes", "stored"}),
     "scenario": frozenset({"workload", "target", "cluster", "plan", "training", "campaign", "study", "scaling"}),
 }
+#: Hardware answers to more than its schema.
+_LINTED: Final = frozenset({"generation", "host", "storage", "cluster", "accelerator", "links"})
 _READERS: Final[dict[str, Reader]] = {
     "scaling domain": lambda path, node: load_domain(str(path)),
     "numerics": lambda path, node: read(Numerics, node),
-    "generation": lambda path, node: _lint(path),
     "framework": lambda path, node: read_framework(path),
-    "host": lambda path, node: _lint(path),
-    "storage": lambda path, node: _lint(path),
     "input data": lambda path, node: read(InputData, node),
     "published model": lambda path, node: load_model_file(path.stem),
-    "cluster": lambda path, node: _lint(path),
-    "accelerator": lambda path, node: _lint(path),
-    "links": lambda path, node: _lint(path),
 }

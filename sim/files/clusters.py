@@ -46,7 +46,9 @@ class EdgeGroup(Record):
 
     ends: tuple[int | str, int | str] = field(metadata=same_as(Edge, "source", doc="device numbers or switch names"))
     link: str = field(default="", metadata=about("a link type, for what is left out here"))
-    bandwidth: float | None = field(default=None, metadata=same_as(Edge, "bandwidth"))
+    bandwidth: float | None = field(
+        default=None, metadata=same_as(Edge, "bandwidth", doc="that payload reaches, per direction")
+    )
     latency: float | None = field(default=None, metadata=same_as(Edge, "latency_s"))
     directed: bool = field(default=False, metadata=about("one direction only"))
 
@@ -136,9 +138,20 @@ def resolve_link(node: Node, path: str) -> LinkType:
         return load_links()[node.value]
     like = node.at("like")
     if like is None or not isinstance(node.value, dict):
+        _measured(node, path)
         return _link_type(path, node, path)
     given = Node({key: child for key, child in node.value.items() if key != "like"}, node.mark, node.key_mark)
     return _link_type(str(like.value), merge(_known(like, join(path, ["like"])), given, ("link",)), path)
+
+
+def _measured(node: Node, path: str) -> None:
+    """A link of no known type has no constants to inherit: what it reaches of its rate and what a launch costs must be
+    said, `1` and `0 us` too."""
+    missing = [name for name in ("efficiency", "base") if node.at(name) is None and node.at(f"{name}_s") is None]
+    if missing and isinstance(node.value, dict) and (node.at("bandwidth") is not None):
+        rule = f"without `like` says its own {' and '.join(missing)}: no link reaches all of its rate at no cost"
+        hint = "like: infiniband-ndr, or another type of `foretrain hardware links`; else efficiency: 1, base: 0 us"
+        raise InputError(node.problem(rule, path, hint=hint))
 
 
 def _known(node: Node, path: str) -> Node:
@@ -244,7 +257,8 @@ def _level(group: LevelGroup, node: Node, path: str) -> Level:
 def _edge(group: EdgeGroup, node: Node, path: str) -> tuple[Edge, ...]:
     """One or both directions of a link."""
     link = resolve_link(node.at("link") or node, join(path, ["link"])) if group.link else None
-    bandwidth = group.bandwidth if group.bandwidth is not None else link.bandwidth if link else None
+    typical = link.bandwidth * link.efficiency if link else None  # what a port of that type carries
+    bandwidth = typical if group.bandwidth is None else group.bandwidth
     latency = group.latency if group.latency is not None else link.latency_s if link else None
     if bandwidth is None or latency is None:
         raise InputError(node.problem("needs bandwidth and latency, or a link type", path))

@@ -19,8 +19,14 @@ from sim.fields import Status, did_you_mean
 from sim.files.clusters import load_links, read_cluster, read_links
 from sim.files.fields import read
 from sim.files.generations import read_generation
-from sim.files.hardware import GROUPS, AcceleratorFile, accelerator_files, build_accelerator, load_accelerator
-from sim.files.library import folder, shown
+from sim.files.hardware import (
+    GROUPS,
+    AcceleratorFile,
+    accelerator_files,
+    build_accelerator,
+    load_accelerator,
+)
+from sim.files.library import folder, real, root, shown
 from sim.files.loader import Node, load
 from sim.files.merge import Resolver
 from sim.network.surroundings import Host, Storage
@@ -31,27 +37,8 @@ READ_ALL_S: Final = (0.010, 0.070)
 """Capacity / bandwidth of every shipped HBM or GDDR part 2014-2025 lies in 19-60 ms; announced ones start at 13."""
 
 GIGA: Final = 1e9
-RATES: Final[tuple[tuple[str, float], ...]] = (
-    (r"nvlink-?1\b", 80 * GIGA),
-    (r"nvlink-?2\b", 150 * GIGA),
-    (r"nvlink-?3\b", 300 * GIGA),
-    (r"nvlink-?4\b", 450 * GIGA),
-    (r"nvlink-?5\b", 900 * GIGA),
-    (r"nvlink-?6\b", 1800 * GIGA),
-    (r"pcie-?3", 15.75 * GIGA),
-    (r"pcie-?4", 31 * GIGA),
-    (r"pcie-?5", 63 * GIGA),
-    (r"pcie-?6", 121 * GIGA),
-    (r"(infiniband|ib)-fdr", 6.8 * GIGA),
-    (r"(infiniband|ib)-edr", 12.5 * GIGA),
-    (r"(infiniband|ib)-hdr", 25 * GIGA),
-    (r"(infiniband|ib)-ndr", 50 * GIGA),
-    (r"(infiniband|ib)-xdr", 100 * GIGA),
-)
-"""Bandwidth of one device's links of a type, in one direction (vendor pages by way of stas00/ml-engineering)."""
-
-ETHERNET: Final = re.compile(r"^(?:roce|ethernet|omnipath|slingshot|tcp)-(\d{2,3})g?$")
 _NAME: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_LEADS_NOWHERE: Final = ("accelerator", "links.types")
 _DECIMAL: Final = re.compile(r"([\d.]+)\s*([GT])B")
 SIXTEEN: Final[tuple[Format, ...]] = ("bf16", "fp16")
 _SPARSE_PAIRS: Final[tuple[tuple[Format, Format], ...]] = (
@@ -104,23 +91,38 @@ def _kind(node: Node) -> str | None:
 
 def lint_file(path: Path) -> list[Problem]:
     """Schema errors of one file, or what the rules below find in it."""
+    errors, suspicions = lint(path)
+    return [*errors, *suspicions]
+
+
+def lint(path: Path) -> tuple[list[Problem], list[Problem]]:
+    """(what is wrong: schema, names that lead nowhere; what is suspicious). In the library both are wrong."""
     try:
-        raw = load(path, shown(path))
-        kind = "generations" if path.resolve().is_relative_to(folder("generations")) else _kind(raw)
-        if kind == "links":
-            return list(_links(raw))
-        if kind == "generations":
-            read_generation(path)
-            return list(_named(raw, path))
-        if kind in _AROUND:
-            return [*_named(raw, path), *_around(raw, _AROUND[kind][0])]
+        found = list(_found(path))
+    except InputError as error:
+        return list(error.problems), []
+    if real(path).is_relative_to(root() / "hardware"):
+        return found, []
+    here = shown(path)
+    wrong = [p for p in found if p.file != here or p.path.startswith(_LEADS_NOWHERE)]
+    return wrong, [p for p in found if p not in wrong]
+
+
+def _found(path: Path) -> Iterator[Problem]:
+    raw = load(path, shown(path))
+    kind = "generations" if path.resolve().is_relative_to(folder("generations")) else _kind(raw)
+    if kind == "links":
+        yield from _links(raw)
+        return
+    if kind == "generations":
+        read_generation(path)
+        yield from _named(raw, path)
+    elif kind in _AROUND:
+        yield from (*_named(raw, path), *_around(raw, _AROUND[kind][0]))
+    else:
         resolver = Resolver({(): "clusters" if kind == "clusters" else "accelerators"})
         node = resolver.extended(resolver.file(path), ())
-        if kind == "clusters":
-            return [*_named(node, path), *_cluster(node)]
-        return [*_named(node, path), *_accelerator(node)]
-    except InputError as error:
-        return list(error.problems)
+        yield from (*_named(node, path), *(_cluster if kind == "clusters" else _accelerator)(node))
 
 
 def _around(node: Node, cls: type[Host] | type[Storage]) -> Iterator[Problem]:
@@ -283,9 +285,7 @@ def _rate(node: Node, path: str, name: str, bandwidth: float) -> Iterator[Proble
 
 
 def known_rate(name: str) -> float | None:
-    """Bandwidth per direction (B/s) of a link of that name, if its name tells."""
-    for pattern, rate in RATES:
-        if re.search(pattern, name) and "h800" not in name:
-            return rate
-    match = ETHERNET.search(name)
-    return float(match[1]) * GIGA / 8.0 if match else None
+    """Bandwidth per direction (B/s) of the library's link type of that name, or of the one the name begins with."""
+    links = load_links()
+    begun = [known for known in links if name == known or name.startswith(f"{known}-")]
+    return links[max(begun, key=len)].bandwidth if begun else None

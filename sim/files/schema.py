@@ -239,11 +239,12 @@ def _family(definitions: _Definitions) -> Schema:
 
 
 def _link(definitions: _Definitions) -> Schema:
-    """A link by name, or a mapping, complete unless it is `like` another."""
+    """A link by name, or a mapping, complete with what it reaches and costs unless it is `like` another."""
     definitions.record(LinkType)
     own = definitions.made["LinkType"]
     like = {**own, "properties": {"like": _link_name(), **own["properties"]}, "if": {"required": ["like"]}}
-    link = definitions.reference("Link", lambda: like | {"else": definitions.needs(LinkType)})
+    costs = ({"required": ["efficiency"]}, {"anyOf": [{"required": ["base"]}, {"required": ["base_s"]}]})
+    link = definitions.reference("Link", lambda: like | {"else": {"allOf": [definitions.needs(LinkType), *costs]}})
     return {"anyOf": [_link_name(), link]}
 
 

@@ -139,7 +139,7 @@ levels:
   - name: net
     topology: fat_tree
     size: 8
-    link: {bandwidth: 8 GB/s, latency: 1 us, source: test}
+    link: {bandwidth: 8 GB/s, latency: 1 us, efficiency: 1, base: 0 us}
     oversubscription: 4
     options: {leaf: 4}
 """

@@ -15,7 +15,7 @@ cluster:
   name: ring of four
   accelerator: paper-2019
   levels:
-    - {name: ring, topology: ring, size: 4, link: {bandwidth: 56 GB/s, latency: 0 s}}
+    - {name: ring, topology: ring, size: 4, link: {bandwidth: 56 GB/s, latency: 0 s, efficiency: 1, base: 0 s}}
 plan:
   sub_batch: 128
 framework:

@@ -33,6 +33,17 @@ cache: {capacity: 1 MiB}
 """
 
 
+def test_an_edge_of_a_type_carries_what_a_port_of_that_type_does(tmp_path: Path) -> None:
+    """NVLink 4 by name: 450 GB/s times its payload share, as on a level."""
+    path = tmp_path / "pair.yaml"
+    path.write_text(
+        "name: pair\naccelerator: h100-sxm5-80gb\ngraph:\n  edges:\n    - {ends: [0, 1], link: nvlink4}\n",
+        encoding="utf-8",
+    )
+    link = load_links()["nvlink4"]
+    assert {edge.bandwidth for edge in load_cluster(path).edges} == {link.bandwidth * link.efficiency}
+
+
 def test_catalogue_is_large_enough() -> None:
     """At least 40 accelerators and 20 clusters, each under the name of its file."""
     assert len(list_accelerators()) >= 40

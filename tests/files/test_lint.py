@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from sim.files.checking import check_file
+from sim.files.clusters import load_links
 from sim.files.hardware import accelerator_files
 from sim.files.hardware_text import dump_accelerator, new_accelerator
 from sim.files.library import root
@@ -100,11 +103,43 @@ def test_unknown_accelerator_of_a_cluster_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "rate"),
-    [("infiniband-ndr-sharp", 50e9), ("roce-400g", 50e9), ("nvlink4-h800", None), ("my-link", None)],
+    [("infiniband-ndr-sharp", 50e9), ("infiniband-ndr-mine", 50e9), ("roce-400g", 50e9), ("my-link", None)],
 )
 def test_rates_known_by_name(name: str, rate: float | None) -> None:
-    """4x NDR is 400 Gb/s = 50 GB/s; a cut-down or unknown link has no known rate."""
+    """4x NDR is 400 Gb/s = 50 GB/s; an unknown link has no known rate."""
     assert known_rate(name) == rate
+
+
+GIGA = 1e9
+VENDORS = {
+    "nvlink1": 80, "nvlink2": 150, "nvlink3": 300, "nvlink4": 450, "nvlink5": 900, "nvlink6": 1800,
+    "pcie3-x16": 15.75, "pcie4-x16": 31, "pcie5-x16": 63, "pcie6-x16": 121,
+    "infiniband-fdr": 6.8, "infiniband-edr": 12.5, "infiniband-hdr": 25, "infiniband-ndr": 50, "infiniband-xdr": 100,
+}  # fmt: skip
+
+
+def test_shipped_rates_are_those_of_their_vendors() -> None:
+    """One direction, all links of a device (vendor pages by way of stas00/ml-engineering); Ethernet: the number of its
+    name in Gb/s."""
+    links = load_links()
+    assert {name: links[name].bandwidth / GIGA for name in VENDORS} == pytest.approx(VENDORS, rel=0.05)
+    for name, link in links.items():
+        match = re.fullmatch(r"(?:roce|tcp|omnipath|slingshot)-(\d{2,3})g?", name)
+        if match and name not in ("slingshot-10", "slingshot-11"):  # generations, not rates
+            assert link.bandwidth == pytest.approx(float(match[1]) * GIGA / 8, rel=0.05), name
+
+
+def test_in_a_file_of_ones_own_a_double_rate_is_advice(tmp_path: Path) -> None:
+    """`check` says so and accepts it; a link without `like` has nothing to inherit: it says what it costs."""
+    path = tmp_path / "c.yaml"
+    path.write_text(CLUSTER.replace("BW", "600 GB/s").replace("source: test\n", ""), encoding="utf-8")
+    finding = check_file(path)
+    assert finding.problems == ()
+    assert [p.rule for p in finding.advice] == ["has no source", "counts both directions"]
+    path.write_text(CLUSTER.replace("{like: nvlink3, bandwidth: BW}", "{bandwidth: 9 GB/s, latency: 1 us}"), "utf-8")
+    (problem,) = check_file(path).problems
+    assert (problem.line, problem.path) == (4, "levels.0.link")
+    assert problem.rule.startswith("without `like` says its own efficiency and base")
 
 
 def test_errors_of_the_schema_come_through(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import networkx as nx
+import numpy as np
 import pytest
 from clusters import ALPHA, BANDWIDTH, flat, link
 
@@ -62,6 +63,23 @@ def test_a_graph_trains_as_the_switch_it_is() -> None:
     slow = star(8)
     slow.edges["hub", 3]["capacity"] /= 4  # one wire sets the pace of the ring
     assert simulate(replace(given, cluster=from_graph(slow))).step.time_s > one.step.time_s
+
+
+def test_wires_of_half_the_rate_double_what_they_carry() -> None:
+    """`simulate` on the Petersen graph, ten devices without a switch, its wires slow and free of latency: what a step
+    waits for them is inverse to their capacity; routes have the two hops of its diameter."""
+    scenario = load_scenario("paper/word-lm")
+    plan = replace(scenario.plan, data=10, sub_batch=128, global_batch=1280)
+    waits = []
+    for capacity in (1e7, 5e6):
+        graph = nx.petersen_graph()
+        nx.set_edge_attributes(graph, capacity, "capacity")
+        cluster = from_graph(graph, scenario.accelerator.name)
+        result = simulate(replace(scenario, cluster=cluster, plan=plan))
+        waits.append(result.step.time_s - result.step.compute_s)
+        routes = topology(cluster).routes(*(x.ravel() for x in np.indices((10, 10))))
+        assert (routes >= 0).sum(axis=1).max() == 2
+    assert waits[1] == pytest.approx(2 * waits[0], rel=1e-3)
 
 
 def test_what_a_graph_must_say() -> None:

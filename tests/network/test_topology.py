@@ -89,17 +89,6 @@ def test_every_route_is_a_path_from_source_to_destination(cluster: Cluster) -> N
     assert len(set(net.names().values())) == len(ids)
 
 
-@pytest.mark.parametrize("cluster", SHORTEST, ids=name)
-def test_routes_are_shortest_paths(cluster: Cluster) -> None:
-    """As many links as networkx finds on the drawn graph, where flows stay on their level."""
-    net = topology(cluster)
-    src, dst = all_pairs(net.N)
-    hops = (net.routes(src, dst) >= 0).sum(axis=1)
-    graph = net.graph()
-    far = {n: nx.single_source_shortest_path_length(graph, n) for n in range(net.N)}
-    assert hops.tolist() == [far[s][d] for s, d in zip(src.tolist(), dst.tolist(), strict=True)]
-
-
 @pytest.mark.parametrize("cluster", [c for c in SHORTEST if len(c.levels) == 1], ids=name)
 def test_loads_equal_those_of_the_same_graph_as_an_edge_list(cluster: Cluster) -> None:
     """All-to-all over the drawn graph, given as edges and routed by search: the same bytes on the links out of and

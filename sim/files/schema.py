@@ -65,10 +65,6 @@ PARTS: Final[dict[type, library.Kind]] = {
 }
 """Records that may be named, or extend a file of their kind."""
 _PATH: Final = r"[/\\]|\.(ya?ml|json)$"
-_EXTENDS: Final[Schema] = {
-    "description": "file or files this one is laid over",
-    "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
-}
 
 
 def schema_of(kind: str = "scenario") -> Schema:
@@ -135,7 +131,7 @@ class _Definitions:
         summary = " ".join((cls.__doc__ or "").strip().split("\n\n")[0].split())
         schema = {"type": "object", "description": summary, "properties": properties, "additionalProperties": False}
         if cls in PARTS:
-            schema["properties"] = {"extends": _EXTENDS, **properties}
+            schema["properties"] = {"extends": _extends(_name(PARTS[cls])), **properties}
         return schema | (_families(self) if cls is Workload else {})
 
     def _field(self, cls: type, stated: Statement) -> Schema:
@@ -269,6 +265,10 @@ _EITHER: Final[Mapping[type, tuple[str, str]]] = {ClusterFile: ("levels", "graph
 """Two fields of which a record has one."""
 
 
+def _extends(name: Schema) -> Schema:
+    return {"description": "file or files this one is laid over", "anyOf": [name, {"type": "array", "items": name}]}
+
+
 def _file(cls: type) -> Callable[[_Definitions], Schema]:
     return lambda definitions: definitions.whole(cls)
 
@@ -279,7 +279,11 @@ def _scenario(definitions: _Definitions) -> Schema:
     texts: Schema = {key: {"type": "string"} for key in TEXTS}
     texts["objective"] = {"enum": [str(name) for name in Objective]}
     texts["sources"] = {"type": "array", "items": {"type": "string"}}
-    properties = {"extends": _EXTENDS, **texts, **{key: _or_null(definitions.part(cls)) for key, cls in parts.items()}}
+    properties = {
+        "extends": _extends(_name("scenarios")),
+        **texts,
+        **{key: _or_null(definitions.part(cls)) for key, cls in parts.items()},
+    }
     framework = {"type": "string", "pattern": rf"^({'|'.join(list_frameworks())})(@.+)?$"}
     properties["framework"] = {"anyOf": [framework, properties["framework"]]}
     properties["speedups"] = {"type": "array", "items": definitions.whole(SpeedupRequest)}

@@ -59,7 +59,7 @@ def jittered_steps(record: StepRecord, sigma: float, *, steps: int = 16, seed: i
 
 def _one(record: StepRecord, program: Program, sigma: float, draw: np.random.Generator) -> float:
     plan = record.plan
-    replicas, ranks = plan.data, plan.tensor * plan.context
+    replicas, ranks = plan.data, plan.devices // (plan.data * plan.pipeline)
     free = np.zeros((len(program.tracks), replicas))
     ends: list[Floats] = []
     kernels = [track.kind == "compute" for track in program.tracks]

@@ -17,6 +17,7 @@ from sim.files.library import find, names, shown
 from sim.files.loader import Node, load
 from sim.plan.framework import Framework
 from sim.plan.preset import UNKNOWN, FrameworkFile, Habit, Preset
+from sim.plan.records import DEGREES
 from sim.scenario import PlanRequest
 from sim.workload.records import Numerics
 
@@ -200,9 +201,7 @@ def _value(root: Node, chosen: dict[str, Node], key: str) -> object:
     return 1 if default is None and key in _DEGREES else "none" if default is None else default
 
 
-_DEGREES: Final = frozenset(
-    f"plan.{name}" for name in ("data", "tensor", "pipeline", "context", "expert", "virtual_stages")
-)
+_DEGREES: Final = frozenset(f"plan.{name}" for name in (*DEGREES, "virtual_stages"))
 
 
 def _refuse(root: Node, framework: Preset, chosen: dict[str, Node]) -> None:

@@ -25,6 +25,7 @@ from sim.network.records import Cluster
 from sim.network.resize import resize
 from sim.network.surroundings import Host, Storage
 from sim.plan.framework import Framework
+from sim.plan.records import DEGREES
 from sim.plan.speedups.request import SpeedupRequest
 from sim.scaling import Domain
 from sim.scenario import Axes, Objective, PlanRequest, Scenario, Target, Training, Workload
@@ -46,7 +47,7 @@ MAX_DEVICES: Final = 2**22
 _SIZES: Final = {stated.name for family in FAMILIES.values() for stated in statements(family)}
 BELOW: Final = (
     {name: f"workload.sizes.{name}" for name in _SIZES - {"name"}}
-    | {axis: f"plan.{axis}" for axis in ("tensor", "pipeline", "context", "expert", "sequence_parallel")}
+    | {axis: f"plan.{axis}" for axis in (*DEGREES, "sequence_parallel")}
     | {"format": "workload.numerics.compute", "parameters": "workload.parameters"}
 )
 """Names that lower rooms, which know no scenario, use for its fields."""

@@ -9,6 +9,7 @@ properties `flops`, `bytes_read`, `bytes_written`.
 from sim.ops.formats import BYTES_PER_ELEMENT, Format
 from sim.ops.records import (
     Attention,
+    Axis,
     Collective,
     CollectiveKind,
     Convolution,
@@ -24,6 +25,7 @@ from sim.ops.records import (
 __all__ = [
     "BYTES_PER_ELEMENT",
     "Attention",
+    "Axis",
     "Collective",
     "CollectiveKind",
     "Convolution",

@@ -216,6 +216,10 @@ class Lump:
     count: int = 1
 
 
+Axis = Literal["data", "tensor", "pipeline", "context", "expert"]
+"""Along which ranks a collective runs: every parallel axis there is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Collective:
     """Communication inside the computation. `bytes` is the full buffer of one rank:
@@ -225,7 +229,7 @@ class Collective:
     name: str
     kind: CollectiveKind
     bytes: float
-    axis: Literal["data", "tensor", "pipeline", "context", "expert"]
+    axis: Axis
     format: Format = "bf16"
     overlap: bool = False  # may run beside the next compute op
     count: int = 1

@@ -68,7 +68,7 @@ def place(
     model = model_of(scenario, project_target(scenario))
     plan, _ = choose_plan(scenario, model, must_fit=False)
     if plan.devices > plan.data:
-        rule = "the model is cut by the placement: no tensor, pipeline or context degree beside it"
+        rule = "the model is cut by the placement: no degree but data beside it"
         raise InputError(Problem(rule, "plan", f"{plan.devices // plan.data} devices per replica"))
     pieces = stretches or min(PIECES, getattr(model, "unroll", 1))
     graph = unrolled(model, plan.sub_batch, scenario.workload.numerics, chips, pieces)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sim.plan.check import divisors
-from sim.plan.records import AXES, Plan, Sharding
+from sim.plan.records import AXES, DEGREES, Plan, Sharding
 from sim.workload.records import Model, Recompute
 
 LEAST_LARGEST: Final = 16  # samples: the largest sub-batch tried of long samples
 MOST_SAMPLES: Final = 4096  # and of short ones
+LEAST_SEQUENCE: Final = 4096  # positions a context rank keeps: assumed: attention of fewer is shorter than its exchange
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,23 @@ class Variant(NamedTuple):
     def of(self, layout: Plan) -> Plan:
         """The plan of these degrees."""
         return replace(layout, **self._asdict())
+
+
+def limits_of(given: Mapping[str, Any], model: Model) -> Limits:
+    """What a search may vary: all that is not `given`. Context degrees only where every rank keeps a long sequence."""
+    degrees = (*DEGREES, "sub_batch", "virtual_stages", "sharding", "recompute")
+    varied: dict[str, Any] = {"context": _contexts(model)}
+    varied |= {name: (given[name],) for name in degrees if name in given}
+    varied["orders"] = (given["order"],) if "order" in given else ()
+    varied["sequence_parallel"] = given.get("sequence_parallel")
+    rest = {name: value for name, value in given.items() if name not in varied}
+    return Limits(**varied, base=Plan(**{"sub_batch": 1, "global_batch": 1, **rest}))
+
+
+def _contexts(model: Model) -> tuple[int, ...]:
+    """1, 2, 4 … as long as a rank keeps `LEAST_SEQUENCE` positions of the sequence."""
+    most = max(1, int(model.units_per_sample) // LEAST_SEQUENCE)
+    return tuple(2**k for k in range(most.bit_length()))
 
 
 def candidates(model: Model, devices: int, global_batch: int, limits: Limits = Limits()) -> Iterator[Plan]:
@@ -127,7 +145,7 @@ def _shards(base: Plan, sharding: Sharding, limits: Limits) -> bool:
     """Sharding over one rank is none; full sharding gathers per micro-batch, so beside a pipeline only if asked for."""
     if sharding == Sharding.NONE or limits.sharding == (sharding,):
         return True
-    return base.data * base.context > 1 and (sharding != Sharding.FULL or base.pipeline == 1)
+    return base.copies > 1 and (sharding != Sharding.FULL or base.pipeline == 1)
 
 
 def _interleaves(plan: Plan, chunks: int, micro_batches: int, blocks: int | None) -> bool:

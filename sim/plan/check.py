@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sim.errors import InputError, Problem
 from sim.plan.groups import degree
-from sim.plan.records import AXES, LayerSchedule, PipelineSchedule, Plan
+from sim.plan.records import AXES, CUTS, LayerSchedule, PipelineSchedule, Plan
 
 
 def check_plan(
@@ -25,13 +25,12 @@ def check_plan(
     Where the cluster cannot be divided by the other degrees, the batch per data rank is not judged.
     """
     degrees = _degrees(plan, devices)
-    whole = devices % (plan.tensor * plan.pipeline * plan.context) == 0
+    whole = devices % (plan.devices // plan.data) == 0
     problems = [
         *degrees,
         *(_batch(plan) if whole else ()),
         *_pipeline(plan, blocks),
-        *_tensor(plan, heads),
-        *_context(plan, sequence),
+        *_divided(plan, {"heads": heads, "sequence": sequence}),
         *(_experts(plan, experts) if whole else ()),
         *(_sharding(plan) if whole else ()),
         *_schedule(plan, heads),
@@ -66,17 +65,17 @@ def nearest(value: int, choices: Iterable[int], count: int = 2) -> str:
 def _degrees(plan: Plan, devices: int) -> list[Problem]:
     if plan.devices == devices:
         return []
-    rest = plan.tensor * plan.pipeline * plan.context
+    rest, inner = plan.devices // plan.data, "·".join(axis for axis in AXES if axis != "data")
     if devices % rest == 0:
-        product = f"{plan.data}·{plan.tensor}·{plan.pipeline}·{plan.context} = {plan.devices}"
-        rule = f"data·tensor·pipeline·context must be the {devices} devices of the cluster"
-        hint = f"with tensor·pipeline·context = {rest}, data must be {devices // rest}"
-        return [Problem(rule, "plan.data", product, hint=hint)]
+        product = "·".join(str(degree(plan, axis)) for axis in AXES)
+        rule = f"{'·'.join(AXES)} must be the {devices} devices of the cluster"
+        hint = f"with {inner} = {rest}, data must be {devices // rest}"
+        return [Problem(rule, "plan.data", f"{product} = {plan.devices}", hint=hint)]
     axis = _culprit(plan, devices)
     mine = degree(plan, axis)
     others = rest // mine
     choices = divisors(devices // others) if devices % others == 0 else divisors(devices)
-    rule = f"tensor·pipeline·context = {rest} must divide the {devices} devices of the cluster"
+    rule = f"{inner} = {rest} must divide the {devices} devices of the cluster"
     return [Problem(rule, f"plan.{axis}", str(mine), hint=f"nearest {nearest(mine, choices)}")]
 
 
@@ -128,27 +127,22 @@ def _pipeline(plan: Plan, blocks: int | None) -> list[Problem]:
     return problems
 
 
-def _tensor(plan: Plan, heads: int | None) -> list[Problem]:
-    if heads is None or heads % plan.tensor == 0:
-        return []
-    choices = divisors(heads)
-    both = [choice for choice in choices if plan.devices % choice == 0]
-    hint = f"nearest {nearest(plan.tensor, both if len(both) > 1 else choices)}"
-    return [Problem(f"must divide the {heads} attention heads", "plan.tensor", str(plan.tensor), hint=hint)]
-
-
-def _context(plan: Plan, sequence: int | None) -> list[Problem]:
-    if not sequence or sequence % plan.context == 0:
-        return []
-    hint = f"nearest {nearest(plan.context, divisors(sequence))}"
-    return [Problem(f"must divide the sequence of {sequence}", "plan.context", str(plan.context), hint=hint)]
+def _divided(plan: Plan, sizes: Mapping[str, int | None]) -> Iterator[Problem]:
+    """Degrees that do not divide what they cut."""
+    for axis, (name, words) in CUTS.items():
+        size, mine = sizes[name], degree(plan, axis)
+        if size and size % mine:
+            choices = divisors(size)
+            both = [choice for choice in choices if plan.devices % choice == 0]
+            hint = f"nearest {nearest(mine, both if len(both) > 1 else choices)}"
+            yield Problem(f"must divide the {words.format(size)}", f"plan.{axis}", str(mine), hint=hint)
 
 
 def _experts(plan: Plan, experts: int | None) -> list[Problem]:
     problems = []
-    ranks = plan.data * plan.context
+    ranks = plan.copies
     if ranks % plan.expert:
-        rule = f"must divide data·context = {ranks}"
+        rule = f"must divide the {ranks} ranks that hold the same weights"
         hint = f"nearest {nearest(plan.expert, divisors(ranks))}"
         problems.append(Problem(rule, "plan.expert", str(plan.expert), hint=hint))
     if experts == 0 and plan.expert > 1:
@@ -162,7 +156,7 @@ def _experts(plan: Plan, experts: int | None) -> list[Problem]:
 
 
 def _sharding(plan: Plan) -> list[Problem]:
-    ranks = plan.data * plan.context
+    ranks = plan.copies
     if plan.shard_group and (plan.shard_group > ranks or ranks % plan.shard_group):
         rule = f"must divide the {ranks} data ranks"
         hint = f"nearest {nearest(plan.shard_group, divisors(ranks))}"

@@ -30,8 +30,8 @@ class Groups:
 
     def axis(self, name: str) -> Group:
         """The group of an op's collective axis."""
-        groups = {"tensor": self.tensor, "context": self.context, "pipeline": self.pipeline, "expert": self.expert}
-        return groups.get(name, self.data)
+        group: Group = getattr(self, name)
+        return group
 
 
 def strides(plan: Plan) -> dict[str, int]:
@@ -48,7 +48,8 @@ def strides(plan: Plan) -> dict[str, int]:
 
 def degree(plan: Plan, axis: str) -> int:
     """Ranks along one axis."""
-    return {"tensor": plan.tensor, "context": plan.context, "data": plan.data, "pipeline": plan.pipeline}[axis]
+    ranks: int = getattr(plan, axis)
+    return ranks
 
 
 def groups_of(plan: Plan) -> Groups:
@@ -75,7 +76,7 @@ def _gradient_ranks(plan: Plan, stride: dict[str, int]) -> tuple[int, int]:
     Where another axis lies between the two, the group keeps its size and the wider of the two spacings that
     still lets it fit: its ranks cross the same level of the cluster.
     """
-    size = plan.data * plan.context
+    size = plan.copies
     if plan.context == 1:
         return size, stride["data"]
     if plan.data == 1:

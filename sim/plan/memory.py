@@ -238,7 +238,7 @@ def buffers(chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics) ->
     blocks.sort(reverse=True)
     sent = max((part.layer.output_bytes for c in chunks for part in c), default=0.0)
     messages = 2 * sent if plan.pipeline > 1 else 0.0
-    if plan.data * plan.context == 1:
+    if plan.copies == 1:
         return messages
     wire = BYTES_PER_ELEMENT[plan.framework.communication_format or numerics.gradients]
     if plan.sharding == Sharding.FULL and numerics.launch == Launch.GRAPH:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
+from typing import Final
 
 from sim.device import op_time, time_ops, with_kernels
 from sim.device.records import Accelerator, OpsTime
@@ -12,9 +14,13 @@ from sim.ops import BYTES_PER_ELEMENT, Collective, CollectiveKind, Gemm, Op, Poi
 from sim.plan.groups import Groups
 from sim.plan.issue import issue_s
 from sim.plan.overlap import OverlapRule, exposed
-from sim.plan.records import Plan, Sharding
+from sim.plan.records import DEGREES, Plan, Sharding
 from sim.plan.step_record import Work
 from sim.workload.records import Launch, Layer, Model, Numerics, Policy, Recompute, Shard
+
+INSIDE: Final = tuple(axis for axis in DEGREES if axis != "pipeline")
+"""Axes along which an op of a block may communicate."""
+_CUTS: Final = attrgetter(*(cut.name for cut in fields(Shard)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +134,7 @@ class Pricer:
 
     def _work(self, layer: Layer, policy: Policy | None, plan: Plan, groups: Groups, contention: Contention) -> Work:
         which, run = self.one_pass(layer, policy, plan)
-        inner = (groups.tensor, groups.context, groups.expert, groups.data)
+        inner = tuple(groups.axis(axis) for axis in INSIDE)
         rules = (which, inner, plan.framework.overlap_tensor, plan.framework.overlap_experts)
         key = (rules, contention)
         if key not in self._works:
@@ -222,4 +228,4 @@ def needed(ops: tuple[Op, ...]) -> tuple[Op, ...]:
 
 def shard_of(plan: Plan) -> Shard:
     """The degrees that cut inside a layer."""
-    return Shard(plan.tensor, plan.sequence_parallel, plan.context, plan.expert)
+    return Shard(*_CUTS(plan))

@@ -14,12 +14,18 @@ from sim.workload.records import Policy, Recompute
 
 AXES: Final = ("tensor", "context", "data", "pipeline")
 """Parallel axes that multiply to the devices, innermost first."""
+DEGREES: Final = (*AXES, "expert")
+"""Every degree of a plan; experts cut ranks that are there already."""
 
 
 def order_problems(order: tuple[str, ...]) -> Iterator[Problem]:
     """A rank order names every axis once."""
     if sorted(order) != sorted(AXES):
         yield Problem(f"must name each of {', '.join(AXES)} once", "order", ", ".join(order))
+
+
+CUTS: Final = {"tensor": ("heads", "{} attention heads"), "context": ("sequence", "sequence of {}")}
+"""Axes that cut a size of the model, which they must divide."""
 
 
 def saved_ops_problems(saved_ops: tuple[str, ...], recompute: Recompute | None) -> Iterator[Problem]:
@@ -108,6 +114,11 @@ class Plan(Record):
     @property
     def devices(self) -> int:
         return self.data * self.tensor * self.pipeline * self.context
+
+    @property
+    def copies(self) -> int:
+        """Ranks that hold the same weights, whose gradients are summed."""
+        return self.data * self.context
 
     @property
     def micro_batches(self) -> int:

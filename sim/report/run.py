@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from sim.errors import Lever
+from sim.ops import Axis
 from sim.plan.framework import Framework
+from sim.plan.records import AXES as RANK_ORDER
 from sim.plan.records import DeviceMemory, Plan, Sharding
 from sim.report.campaign import campaign_json, campaign_text
 from sim.report.speedups import speedups_text
@@ -20,11 +22,10 @@ from sim.study.metrics import METRICS
 from sim.study.metrics import values as metric_values
 from sim.workload.records import Recompute
 
-AXES = ("data", "tensor", "pipeline", "context", "expert")
+AXES = get_args(Axis)
 WH = 3600.0  # J
 LEAST_SHARE = 5e-4  # of a step: what rounds to nothing is left out
 UNLIMITED = 1e16  # bytes of one device: a capacity no part has, given to leave memory out of a question
-DEFAULT_ORDER = ("tensor", "context", "data", "pipeline")
 SHOWN_SLOWDOWN = 1.005  # what rounds to nothing is in the JSON only
 
 
@@ -285,11 +286,11 @@ def _search(result: Result) -> str:
 def _degrees(plan: Plan) -> str:
     """A plan in short: degrees, sub-batch, what is sharded, recomputed, interleaved, and a rank order off the usual."""
     parts = [f"tp{plan.tensor} pp{plan.pipeline} dp{plan.data}", f"b{plan.sub_batch}"]
-    parts += [f"cp{plan.context}"] * (plan.context > 1) + [f"ep{plan.expert}"] * (plan.expert > 1)
+    parts += [f"{axis[0]}p{getattr(plan, axis)}" for axis in AXES[3:] if getattr(plan, axis) > 1]
     parts += [f"v{plan.virtual_stages}"] * (plan.virtual_stages > 1)
     parts += [f"{plan.sharding} sharded"] * (plan.sharding != Sharding.NONE)
     parts += [f"{plan.recompute} recompute"] * (plan.recompute != Recompute.NONE)
-    parts += [f"order {'-'.join(axis[0] for axis in plan.order)}"] * (plan.order != DEFAULT_ORDER)
+    parts += [f"order {'-'.join(axis[0] for axis in plan.order)}"] * (plan.order != RANK_ORDER)
     return " ".join(parts)
 
 

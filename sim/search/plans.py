@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from heapq import heapify, heappop, heappush
 from itertools import permutations
-from typing import Any, Final
+from typing import Final
 
 from sim.device.records import Accelerator
 from sim.engine import Step, simulate_step
@@ -19,12 +19,11 @@ from sim.errors import Infeasible, InfeasibleError, InputError, Lever
 from sim.network import Communicator
 from sim.plan.candidates import Limits, Variant, candidates, layouts
 from sim.plan.feasible import FITS, infeasible
-from sim.plan.records import AXES, DeviceMemory, Plan, Sharding
+from sim.plan.records import AXES, DEGREES, DeviceMemory, Plan, Sharding
 from sim.search.screen import Candidate, Screen, Worth
 from sim.workload.records import Model, Numerics, Recompute
 
 TIE: Final = 0.01  # plans closer than this are as good as each other: the model is not more exact
-LEAST_SEQUENCE: Final = 4096  # positions a context rank keeps: assumed: attention of fewer is shorter than its exchange
 PLACEMENTS: Final = 4  # orders of the ranks of the best plan that are simulated
 MOST_TIMES: Final = 64  # times the devices that are tried when nothing fits
 GIB: Final = 2.0**30
@@ -52,23 +51,6 @@ class Found:
     @property
     def best(self) -> Plan:
         return self.ranked[0].plan
-
-
-def limits_of(given: Mapping[str, Any], model: Model) -> Limits:
-    """What a search may vary: all that is not `given`. Context degrees only where every rank keeps a long sequence."""
-    degrees = (*AXES, "expert", "sub_batch", "virtual_stages", "sharding", "recompute")
-    varied: dict[str, Any] = {"context": _contexts(model)}
-    varied |= {name: (given[name],) for name in degrees if name in given}
-    varied["orders"] = (given["order"],) if "order" in given else ()
-    varied["sequence_parallel"] = given.get("sequence_parallel")
-    rest = {name: value for name, value in given.items() if name not in varied}
-    return Limits(**varied, base=Plan(**{"sub_batch": 1, "global_batch": 1, **rest}))
-
-
-def _contexts(model: Model) -> tuple[int, ...]:
-    """1, 2, 4 … as long as a rank keeps `LEAST_SEQUENCE` positions of the sequence."""
-    most = max(1, int(model.units_per_sample) // LEAST_SEQUENCE)
-    return tuple(2**k for k in range(most.bit_length()))
 
 
 def search(
@@ -103,7 +85,7 @@ def search(
     return Found(ranked, len(every), len(fitting), _kept(limits))
 
 
-SEARCHED: Final = (*AXES, "expert", "sub_batch", "global_batch", "sequence_parallel", "virtual_stages", "sharding")
+SEARCHED: Final = (*DEGREES, "sub_batch", "global_batch", "sequence_parallel", "virtual_stages", "sharding")
 
 
 def _kept(limits: Limits) -> dict[str, object]:
@@ -119,7 +101,7 @@ def _means(plan: Plan, variant: Variant | None = None) -> tuple[int, ...]:
         tuple(Recompute).index(varied.recompute),
         tuple(Sharding).index(varied.sharding),
         varied.virtual_stages,
-        sum(getattr(plan, axis) > 1 for axis in (*AXES, "expert")),
+        sum(getattr(plan, axis) > 1 for axis in DEGREES),
     )
 
 
@@ -158,7 +140,7 @@ def _by_bound(screen: Screen, fitting: Sequence[Candidate]) -> Iterator[tuple[fl
 def _key(candidate: Candidate) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """`_means` of the plan, and its remaining degrees in the order of `repr`."""
     layout, variant = candidate.layout, candidate.variant
-    degrees = (layout.data, layout.tensor, layout.pipeline, layout.context, layout.expert, layout.sequence_parallel)
+    degrees = (*(getattr(layout, axis) for axis in DEGREES), layout.sequence_parallel)
     return _means(layout, variant), (str(variant.sub_batch), *map(str, degrees))
 
 
@@ -168,7 +150,7 @@ def _distinct(fitting: Sequence[Plan], count: int) -> list[Plan]:
     first: list[Plan] = []
     rest: list[Plan] = []
     for p in fitting:
-        degrees = (p.data, p.tensor, p.pipeline, p.context, p.expert)
+        degrees = tuple(getattr(p, axis) for axis in DEGREES)
         (rest if degrees in seen else first).append(p)
         seen.add(degrees)
     chosen = [*first[: count - count // 3], *rest[: count // 3]]
@@ -229,7 +211,7 @@ def _nothing_fits(
 
 def described(plan: Plan) -> str:
     """The degrees of a plan and what saves memory in it."""
-    degrees = [f"{axis} {getattr(plan, axis)}" for axis in (*AXES, "expert") if getattr(plan, axis) > 1]
+    degrees = [f"{axis} {getattr(plan, axis)}" for axis in DEGREES if getattr(plan, axis) > 1]
     degrees += [f"{plan.sharding} sharded"] * (plan.sharding != Sharding.NONE)
     degrees += [f"{plan.recompute} recompute"] * (plan.recompute != Recompute.NONE)
     return ", ".join([*degrees, f"sub-batch {plan.sub_batch}"])

@@ -224,12 +224,12 @@ def _node_bandwidth(scenario: Scenario) -> float | None:
 
 def _elastic(scenario: Scenario, model: Model, plan: Plan, step: Step, each: int) -> Callable[[int], float]:
     """Nodes at work → how many times longer a step of the same batch takes: fewer data ranks, each with more passes."""
-    inner = plan.tensor * plan.pipeline * plan.context
+    inner = plan.devices // plan.data
 
     def price(nodes: int) -> float:
         data = nodes * each // inner
         passes = ceil(plan.global_batch / (data * plan.sub_batch)) if data else 0
-        if data < 1 or plan.expert > data * plan.context:
+        if data < 1 or plan.expert > data * (plan.copies // plan.data):
             return float("inf")
         smaller = replace(plan, data=data, global_batch=data * plan.sub_batch * passes)
         try:

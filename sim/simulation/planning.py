@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
 from sim.errors import InfeasibleError
 from sim.plan import check_given, check_plan, device_memory, infeasible
 from sim.plan.pricing import Pricer
-from sim.plan.records import Plan
+from sim.plan.records import AXES, Plan
 from sim.plan.sub_batch import LARGEST, SubBatch, choose_sub_batch
 from sim.scaling import Projection
 from sim.scenario import Scenario
@@ -37,7 +38,8 @@ def choose_plan(scenario: Scenario, model: Model, must_fit: bool = True) -> tupl
     request, devices = scenario.plan, scenario.cluster.devices
     shared = given(scenario)
     pipeline = request.pipeline or 1
-    data = request.data or max(1, devices // ((request.tensor or 1) * pipeline * (request.context or 1)))
+    inner = prod(getattr(request, axis) or 1 for axis in AXES if axis != "data")
+    data = request.data or max(1, devices // inner)
     shared |= {"data": data}
     accumulate = MICRO_BATCHES_PER_STAGE * pipeline if pipeline > 1 else 1
 
@@ -71,7 +73,8 @@ def check_search(scenario: Scenario, model: Model) -> None:
 def search_plan(scenario: Scenario, model: Model, batch: int, worth: Worth | None = None) -> Found:
     """All plans for a global batch, the least `worth` of a step first; what the request gives is kept."""
     check_search(scenario, model)
-    from sim.search.plans import limits_of, search  # noqa: PLC0415  (only when asked for)
+    from sim.plan.candidates import limits_of  # noqa: PLC0415  (only when asked for)
+    from sim.search.plans import search  # noqa: PLC0415  (only when asked for)
 
     return search(
         model,

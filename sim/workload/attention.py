@@ -146,7 +146,7 @@ def memory_projection(k: Kernels, a: AttentionSizes, kv: int) -> Tensor:
     """Keys and values of tokens that are not (only) the block's own input; the past of Transformer-XL gets no gradient,
     but its weights do."""
     f = k.f
-    tokens = f.sub_batch * (a.memory // f.context) + (0 if a.cross else f.tokens)
+    tokens = f.sub_batch * (f.kept(a.memory)) + (0 if a.cross else f.tokens)
     wide, size = tokens * kv, tokens * a.hidden
     gather = collective(f, "attention.kv.gather", "all_gather", size) if f.sequence_parallel else []
     kind: CollectiveKind = "reduce_scatter" if f.sequence_parallel else "all_reduce"
@@ -207,9 +207,9 @@ def flash_core(k: Kernels, a: AttentionSizes, inputs: tuple[Tensor, ...]) -> Ten
     """Fused attention: the score matrix never reaches memory; one fp32 log-sum-exp per query and head is kept, and
     backward sums the gradient of the queries in fp32."""
     f = k.f
-    q_len, kv_len = f.sequence, keys(a, f.sequence * f.context)
+    q_len, kv_len = f.sequence, keys(a, f.whole(f.sequence))
     heads, kv_heads = a.heads // f.tensor, max(1, a.kv_heads // f.tensor)
-    share = seen(a, f.sequence * f.context)
+    share = seen(a, f.whole(f.sequence))
     version: Literal[1, 2] = 1 if f.numerics.attention == AttentionKernel.FLASH1 else 2
 
     def kernel(name: str, backward: bool) -> Attention:
@@ -239,7 +239,7 @@ def plain_core(k: Kernels, a: AttentionSizes, inputs: tuple[Tensor, ...]) -> Ten
     Kept of it: softmax output, dropout mask and dropout output, 2 + 1 + 2 bytes (Korthikanti et al. 2022, section 4.1).
     """
     f, act, heads = k.f, k.f.act, a.heads // k.f.tensor
-    batch, q_len, kv_len = f.sub_batch * heads, f.sequence, keys(a, f.sequence * f.context)
+    batch, q_len, kv_len = f.sub_batch * heads, f.sequence, keys(a, f.whole(f.sequence))
     scores = float(batch) * q_len * kv_len
     forward: list[Op] = [*exchange(f, a, "", overlap=False), *expand_heads(f, a, kv_len)]
     forward.append(gemm(f, "attention.scores", q_len, kv_len, a.head_dim, batch))

@@ -18,6 +18,7 @@ from sim.workload.expand import layer_of
 from sim.workload.graph import Tensor
 from sim.workload.kernels import Frame, Kernels, bias_pass, gemm, pointwise, weight_gradient
 from sim.workload.records import Layer, Numerics, Parameter, Shard
+from sim.workload.sizing import unsharded
 
 CRITEO_40M: Final[tuple[int, ...]] = (
     39884406, 39043, 17289, 7420, 20263, 3, 7120, 1543, 63, 38532951, 2953546, 403346, 10,
@@ -117,7 +118,7 @@ class Dlrm(Record):
     def layers(self, sub_batch: int, numerics: Numerics, shard: Shard = Shard()) -> tuple[Layer, ...]:
         """Tables, bottom MLP, interaction with top MLP."""
         self._check(sub_batch, shard)
-        f = Frame(numerics, sub_batch, 1, expert=shard.expert)
+        f = Frame(numerics=numerics, sub_batch=sub_batch, sequence=1, expert=shard.expert)
         bottom, top = self.mlp_sizes()
         below, head = Kernels(f, "bottom"), Kernels(f, "interaction and top", "head")
         features = below.taken("features", sub_batch * self.dense_features)
@@ -140,15 +141,9 @@ class Dlrm(Record):
         return cls(**{**fixed, "tables": tuple(max(1, round(rows * factor)) for rows in shape)})
 
     def _check(self, sub_batch: int, shard: Shard) -> None:
-        found = []
-        for axis in ("tensor", "context"):
-            if getattr(shard, axis) > 1:
-                hint = "use data parallelism, and expert to split the tables"
-                found.append(Problem(f"DLRM has no {axis} parallelism", axis, str(getattr(shard, axis)), hint=hint))
+        unsharded("DLRM", shard, "expert", "use data parallelism, and expert to split the tables")
         if sub_batch < 1:
-            found.append(Problem("must be at least 1", "sub_batch", str(sub_batch)))
-        if found:
-            raise InputError(*found)
+            raise InputError(Problem("must be at least 1", "sub_batch", str(sub_batch)))
 
     def table_layer(self, f: Frame) -> Layer:
         """Lookup and pooling of this rank's tables for its group, and the exchange of pooled vectors."""

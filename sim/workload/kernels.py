@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from sim.ops import BYTES_PER_ELEMENT, Collective, CollectiveKind, Gather, Gemm, Op, Pointwise
 from sim.workload.graph import LayerKind, Node, Tensor
 from sim.workload.recorder import Note, Recorder
-from sim.workload.records import Numerics, Parameter
+from sim.workload.records import Numerics, Parameter, Shard
 
 MASK: int = 1  # bytes of one element of a dropout mask
 FP32: int = 4
@@ -41,17 +41,13 @@ class Weight(NamedTuple):
     stream: Literal["self", "memory"] = "self"
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame(Shard):
     """Formats, degrees and token counts of one device for one sub-batch."""
 
     numerics: Numerics
     sub_batch: int
-    sequence: int  # tokens of one sample on this device (after context parallelism)
-    tensor: int = 1
-    sequence_parallel: bool = False
-    context: int = 1
-    expert: int = 1
+    sequence: int  # tokens of one sample on this device
     dropout: bool = False
     tokens: int = field(init=False)
     rows: int = field(init=False)

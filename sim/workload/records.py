@@ -140,6 +140,14 @@ class Shard:
     context: int = 1
     expert: int = 1
 
+    def kept(self, sequence: int) -> int:
+        """Positions of a sequence that one device keeps."""
+        return sequence // self.context
+
+    def whole(self, kept: int) -> int:
+        """Positions of the sequence of which one device keeps so many."""
+        return kept * self.context
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Protocol, TypeVar
 
 from sim.errors import InputError, Problem
@@ -34,10 +35,9 @@ def solve_width(make: Callable[[int], M], parameters: float) -> M:
     return min((make(low), make(high)), key=lambda m: abs(m.parameters - parameters))
 
 
-def unsharded(family: str, shard: Shard) -> None:
-    """Families without a cut inside the layer refuse one."""
-    degrees = {"tensor": shard.tensor, "context": shard.context, "expert": shard.expert}
-    hint = "use data or pipeline (layer) parallelism"
+def unsharded(family: str, shard: Shard, but: str = "", hint: str = "use data or pipeline (layer) parallelism") -> None:
+    """Families without a cut inside the layer refuse one; all `but` one axis."""
+    degrees = {cut.name: int(getattr(shard, cut.name)) for cut in fields(Shard) if cut.name != but}
     wrong = [
         Problem(f"{family} has no {axis} parallelism", axis, str(degree), hint=hint)
         for axis, degree in degrees.items()

@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal, cast
+from typing import Any, ClassVar, Final, cast, get_args
 
 from sim.errors import InputError, Problem
 from sim.fields import Record, about, size
-from sim.ops import BYTES_PER_ELEMENT, Collective, CollectiveKind, Format, Lump, Op, total_bytes, total_flops
+from sim.ops import BYTES_PER_ELEMENT, Axis, Collective, CollectiveKind, Format, Lump, Op, total_bytes, total_flops
 from sim.workload.chakra import Node, Trace, in_order, read_trace
 from sim.workload.records import Layer, Numerics, Parameter, Recompute, Shard
 
-Axis = Literal["data", "tensor", "pipeline", "context", "expert"]
-AXES: Final = ("data", "tensor", "pipeline", "context", "expert")
+AXES: Final = get_args(Axis)
 COMM_TYPES: Final[tuple[CollectiveKind, ...]] = (
     "all_reduce", "reduce", "all_gather", "all_gather", "broadcast", "broadcast", "all_to_all", "reduce_scatter",
     "reduce_scatter", "barrier",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from itertools import groupby
 from typing import Any, ClassVar, Literal
@@ -333,16 +333,9 @@ def stack_tokens(model: Transformer) -> list[tuple[str, int]]:
 
 def frame(model: Transformer, tokens: int, sub_batch: int, numerics: Numerics, shard: Shard) -> Frame:
     """What the parts of one stack share."""
-    return Frame(
-        numerics,
-        sub_batch,
-        tokens // shard.context,
-        shard.tensor,
-        shard.sequence_parallel and shard.tensor > 1,
-        shard.context,
-        shard.expert,
-        model.dropout,
-    )
+    split = shard.sequence_parallel and shard.tensor > 1
+    cuts = asdict(replace(shard, sequence_parallel=split))
+    return Frame(numerics=numerics, sub_batch=sub_batch, sequence=shard.kept(tokens), dropout=model.dropout, **cuts)
 
 
 def first_layer(model: Transformer, frames: dict[str, Frame]) -> Layer:

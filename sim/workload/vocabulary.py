@@ -6,7 +6,7 @@ vocabulary-parallel cross-entropy makes six passes over them forward and two bac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import log
 
@@ -152,7 +152,7 @@ def embedding_parameters(f: Frame, v: VocabularySizes, local: int) -> tuple[Para
 
 def head_layer(f: Frame, v: VocabularySizes) -> Layer:
     """Final norm, logits over the local share of the vocabulary, cross-entropy."""
-    seen = f.sequence * f.context
+    seen = f.whole(f.sequence)
     part = (v.predictions or seen) / seen
     k = Kernels(f, "head", "head")
     x = k.taken("block output", f.rows * v.hidden)
@@ -160,7 +160,7 @@ def head_layer(f: Frame, v: VocabularySizes) -> Layer:
         x = k.norm(x, "head.norm", f.rows, v.hidden, v.rms)
     if part < 1:
         tokens = max(1, round(f.tokens * part))
-        k.f = Frame(f.numerics, 1, tokens, f.tensor, f.sequence_parallel, f.context, f.expert)
+        k.f = replace(f, sub_batch=1, sequence=tokens, dropout=False)
         x = k.kernel((x,), k.stored("predicted", k.f.rows * v.hidden), [], [])
     if v.transform:
         x = transform(k, v, x)

@@ -10,9 +10,9 @@ from sim.files.hardware import load_accelerator
 from sim.files.models import preset
 from sim.network import Communicator
 from sim.plan import Plan, prepare
-from sim.plan.candidates import candidates, layouts
+from sim.plan.candidates import candidates, layouts, limits_of
 from sim.plan.framework import Framework
-from sim.search import limits_of, search
+from sim.search import search
 from sim.search.screen import Screen
 from sim.workload.records import Numerics
 from tests.benchmarks.conftest import cpu

@@ -19,7 +19,7 @@ plan:
 CASES = [
     ("gpt2", "tensor=3", "plan.tensor: ", "must divide the 16 devices", "nearest 2 or 4"),
     ("gpt2", "tensor=8", "plan.tensor: ", "must divide the 12 attention heads", "nearest 2 or 4"),
-    ("gpt2", "data=8", "plan.data: ", "got 8·1·1·1 = 8", "data must be 16"),
+    ("gpt2", "data=8", "plan.data: ", "got 1·1·8·1 = 8", "data must be 16"),
     ("gpt2", "global_batch=63", "plan.global_batch: ", "a multiple of sub_batch·data = 1·16", "nearest 48 or 64"),
     ("gpt2", "pipeline=16", "plan.pipeline: ", "more stages than layers", "nearest 11 or 12"),
     ("gpt2", "virtual_stages=2", "plan.virtual_stages: ", "needs a pipeline", "virtual_stages: 1, or pipeline: 2"),

@@ -22,14 +22,15 @@ def test_a_good_plan_passes() -> None:
 def test_degrees_must_multiply_to_the_devices() -> None:
     """With the other degrees kept, the data degree that fits is named."""
     text = _message(Plan(1, 64, data=4, tensor=2, pipeline=2), 32)
-    assert "4·2·2·1 = 16" in text
+    assert "tensor·context·data·pipeline" in text
+    assert "2·1·4·2 = 16" in text
     assert "data must be 8" in text
 
 
 def test_degrees_that_do_not_divide_name_the_nearest_product() -> None:
     """3·2 = 6 does not divide 32: with two stages a tensor degree of 2 or 4 does. The batch is not judged then."""
     text = _message(Plan(1, 64, data=5, tensor=3, pipeline=2), 32)
-    assert text.startswith("plan.tensor: tensor·pipeline·context = 6 must divide the 32 devices")
+    assert text.startswith("plan.tensor: tensor·context·pipeline = 6 must divide the 32 devices")
     assert "nearest 2 or 4" in text
     assert "global_batch" not in text
 

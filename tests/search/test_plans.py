@@ -19,10 +19,10 @@ from sim.device.records import Memory
 from sim.engine import simulate_step
 from sim.errors import InfeasibleError, InputError
 from sim.network import Communicator
-from sim.plan.candidates import Limits, candidates, layouts
+from sim.plan.candidates import Limits, candidates, layouts, limits_of
 from sim.plan.estimate import lower_bound
 from sim.plan.framework import Framework
-from sim.search import limits_of, search
+from sim.search import search
 from sim.search.screen import Screen
 
 LIMITS = Limits(sub_batch=(1, 4), virtual_stages=(1, 2))

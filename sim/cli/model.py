@@ -14,7 +14,7 @@ from sim.files.fields import read_partial
 from sim.files.huggingface import load_config
 from sim.files.loader import parse
 from sim.files.merge import override
-from sim.files.models import canonical, family_of, list_models, load_model_file, preset
+from sim.files.models import canonical, config_file, family_of, list_models, load_model_file, preset
 from sim.ops import BYTES_PER_ELEMENT, Format
 from sim.report.model import describe, render, render_list
 from sim.workload.build import build_model
@@ -77,8 +77,8 @@ def _list(as_json: bool) -> None:
 
 def load_model(name: str, sets: tuple[str, ...] = (), parameters: float | None = None) -> tuple[Model, str]:
     """The model that `name` means, with sizes set, and the source of its sizes."""
-    path = Path(name)
-    if path.is_dir() or path.suffix == ".json":
+    path = config_file(name, Path())
+    if path is not None:
         return load_config(path, **_sizes(Transformer, sets)), str(path)
     known = family_of(name)
     if known is None:

@@ -116,6 +116,59 @@ def gemma2(c: Config) -> Sizes:
     return {**gemma(c), "sandwich_norm": True}
 
 
+def gemma3(c: Config) -> Sizes:
+    """Gemma 3, its language part: norms on heads. Its local layers are computed with the whole sequence."""
+    return {**gemma2(language(c)), "qk_norm": True}
+
+
+def llama4(c: Config) -> Sizes:
+    """Llama 4, its language part: a shared expert beside one that is chosen, in every or every second block."""
+    c = language(c)
+    width = c.size("intermediate_size")
+    return {
+        **llama(c),
+        "ffn": c.size("intermediate_size_mlp", default=width),
+        "experts": c.size("num_local_experts"),
+        "top_k": c.size("num_experts_per_tok", default=1),
+        "expert_ffn": width,
+        "shared_experts": 1,
+        "moe_every": c.size("interleave_moe_layer_step", default=1),
+    }
+
+
+def gpt_oss(c: Config) -> Sizes:
+    """gpt-oss: biases everywhere but in the norms, a learned score per head. Its local layers are computed with the
+    whole sequence."""
+    return {
+        **llama(c),
+        "bias": True,
+        "qkv_bias": True,
+        "sinks": True,
+        "experts": c.size("num_local_experts"),
+        "top_k": c.size("num_experts_per_tok", "experts_per_token"),
+        "router_bias": True,
+    }
+
+
+def glm4_moe(c: Config) -> Sizes:
+    """GLM-4.5 and later: DeepSeek's experts over grouped queries, half of each head rotated."""
+    sizes = deepseek(c)
+    head = sizes["head_dim"] or sizes["hidden"] // max(1, sizes["heads"])
+    share = c.values.get("partial_rotary_factor", 0.5)
+    sizes["rotary_dim"] = round(head * share) if isinstance(share, int | float) else head
+    return {**sizes, "qk_norm": c.flag("use_qk_norm", False)}
+
+
+def language(c: Config) -> Config:
+    """The language part of a configuration with several."""
+    inner = c.values.get("text_config")
+    if not isinstance(inner, dict):
+        return c
+    part = Config(inner, c.file)
+    part.problems = c.problems
+    return part
+
+
 def mixtral(c: Config) -> Sizes:
     experts = {"experts": c.size("num_local_experts"), "top_k": c.size("num_experts_per_tok")}
     return {**windowed(c), **experts}
@@ -287,9 +340,16 @@ READERS: Final[dict[str, Callable[[Config], Sizes]]] = {
     "deepseek_v3": deepseek,
     "gemma": gemma,
     "gemma2": gemma2,
+    "gemma3": gemma3,
+    "gemma3_text": gemma3,
+    "glm4_moe": glm4_moe,
     "gpt2": gpt2,
     "gpt_neox": gpt_neox,
+    "gpt_oss": gpt_oss,
+    "kimi_k2": deepseek,
     "llama": llama,
+    "llama4": llama4,
+    "llama4_text": llama4,
     "mistral": windowed,
     "mixtral": mixtral,
     "mt5": t5,

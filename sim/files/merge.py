@@ -14,7 +14,7 @@ from sim.errors import InputError, Problem
 from sim.files import library
 from sim.files.library import Kind
 from sim.files.loader import Mark, Node, load, parse
-from sim.files.models import is_model
+from sim.files.models import config_file, is_model
 
 Steps: TypeAlias = tuple[str, ...]
 
@@ -109,7 +109,7 @@ class Resolver:
     def _named(self, name: Node, at: Steps, stack: tuple[Path, ...]) -> Node:
         if not isinstance(name.value, str):
             raise InputError(name.problem("must be the name of a file", ".".join((*at, "extends"))))
-        if at == ("workload",) and is_model(name.value):
+        if at == ("workload",) and (self._configured(name) or is_model(name.value)):
             return Node({"family": name}, name.mark, name.key_mark)  # a published model is a workload of its own
         try:
             path = library.find(self.parts[at], name.value, self.folders.get(name.mark.file))
@@ -128,6 +128,10 @@ class Resolver:
             raise InputError(*(self._here(name, at, problem) for problem in error.problems)) from None
         self.joined[real, at] = self.extended(node, at, (*stack, real))
         return self.joined[real, at]
+
+    def _configured(self, name: Node) -> bool:
+        """Whether a workload is a Hugging Face configuration on this disk."""
+        return config_file(str(name.value), self.folders.get(name.mark.file, Path(name.mark.file).parent)) is not None
 
     @staticmethod
     def _here(name: Node, at: Steps, problem: Problem) -> Problem:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 from sim.errors import InputError, Problem
@@ -95,6 +97,25 @@ def _aliases() -> Mapping[str, str]:
 def is_model(name: str) -> bool:
     """Whether `name` is a family or a published model."""
     return name in FAMILIES or canonical(name) is not None
+
+
+def config_file(name: str, folder: Path) -> Path | None:
+    """The Hugging Face `config.json` that `name` means, on this disk: the file, its folder (from `folder`), or a hub id
+    (`ORG/NAME`) in the hub's cache, its `main` revision. A name of the library is no path, but `./gpt2` is."""
+    if is_model(name) and not name.startswith((".", "/")):
+        return None
+    for path in (folder / name, folder / name / "config.json"):
+        if path.suffix == ".json" and (path.is_file() or path.name == Path(name).name):
+            return path
+    if name.count("/") != 1 or not all(name.split("/")):
+        return None
+    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+    cached = Path(os.environ.get("HF_HUB_CACHE") or home / "hub") / f"models--{name.replace('/', '--')}"
+    main = cached / "refs" / "main"
+    if not main.is_file():
+        return None
+    found = cached / "snapshots" / main.read_text(encoding="utf-8").strip() / "config.json"
+    return found if found.is_file() else None
 
 
 def family_of(name: str) -> tuple[str, dict[str, Any]] | None:

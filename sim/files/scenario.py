@@ -20,7 +20,7 @@ from sim.files.frameworks import with_framework
 from sim.files.hardware import read_accelerator
 from sim.files.loader import Mark, Node, parse
 from sim.files.merge import ACCELERATOR, Resolver, hoisted, override, through_list
-from sim.files.models import family_of, list_models
+from sim.files.models import config_file, family_of, list_models
 from sim.network.records import Cluster
 from sim.network.resize import resize
 from sim.network.surroundings import Host, Storage
@@ -202,8 +202,8 @@ def resolved(document: Document) -> dict[str, Any]:
     """The scenario as plain values that stand alone: every name replaced by what it names, files by their full path."""
     values = document.node.plain
     family = document.node.at("workload", "family")
-    if family is not None and isinstance(family.value, str) and family.value.endswith(".json"):
-        values["workload"]["family"] = str((Path(family.mark.file).parent / family.value).resolve())
+    if family is not None and isinstance(family.value, str) and (config := _config(family, family.value)) is not None:
+        values["workload"]["family"] = str(config.resolve())
     return dict(values)
 
 
@@ -241,8 +241,9 @@ def read_workload(node: Node, path: str) -> Workload:
     except InputError as error:
         raise InputError(*error.problems, *_wrong_sizes(node, path)) from None
     base: Mapping[str, object] = {}
-    if workload.family.endswith(".json"):
-        workload = _imported(workload, node.at("family") or node)
+    config = _config(node.at("family") or node, workload.family)
+    if config is not None:
+        workload = _imported(workload, config)
         base = workload.sizes
     found = family_of(workload.family)
     there = node.at("sizes") or node
@@ -271,11 +272,15 @@ def _wrong_sizes(node: Node, path: str) -> tuple[Problem, ...]:
     return ()
 
 
-def _imported(workload: Workload, node: Node) -> Workload:
-    """The workload of a Hugging Face `config.json`, found beside the file that names it."""
+def _config(node: Node, family: str) -> Path | None:
+    """The Hugging Face configuration a family stands for, from the folder of the file that names it."""
+    return config_file(family, Path(node.mark.file).parent)
+
+
+def _imported(workload: Workload, file: Path) -> Workload:
+    """The workload of a Hugging Face `config.json`."""
     from sim.files.huggingface import family_sizes, read_json  # noqa: PLC0415  (start-up time: only for such a file)
 
-    file = Path(node.mark.file).parent / workload.family
     family, sizes = family_sizes(read_json(file), str(file))
     return dataclasses.replace(workload, family=family, sizes=sizes)
 

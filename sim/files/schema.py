@@ -230,7 +230,11 @@ def _families(definitions: _Definitions) -> Schema:
 
 def _family(definitions: _Definitions) -> Schema:
     names = {"enum": [*sorted(FAMILIES), *list_models()]}
-    file = {"type": "string", "pattern": r"\.json$", "description": "a published model's config.json"}
+    file = {
+        "type": "string",
+        "pattern": r"\.json$|/",
+        "description": "a config.json, its folder, or a hub id in the cache on this disk",
+    }
     return {"anyOf": [names, file]}
 
 

@@ -48,6 +48,8 @@ class AttentionSizes:
     relative: bool = False  # a position term is added to the scores
     position_scores: bool = False  # that term is a product with projected positions (Dai et al. 2019, section 3.3)
 
+    sinks: bool = False  # a learned score per head that no value belongs to (gpt-oss)
+
     @property
     def latent(self) -> bool:
         return self.kv_rank > 0
@@ -95,6 +97,8 @@ def attention_weights(a: AttentionSizes) -> list[Weight]:
     """Weights of the four projections with their biases (and the latent projections of DeepSeek-V2, section 2.1)."""
     h, out = a.hidden, Weight("attention", a.out_width * a.hidden)
     rest = [Weight("attention", a.hidden, "none", matmul=False)] if a.out_bias else []
+    if a.sinks:
+        rest.append(Weight("attention", a.heads, matmul=False))
     if a.qk_norm:
         rest.append(Weight("norm", 2 * a.head_dim, "none", matmul=False))
     if a.latent:

@@ -36,6 +36,7 @@ class MlpSizes:
     top_k: int = 1
     capacity_factor: float = 1.0
     shared_ffn: int = 0
+    router_bias: bool = False
 
     @property
     def gated(self) -> bool:
@@ -59,6 +60,7 @@ def mlp_weights(m: MlpSizes) -> list[Weight]:
     share = m.top_k / m.experts
     weights = [
         Weight("router", m.hidden * m.experts, "none"),
+        Weight("router", m.experts if m.router_bias else 0, "none", matmul=False),
         Weight("experts", m.experts * products, "expert", share),
         Weight("experts", m.experts * sum(biases), "expert", share, matmul=False),
     ]

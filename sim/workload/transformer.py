@@ -77,6 +77,8 @@ class Transformer(Record):
     )
     bias: bool = field(metadata=about("biases in the linear layers"), default=True)
     qkv_bias: bool | None = field(metadata=about("biases of query, key, value; none: as bias"), default=None)
+    sinks: bool = field(metadata=about("a learned score per head that no value belongs to (gpt-oss)"), default=False)
+    router_bias: bool = field(metadata=about("biases of the router of a mixture"), default=False)
     norm: Literal["layer", "rms"] = field(metadata=about("normalisation"), default="layer")
     norm_bias: bool | None = field(metadata=about("bias of the norms; none: yes for layer, no for rms"), default=None)
     qk_norm: bool = field(metadata=about("norms on query and key heads"), default=False)
@@ -168,6 +170,7 @@ class Transformer(Record):
             0 if cross else self.window,
             self.positions in ("relative", "transformer_xl") and not cross,
             self.positions == "transformer_xl" and not cross,
+            self.sinks and not cross,
         )
 
     def mlp(self, experts: bool) -> MlpSizes:
@@ -177,7 +180,15 @@ class Transformer(Record):
         width = self.expert_ffn or self.ffn
         shared = self.shared_experts * width
         return MlpSizes(
-            self.hidden, width, self.activation, self.bias, self.experts, self.top_k, self.capacity_factor, shared
+            self.hidden,
+            width,
+            self.activation,
+            self.bias,
+            self.experts,
+            self.top_k,
+            self.capacity_factor,
+            shared,
+            self.router_bias,
         )
 
     @property

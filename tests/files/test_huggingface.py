@@ -11,7 +11,7 @@ import pytest
 from sim.errors import InputError
 from sim.files.huggingface import READERS, from_config, load_config
 from sim.files.loader import load
-from sim.files.scenario import read_workload
+from sim.files.scenario import load_scenario, read_workload
 from sim.workload.build import build_model
 
 LLAMA_3_8B = {
@@ -62,6 +62,40 @@ GEMMA_2 = {
     "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 256, "vocab_size": 256000,
     "max_position_embeddings": 8192,
 }  # fmt: skip
+GEMMA_3 = {
+    **GEMMA_2, "model_type": "gemma3_text", "hidden_size": 1152, "intermediate_size": 6912, "num_hidden_layers": 26,
+    "num_attention_heads": 4, "num_key_value_heads": 1, "vocab_size": 262144,
+}  # fmt: skip
+QWEN_3_MOE = {
+    "model_type": "qwen3_moe", "hidden_size": 2048, "intermediate_size": 6144, "moe_intermediate_size": 768,
+    "num_hidden_layers": 48, "num_attention_heads": 32, "num_key_value_heads": 4, "head_dim": 128, "num_experts": 128,
+    "num_experts_per_tok": 8, "vocab_size": 151936, "max_position_embeddings": 40960, "decoder_sparse_step": 1,
+}  # fmt: skip
+GPT_OSS = {
+    "model_type": "gpt_oss", "hidden_size": 2880, "intermediate_size": 2880, "num_hidden_layers": 24,
+    "num_attention_heads": 64, "num_key_value_heads": 8, "head_dim": 64, "num_local_experts": 32,
+    "num_experts_per_tok": 4, "vocab_size": 201088, "max_position_embeddings": 131072, "attention_bias": True,
+}  # fmt: skip
+GPT_OSS_120B = {**GPT_OSS, "num_hidden_layers": 36, "num_local_experts": 128}
+LLAMA_4 = {
+    "model_type": "llama4",
+    "text_config": {
+        "model_type": "llama4_text", "hidden_size": 5120, "intermediate_size": 8192, "intermediate_size_mlp": 16384,
+        "num_hidden_layers": 48, "num_attention_heads": 40, "num_key_value_heads": 8, "head_dim": 128,
+        "num_local_experts": 16, "num_experts_per_tok": 1, "interleave_moe_layer_step": 1, "vocab_size": 202048,
+        "max_position_embeddings": 10485760,
+    },
+}  # fmt: skip
+GLM_4_5_AIR = {
+    "model_type": "glm4_moe", "hidden_size": 4096, "intermediate_size": 10944, "moe_intermediate_size": 1408,
+    "num_hidden_layers": 46, "num_attention_heads": 96, "num_key_value_heads": 8, "head_dim": 128,
+    "n_routed_experts": 128, "n_shared_experts": 1, "num_experts_per_tok": 8, "first_k_dense_replace": 1,
+    "vocab_size": 151552, "max_position_embeddings": 131072, "attention_bias": True, "partial_rotary_factor": 0.5,
+}  # fmt: skip
+KIMI_K2 = {
+    **DEEPSEEK, "model_type": "kimi_k2", "num_attention_heads": 64, "num_key_value_heads": 64, "n_routed_experts": 384,
+    "first_k_dense_replace": 1, "vocab_size": 163840,
+}  # fmt: skip
 PHI_3 = {
     **LLAMA_3_8B, "model_type": "phi3", "hidden_size": 3072, "intermediate_size": 8192, "num_key_value_heads": 32,
     "vocab_size": 32064,
@@ -82,6 +116,10 @@ PHI_3 = {
         (OPT, 6_658_473_984),
         (GEMMA_2, 9_241_705_984),
         (PHI_3, 3_821_079_552),
+        (GEMMA_3, 999_885_952),
+        (QWEN_3_MOE, 30_532_122_624),
+        (GPT_OSS, 20_914_757_184),
+        (GPT_OSS_120B, 116_829_156_672),
     ],
     ids=lambda value: value["model_type"] if isinstance(value, dict) else "",
 )
@@ -95,6 +133,37 @@ def test_deepseek_v3_has_its_671_billion() -> None:
     model = from_config(DEEPSEEK)
     assert model.parameters == pytest.approx(671e9, rel=1e-3)
     assert model.active_parameters == pytest.approx(37e9, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("config", "total", "active"), [(LLAMA_4, 107.8e9, 17e9), (GLM_4_5_AIR, 106e9, 12e9), (KIMI_K2, 1.03e12, 32e9)]
+)
+def test_mixtures_have_the_sizes_their_authors_print(config: dict[str, Any], total: float, active: float) -> None:
+    """In all and per token, the language part alone: Llama 4 Scout, GLM-4.5-Air, Kimi K2."""
+    model = from_config(config)
+    assert model.parameters == pytest.approx(total, rel=0.02)
+    assert model.active_parameters == pytest.approx(active, rel=0.12)
+
+
+@pytest.mark.parametrize("where", ["workload", "family"])
+@pytest.mark.parametrize("name", ["gpt2/config.json", "gpt2", "lab/my-gpt2"])
+def test_workload_and_family_take_a_file_a_folder_or_a_hub_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, name: str
+) -> None:
+    """From the folder of the scenario, or from the hub's cache on this disk."""
+    snapshot = tmp_path / "hub" / "models--lab--my-gpt2" / "snapshots" / "abc"
+    for folder in (tmp_path / "own" / "gpt2", snapshot):
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text(json.dumps({**GPT2, "n_layer": 5}), encoding="utf-8")
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text("abc\n", encoding="utf-8")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    named = name if name.startswith("lab") else f"./{name}"
+    told = named if where == "workload" else f"{{family: {named}}}"
+    path = tmp_path / "own" / "a.yaml"
+    path.write_text(f"workload: {told}\ncluster: dgx-a100\ntarget: {{steps: 1}}\nplan: {{sub_batch: 1}}\n")
+    workload = load_scenario(path).workload
+    assert (workload.family, workload.sizes["depth"]) == ("transformer", 5)
 
 
 def test_a_file_and_its_folder_are_read(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ class Unreachable:
 
 
 class ForetrainError(Exception):
-    """Base of every error a caller is meant to handle."""
+    """Base of every error a caller is meant to handle; made again from its arguments, as processes and SimPy do."""
 
 
 class InputError(ForetrainError):
@@ -73,7 +73,10 @@ class InputError(ForetrainError):
 
     def __init__(self, *problems: Problem) -> None:
         self.problems = problems
-        super().__init__("\n".join(map(str, problems)))
+        super().__init__(*problems)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))
 
 
 class InfeasibleError(ForetrainError):
@@ -81,7 +84,10 @@ class InfeasibleError(ForetrainError):
 
     def __init__(self, reason: Infeasible) -> None:
         self.reason = reason
-        super().__init__(reason.statement)
+        super().__init__(reason)
+
+    def __str__(self) -> str:
+        return self.reason.statement
 
 
 class UnreachableError(ForetrainError):
@@ -89,4 +95,7 @@ class UnreachableError(ForetrainError):
 
     def __init__(self, reason: Unreachable) -> None:
         self.reason = reason
-        super().__init__(reason.statement)
+        super().__init__(reason)
+
+    def __str__(self) -> str:
+        return self.reason.statement

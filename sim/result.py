@@ -131,13 +131,27 @@ class Speedups:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """Where the figures of one part of the scenario come from."""
+
+    part: str  # path in the scenario
+    source: str
+    confidence: str = ""  # empty: the part does not grade its sources
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """What the result rests on."""
 
     version: str
-    sources: tuple[str, ...]
+    evidence: tuple[Evidence, ...]
     inputs: tuple[str, ...]  # published figures that stand in for a model
     inherited: tuple[Inherited, ...] = ()  # constants of a chip nobody measured
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Every source once."""
+        return tuple(dict.fromkeys(one.source for one in self.evidence))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +191,7 @@ class Result(Answer):
     uncertainty: Uncertainty | None = None
     search: Found | None = None  # the plans it was chosen from
     missing: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, str] = field(default_factory=dict)  # names of the other parts of the scenario
 
     @property
     def fullest(self) -> DeviceMemory:

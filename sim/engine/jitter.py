@@ -8,6 +8,7 @@ Data-parallel replicas run apart until a collective of theirs, which starts with
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,13 @@ from sim.plan.step_record import StepRecord
 Floats = NDArray[np.float64]
 
 JOINT_AXES = frozenset({"data", "expert", "norm"})  # collectives in which all replicas take part
+
+DRAWN: Final = 64
+DRAWN_PER_STAGE: Final = 4
+"""Micro-batches drawn at most, in all and per stage of the pipeline."""
+MOST_DRAWS: Final = 128_000_000
+FEWEST: Final = 4
+"""Random numbers drawn at most, some 10 s of computing, and steps drawn at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +90,30 @@ def _factors(sigma: float, ranks: int, uniform: Floats) -> Floats:
     return np.maximum(0.0, 1.0 + sigma * largest_of(ranks, inside))
 
 
+def _affordable(record: StepRecord) -> int:
+    """Steps that can be drawn; InputError where they are too few for a band."""
+    each = len(build(record).track) * record.plan.data
+    if each * FEWEST > MOST_DRAWS:
+        rule = f"at most {MOST_DRAWS // FEWEST:,} passes of all replicas are drawn for a step, this one has {each:,}"
+        raise InputError(Problem(rule, "training.jitter", hint="training.jitter: 0, or fewer data-parallel ranks"))
+    return MOST_DRAWS // each
+
+
 def spread(record: StepRecord, step_s: float, sigma: float, *, draws: int = 32, seed: int = 0) -> Spread:
-    """Steps of `step_s` [s] under jitter: the draws (without contention) relative to the step without jitter."""
-    scale = step_s / jittered_steps(record, 0.0, steps=1).seconds[0]
-    times = jittered_steps(record, sigma, steps=draws, seed=seed)
-    low, middle, high = (float(p) * scale for p in np.quantile(times.seconds, (0.05, 0.5, 0.95)))
-    return Spread(sigma, draws, times.mean_s * scale, times.std_s * scale, low, middle, high)
+    """Steps of `step_s` [s] under jitter: the draws (without contention) relative to the step without jitter.
+
+    Of many micro-batches so many are drawn that fill and drain of the pipeline no longer count: the mean then grows as
+    the step does, and the deviations of n times as many independent passes are 1/√n of it.
+    """
+    stages = len(record.stages)
+    drawn = min(record.micro_batches, stages * max(DRAWN_PER_STAGE, -(-DRAWN // stages)))
+    calmer = (drawn / record.micro_batches) ** 0.5
+    few = record if drawn == record.micro_batches else record.with_micro_batches(drawn)
+    draws = min(draws, _affordable(few))
+    scale = step_s / jittered_steps(few, 0.0, steps=1).seconds[0]
+    times = jittered_steps(few, sigma, steps=draws, seed=seed)
+    mean = times.mean_s
+    low, middle, high = (
+        (mean + calmer * (float(p) - mean)) * scale for p in np.quantile(times.seconds, (0.05, 0.5, 0.95))
+    )
+    return Spread(sigma, draws, mean * scale, times.std_s * scale * calmer, low, middle, high)

@@ -13,11 +13,13 @@ from sim.engine.program import Program, Times
 from sim.engine.records import Step
 from sim.engine.slots import Shaped, Skeleton
 from sim.engine.stages import Builder
+from sim.errors import InputError, Problem
 from sim.plan.records import LayerSchedule, PipelineSchedule
 from sim.plan.step_record import StepRecord
 
 Engine = Literal["simpy", "recursion"]
 
+MOST_TRACED: Final = 20_000
 SETTLED: Final = 1e-12  # largest relative difference of two shifts that are the same
 
 
@@ -30,6 +32,9 @@ def simulate_step(record: StepRecord, engine: Engine = "simpy", trace: bool = Fa
         steady = _steady(record, engine)
         if steady is not None:
             return steady
+    if trace and (passes := 2 * record.micro_batches * len(record.stages)) > MOST_TRACED:
+        rule = f"a trace holds at most {MOST_TRACED:,} passes of micro-batches, this step has {passes:,}"
+        raise InputError(Problem(rule, "plan.global_batch", hint="a smaller batch shows the same pattern"))
     program = build(record, detail=trace)
     return account(record, program, _solve(program, engine), trace=trace)
 

@@ -69,6 +69,10 @@ def _check(key: str, node: Node) -> Problem | None:
     return node.problem(rule, key, repr(value)) if rule else None
 
 
+MOST_SPLITS: Final = 4096
+"""Pieces of a collective, each of which is followed through every dimension."""
+
+
 def read_system(path: Path) -> AstraSystem:
     """The modelled parts of a `system.json`; keys that are not modelled are left alone."""
     try:
@@ -85,6 +89,9 @@ def read_system(path: Path) -> AstraSystem:
     splits = _number(raw, "preferred-dataset-splits", 1, path, problems)
     active = _number(raw, "active-chunks-per-dimension", 1, path, problems)
     memory = _number(raw, "local-mem-bw", 0, path, problems)
+    if splits > MOST_SPLITS:
+        rule = f"must be at most {MOST_SPLITS:,}"
+        problems.append(Problem(rule, "preferred-dataset-splits", f"{splits:g}", file=str(path)))
     algorithms: dict[str, tuple[str, ...]] = {}
     for kind in _KINDS:
         value = raw.get(f"{kind}-implementation")

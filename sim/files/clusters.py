@@ -82,9 +82,9 @@ class ClusterFile(Record):
     )
     rank_order: tuple[int, ...] = field(default=(), metadata=same_as(Cluster, "rank_order"))
     routing: Routing = field(default=Routing.STATIC, metadata=same_as(Cluster, "routing"))
-    status: Status = field(default=Status.HYPOTHETICAL, metadata=about("as chips"))
+    status: Status = field(default=Status.HYPOTHETICAL, metadata=same_as(Cluster, "status"))
     source: str = field(default="", metadata=same_as(Cluster, "source"))
-    confidence: Confidence = field(default=Confidence.B, metadata=about("as in accelerator files"))
+    confidence: Confidence = field(default=Confidence.B, metadata=same_as(Cluster, "confidence"))
 
 
 def load_cluster(name_or_path: str | Path, base: Path | None = None) -> Cluster:
@@ -187,6 +187,8 @@ def read_cluster(node: Node, path: str = "") -> Cluster:
         rank_order=file.rank_order,
         routing=file.routing,
         source=file.source,
+        confidence=file.confidence,
+        status=file.status,
     )
     if count in (None, cluster.devices):
         return sound(cluster, node, path)

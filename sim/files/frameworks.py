@@ -68,11 +68,22 @@ def read_framework(path: Path) -> FrameworkFile:
         for index, habit in enumerate(release.habits)
         if habit.key not in _keys()
     ]
+    problems += [
+        (node.at("limits", index, "key") or node).problem(
+            "is no field of a plan or of numerics", f"limits.{index}.key", limit.key, did_you_mean(limit.key, _keys())
+        )
+        for index, limit in enumerate(file.limits)
+        if limit.key not in (*_keys(), *_CLUSTER)
+    ]
     if file.name != path.stem:
         problems.append((node.at("name") or node).problem("differs from the file's name", "name", file.name))
     if problems:
         raise InputError(*problems)
     return file
+
+
+_CLUSTER: Final = ("cluster.devices",)
+"""Fields of a cluster that a limit or a condition may name."""
 
 
 def _keys() -> tuple[str, ...]:
@@ -193,7 +204,7 @@ def _value(root: Node, chosen: dict[str, Node], key: str) -> object:
     node = _given(root, key) or chosen.get(key)
     if node is not None:
         return node.plain
-    if key == "cluster.devices":
+    if key in _CLUSTER:
         cluster = root.at("cluster")
         return read_cluster(cluster).devices if cluster is not None else None
     part, _, name = key.partition(".")

@@ -73,7 +73,7 @@ class FormatGroup(Record):
 class MatrixGroup(Record):
     """The matrix engines; what is left out comes from the generation."""
 
-    units: int = field(metadata=same_as(MatrixUnit, "units"))
+    units: int | None = field(default=None, metadata=same_as(MatrixUnit, "units", "those of the generation's flagship"))
     tile: tuple[int, int, int] | None = field(
         default=None, metadata=same_as(MatrixUnit, "tile_m", _GENERATION, "output tile m, n and reduction step k")
     )
@@ -289,7 +289,7 @@ def _matrix_unit(group: MatrixGroup | None, constants: Generation) -> MatrixUnit
     """The generation's unit with this chip's count; a stated tile replaces the library's choice of shapes."""
     if group is None:
         return None
-    unit = replace(constants.matrix_unit, units=group.units)
+    unit = replace(constants.matrix_unit, units=group.units or constants.matrix_unit.units)
     if group.tile is None:
         return unit
     m, n, k = group.tile

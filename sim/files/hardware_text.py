@@ -66,8 +66,8 @@ def _compute(group: ComputeGroup) -> Iterator[str]:
         parts += ["unit: vector"] if entry.unit == Unit.VECTOR else []
         yield f"    {name}: {{{', '.join(parts)}}}"
     if group.matrix_unit:
-        tile = f", tile: {list(group.matrix_unit.tile)}" if group.matrix_unit.tile else ""
-        yield f"  matrix_unit: {{units: {group.matrix_unit.units}{tile}}}"
+        unit = {"units": group.matrix_unit.units, "tile": list(group.matrix_unit.tile or ())}
+        yield f"  matrix_unit: {{{', '.join(f'{key}: {value}' for key, value in unit.items() if value)}}}"
     if group.kernel_overhead is not None:
         yield f"  kernel_overhead: {_quantity(group.kernel_overhead, 'seconds')}"
     if group.host is not None:

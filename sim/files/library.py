@@ -77,9 +77,9 @@ def real(path: Path) -> Path:
 
 def find(kind: Kind, name: str, near: Path | None = None) -> Path:
     """The file behind `name`: a path (from `near`, then from here) or a name in the library."""
-    path = Path(name).expanduser()
     if "\x00" in name or not name.strip():
         raise InputError(Problem(f"no such {_singular(kind)}", value=repr(name)))
+    path = _expanded(name)
     places = [place for place in (near, Path()) if place is not None]
     if path.suffix in _SUFFIXES:
         return next((place / path for place in places if (place / path).exists()), path)
@@ -95,6 +95,14 @@ def find(kind: Kind, name: str, near: Path | None = None) -> Path:
     raise InputError(
         Problem(f"no such {_singular(kind)}: neither a file nor a name in the library", "", name, hint=hint)
     )
+
+
+def _expanded(name: str) -> Path:
+    """The path with `~` as the home folder; as it is where nobody is called so."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        return Path(name)
 
 
 def shown(path: Path) -> str:

@@ -224,7 +224,7 @@ def _sixteen(file: AcceleratorFile) -> float:
     """16-bit FLOP/s of one matrix engine; 0 where either is not stated."""
     unit, formats = file.compute.matrix_unit, file.compute.formats
     best = max((formats[name].peak for name in SIXTEEN if name in formats), default=0.0)
-    return best / unit.units if unit else 0.0
+    return best / unit.units if unit and unit.units else 0.0
 
 
 def _chip_links(node: Node, file: AcceleratorFile, chip: Accelerator) -> Iterator[Problem]:

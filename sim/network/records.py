@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sim.errors import Problem
-from sim.fields import FILLED, Confidence, Record, about, problem
+from sim.fields import FILLED, Confidence, Record, Status, about, problem
 
 
 class Routing(StrEnum):
@@ -117,6 +117,8 @@ class Cluster(Record):
     rank_order: tuple[int, ...] = field(default=(), metadata=about("device of each rank; empty: as numbered", ge=0))
     routing: Routing = field(default=Routing.STATIC, metadata=about("choice among equals"))
     source: str = field(default="", metadata=about("where the figures come from"))
+    confidence: Confidence = field(default=Confidence.B, metadata=about("A vendor or measured … D recalled or assumed"))
+    status: Status = field(default=Status.HYPOTHETICAL, metadata=about("shipped, announced or hypothetical"))
 
 
 @dataclass(frozen=True, slots=True)

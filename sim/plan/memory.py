@@ -114,6 +114,8 @@ def _embedding_shares(parts: Assigned, plan: Plan, numerics: Numerics, groups: G
             shares[other] += share - (table if other == stage else 0.0)
     if not any(shares):
         rule = "the model has no embedding table whose gradient is rows: there is nothing to cut into pieces"
+        if any(p.sparse_rows > 0 for chunks in parts for p, _ in _parameters(chunks)):
+            rule = "the stages after the table's hold more than it does: no piece would leave it"
         raise InputError(Problem(rule, "plan.embedding_shards", str(plan.embedding_shards), hint="embedding_shards: 1"))
     return shares
 

@@ -7,7 +7,9 @@ from dataclasses import asdict
 from math import prod
 from typing import Any, Final
 
+from sim.device.generation import Evidence
 from sim.device.records import Accelerator
+from sim.files.generations import load_generation
 from sim.files.hardware import AcceleratorFile, build_accelerator
 from sim.horizon.chip_projection import ChipProjection, Projected
 from sim.network.records import Cluster, Level, LinkType
@@ -46,7 +48,9 @@ def cluster_row(cluster: Cluster) -> dict[str, Any]:
         "devices": cluster.devices,
         "levels": [_level(level) for level in cluster.levels],
         "edges": len(cluster.edges),
+        "status": cluster.status,
         "source": cluster.source,
+        "confidence": cluster.confidence,
     }
 
 
@@ -146,7 +150,7 @@ def accelerator_json(file: AcceleratorFile) -> dict[str, Any]:
     """One chip with every figure and its sources."""
     chip = build_accelerator(file)
     return accelerator_row(file) | {
-        "generation": file.generation,
+        "generation": load_generation(file.generation).name,
         "compute": {
             name: {"peak_flops": c.peak_flops, "achievable": c.achievable, "matrix": c.matrix}
             for name, c in chip.compute.items()
@@ -163,7 +167,15 @@ def accelerator_json(file: AcceleratorFile) -> dict[str, Any]:
         "energy_j_per_flop": dict(chip.power.flop_j) if chip.power else None,
         "energy_j_per_memory_byte": chip.power.dram_byte_j if chip.power else None,
         "sources": {name: {"text": s.text, "confidence": s.confidence} for name, s in chip.sources.items()},
+        "inherited": {name: asdict(evidence) for name, evidence in _inherited(file).items()},
     }
+
+
+def _inherited(file: AcceleratorFile) -> Mapping[str, Evidence]:
+    """Evidence of the constants the file leaves to its generation."""
+    known = load_generation(file.generation).sources
+    left = {*build_accelerator(file).inherited, *(("matrix_unit",) if file.compute.matrix_unit else ())}
+    return {name: evidence for name, evidence in known.items() if name.partition(".")[0] in left}
 
 
 def accelerator_text(file: AcceleratorFile) -> str:
@@ -191,6 +203,9 @@ def accelerator_text(file: AcceleratorFile) -> str:
         lines.append(f"failure  every {chip.mtbf_s / 3600:,.0f} device hours")
     lines += ["", "sources (A vendor or measured, B secondary, C derived, D recalled or assumed)"]
     lines += [f"  {name:11} {s.confidence}  {s.text}" for name, s in chip.sources.items()]
+    inherited = _inherited(file)
+    lines += ["", f"left to generation {file.generation}"] if inherited else []
+    lines += [f"  {name:11} {one.confidence}  {one.source}" for name, one in inherited.items()]
     return "\n".join(lines)
 
 
@@ -208,7 +223,7 @@ def _formats_table(chip: Accelerator) -> str:
 
 def cluster_text(cluster: Cluster) -> str:
     """One cluster, level by level."""
-    lines = [f"{cluster.name}: {cluster.devices:,} x {cluster.accelerator}", ""]
+    lines = [f"{cluster.name}: {cluster.devices:,} x {cluster.accelerator}, {cluster.status}", ""]
     rows = []
     block = 1
     for level in cluster.levels:
@@ -233,7 +248,7 @@ def cluster_text(cluster: Cluster) -> str:
     else:
         lines.append(f"graph of {len(cluster.edges)} directed links")
     if cluster.source:
-        lines += ["", f"source: {cluster.source}"]
+        lines += ["", f"source: {cluster.source} ({cluster.confidence})"]
     return "\n".join(lines)
 
 

@@ -326,6 +326,7 @@ def to_json(result: Result) -> dict[str, Any]:
             "accelerator": result.accelerator,
             "cluster": result.cluster,
             "devices": result.devices,
+            **result.parts,
         },
         "projection": asdict(result.projection) if result.projection else None,
         "plan": _plan_json(result),
@@ -344,7 +345,7 @@ def to_json(result: Result) -> dict[str, Any]:
         "site": asdict(result.site) if result.site else None,
         "bottleneck": asdict(result.bottleneck),
         "extrapolated": list(result.extrapolated),
-        "provenance": asdict(result.provenance),
+        "provenance": asdict(result.provenance) | {"sources": list(result.provenance.sources)},
     }
     for key, reason in result.missing.items():
         whole = body["step"] if key in body["step"] else body

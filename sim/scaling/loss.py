@@ -49,6 +49,9 @@ def _worth(once: float, repeats: float, decay: float) -> float:
     return once * (1.0 + decay * (1.0 - math.exp(-repeats / decay)))
 
 
+LARGEST: Final = 1e300
+
+
 def optimum(law: LossLaw, loss: float) -> tuple[float, float]:
     """(N, D) of the fewest FLOPs 6·N·D that reach `loss`.
 
@@ -56,6 +59,17 @@ def optimum(law: LossLaw, loss: float) -> tuple[float, float]:
     `kaplan`: the terms u = (A/N)^(a/b) and v = B/D of L^(1/b) = u + v are as b to a.
     """
     check_error(loss, law.irreducible, law.errors.standard.get("irreducible"))
+    try:
+        size, data = _optimum(law, loss)
+    except (OverflowError, ZeroDivisionError):
+        size = data = math.inf
+    if not (0.0 < size < LARGEST and 0.0 < data < LARGEST):
+        said = f"an error of {loss:g} needs a model or more data than a number can hold"
+        raise UnreachableError(Unreachable(said, loss, law.irreducible))
+    return size, data
+
+
+def _optimum(law: LossLaw, loss: float) -> tuple[float, float]:
     a, b = law.size_exponent, law.data_exponent
     if law.form == "kaplan":
         both = loss ** (1.0 / b)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from sim.errors import Problem
 from sim.fields import Record, about
 
 Confidence = Literal["seen", "derived", "recalled"]
+WIDEST: Final = 10.0
+"""Times a constant that its standard error may be: beyond, it is not known to an order of magnitude."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +27,9 @@ class Errors(Record):
     )
     source: str = field(default="", metadata=about("where the errors come from"))
 
-    def problems(self, owner: str, constants: tuple[str, ...]) -> list[Problem]:
-        """Where an error or a correlation is impossible or names no constant of `owner`."""
+    def problems(self, owner: str, values: Mapping[str, float | None]) -> list[Problem]:
+        """Where an error or a correlation is impossible or names no constant of `owner`, whose constants are these."""
+        constants = tuple(values)
         problems = [
             Problem(f"{name} is no constant of the {owner}", "errors.standard", hint=f"one of {', '.join(constants)}")
             for name in (*self.standard, *(n for pair in self.correlations for n in pair.split()))
@@ -38,11 +41,21 @@ class Errors(Record):
             if not (math.isfinite(value) and value >= 0)
         ]
         problems += [
+            Problem(f"must be at most {WIDEST:g} times the constant", f"errors.standard.{name}", f"{value:g}")
+            for name, value in self.standard.items()
+            if value > WIDEST * abs(values.get(name) or math.inf)
+        ]
+        problems += [
             Problem("must name two constants and lie between -1 and 1", f"errors.correlations.{pair}", f"{value:g}")
             for pair, value in self.correlations.items()
             if len(pair.split()) != 2 or not -1 <= value <= 1
         ]
         return problems
+
+
+def _values(record: object, *names: str) -> dict[str, float | None]:
+    """The constants of a law by name."""
+    return {name: getattr(record, name) for name in names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +70,7 @@ class LearningCurve(Record):
     errors: Errors = field(default=Errors(), metadata=about("standard errors of alpha, beta, irreducible"))
 
     def contradictions(self) -> list[Problem]:
-        return self.errors.problems("learning curve", ("alpha", "beta", "irreducible"))
+        return self.errors.problems("learning curve", _values(self, "alpha", "beta", "irreducible"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +82,7 @@ class SizeLaw(Record):
     errors: Errors = field(default=Errors(), metadata=about("standard errors of sigma, beta"))
 
     def contradictions(self) -> list[Problem]:
-        return self.errors.problems("model-size law", ("sigma", "beta"))
+        return self.errors.problems("model-size law", _values(self, "sigma", "beta"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +117,7 @@ class LossLaw(Record):
 
     def contradictions(self) -> list[Problem]:
         names = ("size_coefficient", "data_coefficient", "size_exponent", "data_exponent", "irreducible")
-        problems = self.errors.problems("loss law", names)
+        problems = self.errors.problems("loss law", _values(self, *names))
         if self.form == "kaplan" and self.irreducible:
             problems.append(Problem("is 0 in Kaplan's form", "irreducible", f"{self.irreducible:g}"))
         if len(self.fitted_parameters) not in (0, 2):
@@ -157,7 +170,7 @@ class Passes(Record):
     source: str = field(default="", metadata=about("source"))
 
     def contradictions(self) -> list[Problem]:
-        return self.errors.problems("passes", ("passes", "critical_batch"))
+        return self.errors.problems("passes", _values(self, "passes", "critical_batch"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Final
 
+from sim.device.records import Source
 from sim.fields import Status
-from sim.result import Inherited, Provenance, TimeToTarget
+from sim.result import Evidence, Inherited, Provenance, TimeToTarget
 from sim.scaling import Domain, Projection, consistency, error_of_size
 from sim.scenario import Scenario
+from sim.simulation.uncertainty import carried
 
 INPUT_STALL: Final = "input_stall_s"
 
@@ -39,6 +43,10 @@ def extrapolated(
     notes: list[str] = []
     domain = scenario.scaling
     if projection is not None and domain is not None:
+        if not carried(domain, projection):
+            notes.append(
+                f"no band carries the standard errors of {domain.name}: its data repeat, or it has Kaplan's form"
+            )
         notes += _beyond_the_fit(domain, projection) + _too_small(domain, projection, parameters) + _off_curve(domain)
     if goal is not None and goal.at_least:
         notes.append(f"the time is a lower bound: {goal.at_least}")
@@ -106,15 +114,51 @@ def _beyond_the_fit(domain: Domain, projection: Projection) -> list[str]:
     return notes
 
 
+def part_names(scenario: Scenario) -> dict[str, str]:
+    """What the parts beside model, chip and cluster are called, where there are any."""
+    named = {
+        "scaling": scenario.scaling,
+        "host": scenario.host,
+        "storage": scenario.storage,
+        "input": scenario.training.input,
+    }
+    software = {"framework": scenario.framework.name, "software_date": scenario.software_date}
+    return {key: part.name for key, part in named.items() if part is not None} | {
+        k: v for k, v in software.items() if v
+    }
+
+
+PARTS: Final = ("accelerator", "cluster", "host", "storage", "scaling", "training")
+
+
+def evidence_of(record: object, path: str) -> Iterator[Evidence]:
+    """Every source that a part of the scenario and the records in it state."""
+    if isinstance(record, Source) and record.text:
+        yield Evidence(path, record.text, str(record.confidence))
+    elif isinstance(record, Mapping | tuple):
+        items = record.items() if isinstance(record, Mapping) else enumerate(record)
+        for key, item in items:
+            yield from evidence_of(item, f"{path}.{key}")
+    elif is_dataclass(record):
+        for name, value in ((field.name, getattr(record, field.name)) for field in fields(record)):
+            if name == "source" and value:
+                yield Evidence(path, str(value), str(getattr(record, "confidence", "")))
+            elif name.endswith("_source") and value:
+                yield Evidence(f"{path}.{name.removesuffix('_source')}", str(value))
+            elif name == "sources":  # of the groups of an accelerator's file
+                yield from evidence_of(value, path)
+            elif not isinstance(value, str):
+                yield from evidence_of(value, f"{path}.{name}")
+
+
 def provenance(scenario: Scenario, inherited: tuple[Inherited, ...] = ()) -> Provenance:
-    sources = [*scenario.sources, *(s.text for s in scenario.accelerator.sources.values()), scenario.cluster.source]
-    if scenario.scaling is not None:
-        sources.append(scenario.scaling.source)
+    evidence = [Evidence("sources", text) for text in scenario.sources]
+    evidence += [one for part in PARTS for one in evidence_of(getattr(scenario, part), part)]
     published = scenario.training.compute_s
     inputs = (
         (f"compute time per step {published.value:g} s, not computed here ({published.source})",) if published else ()
     )
-    return Provenance(_release(), tuple(dict.fromkeys(text for text in sources if text)), inputs, inherited)
+    return Provenance(_release(), tuple(evidence), inputs, inherited)
 
 
 @cache

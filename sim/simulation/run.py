@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sim.engine import Step
 from sim.engine.step import Engine
-from sim.errors import InfeasibleError
+from sim.errors import InfeasibleError, InputError, Problem
 from sim.plan import device_memory, infeasible
 from sim.plan.energy import Energy
 from sim.plan.records import DeviceMemory, Plan
@@ -24,7 +24,7 @@ from sim.simulation.limits import bottleneck_of
 from sim.simulation.objective import check_objective, choose_for_target, with_earlier_batch
 from sim.simulation.planning import check_search, choose_plan, model_of
 from sim.simulation.power import within_power
-from sim.simulation.provenance import extrapolated, missing, provenance
+from sim.simulation.provenance import extrapolated, missing, part_names, provenance
 from sim.simulation.speeding import check_speedups, fewer_samples, speedups_of
 from sim.simulation.spending import cost_of, with_waiting
 from sim.simulation.stepping import slowest, spread_of
@@ -89,6 +89,8 @@ def _step(
 ) -> tuple[Scenario, StepRecord, Step]:
     """The scenario at the clock its power allows, and its step."""
     record, step = slowest(scenario, model, plan, engine, trace)
+    if not step.time_s > 0.0:
+        raise InputError(Problem("a step of this model takes no time: it computes and moves nothing", "workload.sizes"))
     limited = within_power(scenario, model, plan, record, step)
     if limited is not scenario:
         record, step = slowest(limited, model, plan, engine, trace)
@@ -175,6 +177,7 @@ def simulate(
         extrapolated=extrapolated(scenario, projection, goal, plan.global_batch, model.parameters),
         search=planned.found,
         missing=missing(scenario, no_energy, no_cost, projection is not None, goal is not None),
+        parts=part_names(scenario),
     )
     check_result(result, record, scenario.accelerator)
     return result

@@ -86,6 +86,13 @@ def _variance(values: Array) -> float:
     return found if found > ROUNDING else 0.0
 
 
+def carried(domain: Domain, projection: Projection) -> bool:
+    """Whether errors of the loss law reach the bands: there is no closed form with repeats or in Kaplan's form."""
+    law = domain.loss
+    plain = law is not None and law.form == "sum" and projection.passes == 1.0
+    return law is None or not any(law.errors.standard.values()) or plain
+
+
 def _band(values: Array) -> Band:
     import numpy as np  # noqa: PLC0415  (start-up time)
 
@@ -105,6 +112,8 @@ def _causes(scenario: Scenario, domain: Domain, projection: Projection) -> dict[
         ("loss law", domain.loss),
     )
     for name, record in laws:
+        if isinstance(record, LossLaw) and not carried(domain, projection):
+            continue
         if record is not None and any(record.errors.standard.values()):
             found[name] = _joint(name, record, record.errors)
     known = projection.known

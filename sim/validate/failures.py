@@ -6,6 +6,7 @@ what the rows show is how far another site's rate leads astray.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from sim.engine.campaign import renewal
@@ -14,7 +15,7 @@ from sim.engine.campaign.records import Blast, Phase, Source, Tier, Work
 from sim.engine.campaign.recovery.replace import Replace
 from sim.engine.campaign.request import RecoveryRequest
 from sim.simulation.campaign_work import START_NODE_S, START_S
-from sim.validate.validation import Outcome, Request, ValidationSet
+from sim.validate.validation import Outcome, Request, Row, ValidationSet
 
 HOUR: Final = 3600.0
 NODE_DAY: Final = 86400.0
@@ -58,7 +59,7 @@ def notes(spec: ValidationSet) -> tuple[str, ...]:
 
     told = _pairs(spec)
     for row in spec.rows:
-        if row["applied_to"] != "rsc1" or not row["rate_from"].startswith("rsc"):
+        if row.get("applied_to") != "rsc1" or not row["rate_from"].startswith("rsc") or not _readable(row):
             continue
         nodes, rate = int(row["nodes"]), float(row["rate_per_1000_node_days"]) / 1000.0 / NODE_DAY
         interval = round(renewal.young_interval_s(rate * nodes, 300.0) / STEP_S) * STEP_S
@@ -74,11 +75,20 @@ def notes(spec: ValidationSet) -> tuple[str, ...]:
     return tuple(told)
 
 
+def _readable(row: Row) -> bool:
+    """Whether a row holds the numbers of a pair; one that does not is told where it is simulated."""
+    try:
+        numbers = int(row["nodes"]), float(row["rate_per_1000_node_days"]), float(row["mttf_h"])
+        return all(0.0 < number < math.inf for number in numbers) and {"rate_from", "applied_to", "own"} <= row.keys()
+    except (KeyError, ValueError):
+        return False
+
+
 def _pairs(spec: ValidationSet) -> list[str]:
     """Every rate at every site: hours between interruptions predicted, seen, and the error."""
     lines: dict[str, list[str]] = {}
     for row in spec.rows:
-        if not row["rate_per_1000_node_days"] or not row["mttf_h"]:
+        if not _readable(row):
             continue
         nodes, seen = int(row["nodes"]), float(row["mttf_h"])
         hours = 24.0 * 1000.0 / (float(row["rate_per_1000_node_days"]) * nodes)

@@ -16,12 +16,11 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from sim.errors import InputError
-from sim.files.scaling import load_domain
 from sim.scaling import loss_at
 from sim.scaling.curve_fit import Array, Shard, fit_curve
 from sim.scaling.loss_fit import LossFit, Run, fit_loss
 from sim.scaling.records import LossLaw
-from sim.validate.validation import Outcome, Request, ValidationSet, requests
+from sim.validate.validation import Outcome, Request, ValidationSet, domain_of, requests
 
 SOFT: Final = 0.1  # ln steps; a curve read from a figure is right to about that
 
@@ -83,7 +82,7 @@ def _fit(spec: ValidationSet) -> LossFit:
     if isinstance(train, int | float):
         runs = [run for run in runs if run.parameters < train]
     _FITS.clear()
-    found = fit_loss(runs, load_domain(str(prior)).loss if prior else None)
+    found = fit_loss(runs, domain_of(spec, prior, "prior").loss if prior else None)
     _FITS[id(spec)] = (spec, found)
     return found
 
@@ -93,7 +92,7 @@ def _loss_notes(spec: ValidationSet) -> tuple[str, ...]:
     lines = [f"refit: {_constants(law)}"]
     beside = spec.template.get("beside")
     for name in beside if isinstance(beside, list) else ():
-        other = load_domain(str(name)).loss
+        other = domain_of(spec, name, "beside").loss
         if other is None:
             continue
         lines.append(f"{name}: {_constants(other)}; median error of its constants {100 * _median(spec, other):.1f} %")

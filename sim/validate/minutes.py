@@ -17,11 +17,10 @@ from statistics import median
 from typing import Final
 
 from sim.files.library import folder
-from sim.files.scaling import load_domain
 from sim.scaling.batch_fit import FEWEST, fit_batch
 from sim.validate.published import load_validation_set
 from sim.validate.runs import simulate_request
-from sim.validate.validation import Comparison, Outcome, Request, ValidationSet, requests, summarise
+from sim.validate.validation import Comparison, Outcome, Request, ValidationSet, domain_of, requests, summarise
 
 UNRATED: Final = ("no measured value", "no rate:")  # a row whose rate is not printed has its minutes still
 STEADY: Final = "steady_samples_per_s_between_evals"
@@ -76,7 +75,7 @@ def _samples(spec: ValidationSet, request: Request, batch: float) -> float | str
     """Samples to the target at this batch, without this row's round."""
     name = spec.template.get("domain")
     if name:
-        known = load_domain(str(name))
+        known = domain_of(spec, name, "domain")
         error, per_sample = spec.template.get("error"), known.units_per_sample or 1.0
         law = next(p for p in known.passes if error is None or p.error == error)
         least = law.passes * (known.data_set_units or 0.0) / per_sample

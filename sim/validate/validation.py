@@ -18,6 +18,8 @@ from typing import Final, Literal
 
 from sim.errors import InputError, Problem
 from sim.files.conditions import comparison
+from sim.files.scaling import load_domain
+from sim.scaling import Domain
 
 LESS_IS_FASTER: Final = frozenset(
     (
@@ -104,6 +106,17 @@ class ValidationSet:
     description: str = ""
     without: Mapping[str, str] = dataclasses.field(default_factory=dict)  # row → why it is left out
     require: tuple[str, ...] = ()  # parts of the scenario a rule must name, or the row is not simulated
+
+
+def domain_of(spec: ValidationSet, name: object, key: str) -> Domain:
+    """The scaling domain that a set's template names under `key`."""
+    try:
+        return load_domain(str(name))
+    except InputError as error:
+        there = (
+            p if p.line else dataclasses.replace(p, path=f"template.{key}", file=spec.name) for p in error.problems
+        )
+        raise InputError(*there) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ SETS = sorted((ROOT / "scenarios" / "published").glob("*.yaml"))
 SMALL = """\
 name: small
 target: {steps: 10}
-workload: {family: transformer, sizes: {depth: 4, width: 256, heads: 4, vocabulary: 1000, sequence: 128}}
+workload: {family: transformer, sizes: {depth: 4, hidden: 256, heads: 4, vocabulary: 1000, sequence: 128}}
 cluster: {extends: dgx-a100, devices: 8}
 plan: {global_batch: 64, sub_batch: 2}
 """

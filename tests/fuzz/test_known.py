@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from sim.cli import process
 from tests.fuzz.cases import ASTRA, ROOT, SMALL, Case, text_of
 from tests.fuzz.test_mutations import faults
 
@@ -44,6 +45,29 @@ def astra_system(**changes: object) -> Case:
 def rows(text: str, name: str = "collectives") -> Case:
     """A CSV through a shipped set's rules."""
     return Case(("validate", name, "--rows", "rows.csv", "--json"), {"rows.csv": text})
+
+
+HOPELESS = """\
+campaign:
+  failures: [{component: node, mtbf: 3 h, count: 64}]
+  checkpoints: {interval: 5 min, write: 10 s, read: 20 s}
+  recovery: {spares: 1, repair: 20 h, detect: 30 s, restart: 60 s}
+"""
+
+
+def law(line: str) -> Case:
+    """A loss law with another constant."""
+    text = (ROOT / "scenarios" / "scaling" / "chinchilla-hoffmann.yaml").read_text(encoding="utf-8")
+    name = line.partition(":")[0]
+    kept = [each for each in text.splitlines() if not each.startswith(f"  {name}:")]
+    made = "\n".join(kept).replace("loss:\n", f"loss:\n  {line}\n", 1)
+    return Case(("run", "paper/word-lm", "--set", "scaling=domain.yaml", "--json"), {"domain.yaml": made})
+
+
+def failures_row(nodes: str) -> Case:
+    """The set of failure rates with a row of so many nodes."""
+    header = "id,rate_from,applied_to,own,nodes,rate_per_1000_node_days,mttf_h,effective_pct,checkpoint_bytes,"
+    return rows(f'{header}write_bytes_per_s,source\na,rsc2,bloom,no,"{nodes}",2.34,168,,,,here\n', "failures")
 
 
 HEADER = "system,accelerator,nodes,n_gpus,collective,size_bytes,time_us,algbw_GBps,busbw_GBps,note,source,confidence\n"
@@ -95,7 +119,47 @@ CASES = {
     "slow devices as JSON": small("training.slow_devices=[{rank: 0, factor: 2}]"),
     "a device slower than a float can say": small("training.slow_devices=[{rank: 0, factor: 1e308}]"),
     "a batch of a billion": small("plan.global_batch=1000000000"),
+    "a trace of a billion": Case(
+        ("run", "small.yaml", "--set", "plan.global_batch=1000000000", "--trace", "t.json"), {"small.yaml": SMALL}
+    ),
+    "a billion, all forward passes first": small(
+        "plan.global_batch=1000000000", "plan.pipeline=2", "plan.schedule=gpipe"
+    ),
+    "a billion, interleaved": small("plan.global_batch=1000000000", "plan.pipeline=2", "plan.virtual_stages=2"),
+    "a full mesh of 4,096": Case(
+        ("check", "c.yaml"),
+        {"c.yaml": "name: c\naccelerator: t4\nlevels: [{name: n, topology: fully_connected, size: 4096, link: ndr}]\n"},
+    ),
     "a batch of a billion under jitter": small("plan.global_batch=1000000000", "training.jitter=0.1"),
+    "a home folder of nobody": small("cluster=~1000000000.0"),
+    "a standard error of a million constants": law("errors: {standard: {size_coefficient: 8e10}}"),
+    "an exponent next to nothing": law("data_exponent: 1e-12"),
+    "a coefficient next to nothing": law("data_coefficient: 5e-324"),
+    "pieces beyond number": astra_system(**{"preferred-dataset-splits": 4e300}),
+    "a wait for nodes that never are enough": Case(
+        ("run", "a.yaml"), {"a.yaml": SMALL.replace("steps: 10", "steps: 100000000") + HOPELESS}
+    ),
+    "more campaigns than hours": Case(
+        ("run", "a.yaml"),
+        {
+            "a.yaml": SMALL.replace("steps: 10", "steps: 100000000")
+            + HOPELESS.replace("3 h", "300 h")
+            + "  seeds: 100000\n"
+        },
+    ),
+    "nothing to compute": Case(
+        ("run", "small.yaml", "--set", "cluster.devices=8"),
+        {"small.yaml": re.sub("workload: .*", "workload: {family: ops, sizes: {ops: []}}", SMALL)},
+    ),
+    "nodes that are no number": failures_row("{'extends': 'nonsense'}"),
+    "a domain that is a number": Case(
+        ("validate", "set.yaml"),
+        {
+            "set.yaml": "name: set\nquantity: learning\ncsv: rows.csv\ntemplate: {law: loss, prior: 383}\n"
+            "measured: [{column: loss, field: loss}]\n",
+            "rows.csv": "parameters,tokens,loss\n1e9,1e9,3\n2e9,2e9,2.9\n3e9,4e9,2.8\n",
+        },
+    ),
     "four million devices": small("cluster.levels.0.size=4194304", "cluster.devices=4194304", command="check"),
 }
 
@@ -108,6 +172,13 @@ def test_a_known_fault_is_an_answer_or_a_refusal(name, tmp_path, monkeypatch):
     for file, text in case.files.items():
         (tmp_path / file).write_text(text, encoding="utf-8")
     assert faults(case) == []
+
+
+def test_what_is_mutated_runs(tmp_path, monkeypatch):
+    """Else every mutation of it would be refused for the same old reason."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.yaml").write_text(SMALL)
+    assert process.run(["run", "small.yaml", "--quiet"]) == 0
 
 
 def test_files_that_extend_twice_are_read_once(tmp_path, monkeypatch):

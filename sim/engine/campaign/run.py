@@ -18,10 +18,13 @@ from sim.engine.campaign.records import Outcome, Source, Work
 from sim.engine.campaign.recovery import Pool
 from sim.engine.campaign.state import State
 from sim.engine.records import Slice
+from sim.errors import Unreachable, UnreachableError
 
 Failure = tuple[float, int, Source]  # when, number of the source, the source
 Events = Generator[simpy.Event, Any, None]
 NEVER: Final = float("inf")
+MOST_EVENTS: Final = 500_000
+"""Of one campaign, failures counted too: some 5 s of computing, 200 times what a long campaign takes."""
 
 
 def simulate_campaign(work: Work, seed: int = 0, trace: bool = False) -> Outcome:
@@ -170,6 +173,18 @@ class _Run:
                 self.pool.settle(when)
                 self.pool.fail(source.nodes, when)
         self.failure = next(self.failures, None)
+        self.go_on()
+
+    def go_on(self) -> None:
+        """UnreachableError where failures come faster than the campaign comes back from them."""
+        if self.events + sum(self.by) > MOST_EVENTS:
+            done, days = self.state.done_s / self.work.ideal_s, self.env.now / 86400.0
+            statement = (
+                f"no progress: after {sum(self.by):,} failures in {days:.4g} days {100 * done:.3g} % of the training "
+                f"is done ({MOST_EVENTS:,} events are simulated at most); levers: campaign.recovery (spares, repair), "
+                "campaign.checkpoints, longer times between failures"
+            )
+            raise UnreachableError(Unreachable(statement))
 
     def refresh(self, now: float) -> None:
         """Speed and next stop with the nodes at work now."""
@@ -185,11 +200,7 @@ class _Run:
     def mark(self) -> None:
         """Note what is done by now, where somebody asked for a trace."""
         if self.spans is not None:
-            state, phases = self.state, self.work.phases
-            done = sum(phase.steps * phase.step_s for phase in phases[: state.phase])
-            if state.phase < len(phases):
-                done += state.step * phases[state.phase].step_s
-            self.marks.append((self.env.now, done, sum(self.by), self.stops))
+            self.marks.append((self.env.now, self.state.done_s, sum(self.by), self.stops))
 
     def stand(self, kind: str, seconds: float) -> Events:
         """The devices wait for something other than a step."""
@@ -198,6 +209,7 @@ class _Run:
 
     def pass_time(self, kind: str, seconds: float) -> simpy.Event:
         self.events += 1
+        self.go_on()
         if self.spans is not None and seconds > 0:
             self.spans.append(Slice(f"campaign / {kind}", kind, self.env.now, self.env.now + seconds))
         return self.env.timeout(seconds)

@@ -35,6 +35,12 @@ class State:
             if phase < len(self.phases):
                 self.pauses, self.tiers = self.phases[phase].pauses, self.phases[phase].tiers
 
+    @property
+    def done_s(self) -> float:
+        """Steps done, as seconds with all devices."""
+        done = sum(phase.steps * phase.step_s for phase in self.phases[: self.phase])
+        return done + (self.step * self.phases[self.phase].step_s if self.phase < len(self.phases) else 0.0)
+
     def copy(self, step_s: float, started: float, since: float) -> None:
         """Note the copies that steps from `self.step` on have made in the `since` seconds after `started`."""
         for tier in self.tiers:

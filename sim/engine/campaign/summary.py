@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from sim.engine.campaign.records import CampaignResult, Outcome, Period, Work
 from sim.engine.campaign.run import simulate_campaign
 from sim.engine.campaign.vector import simulate_campaigns, vectorised
+from sim.errors import InputError, Problem
+
+MOST_EVENTS: Final = 1_000_000
+MOST_FAILURES: Final = 30_000_000
+"""Of all seeds together, in SimPy and in numpy: some 10 s of computing."""
 
 
 def run_campaigns(work: Work, seeds: int, seed: int = 0, spans: bool = False) -> CampaignResult:
@@ -16,8 +22,10 @@ def run_campaigns(work: Work, seeds: int, seed: int = 0, spans: bool = False) ->
     if not work.sources:  # nothing is drawn: one is all
         result = _summary([first], "simpy", 1)
     elif seeds > 64 and vectorised(work):
+        _bounded(seeds, first.failures, MOST_FAILURES, "failures")
         result = _from_numpy(work, seeds, seed)
     else:
+        _bounded(seeds, first.events, MOST_EVENTS, "events")
         rest = [simulate_campaign(work, seed + n) for n in range(1, seeds)]
         result = _summary([first, *rest], "simpy", seeds)
     return replace(
@@ -27,6 +35,13 @@ def run_campaigns(work: Work, seeds: int, seed: int = 0, spans: bool = False) ->
         calendar=_calendar(first, work),
         spans=first.spans if spans else (),
     )
+
+
+def _bounded(seeds: int, each: int, most: int, what: str) -> None:
+    """InputError where so many campaigns take minutes."""
+    if seeds * each > most:
+        rule = f"at most {most:,} {what} are simulated in all, one campaign has {each:,}"
+        raise InputError(Problem(rule, "campaign.seeds", str(seeds), hint=f"at most {max(1, most // each)}"))
 
 
 def _summary(outcomes: Sequence[Outcome], engine: str, seeds: int) -> CampaignResult:

@@ -22,7 +22,7 @@ from sim.files.loader import Node
 def command(paths: tuple[str, ...], sets: tuple[str, ...], as_json: bool, quiet: bool) -> None:
     """Check scenario and hardware files: every problem at once, exit 2 if there is one.
 
-    What is only suspicious in a file of one's own (no source, a link twice as fast as its type) is advice.
+    Advice is what `run` takes and looks like a slip: no source, a rate that counts both directions, sparse peaks.
     """
     files = [file for path in paths for file in files_of(path)]
     readers = {"validation set": _published}
@@ -34,9 +34,10 @@ def command(paths: tuple[str, ...], sets: tuple[str, ...], as_json: bool, quiet:
     elif not quiet:
         for finding in findings:
             verdict = f"{len(finding.problems)} problem(s)" if finding.problems else "ok"
-            verdict += f", {len(finding.advice)} remark(s)" if finding.advice else ""
+            verdict += f", {len(finding.advice)} piece(s) of advice" if finding.advice else ""
             show(f"{printable(finding.file)}: {finding.kind}: {verdict}")
-        for advice in dict.fromkeys(advice for finding in findings for advice in finding.advice):
+    for advice in dict.fromkeys(advice for finding in findings for advice in finding.advice):
+        if not quiet and not as_json:
             say(f"advice: {advice}")
     checked.leave()
     if problems:
@@ -46,8 +47,8 @@ def command(paths: tuple[str, ...], sets: tuple[str, ...], as_json: bool, quiet:
 
 
 def _row(finding: Finding) -> dict[str, object]:
-    problems, advice = ([str(p) for p in some] for some in (finding.problems, finding.advice))
-    return {"file": finding.file, "kind": finding.kind, "problems": problems, "advice": advice}
+    told = {"problems": finding.problems, "advice": finding.advice}
+    return {"file": finding.file, "kind": finding.kind} | {key: [str(p) for p in ps] for key, ps in told.items()}
 
 
 def _published(path: Path, node: Node) -> object:

@@ -13,7 +13,7 @@ from sim.errors import InfeasibleError, InputError, Problem, UnreachableError
 from sim.files import library
 from sim.files.fields import read
 from sim.files.frameworks import read_framework
-from sim.files.lint import lint
+from sim.files.lint import suspicions
 from sim.files.loader import Node, load
 from sim.files.models import load_model_file
 from sim.files.scaling import load_domain
@@ -31,7 +31,7 @@ class Finding:
     file: str
     kind: str
     problems: tuple[Problem, ...] = ()
-    advice: tuple[Problem, ...] = ()  # what is suspicious in a file of one's own
+    advice: tuple[Problem, ...] = ()  # what `run` takes but looks like a slip; an error in the library
 
 
 def files_of(path: str) -> list[Path]:
@@ -66,8 +66,7 @@ def check_file(path: Path, sets: Sequence[str] = (), readers: Mapping[str, Reade
         if kind == "scenario":
             _scenario(path, sets)
         elif kind in _LINTED:
-            wrong, suspicious = lint(path)
-            return Finding(shown, kind, tuple(wrong), tuple(suspicious))
+            return _linted(path, shown, kind)
         elif reader := {**_READERS, **readers}.get(kind):
             reader(path, node)
     except InputError as error:
@@ -89,6 +88,13 @@ def _scenario(path: Path, sets: Sequence[str]) -> None:
     except UnreachableError as error:
         there = document.node.at("target", "error") or document.node
         raise InputError(there.problem(error.reason.statement, "target.error")) from None
+
+
+def _linted(path: Path, shown: str, kind: str) -> Finding:
+    """Hardware files answer to more than their schema."""
+    found = tuple(suspicions(path))
+    ours = library.real(path).is_relative_to(library.root() / "hardware")
+    return Finding(shown, kind, found) if ours else Finding(shown, kind, advice=found)
 
 
 _FOLDERS: Final[dict[str, library.Kind]] = {

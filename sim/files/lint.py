@@ -26,7 +26,7 @@ from sim.files.hardware import (
     build_accelerator,
     load_accelerator,
 )
-from sim.files.library import folder, real, root, shown
+from sim.files.library import folder, shown
 from sim.files.loader import Node, load
 from sim.files.merge import Resolver
 from sim.network.surroundings import Host, Storage
@@ -90,39 +90,29 @@ def _kind(node: Node) -> str | None:
 
 
 def lint_file(path: Path) -> list[Problem]:
-    """Schema errors of one file, or what the rules below find in it."""
-    errors, suspicions = lint(path)
-    return [*errors, *suspicions]
-
-
-def lint(path: Path) -> tuple[list[Problem], list[Problem]]:
-    """(what is wrong: schema, names that lead nowhere; what is suspicious). In the library both are wrong."""
+    """Errors of one file, or what the rules below suspect in it."""
     try:
-        found = list(_found(path))
+        return suspicions(path)
     except InputError as error:
-        return list(error.problems), []
-    if real(path).is_relative_to(root() / "hardware"):
-        return found, []
-    here = shown(path)
-    wrong = [p for p in found if p.file != here or p.path.startswith(_LEADS_NOWHERE)]
-    return wrong, [p for p in found if p not in wrong]
+        return list(error.problems)
 
 
-def _found(path: Path) -> Iterator[Problem]:
+def suspicions(path: Path) -> list[Problem]:
+    """What the rules below find in a file that `run` takes; InputError with what it does not take."""
     raw = load(path, shown(path))
     kind = "generations" if path.resolve().is_relative_to(folder("generations")) else _kind(raw)
     if kind == "links":
-        yield from _links(raw)
-        return
+        return list(_links(raw))
     if kind == "generations":
         read_generation(path)
-        yield from _named(raw, path)
-    elif kind in _AROUND:
-        yield from (*_named(raw, path), *_around(raw, _AROUND[kind][0]))
-    else:
-        resolver = Resolver({(): "clusters" if kind == "clusters" else "accelerators"})
-        node = resolver.extended(resolver.file(path), ())
-        yield from (*_named(node, path), *(_cluster if kind == "clusters" else _accelerator)(node))
+        return list(_named(raw, path))
+    if kind in _AROUND:
+        return [*_named(raw, path), *_around(raw, _AROUND[kind][0])]
+    resolver = Resolver({(): "clusters" if kind == "clusters" else "accelerators"})
+    node = resolver.extended(resolver.file(path), ())
+    if kind == "clusters":
+        return [*_named(node, path), *_cluster(node)]
+    return [*_named(node, path), *_accelerator(node)]
 
 
 def _around(node: Node, cls: type[Host] | type[Storage]) -> Iterator[Problem]:
@@ -239,23 +229,24 @@ def _date(node: Node, file: AcceleratorFile, chip: Accelerator) -> Iterator[Prob
         yield (node.at("date") or node).problem("is required of a chip that is not hypothetical", "date")
 
 
-def _chip_of_cluster(node: Node, name: str) -> Iterator[Problem]:
-    """A name in the library, or a file beside the cluster's."""
+def _chip_of_cluster(node: Node, name: str) -> None:
+    """A name in the library, or a file beside the cluster's; InputError where there is none."""
     try:
         load_accelerator(name, Path(node.mark.file).parent)
     except InputError as error:
-        for problem in error.problems:
-            placed = problem.line > 0  # inside the file of the accelerator
-            yield problem if placed else node.problem(problem.rule, "accelerator", name, problem.hint)
+        placed = (  # or inside the file of the accelerator
+            p if p.line > 0 else node.problem(p.rule, "accelerator", name, p.hint) for p in error.problems
+        )
+        raise InputError(*placed) from None
 
 
 def _cluster(node: Node) -> Iterator[Problem]:
     cluster = read_cluster(node)
-    if not cluster.source:
-        yield node.problem("has no source", "source", hint="who built it and where it is described, or `assumed`")
     accelerator = node.at("accelerator")
     if accelerator is not None and isinstance(accelerator.value, str):
-        yield from _chip_of_cluster(accelerator, accelerator.value)
+        _chip_of_cluster(accelerator, accelerator.value)
+    if not cluster.source:
+        yield node.problem("has no source", "source", hint="who built it and where it is described, or `assumed`")
     for number, level in enumerate(cluster.levels):
         link, like = node.at("levels", number, "link"), node.at("levels", number, "link", "like")
         stated = link.at("bandwidth") if link is not None else None

@@ -62,7 +62,8 @@ class Prices(Record):
     )
 
     def contradictions(self) -> Iterator[Problem]:
-        yield from self.errors.problems("prices", (*PRICED, "device"))
+        stated = {name: getattr(self, name) for name in PRICED}
+        yield from self.errors.problems("prices", {**stated, "device": None})
         usual = Prices.__dataclass_fields__
         names = ("server_factor", "network_share", "lifetime_s", "upkeep")
         if self.device_hour is not None and any(getattr(self, name) != usual[name].default for name in names):

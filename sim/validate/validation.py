@@ -105,7 +105,7 @@ class ValidationSet:
     source: str = ""
     description: str = ""
     without: Mapping[str, str] = dataclasses.field(default_factory=dict)  # row → why it is left out
-    require: tuple[str, ...] = ()  # parts of the scenario a rule must name, or the row is not simulated
+    require: tuple[str, ...] = ()  # parts of the scenario a rule must name, whatever the template has
 
 
 def domain_of(spec: ValidationSet, name: object, key: str) -> Domain:
@@ -219,7 +219,7 @@ def _request(spec: ValidationSet, row: Row, index: int) -> Request:
         skip = "" if rule.lifts else skip or _said(rule.skip, row)
     counted = [m for m in spec.measures if Rule(m.when, {}).match(row) is not None]
     found = next(((m, v) for m in counted if (v := _number(row.get(m.column, ""))) is not None), None)
-    skip = spec.without.get(row.get("id", ""), skip) or _unnamed(spec.require, overrides)
+    skip = spec.without.get(row.get("id", ""), skip) or _unnamed(spec, row, overrides)
     if not skip and found is None and row.get("status", "ok") == "ok":
         skip = "no measured value"
     for column, pattern in (spec.printed or {}).items():
@@ -232,13 +232,20 @@ def _request(spec: ValidationSet, row: Row, index: int) -> Request:
     return Request(name, group, row, overrides, tuple(assumptions), measure, scaled, skip)
 
 
-def _unnamed(require: Iterable[str], overrides: Mapping[str, object]) -> str:
-    """Why a row is not simulated with the template's own: no rule names that part."""
-    for part in require:
-        inside = ("", ".extends", ".name", ".levels", ".graph", ".family")
-        if {f"{head}{part}{tail}" for head in ("", "cluster.") for tail in inside}.isdisjoint(overrides):
-            return f"no rule names its {part}"
-    return ""
+def _unnamed(spec: ValidationSet, row: Row, overrides: Mapping[str, object]) -> str:
+    """Why a row is not simulated with the template's own: no rule names a part that is required, or its chip where the
+    rules tell chips apart."""
+    telling = any("accelerator" in rule.when and "accelerator" in rule.assign for rule in spec.rules)
+    inside = ("", ".extends", ".name", ".levels", ".graph", ".family")
+    missing = [
+        part
+        for part in dict.fromkeys((*spec.require, *(("accelerator",) if telling else ())))
+        if {f"{head}{part}{tail}" for head in ("", "cluster.") for tail in inside}.isdisjoint(overrides)
+    ]
+    if not missing:
+        return ""
+    cell = row.get(missing[0])
+    return f"no rule names its {', '.join(missing)}" + (f" ({cell})" if cell else "")
 
 
 _CELL: Final = re.compile(r"\{(\w+(?:[*/]\w+)*)\}")

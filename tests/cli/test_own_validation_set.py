@@ -12,6 +12,7 @@ from sim.simulation import simulate
 from sim.validate.published import load_validation_set
 from sim.validate.runs import FIELDS, outcome_of
 from sim.validate.sets import set_files
+from sim.validate.validation import requests
 
 SET = """\
 name: mine
@@ -233,3 +234,35 @@ def test_what_moves_a_set_and_the_timeline_of_a_row(run, mine, tmp_path):
     assert run("validate", mine, "--row", "a", "--trace", trace, "--quiet").code == 0
     assert json.loads(trace.read_text())["traceEvents"]
     assert run("validate", mine, "--trace", trace, "--quiet").code == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (
+            '  - {when: {machine: "one"}, set: {accelerator: h100-sxm5-80gb}}\nrequire: [accelerator]\n',
+            "accelerator (two)",
+        ),
+        ("require: [cluster, framework]\n", "cluster, framework"),
+    ],
+)
+def test_a_row_that_no_rule_gives_a_chip_is_left_out(mine, given, reason):
+    """Not simulated on the template's, with the reason beside it."""
+    mine.write_text(SET + given)
+    text = (mine.parent / "mine.csv").read_text().replace("id,machine", "id,accelerator,machine")
+    lines = text.splitlines()
+    rows = [lines[0], *(line.replace(",", f",{line.split(',')[1]},", 1) for line in lines[1:])]
+    (mine.parent / "mine.csv").write_text("\n".join(rows) + "\n")
+    left = [request.skip for request in requests(load_validation_set(mine)) if "no rule names" in request.skip]
+    assert left
+    assert all(f"no rule names its {reason}" in skip for skip in left)
+
+
+def test_rules_that_tell_chips_apart_must_know_the_chip(mine):
+    """A chip in a column of its own needs no `require`: an unknown one is never simulated as the template's."""
+    mine.write_text(SET + '  - {when: {accelerator: "H100"}, set: {accelerator: h100-sxm5-80gb}}\n')
+    text = (mine.parent / "mine.csv").read_text().replace("id,machine", "id,accelerator,machine")
+    (mine.parent / "mine.csv").write_text(text.replace("a,one", "a,H100,one").replace("b,one", "b,Z9000,one"))
+    found = {request.id: request.skip for request in requests(load_validation_set(mine))}
+    assert found["a"] == ""
+    assert found["b"] == "no rule names its accelerator (Z9000)"

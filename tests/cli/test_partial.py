@@ -16,6 +16,7 @@ import pytest
 from sim.study import compare, runner
 from tests.cli.conftest import COMMAND
 from tests.files.conftest import SCENARIO
+from tests.fuzz.cases import SMALL
 
 ROOT = Path(__file__).parents[2]
 
@@ -190,3 +191,34 @@ def test_ctrl_c_fifty_times(part):
     values = ",".join(str(2**n) for n in range(3, 9))
     sweep = ("sweep", "paper/word-lm", "--key", "plan.sub_batch", "--values", values, "--json")
     check_interrupt(part * 0.05, sweep)
+
+
+MINE = """\
+name: myasic
+compute: {formats: {bf16: {peak: 400 TFLOP/s}, fp32: {peak: 50 TFLOP/s, unit: vector}}}
+memory: {capacity: 64 GiB, bandwidth: 2 TB/s}
+cache: {capacity: 32 MiB}
+"""
+POD = """\
+name: pod31
+accelerator: myasic.yaml
+levels: [{name: node, topology: switch, size: 8, link: {like: nvlink4, bandwidth: 900 GB/s}}]
+"""
+
+
+def test_what_run_takes_is_ok_with_advice(run, tmp_path):
+    """A chip by path, no sources, a link twice another: advice; a chip that is not there: an error."""
+    (tmp_path / "myasic.yaml").write_text(MINE)
+    (tmp_path / "pod31.yaml").write_text(POD)
+    (tmp_path / "small.yaml").write_text(SMALL)
+    outcome = run("check", tmp_path)
+    assert outcome.code == 0
+    assert "pod31.yaml: cluster: ok, 2 piece(s) of advice" in outcome.out
+    assert "advice: " in outcome.err
+    assert "counts both directions" in outcome.err
+    assert run("run", tmp_path / "small.yaml", "--set", f"cluster={tmp_path / 'pod31.yaml'}", "--quiet").code == 0
+    (tmp_path / "myasic.yaml").unlink()
+    outcome = run("check", tmp_path)
+    assert outcome.code == 2
+    assert "pod31.yaml:2:14: accelerator: no such file" in outcome.err
+    assert "small.yaml: scenario: ok" in outcome.out

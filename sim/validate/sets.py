@@ -72,7 +72,7 @@ def find_set(name: str | Path) -> Path:
     path = known.get(str(name)) or Path(name)
     if not path.is_file():
         raise InputError(
-            Problem("unknown validation set", value=repr(str(name)), hint=f"one of paper, trends, {', '.join(known)}")
+            Problem("unknown validation set", "SET", repr(str(name)), hint=f"one of paper, trends, {', '.join(known)}")
         )
     return path
 

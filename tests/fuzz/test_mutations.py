@@ -13,6 +13,7 @@ import math
 import os
 import re
 import resource
+import shutil
 import signal
 import sys
 import traceback
@@ -144,7 +145,7 @@ def run_cases(kind: str, count: int, number: int, tmp_path: object, monkeypatch:
         found = faults(case)
         for name in os.listdir():
             if name.startswith("out"):
-                os.unlink(name)
+                shutil.rmtree(name) if os.path.isdir(name) else os.unlink(name)
         if found:
             raise AssertionError("\n".join([repr(case), *found]))
 

@@ -222,3 +222,11 @@ def test_what_run_takes_is_ok_with_advice(run, tmp_path):
     assert outcome.code == 2
     assert "pod31.yaml:2:14: accelerator: no such file" in outcome.err
     assert "small.yaml: scenario: ok" in outcome.out
+
+
+def test_steps_are_whole(run):
+    """Samples to the target over the batch, rounded up."""
+    goal = json.loads(run("run", "paper/word-lm", "--json", "--quiet").out)["time_to_target"]
+    assert isinstance(goal["steps"], int)
+    batch = json.loads(run("run", "paper/word-lm", "--json", "--quiet").out)["plan"]["global_batch"]
+    assert 0 <= goal["steps"] - goal["samples"] / batch < 1

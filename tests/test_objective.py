@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sim.errors import InfeasibleError, InputError
 from sim.files import load_scenario
-from sim.report.run import render
+from sim.report.run import render, to_json
 from sim.scaling import Errors
 from sim.simulation import check_scenario, simulate
 
@@ -33,6 +33,18 @@ def test_the_word_model_is_earlier_with_a_smaller_batch():
     assert timed.plan.global_batch < rule.plan.global_batch
     assert "objective: time" in rule.bottleneck.levers[0].change
     assert f"target in {timed.time_to_target.seconds / YEAR:.3g} years" in render(rule)
+
+
+def test_levers_tell_the_time_to_the_target():
+    """In JSON as in text: a shorter step is a sooner date in proportion, a better batch has its own."""
+    result = simulate(load_scenario("paper/word-lm"))
+    body = to_json(result)
+    batch, *steps = body["bottleneck"]["levers"]
+    assert batch["time_to_target_s"] == batch["effect"] < result.time_to_target.seconds
+    assert len(steps) >= 2
+    for lever in steps:
+        shorter = lever["effect"] / result.step.time_s
+        assert lever["time_to_target_s"] == pytest.approx(shorter * result.time_to_target.seconds, rel=1e-9)
 
 
 def better(scenario, part, factor):

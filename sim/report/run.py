@@ -255,15 +255,28 @@ def _bottleneck(result: Result) -> str:
     return "\n".join(lines)
 
 
+def _time_with(lever: Lever, result: Result) -> float | None:
+    """Seconds to the target with a lever, where both are known."""
+    goal = result.time_to_target
+    if lever.effect is None or goal is None or lever.quantity == "time_to_target_s":
+        return lever.effect if goal else None
+    return goal.seconds * lever.effect / result.step.time_s if lever.quantity == "step_time_s" else None
+
+
+def _bottleneck_json(result: Result) -> dict[str, Any]:
+    """What limits the step, and every lever with the quantity it changes and the time to the target with it."""
+    levers = [asdict(each) | {"time_to_target_s": _time_with(each, result)} for each in result.bottleneck.levers]
+    return asdict(result.bottleneck) | {"levers": levers}
+
+
 def lever_effect(lever: Lever, result: Result) -> str:
     """The time to the target with a lever, or the step where there is no target."""
     if lever.effect is not None and lever.quantity == "time_to_target_s":
         return f"target in {duration(lever.effect)}, {lever.note}"
     if lever.effect is None or lever.quantity != "step_time_s":
         return lever.note
-    ratio = result.step.time_s / lever.effect
-    goal = result.time_to_target
-    text = f"step {duration(lever.effect)}" if goal is None else f"target in {duration(goal.seconds / ratio)}"
+    ratio, seconds = result.step.time_s / lever.effect, _time_with(lever, result)
+    text = f"step {duration(lever.effect)}" if seconds is None else f"target in {duration(seconds)}"
     return f"{text}, {three(ratio)}x faster{f' ({lever.note})' if lever.note else ''}"
 
 
@@ -344,7 +357,7 @@ def to_json(result: Result) -> dict[str, Any]:
         "energy": asdict(result.energy) if result.energy else None,
         "cost": asdict(result.cost) if result.cost else None,
         "site": asdict(result.site) if result.site else None,
-        "bottleneck": asdict(result.bottleneck),
+        "bottleneck": _bottleneck_json(result),
         "extrapolated": list(result.extrapolated),
         "provenance": asdict(result.provenance) | {"sources": list(result.provenance.sources)},
     }

@@ -118,7 +118,7 @@ class Pricer:
             ops = layer.forward if policy is None else (*again, *back)
             python = len(ops) if policy is None else len(again)
             kernels = time_ops((op for op in ops if not isinstance(op, Collective)), self.accelerator)
-            self._passes[key] = Pass(ops, len(again), kernels, issue_s(ops, python, self.host_s))
+            self._passes[key] = Pass(ops, len(again), kernels, issue_s(ops, python, self.host_s, plan.tensor))
         return key, self._passes[key]
 
     def _flattened(self, layer: Layer, passes: int) -> tuple[Op, ...]:

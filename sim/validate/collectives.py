@@ -369,7 +369,9 @@ def samples_of(spec: ValidationSet, asked: Sequence[Request]) -> list[Sample]:
 def left_out(spec: ValidationSet, asked: Sequence[Request]) -> tuple[dict[str, float], tuple[str, ...]]:
     """Mean absolute error per system (all-reduce from 1 MiB on) with constants fitted on the other systems of the
     library's rows, and sentences with the figures over systems."""
-    found = leave_one_system_out(samples_of(spec, asked), samples_of(spec, requests(spec)))
+    every = leave_one_system_out(samples_of(spec, asked), samples_of(spec, requests(spec)))
+    apart = spec.excluded or {}
+    found = LeaveOneOut(tuple(system for system in every.systems if system.system not in apart))
     notes = []
     for size, what, null in (
         ("256 MiB", "large", "null_large"),
@@ -381,7 +383,7 @@ def left_out(spec: ValidationSet, asked: Sequence[Request]) -> tuple[dict[str, f
             model = f"median {middle:.1%}, 90th percentile {tail:.1%} over {count} systems"
             two = f"two-constant null model {null_middle:.1%}, {null_tail:.1%}"
             notes.append(f"all-reduce from {size}, each system left out in turn: {model}; {two}")
-    errors = {s.system: s.above_mib for s in found.systems if s.above_mib is not None}
+    errors = {s.system: s.above_mib for s in every.systems if s.above_mib is not None}
     return errors, tuple(notes)
 
 

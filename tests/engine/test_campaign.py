@@ -26,6 +26,7 @@ from sim.engine.campaign.records import Blast, Phase, Source, Tier, Work
 from sim.engine.campaign.recovery.replace import Replace
 from sim.engine.campaign.recovery.shrink import Shrink
 from sim.engine.campaign.run import simulate_campaign
+from sim.engine.campaign.summary import run_campaigns
 from sim.engine.campaign.vector import simulate_campaigns, vectorised
 
 HOUR, DAY = 3600.0, 86400.0
@@ -55,6 +56,14 @@ def storage(every: float, pause: float, lag: float = 0.0, restore: float = 0.0) 
 
 def ten_second_steps(steps: float, *tiers: Tier, **more: object) -> Work:
     return Work((Phase("all", steps, 10.0, tiers),), Replace(), **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("step_s", [1.913, 3.513])
+def test_the_calendar_ends_with_the_campaign(step_s: float) -> None:
+    """10 tenths of these lengths are less than one of them in binary; the last row ends there and nothing is left."""
+    assert step_s * 10 / 10 < step_s
+    last = run_campaigns(Work((Phase("all", 1, step_s, (), (25, 8.0)),), Replace()), 1, 0).calendar[-1]
+    assert (last.end_s, last.done) == (step_s, 1.0)
 
 
 # -- arithmetic ------------------------------------------------------------------------------------------------------

@@ -116,7 +116,7 @@ def _calendar(outcome: Outcome, work: Work, rows: int = 10) -> tuple[Period, ...
     periods: list[Period] = []
     failures = stops = 0
     for row in range(rows):
-        end = outcome.wall_s * (row + 1) / rows
+        end = outcome.wall_s if row == rows - 1 else outcome.wall_s * (row + 1) / rows  # the last to the very end
         last = max(k for k, mark in enumerate(known[:-1]) if mark[0] <= end or (row == rows - 1))
         (t0, d0, failed, stopped), (t1, d1, _, _) = known[last], known[last + 1]
         done = d1 if end >= t1 else d0 + (d1 - d0) * (end - t0) / (t1 - t0)

@@ -55,7 +55,6 @@ class AstraSystem:
     splits: int = 1  # preferred-dataset-splits
     active: int = 1  # active-chunks-per-dimension
     optimization: str = "localBWAware"
-    policy: str = "LIFO"
 
 
 def _memory_ns(system: AstraSystem, nbytes: int) -> int:

@@ -6,21 +6,25 @@ twice (up and down), as ours does; a ring's bandwidth is per neighbour, a fully 
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import yaml
 
 from sim.engine.astra import GIB, AstraDimension, AstraSystem
 from sim.errors import InputError, Problem
+from sim.fields import shown
 from sim.files.loader import Node, load
 from sim.network.records import Cluster, Level, LinkType
 
 TOPOLOGIES: Final = {"Ring": "ring", "FullyConnected": "fully_connected", "Switch": "switch"}
 _KEYS: Final = ("topology", "npus_count", "bandwidth", "latency")
 _KINDS: Final = ("all-reduce", "reduce-scatter", "all-gather", "all-to-all")
+_OPTIMIZATIONS: Final = ("localBWAware", "baseline")
 _NS: Final = 1e-9
+LARGEST: Final = 10**15
+MOST_CHUNKS: Final = 4096
+"""Chunks of one collective that are followed one by one."""
 
 
 def is_network(path: Path) -> bool:
@@ -69,36 +73,28 @@ def _check(key: str, node: Node) -> Problem | None:
     return node.problem(rule, key, repr(value)) if rule else None
 
 
-MOST_SPLITS: Final = 4096
-"""Pieces of a collective, each of which is followed through every dimension."""
-
-
 def read_system(path: Path) -> AstraSystem:
     """The modelled parts of a `system.json`; keys that are not modelled are left alone."""
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(Problem(f"cannot be read: {error}", file=str(path))) from None
-    except json.JSONDecodeError as error:
-        rule = f"is not JSON: {error.msg}"
-        raise InputError(Problem(rule, file=str(path), line=error.lineno, column=error.colno)) from None
-    if not isinstance(raw, dict):
-        raise InputError(Problem("must be a JSON object", file=str(path)))
+    node = load(path)
+    if not isinstance(node.value, dict):
+        raise InputError(node.problem("must be a JSON object"))
     problems: list[Problem] = []
-    delay = _number(raw, "endpoint-delay", 10, path, problems)
-    splits = _number(raw, "preferred-dataset-splits", 1, path, problems)
-    active = _number(raw, "active-chunks-per-dimension", 1, path, problems)
-    memory = _number(raw, "local-mem-bw", 0, path, problems)
-    if splits > MOST_SPLITS:
-        rule = f"must be at most {MOST_SPLITS:,}"
-        problems.append(Problem(rule, "preferred-dataset-splits", f"{splits:g}", file=str(path)))
+    delay = _number(node, "endpoint-delay", 10, problems)
+    splits = _number(node, "preferred-dataset-splits", 1, problems, MOST_CHUNKS)
+    active = _number(node, "active-chunks-per-dimension", 1, problems, MOST_CHUNKS)
+    memory = _number(node, "local-mem-bw", 0, problems)
     algorithms: dict[str, tuple[str, ...]] = {}
     for kind in _KINDS:
-        value = raw.get(f"{kind}-implementation")
+        there = node.at(f"{kind}-implementation")
+        value = None if there is None else there.plain
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             algorithms[kind.replace("-", "_")] = tuple(value)
-        elif value is not None:
-            problems.append(Problem("must be a list of names", f"{kind}-implementation", repr(value), file=str(path)))
+        elif there is not None:
+            problems.append(there.problem("must be a list of names", f"{kind}-implementation", shown(value)))
+    optimization = node.at("collective-optimization")
+    if optimization is not None and optimization.plain not in _OPTIMIZATIONS:
+        rule = f"must be one of {', '.join(_OPTIMIZATIONS)}"
+        problems.append(optimization.problem(rule, "collective-optimization", shown(optimization.plain)))
     if problems:
         raise InputError(*problems)
     return AstraSystem(
@@ -107,16 +103,18 @@ def read_system(path: Path) -> AstraSystem:
         local_mem_gb=memory or None,
         splits=max(int(splits), 1),
         active=max(int(active), 1),
-        optimization=str(raw.get("collective-optimization", "localBWAware")),
-        policy=str(raw.get("scheduling-policy", "LIFO")),
+        optimization=_OPTIMIZATIONS[0] if optimization is None else str(optimization.plain),
     )
 
 
-def _number(raw: dict[str, Any], key: str, default: float, path: Path, problems: list[Problem]) -> float:
-    value = raw.get(key, default)
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+def _number(node: Node, key: str, default: float, problems: list[Problem], most: float = LARGEST) -> float:
+    there = node.at(key)
+    if there is None:
+        return default
+    value = there.plain
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= most:
         return float(value)
-    problems.append(Problem("must be a number, not negative", key, repr(value), file=str(path)))
+    problems.append(there.problem(f"must be a number from 0 to {most:,.0f}", key, shown(value)))
     return default
 
 

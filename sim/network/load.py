@@ -29,6 +29,11 @@ class Load:
             parts[number] = parts[number] + part if number in parts else part
         return Load(self.blocks, parts)
 
+    def without(self, part: Load) -> Load:
+        """Less a part of it; what rounding leaves over is nothing."""
+        rest = (self + part * -1.0).parts
+        return Load(self.blocks, {number: np.where(r > 1e-12 * r.max(), r, 0.0) for number, r in rest.items()})
+
     def __mul__(self, factor: float) -> Load:
         return Load(self.blocks, {number: part * factor for number, part in self.parts.items()})
 

@@ -214,6 +214,26 @@ def test_a_listed_send_goes_from_rank_to_rank(capsys: pytest.CaptureFixture[str]
     assert times[1] > 5 * times[0]
 
 
+@pytest.mark.parametrize(
+    ("system", "says"),
+    [
+        ('{"all-reduce-implementation": [["ring"], 3]}', ":1:31: all-reduce-implementation: must be a list of names"),
+        ('{"endpoint-delay": 1e400}', ":1:20: endpoint-delay: must be a number from 0"),
+        ('{"preferred-dataset-splits": 1e30}', ":1:30: preferred-dataset-splits: must be a number from 0 to 4,096"),
+        ('{"collective-optimization": 5}', ":1:29: collective-optimization: must be one of localBWAware, baseline"),
+        ("[1, 2]", ":1:1: must be a JSON object"),
+    ],
+)
+def test_a_wrong_system_file_is_told_with_its_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], system: str, says: str
+) -> None:
+    (tmp_path / "network.yml").write_text(NETWORK, encoding="utf-8")
+    (tmp_path / "system.json").write_text(system, encoding="utf-8")
+    code, _, err = run(capsys, str(tmp_path / "network.yml"), "--astra-system", str(tmp_path / "system.json"))
+    assert code == 2
+    assert says in err
+
+
 def test_astra_semantics_refuse_what_they_would_ignore(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Groups, our algorithms, and writing what was just read."""
     (tmp_path / "network.yml").write_text(NETWORK, encoding="utf-8")

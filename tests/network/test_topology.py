@@ -202,6 +202,7 @@ WRONG = [
     (flat("switch", 4, oversubscription=2.0), "no trunks to oversubscribe"),
     (flat("hybrid_cube_mesh", 4), "joins 8 devices"),
     (flat("dragonfly", 4, 4), "three sizes"),
+    (flat("fully_connected", 4096), "at most 2,048 members"),
     (replace(flat("switch", 4), rank_order=(0, 1, 1, 3)), "rank_order"),
     (replace(flat("switch", 4), dead_links=(("net/swich0", "1"),)), "no link between"),
     (replace(flat("switch", 4), dead_links=(("net/switch0", "1"),)), "ranks 1 cannot"),

@@ -53,10 +53,20 @@ class Ring(Algorithm):
     def load(cls, case: Case) -> Load:
         total = Load(case.topology.ledger)
         for ends, share in (stream for _, streams in cls.streams(case) for stream in streams):
-            total = total + (ends if case.kind in SCATTERS else opened(ends)).load * (share / cls.ways)
+            total = total + ends.load * (share / cls.ways)
             if cls.ways == 2:
-                total = total + ends.back.load * (share / 2)
-        return total * cls.share(case)
+                total = total + Ends(case, ends.source, ends.to, ends.weight).load * (share / 2)
+        return (total if case.kind in SCATTERS else total.without(cls.closing(case).load)) * cls.share(case)
+
+    @classmethod
+    def closing(cls, case: Case) -> Ends:
+        """The hand-overs that close the rings: a broadcast sends nothing to rank 0, a reduction nothing from it."""
+        source, target, shares = list[int](), list[int](), list[float]()
+        for ends, share in (stream for _, streams in cls.streams(case) for stream in streams):
+            root = int(np.flatnonzero(ends.to == 0)[0]) if case.kind == "broadcast" else 0
+            source, target = [*source, root], [*target, int(ends.to[root])]
+            shares.append(share * (1.0 if ends.weight is None else float(ends.weight[root])))
+        return Ends(case, np.array(target), np.array(source), np.array(shares))
 
     @classmethod
     def cost(cls, case: Case) -> CollectiveCost:
@@ -104,13 +114,6 @@ def way(case: Case, group: Alike, ring: tuple[int, float | Floats], share: float
     if isinstance(weight, float):
         return ends, share * weight
     return ends.weighed(weight[case.layout.place(0)]), share
-
-
-def opened(ends: Ends) -> Ends:
-    """Without the hand-over that closes the ring: a broadcast sends nothing to rank 0, a reduction nothing from it."""
-    used = (ends.to if ends.case.kind == "broadcast" else ends.source) != 0
-    weight = None if ends.weight is None else ends.weight[used]
-    return Ends(ends.case, ends.to[used], ends.source[used], weight)
 
 
 def orders(case: Case) -> list[Ints]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
+from sim.errors import Problem
 from sim.network.records import Level
 from sim.network.topologies.base import Floats, Ints, LevelTopology, Name, Shape, complete_cycles
 
@@ -19,6 +21,7 @@ class FullyConnected(LevelTopology):
 
     names = ("fully_connected",)
     drawing = "circle"
+    most: ClassVar[int] = 2048  # members: their rings go through every pair
 
     def __init__(self, shape: Shape) -> None:
         super().__init__(shape)
@@ -26,6 +29,13 @@ class FullyConnected(LevelTopology):
         pair = shape.port_capacity / max(1, shape.n - 1)
         axes = (("instance", shape.instances), (self.nic_axis, shape.ports), ("member", shape.n), ("further", shape.n))
         self.add(axes, pair, shape.level.link.latency_s)
+
+    @classmethod
+    def check(cls, level: Level, path: str) -> list[Problem]:
+        if level.size <= cls.most:
+            return []
+        rule, hint = f"at most {cls.most:,} members are joined by a link for every pair", "use a switch or a torus"
+        return [Problem(rule, f"{path}.sizes", f"{level.size:,}", hint=hint)]
 
     @classmethod
     def cycles(cls, level: Level, count: int) -> Sequence[Ints]:

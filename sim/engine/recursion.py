@@ -73,6 +73,7 @@ class _Fluid:
         self.serial = 0
 
     def run(self) -> Times:
+        self._lead()
         self.ready = [track for track, queue in enumerate(self.program.queues) if queue]
         self._look()
         events = 0
@@ -85,6 +86,39 @@ class _Fluid:
                 self._finish(task, now)
             self._look()
         return Times(self.start, self.end, events)
+
+    def _lead(self) -> None:
+        """All kernels that nothing disturbs from the beginning on, in one pass: tasks come after what they wait for."""
+        program, end, free, messages = self.program, self.end, self.free, self.program.shape.messages
+        domain_of = [track.domain if track.kind == "compute" else -1 for track in program.tracks]
+        limit = [self.barrier[domain] if domain >= 0 else -1 for domain in domain_of]  # the last kernel to lead to
+        seconds, place = program.seconds, program.shape.place
+        for task, (track, after) in enumerate(zip(program.track, program.after, strict=True)):
+            at = place[task]
+            if at > limit[track]:
+                continue
+            begin = free[track]
+            for j in after:
+                if end[j] > begin:
+                    begin = end[j]
+                elif end[j] < 0.0:
+                    limit[track] = -1
+                    break
+            else:
+                self.start[task] = begin
+                begin += seconds[task]
+                end[task] = free[track] = begin
+                self.head[track] = at + 1
+                if task in messages:
+                    calm = self._calm(domain_of[track], begin, at)
+                    for message in messages[task]:
+                        self._post(message, begin, calm)
+
+    def _calm(self, domain: int, ended: float, place: int) -> float:
+        """Until when no collective begins, the kernel at `place` having ended: the kernels up to the barrier take that
+        long."""
+        barrier, done = self.barrier[domain], self.done[domain]
+        return INFINITE if barrier == NEVER else ended + done[barrier + 1] - done[place + 1]
 
     def _look(self) -> None:
         """Go on with every track something has changed for."""
@@ -100,7 +134,6 @@ class _Fluid:
         program, end, waiting = self.program, self.end, self.waiting
         queue, domain = program.queues[track], program.tracks[track].domain
         barrier, place, free = self.barrier[domain], self.head[track], self.free[track]
-        done = self.done[domain]
         if self.busy[track]:
             return
         after, seconds, messages = program.after, program.seconds, program.shape.messages
@@ -123,7 +156,7 @@ class _Fluid:
                 if task in waiting:
                     self.ready += waiting.pop(task)
                 if task in messages:
-                    calm = INFINITE if barrier == NEVER else free + done[barrier + 1] - done[place] if done else 0.0
+                    calm = self._calm(domain, free, place - 1)
                     for message in messages[task]:
                         self._post(message, free, calm)
                 continue

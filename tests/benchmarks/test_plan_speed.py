@@ -46,7 +46,7 @@ def test_gpt3_on_8192_devices_is_a_few_thousand_events(overlap, events):
 
 
 @pytest.mark.speed
-@pytest.mark.parametrize(("overlap", "most"), [(False, 1.2), (True, 2.5)])
+@pytest.mark.parametrize(("overlap", "most"), [(False, 0.8), (True, 0.8)])
 def test_gpt3_on_8192_devices_takes_about_a_calibration_loop(ratio, overlap, most):
     """The step of the test above, after set-up."""
     prepared = gpt3(overlap)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, fields
@@ -21,6 +22,7 @@ from sim.result import SCHEMA_VERSION, Band, Result, TimeToTarget
 from sim.scenario import Objective
 from sim.study.metrics import METRICS
 from sim.study.metrics import values as metric_values
+from sim.units import Dimension, format_quantity
 from sim.workload.records import Recompute
 
 AXES = get_args(Axis)
@@ -157,15 +159,22 @@ def plan_line(result: Result) -> str:
 
 def _given(record: Plan | Framework) -> str:
     """Fields that are not their default, as YAML."""
-    values = {f.name: getattr(record, f.name) for f in fields(record) if f.name != "framework"}
-    given = {f.name: values[f.name] for f in fields(record) if f.name in values and values[f.name] != f.default}
-    return "{" + ", ".join(f"{name}: {_yaml(value)}" for name, value in given.items()) + "}"
+    given = ((f, getattr(record, f.name)) for f in fields(record) if f.name != "framework")
+    told = (f"{f.name}: {_yaml(value, f.metadata.get('dimension'))}" for f, value in given if value != f.default)
+    return "{" + ", ".join(told) + "}"
 
 
-def _yaml(value: object) -> str:
+def _yaml(value: object, dimension: Dimension | None) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return f"[{', '.join(map(str, value))}]" if isinstance(value, tuple) else str(value)
+    if isinstance(value, float) and dimension is not None:
+        return format_quantity(value, dimension, digits=12)
+    return f"[{', '.join(map(_quoted, value))}]" if isinstance(value, tuple) else _quoted(value)
+
+
+def _quoted(value: object) -> str:
+    """As it stands, or in quotation marks where YAML would read a pattern as something else."""
+    return json.dumps(str(value)) if str(value)[:1] in "*?[" else str(value)
 
 
 def _budget(result: Result) -> str:

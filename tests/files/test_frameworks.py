@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from sim.cli.frameworks import command
@@ -15,6 +16,8 @@ from sim.files.conditions import holds
 from sim.files.frameworks import framework_files, list_frameworks, load_framework
 from sim.files.scenario import Document, build, document_of
 from sim.plan.framework import Framework
+from sim.report.run import render
+from sim.simulation import simulate
 
 
 def document(framework: object, sets: Sequence[str] = (), **parts: object) -> Document:
@@ -146,3 +149,13 @@ def test_conditions() -> None:
     assert holds([1, "none"], "none")
     assert holds("<= 1e3", 1000.0)
     assert not holds("fp16", "bf16")
+
+
+def test_the_printed_framework_is_read_back() -> None:
+    """`run` prints the fields that are not their default as YAML with units: the same framework again."""
+    plan = {"global_batch": 64, "sub_batch": 1, "tensor": 4, "sharding": "optimizer"}
+    scenario = build(document({"name": "megatron-core@0.8", "bucket": "33 MB"}, plan=plan))
+    result = simulate(scenario, levers=False, engine="recursion")
+    line = next(line for line in render(result).splitlines() if line.strip().startswith("framework: "))
+    again = build(document(yaml.safe_load(line.strip())["framework"]))
+    assert again.framework == scenario.framework

@@ -128,9 +128,10 @@ h2 { font-size: 1.12rem; margin: 2.4rem 0 .3rem; }
 p, li { overflow-wrap: anywhere; }
 .lead { font-size: 1.12rem; }
 .muted, figcaption, summary { color: var(--muted); font-size: .92rem; }
-figure { margin: 0; break-inside: avoid; }
+figure { margin: 0; }
+h2 { break-after: avoid; }
 figcaption { margin-top: .3rem; }
-.plot { width: 100%; overflow: hidden; }
+.plot { width: 100%; overflow: hidden; break-inside: avoid; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; margin: .4rem 0; }
 caption { text-align: left; color: var(--muted); }
@@ -156,6 +157,9 @@ summary { cursor: pointer; }
   nav, summary { display: none; }
   main { max-width: none; padding: 0; }
   pre { white-space: pre-wrap; }
+  .scroll { overflow: visible; }
+  table { font-size: .68rem; }
+  th, td { white-space: normal; padding-right: .35rem; overflow-wrap: anywhere; }
 }
 """
 
@@ -220,10 +224,15 @@ _SCRIPT: Final = """
   });
   plots.forEach(function (plot) { watch.observe(plot); });
   dark.addEventListener("change", function () { all(false); });
+  var opened = [];
   window.addEventListener("beforeprint", function () {
-    document.querySelectorAll("details").forEach(function (part) { part.open = true; });
+    opened = Array.prototype.slice.call(document.querySelectorAll("details:not([open])"));
+    opened.forEach(function (part) { part.open = true; });
     all(true);
   });
-  window.addEventListener("afterprint", function () { all(false); });
+  window.addEventListener("afterprint", function () {
+    opened.forEach(function (part) { part.open = false; });
+    all(false);
+  });
 })();
 """.replace("COLORWAY", json.dumps(list(PALETTE)))

@@ -5,9 +5,9 @@
     print(simulate(scenario))
     print(simulate(scenario.with_("accelerator.memory.bandwidth", "4 TB/s")).to_dict()["time_to_target"])
 
-What `simulate`, `compare`, `sweep`, `explore`, `require`, `sensitivity`, `sobol` and `fit` answer prints as on the
-command line, shows itself in a notebook, and has `to_dict()` and `to_frame()`.  The names below are the public ones;
-each is imported when it is first used, so that `import sim` costs nothing.
+What `simulate`, `compare`, `sweep`, `explore`, `require`, `sensitivity`, `sobol`, `fit` and `validate` answer prints as
+on the command line, shows itself in a notebook, and has `to_dict()` and `to_frame()`.  The names below are the public
+ones; each is imported when it is first used, so that `import sim` costs nothing.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from sim.study.require import require
     from sim.study.sensitivity import sensitivity, sobol
     from sim.study.sweep import sweep
+    from sim.validation.sets import validate
     from sim.workload.build import build_model
     from sim.workload.records import Numerics
 
@@ -65,6 +66,7 @@ _HOMES = {
     "sim.study.require": ("require",),
     "sim.study.sensitivity": ("sensitivity", "sobol"),
     "sim.study.sweep": ("sweep",),
+    "sim.validation.sets": ("validate",),
     "sim.workload.build": ("build_model",),
     "sim.workload.records": ("Numerics",),
 }
@@ -117,6 +119,7 @@ __all__ = [
     "simulate",
     "sobol",
     "sweep",
+    "validate",
 ]
 
 

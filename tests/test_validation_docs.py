@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from sim.cli.validate import command
 from sim.report.validation_page import HEADER, markdown
-from sim.validate.constants import listed
-from sim.validate.sets import find_set, set_files, validate
+from sim.validation.constants import listed
+from sim.validation.sets import find_set, set_files, validate
 
 PAGE = Path(__file__).parents[1] / "docs" / "validation.md"
 COMMAND = "<!-- foretrain validate -q --markdown -->"

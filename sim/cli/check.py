@@ -53,6 +53,6 @@ def _row(finding: Finding) -> dict[str, object]:
 
 def _published(path: Path, node: Node) -> object:
     """A validation set, read by the room above spec."""
-    from sim.validate.published import load_validation_set  # noqa: PLC0415  (start-up time)
+    from sim.validation.published import load_validation_set  # noqa: PLC0415  (start-up time)
 
     return load_validation_set(path)

@@ -15,7 +15,7 @@ from sim.errors import ForetrainError
 from sim.report import validation as report
 from sim.report.validation_page import constants_markdown
 from sim.report.validation_page import markdown as markdown_table
-from sim.validate.sets import Report, find_set, row_scenario, row_trace, set_files, validate
+from sim.validation.sets import Report, find_set, row_scenario, row_trace, set_files, validate
 
 
 @options.command()
@@ -58,7 +58,7 @@ def command(
     if (constants or show_scenario) and (as_json or markdown or plot is not None or (constants and (sets or row_ids))):
         raise click.UsageError("--constants stands alone, --show-scenario beside a set and its --row")
     if constants:
-        from sim.validate.constants import constants as known  # noqa: PLC0415  (start-up time: only with --constants)
+        from sim.validation.constants import constants as known  # noqa: PLC0415  (start-up time: only with --constants)
 
         show(constants_markdown(safe(known())))
         return
@@ -121,7 +121,7 @@ def command(
 
 def _sensitivity(name: str, rows: Path | None, as_json: bool, quiet: bool) -> None:
     """Each row once per property."""
-    from sim.validate.sensitivity import sensitivity  # noqa: PLC0415  (start-up time: only with --sensitivity)
+    from sim.validation.sensitivity import sensitivity  # noqa: PLC0415  (start-up time: only with --sensitivity)
 
     moved = sensitivity(find_set(name), rows, partial(options.watched, name, quiet=quiet))
     if as_json:
@@ -136,7 +136,7 @@ def _special(name: str) -> tuple[str, dict[str, object]]:
         from sim.report import trends  # noqa: PLC0415  (start-up time)
 
         return trends.backtest_text(), trends.backtest_json()
-    from sim.validate.paper import lines  # noqa: PLC0415  (start-up time)
+    from sim.validation.paper import lines  # noqa: PLC0415  (start-up time)
 
     found = list(lines())
     return report.paper(found), report.paper_json(found)

@@ -10,11 +10,11 @@ from typing import Any
 
 from sim.report.tables import Column, Table
 from sim.report.text import gib, percent, table
-from sim.validate.constants import constants
-from sim.validate.paper import Line
-from sim.validate.sensitivity import FACTOR, Moved, names
-from sim.validate.sets import Overall, Report
-from sim.validate.validation import Comparison, Summary
+from sim.validation.constants import constants
+from sim.validation.paper import Line
+from sim.validation.sensitivity import FACTOR, Moved, names
+from sim.validation.sets import Overall, Report
+from sim.validation.validation import Comparison, Summary
 
 
 def render(report: Report) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from sim.validate.constants import Constant
-from sim.validate.sets import Report
-from sim.validate.validation import Comparison, Summary
+from sim.validation.constants import Constant
+from sim.validation.sets import Report
+from sim.validation.validation import Comparison, Summary
 
 HEADER = ("file", "set", "rows", "mean", "median", "bias", "null", "skill", "left out")
 

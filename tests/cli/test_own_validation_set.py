@@ -9,10 +9,10 @@ import pytest
 
 from sim.files import load_scenario
 from sim.simulation import simulate
-from sim.validate.published import load_validation_set
-from sim.validate.runs import FIELDS, outcome_of
-from sim.validate.sets import set_files
-from sim.validate.validation import requests
+from sim.validation.published import load_validation_set
+from sim.validation.runs import FIELDS, outcome_of
+from sim.validation.sets import set_files
+from sim.validation.validation import requests
 
 SET = """\
 name: mine

@@ -120,7 +120,7 @@ def test_an_interrupt_keeps_finished_rows_of_a_validation_set(run, monkeypatch):
 
 def run_module():
     """Where validation rows are simulated."""
-    from sim.validate import runs  # noqa: PLC0415
+    from sim.validation import runs  # noqa: PLC0415
 
     return runs
 

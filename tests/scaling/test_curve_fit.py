@@ -7,7 +7,7 @@ import pytest
 
 from sim.errors import InputError
 from sim.scaling.curve_fit import Shard, fit_curve
-from sim.validate.learning import coverage
+from sim.validation.learning import coverage
 
 
 def pilot(alpha, beta, floor, sizes, noise=0.0, seed=0, best_guess=None):

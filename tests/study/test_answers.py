@@ -66,6 +66,15 @@ def test_python_and_the_command_line_give_one_answer(name: str, monkeypatch: pyt
     assert len(frame) == (len(listed[0]) if listed else 1)
 
 
+def test_a_set_of_measurements_is_validated_as_on_the_command_line() -> None:
+    """The same text and the same JSON; a row of the table per row that was simulated."""
+    found, shown = sim.validate("epochs"), CliRunner().invoke(cli, ["validate", "epochs"])
+    assert str(found) == shown.stdout.rstrip("\n")
+    plain = json.loads(CliRunner().invoke(cli, ["validate", "epochs", "--json"]).stdout)
+    assert found.to_dict() == plain
+    assert len(found.to_frame()) == sum(part["row_count"] for part in plain["sets"])
+
+
 def test_a_study_of_a_record_is_that_of_its_file() -> None:
     """Designs are laid over the record as over the file: the same figures, the same designs without one."""
     here, file = sim.sweep(small(), AXES), sim.sweep(NAME, AXES, sets=SMALL)

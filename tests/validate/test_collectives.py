@@ -10,7 +10,7 @@ import pytest
 
 from sim.files.clusters import load_links
 from sim.network import Communicator, Group
-from sim.validate.collectives import (
+from sim.validation.collectives import (
     FAMILIES,
     Prices,
     Sample,
@@ -22,8 +22,8 @@ from sim.validate.collectives import (
     sample,
     simulate_row,
 )
-from sim.validate.published import load_validation_set
-from sim.validate.validation import ValidationSet, requests
+from sim.validation.published import load_validation_set
+from sim.validation.validation import ValidationSet, requests
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.scaling.batch_fit import fit_batch
-from sim.validate.sets import find_set, validate
+from sim.validation.sets import find_set, validate
 
 
 @settings(max_examples=30, deadline=None)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sim.engine.campaign import renewal
-from sim.validate.failures import effective_share
-from sim.validate.sets import find_set, validate
+from sim.validation.failures import effective_share
+from sim.validation.sets import find_set, validate
 
 
 def test_every_pair_of_sites_is_compared() -> None:

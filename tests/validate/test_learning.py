@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sim.files.scaling import load_domain
-from sim.validate.learning import _fit
-from sim.validate.published import load_validation_set
-from sim.validate.sets import find_set, validate
+from sim.validation.learning import _fit
+from sim.validation.published import load_validation_set
+from sim.validation.sets import find_set, validate
 
 
 def test_the_refit_of_chinchilla_is_besiroglus():

@@ -10,10 +10,10 @@ from sim.files.scenario import build, document_of
 from sim.plan.memory import device_memory
 from sim.plan.records import DeviceMemory
 from sim.simulation import choose_plan, model_of, project_target
-from sim.validate.published import load_validation_set
-from sim.validate.runs import scenario_values
-from sim.validate.sets import find_set
-from sim.validate.validation import Request, requests
+from sim.validation.published import load_validation_set
+from sim.validation.runs import scenario_values
+from sim.validation.sets import find_set
+from sim.validation.validation import Request, requests
 
 GROUPS = ("bloom_3d_search", "simumax_b200")
 

@@ -8,10 +8,10 @@ import pytest
 
 from sim.files import load_scenario
 from sim.simulation import simulate
-from sim.validate.minutes import _samples, warm_up_s
-from sim.validate.published import load_validation_set
-from sim.validate.sets import find_set, validate
-from sim.validate.validation import requests
+from sim.validation.minutes import _samples, warm_up_s
+from sim.validation.published import load_validation_set
+from sim.validation.sets import find_set, validate
+from sim.validation.validation import requests
 
 
 def test_bert_takes_its_samples_from_the_reference_points():

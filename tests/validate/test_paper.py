@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sim.validate.paper import DOMAINS, Line, domain, lines, printed
+from sim.validation.paper import DOMAINS, Line, domain, lines, printed
 from sim.workload.first_order import TABLE_2
 
 FOUND = list(lines())

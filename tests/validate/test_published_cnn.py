@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sim.validate.sets import find_set, validate
-from sim.validate.validation import Measure, Rule, ValidationSet, requests
+from sim.validation.sets import find_set, validate
+from sim.validation.validation import Measure, Rule, ValidationSet, requests
 
 
 def test_rules_divide_cells() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sim.validate.ranking import rankings, ranks, spearman
-from sim.validate.validation import Comparison, Measure, Request
+from sim.validation.ranking import rankings, ranks, spearman
+from sim.validation.validation import Comparison, Measure, Request
 
 
 def test_close_times_share_their_rank() -> None:

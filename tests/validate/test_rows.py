@@ -11,9 +11,9 @@ from sim.cli.validate import command
 from sim.errors import InputError
 from sim.files.scenario import load_scenario
 from sim.simulation import simulate
-from sim.validate.runs import overlay
-from sim.validate.sets import find_set, validate
-from sim.validate.validation import Rule
+from sim.validation.runs import overlay
+from sim.validation.sets import find_set, validate
+from sim.validation.validation import Rule
 
 
 def test_a_published_row_is_a_scenario_file(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sim.validate.scaling_efficiency import Point, efficiencies
-from sim.validate.sets import find_set, validate
+from sim.validation.scaling_efficiency import Point, efficiencies
+from sim.validation.sets import find_set, validate
 
 
 def _point(name: str, devices: int, measured: float, predicted: float, family: str = "chip paper") -> Point:

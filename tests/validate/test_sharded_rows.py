@@ -8,9 +8,9 @@ import pytest
 
 from sim.files import build, document_of
 from sim.simulation import simulate
-from sim.validate.published import load_validation_set
-from sim.validate.runs import overlay
-from sim.validate.validation import requests
+from sim.validation.published import load_validation_set
+from sim.validation.runs import overlay
+from sim.validation.validation import requests
 
 PUBLISHED = Path(__file__).parents[2] / "scenarios" / "published" / "llm_steps.yaml"
 

@@ -8,9 +8,9 @@ from statistics import median
 import pytest
 
 from sim.files.hardware import load_accelerator
-from sim.validate.published import load_validation_set
-from sim.validate.single_device import left_out, median_error, numerics_of, run_set
-from sim.validate.validation import Comparison, Skipped, ValidationSet
+from sim.validation.published import load_validation_set
+from sim.validation.single_device import left_out, median_error, numerics_of, run_set
+from sim.validation.validation import Comparison, Skipped, ValidationSet
 
 SET = Path(__file__).parents[2] / "scenarios" / "published" / "single_device.yaml"
 

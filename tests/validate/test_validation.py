@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from sim.validate.runs import overlay
-from sim.validate.validation import (
+from sim.validation.runs import overlay
+from sim.validation.validation import (
     Comparison,
     Measure,
     Outcome,

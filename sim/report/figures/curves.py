@@ -11,7 +11,7 @@ from sim.report.tables import Column, Table
 from sim.report.text import size_text
 from sim.study.collective_sweep import Sweep
 from sim.study.fit import AHEAD, Fitted
-from sim.validate.sets import Report
+from sim.validation.sets import Report
 
 
 def bus_bandwidth(found: Sweep) -> Figure:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, median
 
-from sim.validate.validation import Comparison, Outcome, Request
+from sim.validation.validation import Comparison, Outcome, Request
 
 RATES = ("samples_per_s", "samples_per_s_evaluated", "seconds_per_sample")
 WITHIN = 0.08  # points the set is judged by

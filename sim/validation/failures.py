@@ -15,7 +15,7 @@ from sim.engine.campaign.records import Blast, Phase, Source, Tier, Work
 from sim.engine.campaign.recovery.replace import Replace
 from sim.engine.campaign.request import RecoveryRequest
 from sim.simulation.campaign_work import START_NODE_S, START_S
-from sim.validate.validation import Outcome, Request, Row, ValidationSet
+from sim.validation.validation import Outcome, Request, Row, ValidationSet
 
 HOUR: Final = 3600.0
 NODE_DAY: Final = 86400.0

@@ -12,9 +12,9 @@ from typing import Final, TypeAlias
 
 from sim.errors import InputError, Problem
 from sim.simulation.properties import PROPERTIES, Property
-from sim.validate.published import load_validation_set, read_rows
-from sim.validate.runs import simulate_request
-from sim.validate.validation import Comparison, Outcome, Request, ValidationSet, compare, requests
+from sim.validation.published import load_validation_set, read_rows
+from sim.validation.runs import simulate_request
+from sim.validation.validation import Comparison, Outcome, Request, ValidationSet, compare, requests
 
 FACTOR: Final = 1.05
 """What a property is multiplied by: an error of a few percent, as a calibrated constant has."""

@@ -20,8 +20,8 @@ from sim.files.hardware import load_accelerator
 from sim.files.models import load_model_file
 from sim.ops import Format
 from sim.plan.prepare import single_device
-from sim.validate.validation import Comparison, Request, Row, Skipped, ValidationSet, compare, requests
-from sim.validate.validation import Outcome as RowOutcome
+from sim.validation.validation import Comparison, Request, Row, Skipped, ValidationSet, compare, requests
+from sim.validation.validation import Outcome as RowOutcome
 from sim.workload.dlrm import Dlrm
 from sim.workload.records import AttentionKernel, BatchNorm, Model, Numerics, OptimizerName
 from sim.workload.resnet import ResNet

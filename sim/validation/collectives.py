@@ -24,7 +24,7 @@ from sim.files.clusters import load_links
 from sim.network import Cluster, Communicator, Group, Level, LinkType
 from sim.ops import CollectiveKind
 from sim.study.collective_sweep import bus_bytes
-from sim.validate.validation import Outcome, Request, ValidationSet, percentile, requests
+from sim.validation.validation import Outcome, Request, ValidationSet, percentile, requests
 
 Floats = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from statistics import mean
 
 from sim.scaling.batch_fit import FEWEST, fit_batch
-from sim.validate.validation import Outcome, Request, ValidationSet, requests
+from sim.validation.validation import Outcome, Request, ValidationSet, requests
 
 
 def simulate_row(spec: ValidationSet, request: Request) -> Outcome | str:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from sim.validate.validation import Comparison, Request
+from sim.validation.validation import Comparison, Request
 
 TIE = 0.02
 LEAST = 5  # rows of a group

@@ -13,7 +13,7 @@ from sim.result import Result
 from sim.scenario import Scenario
 from sim.simulation import simulate
 from sim.simulation.campaign_work import FORWARD_SHARE
-from sim.validate.validation import Outcome, Request, ValidationSet
+from sim.validation.validation import Outcome, Request, ValidationSet
 
 WITH_RECOMPUTE: Final = 4.0 / 3.0  # "hardware" FLOPs of published runs count a second forward pass, run or not
 

@@ -15,7 +15,7 @@ from sim.fields.kinds import shown
 from sim.files.library import folder
 from sim.files.loader import Node, load
 from sim.files.merge import merge
-from sim.validate.validation import Measure, Quantity, Row, Rule, ValidationSet
+from sim.validation.validation import Measure, Quantity, Row, Rule, ValidationSet
 
 _KEYS: Final = {
     "name", "quantity", "description", "source", "csv", "group", "template", "columns", "rules", "measured",
@@ -161,7 +161,7 @@ def _check_columns(node: Node, columns: tuple[str, ...], quantity: str) -> None:
         for where, path, name in _named_columns(node)
         if name not in columns
     ]
-    fields = import_module("sim.validate.runs").FIELDS if quantity == "run" else ()
+    fields = import_module("sim.validation.runs").FIELDS if quantity == "run" else ()
     for index, item in enumerate(_items(node, "measured")):
         field = item.at("field")
         if fields and field is not None and field.value not in fields:

@@ -16,7 +16,7 @@ from sim.result import Result
 from sim.scaling import Domain, LearningCurve, SizeLaw, consistency, data_scale, parameters_for
 from sim.scenario import Scenario
 from sim.simulation import choose_plan, model_of, project_target, simulate
-from sim.validate.counts import catamount, step_requirements
+from sim.validation.counts import catamount, step_requirements
 from sim.workload.expand import PLAIN_FP32, GraphModel, minimal_footprint
 from sim.workload.first_order import TABLE_2
 from sim.workload.records import OptimizerName

@@ -20,7 +20,7 @@ from sim.scaling import loss_at
 from sim.scaling.curve_fit import Array, Shard, fit_curve
 from sim.scaling.loss_fit import LossFit, Run, fit_loss
 from sim.scaling.records import LossLaw
-from sim.validate.validation import Outcome, Request, ValidationSet, domain_of, requests
+from sim.validation.validation import Outcome, Request, ValidationSet, domain_of, requests
 
 SOFT: Final = 0.1  # ln steps; a curve read from a figure is right to about that
 

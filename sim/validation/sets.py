@@ -16,8 +16,8 @@ from sim.errors import InputError, Problem
 from sim.fields import did_you_mean
 from sim.files.library import folder
 from sim.files.yaml_text import yaml_text
-from sim.validate.published import load_validation_set, read_rows
-from sim.validate.validation import (
+from sim.validation.published import load_validation_set, read_rows
+from sim.validation.validation import (
     Comparison,
     Outcome,
     Request,
@@ -88,7 +88,7 @@ def row_scenario(path: Path, row_id: str, rows: Path | None = None) -> str:
     (request,) = _rows_asked(requests(spec, read_rows(rows) if rows else None), (row_id,))
     if request.skip:
         raise InputError(Problem(f"cannot be expressed: {request.skip}", "row", row_id))
-    return yaml_text(import_module("sim.validate.runs").scenario_values(spec, request))
+    return yaml_text(import_module("sim.validation.runs").scenario_values(spec, request))
 
 
 def row_trace(path: Path, row_id: str, rows: Path | None = None, *, packed: bool = False) -> bytes:
@@ -99,7 +99,7 @@ def row_trace(path: Path, row_id: str, rows: Path | None = None, *, packed: bool
     (request,) = _rows_asked(requests(spec, read_rows(rows) if rows else None), (row_id,))
     if request.skip:
         raise InputError(Problem(f"cannot be expressed: {request.skip}", "row", row_id))
-    runs = import_module("sim.validate.runs")
+    runs = import_module("sim.validation.runs")
     result = runs.simulated(runs.row_scenario(spec, request), trace=True)
     return cast(bytes, import_module("sim.engine.trace").trace_file(result.step, result.memory, packed=packed))
 
@@ -200,20 +200,20 @@ def _held_out(
 ) -> tuple[dict[str, float], tuple[str, ...]]:
     """(mean error of each group left out, sentences below the table), as the quantity has them."""
     if spec.quantity == "collective":
-        found = import_module("sim.validate.collectives").left_out(spec, asked)
+        found = import_module("sim.validation.collectives").left_out(spec, asked)
         return cast(tuple[dict[str, float], tuple[str, ...]], found)
     if spec.quantity == "ops":
-        found = import_module("sim.validate.single_device").left_out_summary(counted)
+        found = import_module("sim.validation.single_device").left_out_summary(counted)
         return cast(tuple[dict[str, float], tuple[str, ...]], found)
     if spec.quantity == "failures":
-        return {}, import_module("sim.validate.failures").notes(spec)
+        return {}, import_module("sim.validation.failures").notes(spec)
     if spec.quantity in ("scaling", "learning"):
         room = "epochs" if spec.quantity == "scaling" else "learning"
-        return {}, cast(tuple[str, ...], import_module(f"sim.validate.{room}").notes(spec))
+        return {}, cast(tuple[str, ...], import_module(f"sim.validation.{room}").notes(spec))
     if spec.quantity == "minutes":
-        return {}, cast(tuple[str, ...], import_module("sim.validate.minutes").notes(spec, counted, asked))
-    notes = import_module("sim.validate.scaling_efficiency").notes(asked, counted, outcomes)
-    notes += import_module("sim.validate.ranking").notes(asked, counted)
+        return {}, cast(tuple[str, ...], import_module("sim.validation.minutes").notes(spec, counted, asked))
+    notes = import_module("sim.validation.scaling_efficiency").notes(asked, counted, outcomes)
+    notes += import_module("sim.validation.ranking").notes(asked, counted)
     return leave_one_set_out(counted), notes
 
 
@@ -232,25 +232,25 @@ def _kept(simulate: Simulate, outcomes: dict[str, Outcome]) -> Simulate:
 def _simulator(spec: ValidationSet) -> Simulate:
     """How a row of this quantity is simulated; each room is loaded only for its own quantity."""
     if spec.quantity == "run":
-        run = import_module("sim.validate.runs").simulate_request
+        run = import_module("sim.validation.runs").simulate_request
         return lambda request: cast(Outcome | str, run(spec, request))
     if spec.quantity == "collective":
-        collective = import_module("sim.validate.collectives").simulate_row
+        collective = import_module("sim.validation.collectives").simulate_row
         return lambda request: cast(Outcome | str, collective(request, spec.template))
     if spec.quantity == "ops":
-        ops = import_module("sim.validate.single_device").simulate_row
+        ops = import_module("sim.validation.single_device").simulate_row
         return lambda request: cast(Outcome | str, ops(spec, request))
     if spec.quantity == "scaling":
-        epochs = import_module("sim.validate.epochs").simulate_row
+        epochs = import_module("sim.validation.epochs").simulate_row
         return lambda request: cast(Outcome | str, epochs(spec, request))
     if spec.quantity == "failures":
-        failures = import_module("sim.validate.failures").simulate_row
+        failures = import_module("sim.validation.failures").simulate_row
         return lambda request: cast(Outcome | str, failures(request))
     if spec.quantity == "learning":
-        learning = import_module("sim.validate.learning").simulate_row
+        learning = import_module("sim.validation.learning").simulate_row
         return lambda request: cast(Outcome | str, learning(spec, request))
     if spec.quantity == "minutes":
-        minutes = import_module("sim.validate.minutes").simulate_row
+        minutes = import_module("sim.validation.minutes").simulate_row
         return lambda request: cast(Outcome | str, minutes(spec, request))
     raise InputError(Problem(f"no simulation of the quantity {spec.quantity!r}", "quantity"))
 

@@ -18,9 +18,9 @@ from typing import Final
 
 from sim.files.library import folder
 from sim.scaling.batch_fit import FEWEST, fit_batch
-from sim.validate.published import load_validation_set
-from sim.validate.runs import simulate_request
-from sim.validate.validation import Comparison, Outcome, Request, ValidationSet, domain_of, requests, summarise
+from sim.validation.published import load_validation_set
+from sim.validation.runs import simulate_request
+from sim.validation.validation import Comparison, Outcome, Request, ValidationSet, domain_of, requests, summarise
 
 UNRATED: Final = ("no measured value", "no rate:")  # a row whose rate is not printed has its minutes still
 STEADY: Final = "steady_samples_per_s_between_evals"

@@ -11,6 +11,7 @@ from statistics import median
 from typing import Final, Literal
 
 from sim.errors import InputError, Problem
+from sim.files.table_text import table_text
 
 Law = Literal["curve", "loss", "batch"]
 COLUMNS: Final[dict[Law, tuple[str, ...]]] = {
@@ -43,13 +44,10 @@ class BestRun:
 def read_pilot(path: Path, law: Law) -> tuple[PilotRow, ...]:
     """Rows with the columns the law needs; InputError names every wrong cell by its line."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            names = tuple(name.strip() for name in reader.fieldnames or ())
-            table = [(reader.line_num, row) for row in reader]
-    except FileNotFoundError:
-        raise InputError(Problem("no such file", file=str(path))) from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reader = csv.DictReader(table_text(path))
+        names = tuple(name.strip() for name in reader.fieldnames or ())
+        table = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
         raise InputError(Problem(f"cannot be read as CSV: {error}", file=str(path))) from None
     absent = [name for name in COLUMNS[law] if name not in names]
     if absent:

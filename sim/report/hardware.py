@@ -157,6 +157,7 @@ def accelerator_json(file: AcceleratorFile) -> dict[str, Any]:
         },
         "matrix_units": chip.matrix_unit.units if chip.matrix_unit else None,
         "kernel_overhead_s": chip.kernel_overhead_s,
+        "rate_error": chip.rate_error or None,
         "memory_achievable": chip.memory.achievable,
         "memory_reserve_bytes": chip.memory.reserve_bytes,
         "cache_capacity_bytes": chip.cache.capacity_bytes,

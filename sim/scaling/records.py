@@ -11,6 +11,7 @@ from sim.errors import Problem
 from sim.fields import Record, about
 
 Confidence = Literal["seen", "derived", "recalled"]
+FLOOR: Final = "irreducible"  # additive, and often not told from 0
 WIDEST: Final = 10.0
 """Times a constant that its standard error may be: beyond, it is not known to an order of magnitude."""
 
@@ -43,7 +44,7 @@ class Errors(Record):
         problems += [
             Problem(f"must be at most {WIDEST:g} times the constant", f"errors.standard.{name}", f"{value:g}")
             for name, value in self.standard.items()
-            if value > WIDEST * abs(values.get(name) or math.inf)
+            if name != FLOOR and value > WIDEST * abs(values.get(name) or math.inf)
         ]
         problems += [
             Problem("must name two constants and lie between -1 and 1", f"errors.correlations.{pair}", f"{value:g}")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from sim.errors import InputError, Problem
 from sim.files.loader import core_scalar
+from sim.files.table_text import table_text
 from sim.scenario import Combination
 
 if TYPE_CHECKING:
@@ -202,8 +203,10 @@ def _endpoint(given: object, where: str) -> tuple[float, str, bool]:
 
 def axes_of_csv(path: Path) -> tuple[Axis, ...]:
     """Columns of a CSV as axes to be zipped: the header names the fields, every row is a design."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
+    try:
+        rows = list(csv.reader(table_text(path)))
+    except csv.Error as error:
+        raise InputError(Problem(f"cannot be read as CSV: {error}", file=str(path))) from None
     if len(rows) < 2:
         raise InputError(Problem("needs a header of field names and at least one row", file=str(path)))
     header, body = rows[0], rows[1:]

@@ -15,6 +15,7 @@ from sim.fields.kinds import shown
 from sim.files.library import folder
 from sim.files.loader import Node, load
 from sim.files.merge import merge
+from sim.files.table_text import table_text
 from sim.validation.validation import Measure, Quantity, Row, Rule, ValidationSet
 
 _KEYS: Final = {
@@ -127,14 +128,11 @@ def _pairs(node: Node, key: str) -> list[tuple[str, Node]]:
 def read_rows(path: Path) -> tuple[Row, ...]:
     """Rows of a CSV with a header; a row longer than its header is an error."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            rows = tuple(reader)
-            if reader.fieldnames is None:
-                raise InputError(Problem("is empty: a header line is needed", file=str(path)))
-    except FileNotFoundError:
-        raise InputError(Problem("no such file", file=str(path))) from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reader = csv.DictReader(table_text(path))
+        rows = tuple(reader)
+        if reader.fieldnames is None:
+            raise InputError(Problem("is empty: a header line is needed", file=str(path)))
+    except csv.Error as error:
         raise InputError(Problem(f"cannot be read as CSV: {error}", file=str(path))) from None
     too_long = [
         Problem("has more cells than the header", file=str(path), line=number, column=1)
@@ -148,10 +146,7 @@ def read_rows(path: Path) -> tuple[Row, ...]:
 
 def header(path: Path) -> tuple[str, ...]:
     """Column names of a CSV."""
-    if not path.is_file():
-        raise InputError(Problem("no such file", file=str(path)))
-    with path.open(encoding="utf-8-sig", newline="", errors="replace") as stream:
-        return tuple(name.strip() for name in next(csv.reader(stream), []))
+    return tuple(name.strip() for name in next(csv.reader(table_text(path)), []))
 
 
 def _check_columns(node: Node, columns: tuple[str, ...], quantity: str) -> None:

@@ -46,7 +46,7 @@ def test_a_model_too_large_for_the_devices_is_infeasible(run):
         ((*PAIR, "--link", "3"), "needs a unit"),
         ((*PAIR, "--link", "0 GB/s"), "must be positive"),
         (("--devices", ","), "must name 1 to 10 accelerators"),
-        ((*PAIR, "--set", "plan.tensor=2", "--set", "cluster.devices=2"), "no tensor, pipeline or context degree"),
+        ((*PAIR, "--set", "plan.tensor=2", "--set", "cluster.devices=2"), "no degree but data"),
     ],
 )
 def test_wrong_arguments_are_bad_input(run, arguments, message):

@@ -221,7 +221,15 @@ SITUATIONS: dict[str, Situation] = {
         ("cluster.accelerator", *LINKS),
         {"PowerGroup.cap": ("250 W",), "LinkType.memory_share": (0.9,)},
     ),
-    "a mixture of experts": Situation(given.scenario(given.MIXTURE), ("plan", "framework", "cluster.accelerator")),
+    "a mixture of experts": Situation(
+        given.scenario(given.MIXTURE),
+        ("plan", "framework", "cluster.accelerator"),
+        {"PlanRequest.saved_ops": (["products"],)},
+    ),
+    "experts that save their outputs": Situation(
+        given.scenario(given.MIXTURE, plan={"recompute": None}, workload={"numerics": {"compute": "bf16"}}),
+        ("workload",),
+    ),
     "clicks": Situation(
         given.scenario(given.CLICKS, framework={}), ("target", "plan", "framework", "cluster.accelerator")
     ),
@@ -351,7 +359,5 @@ def test_no_record_is_left_out() -> None:
     assert fields - walked()[0] - NOT_SIMULATED == set()
 
 
-NOT_SIMULATED: Final = {f"TraceModel.{name}" for name in ("path", "name", "samples", "units", "weights", "ranks")} | {
-    "LinkType.byte_j"
-}
-"""Those of a Chakra trace are tested with its file (tests/workload/test_chakra.py); `byte_j` is about to be refused."""
+NOT_SIMULATED: Final = {f"TraceModel.{name}" for name in ("path", "name", "samples", "units", "weights", "ranks")}
+"""Those of a Chakra trace are tested with its file (tests/workload/test_chakra.py)."""

@@ -97,7 +97,8 @@ def _timed(record: StepRecord, engine: Engine) -> _Timed:
 def _settled(short: _Timed, long: _Timed, window: float, periods: float) -> bool:
     """Whether the tasks of the last `window` of `periods` ended later by one λ on all streams of the `long` run.
 
-    Collectives may fall behind the kernels ever further (nothing but the update waits for them), but not catch up.
+    Collectives may fall behind the kernels ever further (nothing but the update waits for them), but not catch up; then
+    the slowest of them must set the end of the step already.
     """
     tolerance = SETTLED * max(long.times.end)
     kernels: list[float] = []
@@ -112,7 +113,10 @@ def _settled(short: _Timed, long: _Timed, window: float, periods: float) -> bool
         if max(moved) - min(moved) > tolerance:
             return False
         (collectives if track.kind == "stream" else kernels).append(moved[-1])
-    return max(kernels) - min(kernels) <= tolerance and min(collectives, default=kernels[0]) >= kernels[0] - tolerance
+    together = max(kernels) - min(kernels) <= tolerance
+    behind = min(collectives, default=kernels[0]) >= kernels[0] - tolerance
+    later = max(long.times.end) - max(short.times.end)
+    return together and behind and abs(later - max(kernels + collectives)) <= tolerance
 
 
 def _extended(before: Step, last: Step, periods: int, model_flops: float, events: int) -> Step:

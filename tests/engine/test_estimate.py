@@ -42,7 +42,8 @@ def in_full(record: StepRecord) -> float:
 def test_closed_form_recursion_and_simpy_agree(plan, taking, alone, passes, bucket, rule) -> None:
     """To 1e-9 wherever the closed form applies; nowhere below its bound."""
     batch = plan.sub_batch * plan.data * passes * plan.pipeline
-    plan = replace(plan, framework=Framework(bucket_bytes=bucket, overlap_tensor=rule), global_batch=batch)
+    framework = replace(plan.framework, bucket_bytes=bucket, overlap_tensor=rule)
+    plan = replace(plan, framework=framework, global_batch=batch)
     if alone:
         plan = replace(plan, pipeline=1, virtual_stages=1, stage_layers=())
         plan = replace(plan, global_batch=plan.sub_batch * plan.data * passes)
@@ -72,3 +73,14 @@ def test_the_closed_form_says_where_it_does_not_apply() -> None:
         record = prepare(MIXTURE if plan.expert > 1 else DENSE, plan, NUMERICS, CHIP, FREE[plan.devices])
         assert not applies(record)
         assert step_time(record) is None
+
+
+def test_a_stream_that_falls_behind_sets_the_end_in_time() -> None:
+    """Activations sent to the host queue up behind a first gather of all parameters: the end of few passes is set
+    by the kernels, that of many by the queue."""
+    framework = Framework(bucket_bytes=1e9, overlap_tensor="none")
+    plan = Plan(2, 48, data=2, tensor=4, context=2, expert=2, sharding="optimizer", offload="activations",
+                framework=framework)  # fmt: skip
+    record = prepare(MIXTURE, plan, NUMERICS, CHIP, FREE[plan.devices])
+    for engine in ("simpy", "recursion"):
+        assert simulate_step(record, engine).time_s == pytest.approx(in_full(record), rel=1e-9)

@@ -341,9 +341,11 @@ def leave_one_system_out(samples: Sequence[Sample], training: Sequence[Sample] |
     prices, fitted = Prices(rows), Prices([s for s in known if s.fits])
     results = []
     for system in dict.fromkeys(s.system for s in rows):
-        part = prices.pick(np.array([s.system == system for s in rows]))
+        part = prices.pick(np.array([s.system == system for s in rows], dtype=bool))
         measured = np.exp(part.log_seconds)
-        others = fitted.pick(np.array([s.system != system for s in fitted.samples]))
+        others = fitted.pick(np.array([s.system != system for s in fitted.samples], dtype=bool))
+        if not others.samples:
+            continue  # nothing to fit on
         errors = np.abs(part.seconds(_fit(others)) / measured - 1.0)
         null = np.abs(_null(part.samples, [s for s in known if s.system != system]) / measured - 1.0)
         large, above = part.bytes >= LARGE_BYTES, part.bytes >= SMALL_BYTES

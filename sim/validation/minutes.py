@@ -20,7 +20,16 @@ from sim.files.library import folder
 from sim.scaling.batch_fit import FEWEST, fit_batch
 from sim.validation.published import load_validation_set
 from sim.validation.runs import simulate_request
-from sim.validation.validation import Comparison, Outcome, Request, ValidationSet, domain_of, requests, summarise
+from sim.validation.validation import (
+    Comparison,
+    Outcome,
+    Request,
+    ValidationSet,
+    domain_of,
+    number_of,
+    requests,
+    summarise,
+)
 
 UNRATED: Final = ("no measured value", "no rate:")  # a row whose rate is not printed has its minutes still
 STEADY: Final = "steady_samples_per_s_between_evals"
@@ -97,17 +106,17 @@ def warm_up_s(spec: ValidationSet, row: Mapping[str, str]) -> float:
     """Seconds beyond samples at the rate between evaluations: median of the other rounds on about as many devices."""
     found = []
     for other in spec.rows:
-        rate, minutes, passes = (other.get(name) or "" for name in (STEADY, "time_to_train_min", PASSES))
-        if other.get("round") == row.get("round") or not (rate and minutes and passes) or float(passes) >= MOST_PASSES:
+        rate, minutes, passes = (number_of(other.get(name) or "") for name in (STEADY, "time_to_train_min", PASSES))
+        if other.get("round") == row.get("round") or not (rate and minutes and passes) or passes >= MOST_PASSES:
             continue
         if _alike(other, row):
-            found.append(float(minutes) * 60.0 - float(passes) * _number(spec, "data_set_samples") / float(rate))
+            found.append(minutes * 60.0 - passes * _number(spec, "data_set_samples") / rate)
     return max(0.0, median(found)) if found else 0.0
 
 
 def _alike(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
     """Whether the numbers of devices lie within `ALIKE` of each other."""
-    first, second = (float(row["n_accel"] or 1.0) for row in (one, other))
+    first, second = (number_of(row.get("n_accel", "")) or 1.0 for row in (one, other))
     return max(first, second) <= ALIKE * min(first, second)
 
 
@@ -120,12 +129,12 @@ def _recipe(spec: ValidationSet, row: Mapping[str, str]) -> str:
 def _passes_told(row: Mapping[str, str]) -> bool:
     """A row that tells its epochs, and not in samples; under 30 are open entries with another model."""
     text = row.get(PASSES, "")
-    return bool(text) and bool(row.get("global_batch_size")) and 30 <= float(text) < MOST_PASSES
+    return bool(row.get("global_batch_size")) and 30 <= (number_of(text) or 0.0) < MOST_PASSES
 
 
 def notes(spec: ValidationSet, counted: Sequence[Comparison], asked: Sequence[Request]) -> tuple[str, ...]:
     """Rows of few and of many devices apart, each with the skill over the null model of its own rows; the terms."""
-    devices = {request.id: float(request.row.get("n_accel") or 0.0) for request in asked}
+    devices = {request.id: number_of(request.row.get("n_accel", "")) or 0.0 for request in asked}
     lines = []
     for told, chosen in (
         (f"under {LARGE} devices", [r for r in counted if devices[r.id] < LARGE]),

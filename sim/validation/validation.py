@@ -63,7 +63,7 @@ class Rule:
         for column, pattern in self.when.items():
             cell = row.get(column, "") or ""
             if (meets := comparison(pattern)) is not None:
-                number = _number(cell)
+                number = number_of(cell)
                 if number is None or not meets(number):
                     return None
                 continue
@@ -218,7 +218,7 @@ def _request(spec: ValidationSet, row: Row, index: int) -> Request:
             assumptions.append(_said(rule.assume, row))
         skip = "" if rule.lifts else skip or _said(rule.skip, row)
     counted = [m for m in spec.measures if Rule(m.when, {}).match(row) is not None]
-    found = next(((m, v) for m in counted if (v := _number(row.get(m.column, ""))) is not None), None)
+    found = next(((m, v) for m in counted if (v := number_of(row.get(m.column, ""))) is not None), None)
     skip = spec.without.get(row.get("id", ""), skip) or _unnamed(spec, row, overrides)
     if not skip and found is None and row.get("status", "ok") == "ok":
         skip = "no measured value"
@@ -262,10 +262,10 @@ def _fill(value: object, cells: Mapping[str, str]) -> object:
     whole = _CELL.fullmatch(value)
     if whole:
         cell = _cell(whole[1], cells)
-        number = _number(cell)
+        number = number_of(cell)
         return cell if number is None else int(number) if number.is_integer() else number
     text = _CELL.sub(lambda match: _cell(match[1], cells), value)
-    number = _number(text) if text != value else None
+    number = number_of(text) if text != value else None
     return text if number is None else number
 
 
@@ -279,16 +279,17 @@ def _cell(expression: str, cells: Mapping[str, str]) -> str:
     first, *rest = re.split(r"([*/])", expression)
     if not rest:
         return cells.get(first, "")
-    value = _number(cells.get(first, first))
+    value = number_of(cells.get(first, first))
     for sign, name in zip(rest[::2], rest[1::2], strict=True):
-        other = _number(cells.get(name, name))
+        other = number_of(cells.get(name, name))
         if value is None or other is None:
             return ""
         value = value * other if sign == "*" else value / other
     return "" if value is None else repr(value)
 
 
-def _number(text: str) -> float | None:
+def number_of(text: str) -> float | None:
+    """A positive number of a cell; None where there is none."""
     try:
         value = float(text.replace(",", ""))
     except ValueError:
@@ -306,7 +307,7 @@ def compare(request: Request, simulate: Callable[[Request], Outcome | str]) -> C
         return Skipped(request.id, request.group, f"its cells cannot be read: {type(wrong).__name__} {wrong}")
     if isinstance(outcome, str):
         return Skipped(request.id, request.group, outcome)
-    memory = _number(request.row.get("mem_gib_per_dev", ""))
+    memory = number_of(request.row.get("mem_gib_per_dev", ""))
     measure, measured = request.measure, request.measured
     if measure is None or measured is None:
         predicted = error = over = math.nan

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 from sim.fields import Record
 from sim.ops import Op, total_flops
-from sim.workload.graph import Dataflow, Graph, Section, Weight
+from sim.workload.graph import Dataflow, Graph, Section, Tensor, Weight
 from sim.workload.liveness import Footprint, peak, saved_tensors, workspaces
 from sim.workload.recorder import Recorder
 from sim.workload.records import AttentionKernel, Layer, Numerics, OptimizerName, Parameter, Recompute, Shard
@@ -67,19 +68,47 @@ def _expanded(model: GraphModel, sub_batch: int, numerics: Numerics, shard: Shar
 def layers_of(graph: Graph, shard: Shard, family: str) -> tuple[Layer, ...]:
     """One `Layer` per named layer of the graph; these families cannot be cut inside a layer."""
     unsharded(family, shard)
-    names = [name for name, _ in graph.layers]
-    sent = [_received(graph, name) for name in (*names[1:], None)]
+    names, parts = [name for name, _ in graph.layers], _Parts(graph)
+    sent = [*(parts.received(name) for name in names[1:]), 0.0]
     parameters = [tuple(map(_parameter, graph.weights.get(name, ()))) for name in names]
-    return _layers(graph, parameters, sent)
+    return _layers(graph, parts, parameters, sent)
 
 
 def layer_of(tape: Recorder, parameters: tuple[Parameter, ...], count: int = 1, output_bytes: float = 0.0) -> Layer:
     """What a tape of one layer recorded, as `count` equal layers."""
-    (layer,) = _layers(tape.graph(), [parameters], [output_bytes])
+    graph = tape.graph()
+    (layer,) = _layers(graph, _Parts(graph), [parameters], [output_bytes])
     return replace(layer, count=count) if count > 1 else layer
 
 
-def _layers(graph: Graph, parameters: Sequence[tuple[Parameter, ...]], sent: Sequence[float]) -> tuple[Layer, ...]:
+class _Parts:
+    """The sections of every layer, and which layers make a tensor in the forward pass."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.forward, self.backward = _by_layer(graph.forward), _by_layer(graph.backward)
+        self.makers: dict[Tensor, set[str]] = {}
+        for section in graph.forward:
+            for node in section.nodes:
+                for tensor in node.outputs:
+                    self.makers.setdefault(tensor, set()).add(section.layer)
+
+    def received(self, layer: str) -> float:
+        """Bytes of activations the forward pass of `layer` takes over from earlier layers."""
+        own, sections = {layer}, self.forward[layer]
+        taken = dict.fromkeys(t for s in sections for n in s.nodes for t in n.inputs if self.makers.get(t, own) - own)
+        return sum(t.total_bytes for t in (*taken, *(t for s in sections for t in s.inputs)))
+
+
+def _by_layer(sections: Iterable[Section]) -> Mapping[str, list[Section]]:
+    found: dict[str, list[Section]] = defaultdict(list)
+    for section in sections:
+        found[section.layer].append(section)
+    return found
+
+
+def _layers(
+    graph: Graph, parts: _Parts, parameters: Sequence[tuple[Parameter, ...]], sent: Sequence[float]
+) -> tuple[Layer, ...]:
     """Ops in order; saved bytes and workspace by liveness; what each policy keeps and runs again.
 
     Full recomputation keeps what the layer receives, selective what is not of the core of attention (Korthikanti et al.
@@ -88,12 +117,12 @@ def _layers(graph: Graph, parameters: Sequence[tuple[Parameter, ...]], sent: Seq
     made: list[Layer] = []
     kept, transient = saved_tensors(graph), workspaces(graph)
     for (name, kind), held, output in zip(graph.layers, parameters, sent, strict=True):
-        forward = _ops(graph.forward, name)
-        nodes = tuple(n for s in graph.forward if s.layer == name for n in s.nodes)
+        nodes = tuple(n for s in parts.forward[name] for n in s.nodes)
+        forward = tuple(n.op for n in nodes)
         core = tuple(n.op for n in nodes if n.core)
         saved = sum(t.total_bytes for t in kept[name])
         selective = sum(t.total_bytes for t in kept[name] if not t.core)
-        whole = saved if kind != "block" else min(saved, _received(graph, name))
+        whole = saved if kind != "block" else min(saved, parts.received(name))
         again: dict[Recompute, tuple[Op, ...]] = {
             Recompute.NONE: (),
             Recompute.SELECTIVE: core,
@@ -105,7 +134,7 @@ def _layers(graph: Graph, parameters: Sequence[tuple[Parameter, ...]], sent: Seq
                 count=1,
                 kind=kind,
                 forward=forward,
-                backward=_ops(graph.backward, name),
+                backward=tuple(n.op for s in parts.backward[name] for n in s.nodes),
                 parameters=held,
                 saved_bytes={Recompute.NONE: saved, Recompute.SELECTIVE: selective, Recompute.FULL: whole},
                 recompute=again if kind == "block" else {},
@@ -136,20 +165,9 @@ def _flops(graph: Graph) -> tuple[float, float]:
     return ahead, back
 
 
-def _ops(sections: Iterable[Section], layer: str) -> tuple[Op, ...]:
-    return tuple(node.op for section in sections if section.layer == layer for node in section.nodes)
-
-
 def _parameter(weight: Weight) -> Parameter:
     rows = weight.sparse_rows
     return Parameter(weight.name, weight.tensor.elements, "data", rows, weight.columns if rows else 0)
-
-
-def _received(graph: Graph, layer: str | None) -> float:
-    """Bytes of activations the forward pass of `layer` takes over from earlier layers."""
-    outside = {t for s in graph.forward if s.layer != layer for n in s.nodes for t in n.outputs}
-    taken = {t for s in graph.forward if s.layer == layer for n in s.nodes for t in n.inputs if t in outside}
-    return sum(t.total_bytes for t in (*taken, *(t for s in graph.forward if s.layer == layer for t in s.inputs)))
 
 
 __all__ = [

@@ -14,8 +14,10 @@ Two things frameworks decide are arguments:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple
 
 from sim.ops import BYTES_PER_ELEMENT
 from sim.workload.graph import Graph, Node, Section, Tensor
@@ -57,8 +59,7 @@ def peak(graph: Graph, numerics: Numerics, *, reuse: bool = False, held: int | N
     spans = _spans(graph, held)
     best = Footprint(weights, optimizer_bytes(elements, numerics), 0.0, 0.0, 0.0)
     top = best
-    for index, section in enumerate(graph.sections):
-        here = [s for s in spans if s.first[0] <= index <= s.last[0]]
+    for index, (section, here) in enumerate(_sections(graph, spans)):
         for iteration in {1, section.steps}:
             for gradients, activations, workspace, node in _live(section, index, iteration, here, reuse):
                 if gradients + activations + workspace > top.total - best.total:
@@ -76,11 +77,12 @@ def optimizer_bytes(elements: float, numerics: Numerics) -> float:
 def saved_tensors(graph: Graph) -> dict[str, list[Tensor]]:
     """By layer: activations of the forward pass that its backward pass, and that of no earlier layer, reads."""
     order = [name for name, _ in graph.layers]
+    place = {name: rank for rank, name in enumerate(order)}
     made = {t for s in graph.forward for n in s.nodes for t in n.outputs}
     made |= {t for s in graph.forward for t in s.inputs}
     first: dict[Tensor, int] = {}
     for section in graph.backward:
-        rank = order.index(section.layer)
+        rank = place[section.layer]
         for node in section.nodes:
             for tensor in node.inputs:
                 if tensor in made and tensor.kind == "activation":
@@ -100,12 +102,11 @@ def workspaces(graph: Graph) -> dict[str, float]:
     """
     kept = {name: sum(t.total_bytes for t in tensors) for name, tensors in saved_tensors(graph).items()}
     order = [name for name, _ in graph.layers]
-    before = {name: sum(kept[n] for n in order[: place + 1]) for place, name in enumerate(order)}
+    before = dict(zip(order, accumulate(kept[name] for name in order), strict=True))
     final = {t for tensors in graph.gradients.values() for t in tensors}
     spans = [span for span in _spans(graph, None) if span.tensor not in final]
     top = dict.fromkeys(order, 0.0)
-    for index, section in enumerate(graph.sections):
-        here = [s for s in spans if s.first[0] <= index <= s.last[0]]
+    for index, (section, here) in enumerate(_sections(graph, spans)):
         for iteration in {1, section.steps}:
             live = max((g + a + w for g, a, w, _ in _live(section, index, iteration, here, True)), default=0.0)
             top[section.layer] = max(top[section.layer], live - before[section.layer])
@@ -144,21 +145,47 @@ def _gradient_ends(graph: Graph, held: int | None) -> Iterable[tuple[Tensor, tup
             yield tensor, (section, len(sections[section].nodes) - 1)
 
 
+class _Here(NamedTuple):
+    """Of a section: the tensors made or used up in it, and the bytes of those that outlive it on both sides."""
+
+    spans: list[_Span]
+    gradients: float
+    activations: float
+
+
+def _sections(graph: Graph, spans: list[_Span]) -> Iterator[tuple[Section, _Here]]:
+    """Every section with what is alive in it."""
+    sections = graph.sections
+    local: list[list[_Span]] = [[] for _ in sections]
+    passing = {"gradient": [0.0] * (len(sections) + 1), "activation": [0.0] * (len(sections) + 1)}
+    for span in spans:
+        first, last = span.first[0], span.last[0]
+        for index in {first, last}:
+            local[index].append(span)
+        if last > first + 1:
+            row = passing["gradient" if span.tensor.kind == "gradient" else "activation"]
+            row[first + 1] += span.tensor.total_bytes
+            row[last] -= span.tensor.total_bytes
+    gradients, activations = (accumulate(passing[kind]) for kind in ("gradient", "activation"))
+    for section, here, g, a in zip(sections, local, gradients, activations, strict=False):
+        yield section, _Here(here, g, a)
+
+
 def _live(
-    section: Section, index: int, iteration: int, spans: list[_Span], reuse: bool
+    section: Section, index: int, iteration: int, here: _Here, reuse: bool
 ) -> Iterable[tuple[float, float, float, Node]]:
     """(gradients, activations, workspace, node) for every node of `section` in one iteration."""
     n = len(section.nodes)
     delta = {"gradient": [0.0] * (n + 1), "activation": [0.0] * (n + 1)}
     dies: dict[int, set[Tensor]] = {}
-    for span in spans:
+    for span in here.spans:
         row = delta["gradient" if span.tensor.kind == "gradient" else "activation"]
         for low, high, size in _pieces(span, section, index, iteration, n):
             row[low] += size
             row[high + 1] -= size
         if span.last[0] == index:
             dies.setdefault(span.last[1], set()).add(span.tensor)
-    gradients = activations = 0.0
+    gradients, activations = here.gradients, here.activations
     for j, node in enumerate(section.nodes):
         gradients += delta["gradient"][j]
         activations += delta["activation"][j]

@@ -6,10 +6,13 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from sim.report.run import to_json as result_json
-from sim.report.tables import Cell, Column, Table
-from sim.report.text import percent, three
+from sim.report.tables import Cell, Column, Kind, Table
+from sim.report.text import duration, percent, si, three
 from sim.result import Result
-from sim.study.compare import Case, Comparison, causes, device_seconds
+from sim.study.attribution import Attributed, Attribution, Part
+from sim.study.compare import Case, Comparison, causes, device_seconds, winners
+from sim.study.crossover import Along
+from sim.study.metrics import METRICS, SPENT, Metric
 
 COLUMNS: Final = (
     Column("case"),
@@ -29,15 +32,102 @@ COLUMNS: Final = (
 
 
 def render(found: Comparison) -> str:
-    """One row per case; ratios are against the first case that fits, with what causes them."""
+    """One row per case; ratios are against the first case that fits, with what causes them; the best of each figure;
+    where asked for, the shares of the parts that differ and the order along an axis.
+    """
     base = _base(found)
-    lines = [as_table(found).text()]
+    told = []
     for case in found.cases:
         if case.failure is not None:
-            lines.append(f"{case.label}: {case.reason}")
+            told.append(f"{case.label}: {case.reason}")
         elif base is not None and case.result is not None and case.result is not base:
-            lines.append(f"{case.label}: {_why(base, case.result)}")
-    return "\n".join([lines[0], *([""] if lines[1:] else []), *lines[1:]])
+            told.append(f"{case.label}: {_why(base, case.result)}")
+    told += [_best(found)] if winners(found) else []
+    blocks = [as_table(found).text(), "\n".join(told), *map(_attributed, found.attributions)]
+    blocks += [] if found.along is None else [_along(found.along)]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _best(found: Comparison) -> str:
+    """`least time to target: A (4.1 years); …`."""
+    each = [f"{m.label}: {case.label} ({_value(m, value)})" for m, case, value in winners(found)]
+    return f"least {'; '.join(each)}"
+
+
+def _value(metric: Metric, value: float) -> str:
+    if metric.name.endswith("_usd"):
+        return si(value, "USD")
+    if metric.name.endswith("_j"):
+        return si(value / 3600.0, "Wh")
+    return duration(value)
+
+
+def _kind(metric: str) -> tuple[Kind, str]:
+    """How a column shows a metric."""
+    kinds: dict[str, tuple[Kind, str]] = {
+        "_bytes": ("bytes", ""), "_j": ("si", "J"), "_w": ("si", "W"), "_usd": ("si", "USD"), "mfu": ("share", "")
+    }  # fmt: skip
+    if metric.endswith("_s"):
+        return ("number", "") if metric.endswith("_per_s") else ("seconds", "")
+    return next((kind for end, kind in kinds.items() if metric.endswith(end)), ("number", ""))
+
+
+def _attributed(found: Attributed) -> str:
+    """One row per part in which the case differs from the first, for every figure both have."""
+    if not found.parts:
+        return f"{found.label}: differs in nothing from the first"
+    lines = [f"{found.label}: shares of the difference to the first (Shapley values; alone: exchanged by itself)"]
+    for figure in found.figures:
+        values = (_value(figure.metric, value) for value in (figure.first, figure.second))
+        lines += ["", f"  {figure.metric.label}: {' to '.join(values)}", _shares(figure).text("  ")]
+    if found.joined:
+        lines += ["", f"  exchanged together, near ones or those no mixture of which runs: {_joined(found)}"]
+    if found.missing:
+        lines += ["", *(f"  {m.label}: {found.missing[m.name]}" for m in SPENT if m.name in found.missing)]
+    return "\n".join(lines)
+
+
+def _joined(found: Attributed) -> str:
+    return "; ".join(map(_name, found.joined))
+
+
+def _name(part: Part) -> str:
+    """`accelerator compute + memory`: a first word is said once."""
+    first, *others = part
+    return " + ".join((first, *(name.removeprefix("accelerator ") for name in others)))
+
+
+def _shares(figure: Attribution) -> Table:
+    """Shares of the difference, and in parts of the first scenario's figure."""
+    columns = (Column("part"), Column("share", "share"), Column("of the first", "share"), Column("alone", "share"))
+    change, first = figure.second - figure.first, figure.first
+
+    def over(value: float, whole: float) -> float | None:
+        return value / whole + 0.0 if whole else None  # + 0.0: a zero has no sign
+
+    rows = (
+        (_name(each.part), over(each.share, change), over(each.share, first), over(each.alone, first))
+        for each in figure.shares
+    )
+    return Table(columns, tuple(rows))
+
+
+def _along(found: Along) -> str:
+    """One row per value of the axis, one column per case, and where their order changes."""
+    kind, unit = _kind(found.metric)
+    columns = (Column(found.path), *(Column(label, kind, unit) for label in found.labels))
+    rows = tuple(
+        (str(point), *each) for point, each in zip(found.points, zip(*found.figures, strict=True), strict=True)
+    )
+    lines = [f"{METRICS[found.metric].label} along {found.path}", Table(columns, rows).text()]
+    for label, reasons in zip(found.labels, found.reasons, strict=True):
+        lines += [f"{label} at {point}: {why}" for point, why in zip(found.points, reasons, strict=True) if why]
+    for change in found.crossovers:
+        at = "" if change.at is None else f", about {three(change.at)}"
+        lines.append(f"{change.ahead} is ahead at {change.last}, {change.behind} at {change.first}{at}")
+    if not found.crossovers:
+        lines.append("the order does not change")
+    return "\n".join(lines)
 
 
 def as_table(found: Comparison) -> Table:
@@ -115,8 +205,29 @@ def _samples(base: Result, other: Result) -> list[str]:
 
 
 def to_json(found: Comparison) -> dict[str, Any]:
-    """`cases`, each with `label`, `result` (as `run --json`) or `infeasible`, `ratio` of rates and `causes`."""
-    return {"schema_version": 1, "cases": [_case_json(case, _base(found)) for case in found.cases]}
+    """`cases`, each with `label`, `result` (as `run --json`) or `infeasible`, `ratio` of rates and `causes`; `winners`
+    by figure; `attributions` and `along` where asked for.
+    """
+    return {
+        "schema_version": 1,
+        "cases": [_case_json(case, _base(found)) for case in found.cases],
+        "winners": {metric.name: case.label for metric, case, _ in winners(found)},
+        "attributions": [_attributed_json(each) for each in found.attributions],
+        "along": None if found.along is None else asdict(found.along),
+    }
+
+
+def _attributed_json(found: Attributed) -> dict[str, Any]:
+    """Shares of every figure in its unit; they add up to `second` less `first`."""
+    figures = {
+        figure.metric.name: {
+            "first": figure.first,
+            "second": figure.second,
+            "shares": [{"part": list(s.part), "share": s.share, "alone": s.alone} for s in figure.shares],
+        }
+        for figure in found.figures
+    }
+    return {"label": found.label, "parts": [list(p) for p in found.parts], "figures": figures, "missing": found.missing}
 
 
 def _case_json(case: Case, base: Result | None) -> dict[str, Any]:

@@ -1,19 +1,24 @@
-"""Several scenarios side by side: ratios, and which part of the step causes them."""
+"""Several scenarios side by side: ratios, what causes them, and which is ahead where."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
 from sim.answer import Answer
-from sim.errors import Infeasible, InfeasibleError, InputError, UnreachableError
+from sim.errors import Infeasible, InfeasibleError, InputError, Problem, UnreachableError
 from sim.files import build, load_document, locating, scenario_of
 from sim.result import Result
 from sim.scenario import Scenario
 from sim.simulation import simulate
+from sim.study.attribution import Attributed
+from sim.study.attribution import attribute as attribute_difference
+from sim.study.axes import Axis, axis
+from sim.study.crossover import Along
+from sim.study.crossover import along as along_axis
+from sim.study.metrics import SPENT, Metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,7 @@ class Case:
     label: str
     result: Result | None
     failure: Exception | None = None
+    scenario: Scenario | None = None  # that was simulated
 
     @property
     def infeasible(self) -> Infeasible | None:
@@ -58,13 +64,32 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Comparison(Answer):
-    """Cases side by side; ratios are against the first that has a result."""
+    """Cases side by side; ratios are against the first that has a result, and so are the `attributions`."""
 
     REPORT: ClassVar[str] = "sim.report.compare"
     cases: tuple[Case, ...]
+    attributions: tuple[Attributed, ...] = ()
+    along: Along | None = None
 
 
-Named = tuple[str, Callable[[], Result]]
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A case of a comparison, still to be simulated."""
+
+    label: str
+    given: Scenario | str | Path
+    sets: tuple[str, ...] = ()
+    seed: int = 0
+
+    def answer(self) -> Case:
+        """The case with its result; what is wrong in a file is told with its place."""
+        if isinstance(self.given, Scenario):
+            scenario = scenario_of(self.given, self.sets)
+            return Case(self.label, simulate(scenario, seed=self.seed, levers=False), scenario=scenario)
+        document = load_document(self.given, self.sets)
+        with locating(document):
+            scenario = build(document)
+            return Case(self.label, simulate(scenario, seed=self.seed, levers=False), scenario=scenario)
 
 
 def compare(
@@ -73,14 +98,24 @@ def compare(
     labels: Sequence[str] = (),
     sets: Sequence[str] = (),
     seed: int = 0,
+    attribute: bool = False,
+    along: Mapping[str, object] | None = None,
+    metric: str | None = None,
 ) -> Comparison:
     """Scenarios (records, names or files) side by side, each on every accelerator named where some are.
 
-    `labels` name the cases in their order; a case without one is called as its scenario.
+    `labels` name the cases in their order; a case without one is called as its scenario. `attribute`: share the
+    differences of time, cost and energy out over the parts in which the scenarios differ. `along`: one field and its
+    values (`{"plan.global_batch": [256, 1024]}`), at which every case is simulated to see where their order in
+    `metric` (the time to the target where none is named) changes.
     """
+    if metric is not None and not along:
+        raise InputError(Problem("goes with `along`", "metric", metric))
     wanted = named(scenarios, accelerators, sets, seed)
-    names = [*labels, *(label for label, _ in wanted[len(labels) :])]
-    return Comparison(tuple(run_all((name, work) for name, (_, work) in zip(names, wanted, strict=True))))
+    names = [*labels, *(asked.label for asked in wanted[len(labels) :])]
+    wanted = [replace(asked, label=label) for asked, label in zip(wanted, names, strict=True)]
+    chosen = [axis(path, values) for path, values in (along or {}).items()]
+    return explained(tuple(run_all(wanted)), wanted, attribute, chosen, metric or "time_to_target_s")
 
 
 def named(
@@ -88,14 +123,14 @@ def named(
     accelerators: Sequence[str] = (),
     sets: Sequence[str] = (),
     seed: int = 0,
-) -> list[Named]:
+) -> list[Asked]:
     """The cases of a comparison by their labels, each still to be simulated."""
-    found: list[Named] = []
+    found: list[Asked] = []
     for given in scenarios:
         for chip in accelerators or (None,):
             label = given.name if isinstance(given, Scenario) else str(given)
-            chosen = sets if chip is None else _on(chip, sets)
-            found.append((label if chip is None else f"{label} on {chip}", partial(_simulated, given, chosen, seed)))
+            chosen = tuple(sets) if chip is None else _on(chip, sets)
+            found.append(Asked(label if chip is None else f"{label} on {chip}", given, chosen, seed))
     return found
 
 
@@ -105,22 +140,49 @@ def _on(chip: str, sets: Sequence[str]) -> tuple[str, ...]:
     return (*(text for text in sets if text not in of_chip), f"accelerator={chip}", *of_chip)
 
 
-def _simulated(given: Scenario | str | Path, sets: Sequence[str], seed: int) -> Result:
-    """The result of a scenario; what is wrong in a file is told with its place."""
-    if isinstance(given, Scenario):
-        return simulate(scenario_of(given, sets), seed=seed, levers=False)
-    document = load_document(given, sets)
-    with locating(document):
-        return simulate(build(document), seed=seed, levers=False)
-
-
-def run_all(wanted: Iterable[Named]) -> Iterator[Case]:
+def run_all(wanted: Iterable[Asked]) -> Iterator[Case]:
     """Simulate each; one that fails keeps its error instead of stopping the others."""
-    for label, work in wanted:
+    for asked in wanted:
         try:
-            yield Case(label, work())
+            yield asked.answer()
         except Exception as error:  # whatever it is, the other scenarios are worth their answer
-            yield Case(label, None, error)
+            yield Case(asked.label, None, error)
+
+
+def explained(
+    cases: Sequence[Case],
+    wanted: Sequence[Asked],
+    attributed: bool = False,
+    axes: Sequence[Axis] = (),
+    metric: str = "time_to_target_s",
+) -> Comparison:
+    """Finished cases with the causes of their differences, and with their order along an axis, as asked for."""
+    if len(axes) > 1:
+        raise InputError(Problem("must be one axis", "along", ", ".join(axis.path for axis in axes)))
+    varied = [(asked.label, asked.given, asked.sets) for asked in wanted]
+    seed = wanted[0].seed if wanted else 0
+    found = tuple(_attributions(cases, seed)) if attributed else ()
+    order = along_axis(varied, axes[0], metric, seed) if axes else None
+    return Comparison(tuple(cases), found, order)
+
+
+def _attributions(cases: Sequence[Case], seed: int) -> Iterator[Attributed]:
+    """Every case that has a result against the first that has one."""
+    done = [(case.label, case.scenario, case.result) for case in cases if case.scenario and case.result]
+    for label, scenario, result in done[1:]:
+        _, first, base = done[0]
+        yield attribute_difference(first, scenario, (base, result), seed, label)
+
+
+def winners(found: Comparison) -> tuple[tuple[Metric, Case, float], ...]:
+    """For time, cost and energy to the target: the best case, where all that have a result have the figure."""
+    best, done = [], [case for case in found.cases if case.result]
+    for metric in SPENT:
+        valued = [(v, case) for case in done if case.result and (v := metric.of(case.result)) is not None]
+        if len(valued) == len(done) > 1:
+            value, case = min(valued, key=lambda pair: pair[0])
+            best.append((metric, case, value))
+    return tuple(best)
 
 
 def device_seconds(result: Result) -> float:

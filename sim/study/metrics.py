@@ -44,6 +44,10 @@ def _device_hours(result: Result) -> float | None:
     return None if result.cost is None else result.cost.device_hours
 
 
+def _spent(result: Result) -> float | None:
+    return None if result.cost is None else result.cost.total_usd
+
+
 def _devices_price(result: Result) -> float | None:
     return None if result.cost is None else result.cost.devices_usd
 
@@ -64,6 +68,12 @@ METRICS: Final = {
         Metric("global_batch", "global batch", Sense.LESS, lambda r: float(r.plan.global_batch)),
     )
 }
+
+SPENT: Final = (  # what reaching the target takes
+    METRICS["time_to_target_s"],
+    Metric("cost_usd", "cost to target", Sense.LESS, _spent),
+    METRICS["energy_j"],
+)
 
 
 def values(result: Result) -> tuple[float | None, ...]:

@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from sim.errors import InfeasibleError, InputError, UnreachableError
+from sim.errors import InfeasibleError, InputError, Problem, UnreachableError
 from sim.files import load_scenario, scenario_of
 from sim.scenario import Scenario
 from sim.simulation import simulate
@@ -95,7 +95,7 @@ def _outcome(study: Study, number: int) -> Outcome:
 def _failure(error: Exception) -> tuple[str, int]:
     """(reason, exit code)."""
     if isinstance(error, InputError):
-        return "; ".join(f"{p.path}: {p.rule}, got {p.value}" if p.path else p.rule for p in error.problems), 2
+        return "; ".join(str(Problem(p.rule, p.path, p.value if p.path else "")) for p in error.problems), 2
     if isinstance(error, InfeasibleError):
         return f"does not fit: {error.reason.statement}", 3
     if isinstance(error, UnreachableError):

@@ -109,20 +109,20 @@ def study_of(
     return Study(named, tuple(sets), Designs(chosen, combination, samples, seed), seed)
 
 
-def axis_of_text(text: str) -> Axis:
+def axis_of_text(text: str, option: str = "--axis") -> Axis:
     """`PATH=a,b,c` or `PATH=FROM:TO:COUNT[:log]` of the command line."""
     path, equals, given = text.partition("=")
     if not equals or not path.strip() or not given.strip():
         example = "PATH=8,16,32 or PATH=1 TB/s:8 TB/s:5:log"
-        raise InputError(Problem(f"must be {example}", "--axis", text))
+        raise InputError(Problem(f"must be {example}", option, text))
     parts = [part.strip() for part in given.split(":")]
     if len(parts) == 1:
         return axis(path.strip(), [core_scalar(value.strip()) for value in given.split(",") if value.strip()])
-    return axis(path.strip(), _interval(parts, text))
+    return axis(path.strip(), _interval(parts, text, option))
 
 
-def _interval(parts: Sequence[str], text: str) -> Mapping[str, object]:
+def _interval(parts: Sequence[str], text: str, option: str) -> Mapping[str, object]:
     if len(parts) not in (3, 4) or not parts[2].isdigit():
-        raise InputError(Problem("must be FROM:TO:COUNT or FROM:TO:COUNT:log", "--axis", text))
+        raise InputError(Problem("must be FROM:TO:COUNT or FROM:TO:COUNT:log", option, text))
     ends = [int(part) if part.lstrip("+-").isdigit() else part for part in parts[:2]]
     return {"from": ends[0], "to": ends[1], "count": int(parts[2]), "scale": parts[3] if len(parts) == 4 else "linear"}

@@ -5,9 +5,9 @@
     print(simulate(scenario))
     print(simulate(scenario.with_("accelerator.memory.bandwidth", "4 TB/s")).to_dict()["time_to_target"])
 
-What `simulate`, `compare`, `sweep`, `explore`, `require`, `sensitivity`, `sobol`, `fit` and `validate` answer prints as
-on the command line, shows itself in a notebook, and has `to_dict()` and `to_frame()`.  The names below are the public
-ones; each is imported when it is first used, so that `import sim` costs nothing.
+What `simulate`, `compare`, `sweep`, `explore`, `require`, `sensitivity`, `sobol`, `fit`, `calibrate` and `validate`
+answer prints as on the command line, shows itself in a notebook, and has `to_dict()` and `to_frame()`.  The names below
+are the public ones; each is imported when it is first used, so that `import sim` costs nothing.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from sim.scaling import Domain, LearningCurve, Projection, SizeLaw, project
     from sim.scenario import PlanRequest, Scenario, Target, Training, Workload
     from sim.simulation import simulate
+    from sim.study.calibrate import calibrate
     from sim.study.compare import compare
     from sim.study.explore import explore
     from sim.study.fit import fit
@@ -60,6 +61,7 @@ _HOMES = {
     "sim.simulation": ("simulate",),
     "sim.files": ("load_scenario",),
     "sim.files.hardware": ("load_accelerator", "load_cluster"),
+    "sim.study.calibrate": ("calibrate",),
     "sim.study.compare": ("compare",),
     "sim.study.explore": ("explore",),
     "sim.study.fit": ("fit",),
@@ -106,6 +108,7 @@ __all__ = [
     "UnreachableError",
     "Workload",
     "build_model",
+    "calibrate",
     "compare",
     "explore",
     "fit",

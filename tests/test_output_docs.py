@@ -124,6 +124,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("howto")
     for body in blocks("yaml"):
         (place / body.splitlines()[0].removeprefix("# ")).write_text(body, encoding="utf-8")
+    for body in blocks("csv"):
+        (place / "timings.csv").write_text(body, encoding="utf-8")
     return place
 
 

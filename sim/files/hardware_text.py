@@ -80,7 +80,7 @@ def _compute(group: ComputeGroup) -> Iterator[str]:
         a = group.attention
         yield (
             f"  attention: {{forward: {a.forward:g}, backward: {a.backward:g}, "
-            f"softmax_dim: {a.softmax_dim:g}, block: {a.block}}}"
+            f"softmax_dim: {a.softmax_dim:g}, first: {a.first:g}, block: {a.block}}}"
         )
     yield from _source(group)
 

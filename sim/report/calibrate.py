@@ -10,7 +10,8 @@ from sim.files.timings import KINDS, TimingKind
 from sim.ops import Attention, Gemm
 from sim.report.tables import Column, Table
 from sim.report.text import duration, percent, size_text, table
-from sim.study.calibrate import OVERHEAD, Calibrated, Calibration, Residual
+from sim.study.calibrate import Calibrated, Calibration, Residual
+from sim.study.chip_constants import OVERHEAD
 
 
 def render(found: Calibration) -> str:

@@ -10,39 +10,24 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Final, cast
+from typing import ClassVar, Final
 
 import numpy as np
 
 from sim.answer import Answer
-from sim.device.records import Accelerator, FusedAttention
+from sim.device.records import Accelerator
 from sim.device.timing import timer
 from sim.errors import InputError, Problem
 from sim.files.hardware import AcceleratorFile, build_accelerator, load_accelerator_file
 from sim.files.timings import KINDS, Timing, TimingKind, read_timings
-from sim.ops import Attention, Format, Gemm
+from sim.study.chip_constants import OVERHEAD, Constant, candidates, starting_chip
 from sim.study.log_fit import LogFit, Mask, Vector, fit_logs, jacobian
-from sim.units import format_quantity
 
 FEWEST: Final = 3  # different kernels that must tell of a constant
 SHARE: Final = 0.05  # of a kernel's time that a constant decides, from which the kernel tells of it
 APART: Final = 0.05  # sine of the angle between a constant's effect and that of all others together
 LOW: Final = 0.1  # share of a peak below which a unit or a count is likelier wrong than the kernel slow
 POOR: Final = 0.2  # rms of ln from which the op model does not describe the rows
-
-
-@dataclass(frozen=True, slots=True)
-class Constant:
-    """One constant the rows may tell: how it is read from and put into a chip; a share is at most 1."""
-
-    name: str
-    read: Callable[[Accelerator], float]
-    put: Callable[[Accelerator, float], Accelerator]
-    least: float = 0.0  # where a fit in logarithms starts at least
-    share: bool = True
-
-    def text(self, value: float) -> str:
-        return f"{value:.4g}" if self.name != OVERHEAD else format_quantity(value, "seconds", digits=4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +82,6 @@ class Calibration(Answer):
     warnings: tuple[str, ...] = ()
 
 
-OVERHEAD: Final = "kernel_overhead"
-
-
 def calibrate(path: str | Path, accelerator: str | Path, name: str | None = None) -> Calibration:
     """Fit the constants of `accelerator` (a name or a file) that the timings in the CSV at `path` tell.
 
@@ -109,16 +91,18 @@ def calibrate(path: str | Path, accelerator: str | Path, name: str | None = None
     chip = build_accelerator(file)
     timings = read_timings(path, chip)
     cached = tuple(t for t in timings if t.kind == "memory" and t.op.bytes_read <= chip.cache.capacity_bytes)
-    problem = _Problem(_start(chip, timings), tuple(t for t in timings if t not in cached))
+    problem = _Problem(starting_chip(chip, timings), tuple(t for t in timings if t not in cached))
     chosen, reasons, fit = problem.solve(str(path))
     found = tuple(
-        Calibrated(c, c.read(chip), math.exp(x), math.exp(low), math.exp(high), kernels)
+        Calibrated(c, c.read(problem.chip), math.exp(x), math.exp(low), math.exp(high), kernels)
         for c, x, (low, high), kernels in zip(
             chosen, fit.x, fit.intervals, problem.kernels(chosen, fit.x, fit.kept), strict=True
         )
     )
     left = tuple(
-        Unidentified(c.name, c.text(c.read(chip)), reasons[c.name]) for c in problem.candidates if c.name in reasons
+        Unidentified(c.name, c.text(c.read(problem.chip)), reasons[c.name])
+        for c in problem.candidates
+        if c.name in reasons
     )
     rows = tuple(
         Residual(t, t.seconds * math.exp(r), float(r), not kept)
@@ -133,7 +117,7 @@ class _Problem:
 
     def __init__(self, chip: Accelerator, timings: tuple[Timing, ...]) -> None:
         self.chip, self.timings = replace(chip, sustained=1.0), timings
-        self.candidates = _candidates(chip, timings)
+        self.candidates = candidates(chip, timings)
         self.measured = np.log([t.seconds for t in timings])
 
     def residuals(self, chosen: Sequence[Constant]) -> Callable[[Vector], Vector]:
@@ -202,54 +186,6 @@ def _apart(slopes: Vector, i: int, told: Sequence[int]) -> float:
     column, span = slopes[:, i], slopes[:, others]
     rest = column - span @ np.linalg.lstsq(span, column, rcond=None)[0]
     return float(np.linalg.norm(rest) / np.linalg.norm(column))
-
-
-def _start(chip: Accelerator, timings: Sequence[Timing]) -> Accelerator:
-    """The base; one whose attention kernel nobody stated starts from the rate of its products."""
-    formats = [t.op.format for t in timings if isinstance(t.op, Attention)]
-    if not formats or chip.attention is not None or chip.matrix_unit is None:
-        return chip
-    rate = chip.compute[formats[0]].achievable
-    return replace(chip, attention=FusedAttention(rate, rate))
-
-
-def _candidates(chip: Accelerator, timings: Sequence[Timing]) -> tuple[Constant, ...]:
-    """Constants the kinds of the rows could tell; of two that rows cannot tell apart the later stays the base's."""
-    of_products = Gemm if chip.matrix_unit else (Gemm, Attention)  # without tiles attention runs at the products' rate
-    formats = dict.fromkeys(t.op.format for t in timings if isinstance(t.op, of_products))
-    directions = {t.op.backward for t in timings if isinstance(t.op, Attention) and chip.matrix_unit}
-    found = [_rate(name) for name in formats]
-    found.append(Constant("memory.achievable", lambda c: c.memory.achievable, _put_memory))
-    found += [_attention("backward" if backward else "forward") for backward in sorted(directions)]
-    found.append(Constant(OVERHEAD, lambda c: c.kernel_overhead_s, _put_overhead, 1e-7, share=False))
-    found += [_attention("softmax_dim", 1.0, share=False)] if directions else []
-    return tuple(found)
-
-
-def _rate(name: Format) -> Constant:
-    def put(chip: Accelerator, value: float) -> Accelerator:
-        return replace(chip, compute={**chip.compute, name: replace(chip.compute[name], achievable=value)})
-
-    return Constant(f"{name}.achievable", lambda chip: chip.compute[name].achievable, put)
-
-
-def _put_memory(chip: Accelerator, value: float) -> Accelerator:
-    return replace(chip, memory=replace(chip.memory, achievable=value))
-
-
-def _put_overhead(chip: Accelerator, value: float) -> Accelerator:
-    return replace(chip, kernel_overhead_s=value)
-
-
-def _attention(field: str, least: float = 0.0, share: bool = True) -> Constant:
-    def read(chip: Accelerator) -> float:
-        return float(getattr(chip.attention or FusedAttention(1.0, 1.0), field))
-
-    def put(chip: Accelerator, value: float) -> Accelerator:
-        kernel, changed = chip.attention, cast(Any, {field: value})
-        return chip if kernel is None else replace(chip, attention=replace(kernel, **changed))
-
-    return Constant(f"attention.{field}", read, put, least, share)
 
 
 def _written(

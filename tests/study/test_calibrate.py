@@ -11,6 +11,7 @@ from sim.device.records import FusedAttention
 from sim.device.timing import op_time
 from sim.errors import InputError
 from sim.files.hardware import build_accelerator, load_accelerator
+from sim.files.hardware_text import dump_accelerator
 from sim.files.timings import read_timings
 from sim.study.calibrate import calibrate
 
@@ -118,6 +119,12 @@ def test_one_head_dimension_cannot_tell_the_softmax(table):
     assert "attention.softmax_dim" in {u.name for u in found.unidentified}
 
 
+def test_a_direction_that_was_not_timed_is_named(table):
+    """Forward rows alone: backward stays the base's 0.67 (hardware/generations/ampere.yaml)."""
+    found = calibrate(table([row for row in ATTENTION if "forward" in row]), BASE)
+    assert {u.name: u.base for u in found.unidentified}["attention.backward"] == "0.67"
+
+
 def test_too_few_rows_are_refused(table):
     """Two products tell nothing."""
     with pytest.raises(InputError, match=r"2 different kernels .* 3 are needed"):
@@ -138,6 +145,17 @@ def test_the_rest_of_the_file_stays(table):
     assert built.sources["compute"].text.startswith(base.sources["compute"].text)
     assert "90 % intervals): bf16.achievable 0.7 [0.7, 0.7]" in built.sources["compute"].text
     assert "memory.achievable 0.8 [0.8, 0.8]" in built.sources["memory"].text
+
+
+def test_the_written_file_reads_back(table, tmp_path):
+    """Every constant to four digits, and what attention rows of one kernel cannot tell (`first`, `block`)."""
+    out = tmp_path / "mine.yaml"
+    found = calibrate(table(ROWS + ATTENTION), BASE, "mine")
+    out.write_text(dump_accelerator(found.file), encoding="utf-8")
+    built = load_accelerator(out)
+    for c in found.constants:
+        assert c.constant.read(built) == pytest.approx(c.value, rel=1e-3)
+    assert (built.attention.first, built.attention.block) == (0.64, 128)  # hardware/generations/ampere.yaml
 
 
 def test_times_far_too_long_are_warned_of(table):

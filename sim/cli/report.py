@@ -14,7 +14,7 @@ from sim.cli.output import Output
 from sim.cli.terminal import safe
 from sim.errors import InputError, Problem
 from sim.files import load_document
-from sim.study.compare import Comparison, named, run_all
+from sim.study.compare import Comparison, explained, named, run_all
 from sim.study.store import MAGIC
 
 
@@ -45,8 +45,13 @@ def command(
         files.check(output)
         wanted = named(subjects, (), sets, seed or 0)
         cases = options.Finished("compare", run_all(wanted), len(wanted), quiet)
-        files.write(output, comparison_page(safe(Comparison(tuple(cases.items)))))
+        causes = options.Finished(
+            "causes", (explained(cases.items, wanted, True) for _ in range(not cases.interrupted)), 1, quiet
+        )
+        compared = causes.items[0] if causes.items else Comparison(tuple(cases.items))
+        files.write(output, comparison_page(safe(compared)))
         cases.leave()
+        causes.leave()
         fail_with(cases.items)
         return
     (subject,) = subjects

@@ -35,17 +35,20 @@ def render(found: Comparison) -> str:
     """One row per case; ratios are against the first case that fits, with what causes them; the best of each figure;
     where asked for, the shares of the parts that differ and the order along an axis.
     """
-    base = _base(found)
-    told = []
+    blocks = [as_table(found).text(), "\n".join(reasons(found)), *map(_attributed, found.attributions)]
+    blocks += [] if found.along is None else [_along(found.along)]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def reasons(found: Comparison) -> list[str]:
+    """A sentence a case: why it has no result, or what makes its ratio to the first; then the best of each figure."""
+    base, told = _base(found), []
     for case in found.cases:
         if case.failure is not None:
             told.append(f"{case.label}: {case.reason}")
         elif base is not None and case.result is not None and case.result is not base:
             told.append(f"{case.label}: {_why(base, case.result)}")
-    told += [_best(found)] if winners(found) else []
-    blocks = [as_table(found).text(), "\n".join(told), *map(_attributed, found.attributions)]
-    blocks += [] if found.along is None else [_along(found.along)]
-    return "\n\n".join(block for block in blocks if block)
+    return [*told, _best(found)] if winners(found) else told
 
 
 def _best(found: Comparison) -> str:
@@ -88,10 +91,10 @@ def _attributed(found: Attributed) -> str:
 
 
 def _joined(found: Attributed) -> str:
-    return "; ".join(map(_name, found.joined))
+    return "; ".join(map(part_name, found.joined))
 
 
-def _name(part: Part) -> str:
+def part_name(part: Part) -> str:
     """`accelerator compute + memory`: a first word is said once."""
     first, *others = part
     return " + ".join((first, *(name.removeprefix("accelerator ") for name in others)))
@@ -106,7 +109,7 @@ def _shares(figure: Attribution) -> Table:
         return value / whole + 0.0 if whole else None  # + 0.0: a zero has no sign
 
     rows = (
-        (_name(each.part), over(each.share, change), over(each.share, first), over(each.alone, first))
+        (part_name(each.part), over(each.share, change), over(each.share, first), over(each.alone, first))
         for each in figure.shares
     )
     return Table(columns, tuple(rows))

@@ -50,12 +50,11 @@ def comparison_page(found: Comparison) -> str:
     """Cases side by side: the table, what causes the differences, and where each spends its time."""
     figures = list(compared.figures(found))
     title = f"{len(found.cases)} designs compared"
-    reasons = comparison.render(found).partition("\n\n")[2].splitlines()
     body = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="lead">{escape(compared.winner(found))}</p>',
         comparison.as_table(found).html("Ratios are to the first case that has a result."),
-        _listed(reasons),
+        _listed(comparison.reasons(found)),
         _contents(figures),
         *map(kit.shown, figures),
     ]

@@ -74,7 +74,7 @@ def html(found: Dossier) -> str:
 
 def figures(html: str) -> dict[str, Any]:
     """What Plotly is given, by the name of the figure."""
-    keys = re.findall(r'<figure id="([a-z-]+)">', html)
+    keys = re.findall(r'<figure id="([a-z0-9-]+)">', html)
     specs = re.findall(r'<script type="application/json">(.*?)</script>', html)
     return dict(zip(keys, map(json.loads, specs), strict=True))
 
@@ -193,6 +193,16 @@ def test_designs_are_compared_on_one_page() -> None:
     page = Page(html)
     assert {"ok", "bad input"} - set(page.texts["td"]) == {"ok"}  # the third is a row with its reason
     assert any("no such scenario" in text for text in page.texts["li"])
+
+
+def test_shares_of_the_difference_are_drawn() -> None:
+    """The bars of the parts add up to the difference of the two times."""
+    answer = compare("paper/word-lm", "paper/frontier-image", attribute=True)
+    drawn = figures(comparison_page(answer))
+    (shares,), (target,) = drawn["causes-0"]["data"], drawn["target"]["data"]
+    assert len(shares["x"]) == len(answer.attributions[0].parts) > 1
+    second, first = target["x"]
+    assert sum(shares["x"]) == pytest.approx(second - first, rel=1e-5)
 
 
 def test_a_study_file_becomes_a_page(tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
-"""Pictures of several results: when each reaches its target, and what a sample costs a device, part by part."""
+"""Pictures of several results: when each reaches its target, what a sample costs a device, and what causes it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sim.report.compare import part_name
 from sim.report.figures.kit import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, Figure, Trace, axis, bars
 from sim.report.tables import Cell, Column, Table, in_one_unit
 from sim.report.text import DAY, duration
 from sim.result import Result
+from sim.study.attribution import Attributed
 from sim.study.compare import Comparison
 
 
@@ -33,6 +35,25 @@ def figures(found: Comparison) -> Iterator[Figure]:
         yield Figure("target", "Time to the target", winner(found), (trace,), layout, table, 110 + 42 * len(timed))
     if found.cases and any(case.result for case in found.cases):
         yield _parts(found)
+    for number, each in enumerate(found.attributions):
+        yield from _causes(each, f"causes-{number}")
+
+
+def _causes(found: Attributed, key: str) -> Iterator[Figure]:
+    """What each part makes of the difference in the time to the target."""
+    for figure in found.figures:
+        if figure.metric.name != "time_to_target_s":
+            continue
+        names, values = [part_name(each.part) for each in figure.shares], [each.share for each in figure.shares]
+        trace = bars(names, [value / DAY for value in values], in_one_unit(values), marker={"color": BLUE})
+        rows = tuple((name, each.share, each.alone) for name, each in zip(names, figure.shares, strict=True))
+        table = Table((Column("part"), Column("share", "seconds"), Column("alone", "seconds")), rows)
+        text = (
+            f"{duration(figure.first)} of the first becomes {duration(figure.second)}: the Shapley share of every part "
+            f"in which they differ; the shares add up. Alone: that part exchanged by itself."
+        )
+        title = f"What makes the difference: {found.label}"
+        yield Figure(key, title, text, (trace,), {"xaxis": axis("days")}, table, 110 + 42 * len(names))
 
 
 def _parts(found: Comparison) -> Figure:

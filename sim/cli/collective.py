@@ -11,14 +11,20 @@ from sim.cli import options
 from sim.cli.output import Output
 from sim.cli.sizes import KINDS, size
 from sim.cli.terminal import show_as
+from sim.engine.astra_trace import run_trace
 from sim.errors import InputError, Problem
 from sim.files.astra import from_cluster as astra_dimensions
 from sim.files.astra import is_network, network_yaml, read_network, read_system, to_cluster
 from sim.files.clusters import load_cluster
 from sim.network import Cluster, Group
+from sim.report.astra_workload import Workload
+from sim.report.astra_workload import as_table as workload_table
+from sim.report.astra_workload import render as workload_text
+from sim.report.astra_workload import to_json as workload_json
 from sim.report.collective import as_table, render, to_json
 from sim.study.collective_levels import MOST_RANKS, PIECES, Detail
 from sim.study.collective_sweep import astra_sweep, sizes_between, sweep
+from sim.workload.chakra import read_trace
 
 
 @options.command()
@@ -44,6 +50,12 @@ from sim.study.collective_sweep import astra_sweep, sizes_between, sweep
 )
 @click.option("--group", metavar="GROUP", help="SIZExSTRIDE (64x8) or ranks (0-7,16); default: all devices.")
 @click.option("--astra-system", type=click.Path(path_type=Path, dir_okay=False), help="system.json of ASTRA-sim.")
+@click.option("--congestion", is_flag=True, help="With --astra-system: its congestion-aware backend (one dimension).")
+@click.option(
+    "--workload",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --astra-system: run this Chakra trace (.et) on every device, computation beside collectives.",
+)
 @options.picture_option("--plot", help="Draw busbw against size (HTML).")
 @options.file_option("--write-astra", help="Write the cluster as network.yml.")
 @options.force_option
@@ -63,6 +75,8 @@ def command(
     pieces: int | None,
     group: str | None,
     astra_system: Path | None,
+    congestion: bool,
+    workload: Path | None,
     plot: Path | None,
     write_astra: Path | None,
     force: bool,
@@ -75,8 +89,11 @@ def command(
 
     SIZE is the full buffer of one rank, as nccl-tests counts it.
     """
-    output = Output(force, quiet, (cluster, astra_system))
+    output = Output(force, quiet, (cluster, astra_system, workload))
     output.check(plot, write_astra)
+    if astra_system is None and (congestion or workload is not None):
+        option, value = ("--congestion", "") if congestion else ("--workload", str(workload))
+        raise InputError(Problem("goes with --astra-system", option, value))
     sizes = [size(only, "bytes")] if only else sizes_between(size(smallest, "from"), size(largest, "to"), factor)
     if op == "barrier":
         sizes = [0.0]
@@ -94,8 +111,14 @@ def command(
         known = load_cluster(cluster)
         if write_astra is not None:
             output.write(write_astra, network_yaml(astra_dimensions(known)))
+    if astra_system is not None and workload is not None:
+        _alone()
+        run = run_trace(read_trace(workload), dims, read_system(astra_system), congestion, str(workload))
+        ran = Workload(workload.name, path.name, known.devices, run)
+        show_as(ran, workload_table, workload_text, workload_json, "json" if as_json else form)
+        return
     if astra_system is not None:
-        found = astra_sweep(path.name, dims, read_system(astra_system), KINDS[op], sizes)
+        found = astra_sweep(path.name, dims, read_system(astra_system), KINDS[op], sizes, congestion)
     else:
         of = parse_group(group, known)
         found = sweep(known, KINDS[op], sizes, of, algorithm, detail, PIECES if pieces is None else pieces)
@@ -104,6 +127,19 @@ def command(
 
         output.write(plot, kit.page(curves.bus_bandwidth(found)))
     show_as(found, as_table, render, to_json, "json" if as_json else form)
+
+
+def _alone() -> None:
+    """A trace says which collectives run, and of what size; it has no curve to draw."""
+    context = click.get_current_context()
+    names = {"op": "--op", "smallest": "--from", "largest": "--to", "factor": "--factor", "only": "--bytes"}
+    given = [
+        option
+        for name, option in {**names, "pieces": "--pieces", "plot": "--plot"}.items()
+        if context.get_parameter_source(name) not in (None, click.core.ParameterSource.DEFAULT)
+    ]
+    if given:
+        raise InputError(*(Problem("goes without --workload", option) for option in given))
 
 
 def _goes_with_ours(system: Path | None, group: str | None, algorithm: str, detail: Detail, write: Path | None) -> None:

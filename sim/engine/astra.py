@@ -2,8 +2,8 @@
 
 `congestion-unaware`: a message takes floor(hops·latency + bytes/bandwidth) whatever else is on the wire; a switch is
 two hops of latency but one serialisation.  A collective over several dimensions is reduce-scatter outwards, all-reduce
-on the last, all-gather back; chunks queue for each dimension.  `congestion-aware`: store-and-forward on first-in-
-first-out links, one dimension only.  Semantics read from answers of revision 518bd513; the recorded answers are tests.
+on the last, all-gather back; chunks queue for each dimension.  `engine.astra_links` has the congestion-aware backend
+and the double binary tree.  Semantics read from answers of revision 518bd513; the recorded answers are tests.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from math import ceil, floor, log2
-from typing import Literal
+from typing import Final, Literal
 
-from sim.engine.messages import Links, Message, MessageRun, Phase, simulate_messages
 from sim.errors import InputError, Problem
 
 Kind = Literal["all_reduce", "reduce_scatter", "all_gather"]
@@ -57,7 +56,7 @@ class AstraSystem:
     optimization: str = "localBWAware"
 
 
-def _memory_ns(system: AstraSystem, nbytes: int) -> int:
+def memory_ns(system: AstraSystem, nbytes: int) -> int:
     """A received piece is written once and read twice."""
     return 3 * floor(nbytes / system.local_mem_gb) if system.local_mem_gb else 0
 
@@ -67,7 +66,7 @@ def _ring_ns(dim: AstraDimension, system: AstraSystem, kind: Kind, nbytes: int) 
     steps = (dim.npus - 1) * (2 if kind == "all_reduce" else 1)
     reduced = 0 if kind == "all_gather" else dim.npus - 1
     return (
-        steps * dim.message_ns(piece, 1) + (steps + 1) * system.endpoint_delay_ns + reduced * _memory_ns(system, piece)
+        steps * dim.message_ns(piece, 1) + (steps + 1) * system.endpoint_delay_ns + reduced * memory_ns(system, piece)
     )
 
 
@@ -76,35 +75,47 @@ def _direct_ns(dim: AstraDimension, system: AstraSystem, kind: Kind, nbytes: int
     longest = max(dim.message_ns(piece, offset) for offset in range(1, dim.npus))
     steps = 2 if kind == "all_reduce" else 1
     reduced = 0 if kind == "all_gather" else 1
-    return steps * longest + (steps + 1) * system.endpoint_delay_ns + reduced * _memory_ns(system, piece)
+    return steps * longest + (steps + 1) * system.endpoint_delay_ns + reduced * memory_ns(system, piece)
+
+
+def halving_pieces(npus: int, kind: Kind, nbytes: int) -> tuple[list[int], list[int]]:
+    """Bytes of a message at rank offset 1, 2, 4 …, on the way out and on the way back.
+
+    Out: S/2, S/4 …, each rounded down. An all-reduce comes back by doubling from ⌊S/2N⌋, one halving beyond its last
+    piece: what that rounds off is not sent. An all-gather doubles its shard.
+    """
+    rounds = range(int(log2(npus)))
+    last = nbytes * npus if kind == "all_gather" else nbytes // (2 * npus) * (2 * npus)
+    return [nbytes >> (k + 1) for k in rounds], [last >> (k + 1) for k in rounds]
 
 
 def _halving_doubling_ns(dim: AstraDimension, system: AstraSystem, kind: Kind, nbytes: int) -> int:
-    """Pieces S/2, S/4 … at rank offset 1, 2, 4 …, then back; the first and largest piece pays no memory time."""
-    rounds = int(log2(dim.npus))
-    whole = nbytes * dim.npus if kind == "all_gather" else nbytes
-    pieces = [(whole >> (k + 1), 1 << k) for k in range(rounds)]
-    one_way = sum(dim.message_ns(piece, offset) for piece, offset in pieces)
-    steps = rounds * (2 if kind == "all_reduce" else 1)
-    memory = 0 if kind == "all_gather" else sum(_memory_ns(system, piece) for piece, _ in pieces[1:])
-    total = one_way * (2 if kind == "all_reduce" else 1)
-    return total + (steps + 1) * system.endpoint_delay_ns + memory
+    """Out and back at rank offset 1, 2, 4 …; the first and largest piece pays no memory time."""
+    out, back = halving_pieces(dim.npus, kind, nbytes)
+    out, back = out if kind != "all_gather" else [], back if kind != "reduce_scatter" else []
+    total = sum(dim.message_ns(piece, 1 << k) for way in (out, back) for k, piece in enumerate(way))
+    memory = sum(memory_ns(system, piece) for piece in out[1:])
+    return total + (len(out) + len(back) + 1) * system.endpoint_delay_ns + memory
 
 
 _PHASE_NS = {"ring": _ring_ns, "direct": _direct_ns, "halvingDoubling": _halving_doubling_ns}
+TREE: Final = "doubleBinaryTree"
+_POWERS: Final = ("halvingDoubling", TREE)
 
 
-def _algorithm(system: AstraSystem, kind: Kind, index: int, dims: int) -> str:
-    names = system.algorithms.get(kind) or system.algorithms.get("all_reduce") or ("ring",) * dims
-    if len(names) != dims or names[index] not in _PHASE_NS:
-        raise InputError(
-            Problem(
-                "ASTRA-sim semantics are known for one of ring, direct, halvingDoubling per dimension",
-                f"{kind.replace('_', '-')}-implementation",
-                str(list(names)),
-            )
-        )
-    return names[index]
+def algorithm_of(dims: tuple[AstraDimension, ...], system: AstraSystem, kind: Kind, index: int) -> str:
+    """The algorithm of one dimension; InputError where its answer is not known."""
+    names = system.algorithms.get(kind) or system.algorithms.get("all_reduce") or ("ring",) * len(dims)
+    key = f"{kind.replace('_', '-')}-implementation"
+    if len(names) != len(dims) or names[index] not in (*_PHASE_NS, TREE):
+        rule = f"ASTRA-sim semantics are known for one of {', '.join((*_PHASE_NS, TREE))} per dimension"
+        raise InputError(Problem(rule, key, str(list(names))))
+    name, npus = names[index], dims[index].npus
+    if name == TREE and (len(dims) > 1 or kind != "all_reduce"):
+        raise InputError(Problem("is known for an all-reduce over one dimension", key, name))
+    if name in _POWERS and npus & (npus - 1):
+        raise InputError(Problem(f"needs a power of two ranks, not {npus}", key, name))
+    return name
 
 
 def _stages(
@@ -113,7 +124,7 @@ def _stages(
     """(dimension, ns) of every stage one chunk of `nbytes` passes."""
 
     def stage(index: int, what: Kind, size: int) -> tuple[int, int]:
-        name = _algorithm(system, what if kind != "all_reduce" else "all_reduce", index, len(dims))
+        name = algorithm_of(dims, system, kind, index)
         return index, _PHASE_NS[name](dims[index], system, what, size)
 
     last = len(dims) - 1
@@ -155,53 +166,3 @@ def unaware_ns(dims: tuple[AstraDimension, ...], system: AstraSystem, kind: Kind
         if position + 1 < len(stages):
             heappush(ready, (start + duration, chunk, position + 1))
     return end
-
-
-def _route(dim: AstraDimension, source: int, target: int) -> tuple[int, ...]:
-    """Links of the aware backend. Ring: 2N (clockwise, counter-clockwise), shortest way, ties clockwise;
-    switch: N up, N down; fully connected: N²."""
-    n = dim.npus
-    if dim.topology == "Switch":
-        return (source, n + target)
-    if dim.topology == "FullyConnected":
-        return (source * n + target,)
-    forward = (target - source) % n
-    if forward <= n - forward:
-        return tuple((source + i) % n for i in range(forward))
-    return tuple(n + (source - i) % n for i in range(n - forward))
-
-
-def _aware_phases(dim: AstraDimension, algorithm: str, nbytes: int) -> list[Phase]:
-    n = dim.npus
-
-    def shift(offset: int, size: int) -> Iterator[Message]:
-        return (Message(r, (r + offset) % n, size, _route(dim, r, (r + offset) % n)) for r in range(n))
-
-    def exchange(offset: int, size: int) -> Phase:
-        return Phase(tuple(Message(r, r ^ offset, size, _route(dim, r, r ^ offset)) for r in range(n)))
-
-    if algorithm == "ring":
-        return [Phase(tuple(shift(1, nbytes // n)), repeat=2 * (n - 1))]
-    if algorithm == "direct":
-        return [Phase(tuple(m for k in range(1, n) for m in shift(k, nbytes // n)), repeat=2)]
-    down = [exchange(1 << k, nbytes >> (k + 1)) for k in range(int(log2(n)))]
-    return down + down[::-1]
-
-
-def aware_all_reduce(dim: AstraDimension, system: AstraSystem, nbytes: int) -> MessageRun:
-    """All-reduce under the congestion-aware backend (one dimension, no reduction memory), message by message; ns."""
-    chunks = max(system.splits, 1)
-    algorithm = _algorithm(system, "all_reduce", 0, 1)
-    count = {"Ring": 2 * dim.npus, "Switch": 2 * dim.npus}.get(dim.topology, dim.npus**2)
-    links = Links([dim.bytes_per_ns] * count, [dim.latency_ns] * count)
-    phases = _aware_phases(dim, algorithm, ceil(nbytes / chunks))
-    return simulate_messages(
-        phases,
-        dim.npus,
-        links,
-        chunks=chunks,
-        active=system.active,
-        forwarding="store_and_forward",
-        endpoint_delay=system.endpoint_delay_ns,
-        whole=True,
-    )

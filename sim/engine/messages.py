@@ -163,8 +163,10 @@ class _Simulation:
         self.at(start + flight - self.env.now, lambda: self._store_and_forward(message, arrive, hop + 1))
 
     def begin(self, chunk: _Chunk, rank: int) -> None:
-        """Enter the chunk: the first phase starts after the endpoint delay."""
-        self.at(self.endpoint_delay, lambda: self.advance(chunk, rank))
+        """Enter the chunk: a rank that begins by sending does so after the endpoint delay."""
+        phases = zip(chunk.program.sends, chunk.program.expected, strict=True)
+        sends = next((sends[rank] for sends, expected in phases if sends[rank] or expected[rank]), ())
+        self.at(self.endpoint_delay if sends else 0, lambda: self.advance(chunk, rank))
 
     def advance(self, chunk: _Chunk, rank: int) -> None:
         """Go to the next phase, send its messages, and on through phases that leave nothing to wait for."""
@@ -229,6 +231,7 @@ def simulate_messages(
     forwarding: Forwarding = "cut_through",
     endpoint_delay: float = 0.0,
     whole: bool = False,
+    others: Sequence[Sequence[Phase]] = (),
 ) -> MessageRun:
     """Run `phases` on `ranks` ranks, `chunks` times over (the bytes are those of one chunk).
 
@@ -236,10 +239,11 @@ def simulate_messages(
     `store_and_forward` repeats the serialisation on every link of a route; `cut_through` pays it once.
     `endpoint_delay` passes at a rank before its first send and after each completed phase.
     `whole` rounds every duration down to whole time units, as simulators that count cycles do.
+    `others`: chunks run `phases` and these in turn (the trees of a double binary tree).
     """
     simulation = _Simulation(links, forwarding, whole, endpoint_delay)
-    program = _Program(phases, ranks)
-    states = [_Chunk(program, ranks) for _ in range(chunks)]
+    programs = [_Program(each, ranks) for each in (phases, *others)]
+    states = [_Chunk(programs[chunk % len(programs)], ranks) for chunk in range(chunks)]
     finished: list[float] = [0] * ranks
     started = [min(active or chunks, chunks)] * ranks
 

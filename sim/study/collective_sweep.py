@@ -9,7 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from sim.engine.astra import AstraDimension, AstraSystem, Kind, unaware_ns
+from sim.engine.astra import AstraDimension, AstraSystem, Kind
+from sim.engine.astra_links import collective_ns
 from sim.errors import InputError, Problem
 from sim.network import Cluster, Communicator, Group
 from sim.network.protocols import SUFFIX
@@ -166,9 +167,14 @@ def busiest_links(
 
 
 def astra_sweep(
-    name: str, dims: tuple[AstraDimension, ...], system: AstraSystem, kind: CollectiveKind, sizes: Sequence[float]
+    name: str,
+    dims: tuple[AstraDimension, ...],
+    system: AstraSystem,
+    kind: CollectiveKind,
+    sizes: Sequence[float],
+    congestion: bool = False,
 ) -> Sweep:
-    """The same under ASTRA-sim's congestion-unaware semantics (whole nanoseconds, chunks, endpoint delay)."""
+    """The same under ASTRA-sim's semantics (whole nanoseconds, chunks, endpoint delay), congestion-aware or not."""
     kinds: dict[CollectiveKind, Kind] = {
         "all_reduce": "all_reduce", "reduce_scatter": "reduce_scatter", "all_gather": "all_gather"
     }  # fmt: skip
@@ -182,5 +188,6 @@ def astra_sweep(
     rows = []
     for nbytes in sizes:
         asked = int(nbytes) // ranks if kind == "all_gather" else int(nbytes)
-        rows.append(_row(kind, nbytes, ranks, {label: unaware_ns(dims, system, kinds[kind], asked) * _NS}))
+        seconds = collective_ns(dims, system, kinds[kind], asked, congestion) * _NS
+        rows.append(_row(kind, nbytes, ranks, {label: seconds}))
     return Sweep(name, ranks, kind, Group(ranks), ranks, tuple(rows))

@@ -9,6 +9,7 @@ import pytest
 
 from sim.cli import main
 from sim.files.clusters import load_cluster
+from sim.workload.chakra import Node, Trace, write_trace
 
 NETWORK = "topology: [Ring, Switch]\nnpus_count: [8, 64]\nbandwidth: [300.0, 50.0]\nlatency: [500, 500]\n"
 SYSTEM = {"endpoint-delay": 1, "preferred-dataset-splits": 1, "all-reduce-implementation": ["ring", "halvingDoubling"]}
@@ -51,6 +52,47 @@ def test_astra_files_answer_to_the_nanosecond(tmp_path: Path, capsys: pytest.Cap
     code, out, _ = run(capsys, network, "--bytes", "64MiB", "--json")
     assert code == 0
     assert json.loads(out)["devices"] == 512
+
+
+def test_astra_files_answer_under_congestion(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--congestion`: a ring of 512, 64 MiB in 4 chunks, reductions at 1600 GB/s: ASTRA-sim 518bd513 answered 4,701,240
+    ns; two dimensions are refused."""
+    network, system = tmp_path / "network.yml", tmp_path / "system.json"
+    network.write_text("topology: [Ring]\nnpus_count: [512]\nbandwidth: [50]\nlatency: [500]\n", encoding="utf-8")
+    given = {"preferred-dataset-splits": 4, "local-mem-bw": 1600, "all-reduce-implementation": ["ring"]}
+    system.write_text(json.dumps(given), encoding="utf-8")
+    args = ("--astra-system", str(system), "--congestion", "--bytes", "64MiB", "--json")
+    code, out, _ = run(capsys, str(network), *args)
+    assert code == 0
+    assert json.loads(out)["rows"][0]["time_s"] == pytest.approx(4_701_240e-9, rel=1e-9)
+    network.write_text(NETWORK, encoding="utf-8")
+    system.write_text(json.dumps(SYSTEM), encoding="utf-8")
+    code, _, err = run(capsys, str(network), *args)
+    assert code == 2
+    assert "--congestion: is known for one dimension" in err
+
+
+def test_a_trace_runs_on_an_astra_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--workload`: 500 us of computation beside an all-reduce that ASTRA-sim 518bd513 answered with 691,215 ns, and
+    100 us behind it."""
+    (tmp_path / "network.yml").write_text(NETWORK, encoding="utf-8")
+    (tmp_path / "system.json").write_text(json.dumps(SYSTEM), encoding="utf-8")
+    reduce = Node(1, "sum", "comm_coll", attributes={"comm_type": 0, "comm_size": 64 * 2**20})
+    nodes = (reduce, Node(2, "step", duration_us=500), Node(3, "update", data=(1, 2), duration_us=100))
+    write_trace(Trace(nodes), tmp_path / "step.et")
+    network, trace = str(tmp_path / "network.yml"), str(tmp_path / "step.et")
+    args = ("--astra-system", str(tmp_path / "system.json"), "--workload", trace)
+    code, out, _ = run(capsys, network, *args, "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert found["time_ns"] == 691_215 + 100_000
+    assert (found["compute_ns"], found["communication_ns"], found["exposed_ns"]) == (600_000, 691_215, 191_215)
+    code, out, _ = run(capsys, network, *args)
+    assert "step.et on network.yml, 512 devices" in out
+    code, _, err = run(capsys, network, *args, "--bytes", "1MiB", "--op", "all-gather")
+    assert code == 2
+    assert "--bytes: goes without --workload" in err
+    assert "--op: goes without --workload" in err
 
 
 def test_a_cluster_is_written_as_network_yml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -244,6 +286,8 @@ def test_astra_semantics_refuse_what_they_would_ignore(tmp_path: Path, capsys: p
         (("--astra-system", system, "--algorithm", "ring"), "--algorithm: goes without"),
         (("--astra-system", system, "--level", "flow"), "--level: goes without"),
         (("--write-astra", str(tmp_path / "x.yml")), "network file already"),
+        (("--congestion",), "--congestion: goes with --astra-system"),
+        (("--workload", "step.et"), "--workload: goes with --astra-system"),
     ):
         code, _, err = run(capsys, network, *args)
         assert code == 2

@@ -91,7 +91,7 @@ class PlanRequest(Record):
 
     def contradictions(self) -> Iterator[Problem]:
         yield from order_problems(self.order or AXES)
-        yield from saved_ops_problems(self.saved_ops, self.recompute)
+        yield from saved_ops_problems(self.saved_ops, self.recompute, self.offload)
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,6 +242,15 @@ def test_a_searched_plan_is_searched_for_the_objective(tmp_path, objective):
         assert best <= found(f"objective={other}")[1] * (1 + 1e-9)
 
 
+def test_a_batch_beyond_the_largest_known_is_passed_over():
+    """ResNet-50 reached its error up to 67,840 samples: larger ones are no candidates, the search goes on without."""
+    sets = ("plan.search=true", "plan.tensor=1", "plan.pipeline=1", "plan.recompute=none", "plan.sharding=none")
+    result = simulate(load_scenario("today/resnet50", sets), levers=False)
+    assert result.plan.global_batch <= 67_840
+    given = simulate(load_scenario("today/resnet50"), levers=False)
+    assert result.time_to_target.seconds <= given.time_to_target.seconds * (1 + 1e-9)
+
+
 def test_the_number_of_devices_is_searched_with_the_plan(tmp_path):
     """Eight rented devices are sooner and fewer are cheaper; by rent cost = device hours x 2."""
     sets = (*SEARCHED, "cluster.levels.1.size=1", "cluster.devices=auto")

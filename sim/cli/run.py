@@ -14,6 +14,7 @@ from sim.cli.terminal import answer, safe
 from sim.engine.step import Engine
 from sim.engine.trace import trace_file
 from sim.files import Document, build, load_document, locating
+from sim.files.idle import idle_fields
 from sim.files.library import shown
 from sim.files.scenario import resolved
 from sim.files.yaml_text import yaml_text
@@ -58,6 +59,8 @@ def command(
     with locating(document):
         asked = build(document)
         result = simulate(asked, engine=engine, trace=trace is not None, seed=seed or 0)
+    for advice in idle_fields(document, asked, result):
+        files.tell(f"advice: {advice}")
     if trace is not None:
         spans = result.campaign.spans if result.campaign else ()
         both = replace(result.step, slices=(*result.step.slices, *spans))

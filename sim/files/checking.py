@@ -13,6 +13,7 @@ from sim.errors import InfeasibleError, InputError, Problem, UnreachableError
 from sim.files import library
 from sim.files.fields import read
 from sim.files.frameworks import read_framework
+from sim.files.idle import idle_fields
 from sim.files.lint import suspicions
 from sim.files.loader import Node, load
 from sim.files.models import load_model_file
@@ -64,7 +65,7 @@ def check_file(path: Path, sets: Sequence[str] = (), readers: Mapping[str, Reade
         node = load(path, shown)
         kind = kind_of(path, node)
         if kind == "scenario":
-            _scenario(path, sets)
+            return Finding(shown, kind, advice=_scenario(path, sets))
         elif kind in _LINTED:
             return _linted(path, shown, kind)
         elif reader := {**_READERS, **readers}.get(kind):
@@ -74,8 +75,8 @@ def check_file(path: Path, sets: Sequence[str] = (), readers: Mapping[str, Reade
     return Finding(shown, kind)
 
 
-def _scenario(path: Path, sets: Sequence[str]) -> None:
-    """What `run` would refuse, and the plan that does not fit, each at the line to change."""
+def _scenario(path: Path, sets: Sequence[str]) -> tuple[Problem, ...]:
+    """What `run` would refuse, and the plan that does not fit, each at the line to change; what it would not read."""
     document = load_document(path, sets)
     scenario = build(document)
     try:
@@ -88,6 +89,7 @@ def _scenario(path: Path, sets: Sequence[str]) -> None:
     except UnreachableError as error:
         there = document.node.at("target", "error") or document.node
         raise InputError(there.problem(error.reason.statement, "target.error")) from None
+    return idle_fields(document, scenario)
 
 
 def _linted(path: Path, shown: str, kind: str) -> Finding:

@@ -131,7 +131,8 @@ class Resolver:
 
     def _configured(self, name: Node) -> bool:
         """Whether a workload is a Hugging Face configuration on this disk."""
-        return config_file(str(name.value), self.folders.get(name.mark.file, Path(name.mark.file).parent)) is not None
+        near = Path(name.mark.file).parent if name.mark.line else Path()
+        return config_file(str(name.value), self.folders.get(name.mark.file, near)) is not None
 
     @staticmethod
     def _here(name: Node, at: Steps, problem: Problem) -> Problem:

@@ -273,8 +273,8 @@ def _wrong_sizes(node: Node, path: str) -> tuple[Problem, ...]:
 
 
 def _config(node: Node, family: str) -> Path | None:
-    """The Hugging Face configuration a family stands for, from the folder of the file that names it."""
-    return config_file(family, Path(node.mark.file).parent)
+    """The Hugging Face configuration a family stands for, beside the file that names it (an option: from here)."""
+    return config_file(family, Path(node.mark.file).parent if node.mark.line else Path())
 
 
 def _imported(workload: Workload, file: Path) -> Workload:

@@ -28,10 +28,12 @@ CUTS: Final = {"tensor": ("heads", "{} attention heads"), "context": ("sequence"
 """Axes that cut a size of the model, which they must divide."""
 
 
-def saved_ops_problems(saved_ops: tuple[str, ...], recompute: Recompute | None) -> Iterator[Problem]:
-    """Ops are kept of what is otherwise run again."""
+def saved_ops_problems(saved_ops: tuple[str, ...], recompute: Recompute | None, offload: Offload) -> Iterator[Problem]:
+    """Ops are kept of what is otherwise run again, and only ops kept are offloaded."""
     if saved_ops and recompute != Recompute.FULL:
         yield Problem("are what full recomputation keeps", "saved_ops", ", ".join(saved_ops), hint="recompute: full")
+    if offload == Offload.SAVED_OPS and not saved_ops:
+        yield Problem("needs saved_ops", "offload", offload)
 
 
 class Sharding(StrEnum):
@@ -102,9 +104,7 @@ class Plan(Record):
 
     def contradictions(self) -> Iterator[Problem]:
         yield from order_problems(self.order)
-        yield from saved_ops_problems(self.saved_ops, self.recompute)
-        if self.offload == Offload.SAVED_OPS and not self.saved_ops:
-            yield Problem("needs saved_ops", "offload", self.offload)
+        yield from saved_ops_problems(self.saved_ops, self.recompute, self.offload)
 
     @property
     def policy(self) -> Policy:

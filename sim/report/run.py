@@ -415,7 +415,7 @@ def _search_json(result: Result) -> dict[str, Any] | None:
     return {
         "considered": result.search.considered,
         "fitting": result.search.fitting,
-        "kept": dict(result.search.kept),
+        "kept": {key: asdict(result.plan)[key] for key in result.search.kept},
         "ranked": ranked,
     }
 

@@ -240,6 +240,8 @@ class Domain(Record):
             problems.append(Problem("a model-size law needs a learning curve", "size"))
         if self.curve is not None and (self.current_error is None or self.current_units is None):
             problems.append(Problem("a learning curve needs current_error and current_units", "current_error"))
+        if self.curve is None and self.current_error is not None:
+            problems.append(Problem("belongs to a learning curve", "current_error", f"{self.current_error:g}"))
         if self.available_units is not None and self.loss is None:
             problems.append(Problem("needs a loss law with repeats", "available_units"))
         if self.data_set_units is not None and not any(p.error is not None for p in self.passes):

@@ -203,11 +203,11 @@ def _searched(scenario: Scenario, model: Model, projection: Projection | None, w
 
     def value(point: tuple[int, int], best: float) -> float:
         case, batch = cases[point[0]], batches[point[1]]
-        if point not in tried and _floor(case, model, projection, batch, flops) < best:
-            try:
+        try:
+            if point not in tried and _floor(case, model, projection, batch, flops) < best:
                 tried[point] = _search_once(case, model, projection, batch)
-            except (InfeasibleError, UnreachableError, InputError) as error:
-                failure.append(error)
+        except (InfeasibleError, UnreachableError, InputError) as error:  # the floor too: too large a batch has none
+            failure.append(error)
         return tried[point].value if point in tried else math.inf
 
     best = _least(value, (len(cases), len(batches)))

@@ -30,6 +30,7 @@ CASES = [
     ("gpt2", "sharding=fully", "plan.sharding: ", "must be one of none, optimizer, gradients, full", 'mean "full"'),
     ("gpt2", "order=[tensor, data]", "plan.order: ", "must name each of", "tensor, data"),
     ("gpt2", "data=0", "plan.data: ", "must be at least 1", "got 0"),
+    ("gpt2", "offload=saved_ops", "plan.offload: ", "needs saved_ops", "got saved_ops"),
     ("gpt2", "tensor=two", "plan.tensor: ", "must be a whole number", '"two"'),
 ]
 

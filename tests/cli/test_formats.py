@@ -112,3 +112,13 @@ def test_a_shell_completes(process, words, expected):
 def test_the_script_of_a_shell_names_the_command(run):
     assert "_FORETRAIN_COMPLETE" in run("completion", "bash").out
     assert run("completion", "tcsh").code == 2
+
+
+def test_a_searched_plan_is_json_too(run):
+    """What the search kept is what the plan chosen has; the framework of it as a mapping."""
+    changes = ("plan.search=true", "plan.global_batch=4096", "plan.tensor=1", "plan.pipeline=1")
+    outcome = run("run", "domains/word-lm", "--json", *(part for change in changes for part in ("--set", change)))
+    assert outcome.code == 0, outcome.err
+    plan = json.loads(outcome.out)["plan"]
+    assert plan["search"]["kept"]["framework"]["bucket_bytes"] == 25e6
+    assert {key: plan[key] for key in plan["search"]["kept"]} == plan["search"]["kept"]

@@ -214,3 +214,15 @@ def test_a_scenario_may_name_a_configuration(tmp_path: Path) -> None:
     (tmp_path / "workload.yaml").write_text("family: config.json\nsizes: {max_positions: 512}\n", encoding="utf-8")
     workload = read_workload(load(tmp_path / "workload.yaml"), "workload")
     assert build_model(workload.family, workload.sizes).parameters == 124_439_808 - 512 * 768
+
+
+def test_a_configuration_named_by_an_option_is_sought_from_here(tmp_path, monkeypatch):
+    """`--set workload.family=folder/config.json`, the slash being no part of where the option stands."""
+    (tmp_path / "hf").mkdir()
+    config = {"model_type": "llama", "hidden_size": 512, "num_hidden_layers": 4, "num_attention_heads": 8}
+    config |= {"vocab_size": 1000, "intermediate_size": 1024, "max_position_embeddings": 512}
+    (tmp_path / "hf" / "config.json").write_text(json.dumps(config))
+    monkeypatch.chdir(tmp_path)
+    for name in ("hf", "hf/config.json"):
+        scenario = load_scenario("today/llama2-70b", [f"workload.family={name}"])
+        assert scenario.workload.sizes["hidden"] == 512

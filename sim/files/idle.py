@@ -1,0 +1,143 @@
+"""What a scenario states and its run never reads: each field told at its line, as advice.
+
+A value equal to its default states nothing; one that comes with a plan or a framework of the library is not the user's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Final, TypeAlias
+
+from sim.errors import Problem
+from sim.fields import shown
+from sim.files import library
+from sim.files.loader import Mark, Node
+from sim.files.scenario import Document
+from sim.plan.records import Plan, Sharding
+from sim.result import Result
+from sim.scenario import Objective, PlanRequest, Scenario
+from sim.simulation import model_of, project_target
+from sim.workload.records import Recompute
+
+OfScenario: TypeAlias = Callable[[Scenario, Result | None], str]
+OfPlan: TypeAlias = Callable[[Plan | PlanRequest], str]
+
+
+def idle_fields(document: Document, scenario: Scenario, result: Result | None = None) -> tuple[Problem, ...]:
+    """Advice on every field stated that this run does not read; without its result, on what is known before."""
+    return tuple(_idle(document, scenario, result))
+
+
+def _idle(document: Document, scenario: Scenario, result: Result | None) -> Iterator[Problem]:
+    plan = result.plan if result else None if scenario.plan.search else scenario.plan
+    rules: dict[str, Callable[[], str]] = {path: partial(rule, scenario, result) for path, rule in _OF_SCENARIO.items()}
+    if plan is not None:
+        rules |= {path: partial(rule, plan) for path, rule in _OF_PLAN.items()}
+    defaults = {leaf.path: leaf.value for leaf in Document("", Node({}, Mark("default"))).leaves}
+    for path, why_idle in rules.items():
+        node = document.node.at(*path.split("."))
+        if node is None or node.value is None or node.plain == defaults.get(path) or not _own(document, node):
+            continue
+        if why := why_idle():
+            yield node.problem(f"is not read: {why}", path, shown(node.plain))
+
+
+def _own(document: Document, node: Node) -> bool:
+    """Whether the user states it: by an option, in the scenario itself or in another file of theirs."""
+    file = node.mark.file
+    return not node.mark.line or file == document.file or not (library.root() / file).exists()
+
+
+def _plain(scenario: Scenario, _: Result | None) -> str:
+    """What is read on the way to an error only."""
+    target = scenario.target
+    amount = next((name for name in ("samples", "units", "steps") if getattr(target, name) is not None), "")
+    return f"the target is a number of {amount}" if amount else ""
+
+
+def _per_sample(scenario: Scenario, result: Result | None) -> str:
+    return "" if scenario.target.units is not None else _plain(scenario, result)
+
+
+def _objective(scenario: Scenario, result: Result | None) -> str:
+    request = scenario.plan
+    given = request.global_batch is not None and request.sub_batch is not None
+    open_ = request.search or scenario.cluster_choices or not given
+    weighed = result.considered or result.search if result else open_
+    return "" if weighed or scenario.objective == Objective.RATE else "nothing is left to choose for it"
+
+
+def _tolerance(scenario: Scenario, result: Result | None) -> str:
+    if scenario.plan.sub_batch is not None:
+        return "the sub-batch is given"
+    by_rule = result is None or result.sub_batch is not None
+    return "" if by_rule else "the sub-batch is chosen for the objective, not by the rule"
+
+
+def _seeds(scenario: Scenario, _: Result | None) -> str:
+    return "" if scenario.campaign.failures else "the campaign has no failures to draw"
+
+
+def _fails(component: str) -> OfScenario:
+    def rule(scenario: Scenario, _: Result | None) -> str:
+        fails = any(failure.component == component for failure in scenario.campaign.failures)
+        return "" if fails else f"no failure of a {component} is given"
+
+    return rule
+
+
+def _tables(scenario: Scenario, _: Result | None) -> str:
+    """Whether a gradient can be exchanged as rows at all."""
+    if not scenario.plan.sparse_embeddings:
+        return ""
+    model = model_of(scenario, project_target(scenario))
+    layers = model.layers(1, scenario.workload.numerics)
+    return "" if any(p.sparse_rows for layer in layers for p in layer.parameters) else "the model has no embedding"
+
+
+def _unsharded(plan: Plan | PlanRequest) -> str:
+    return "nothing is sharded" if (plan.sharding or Sharding.NONE) == Sharding.NONE else ""
+
+
+def _not_full(plan: Plan | PlanRequest) -> str:
+    return "" if plan.sharding == Sharding.FULL else "parameters are not sharded"
+
+
+def _not_recomputed(plan: Plan | PlanRequest) -> str:
+    return "nothing is recomputed" if (plan.recompute or Recompute.NONE) == Recompute.NONE else ""
+
+
+def _one(axis: str) -> OfPlan:
+    return lambda plan: "" if (getattr(plan, axis) or 1) > 1 else f"plan.{axis} is 1"
+
+
+_OF_SCENARIO: Final[Mapping[str, OfScenario]] = {
+    "objective": _objective,
+    "target.metric": _plain,
+    "plan.sparse_embeddings": _tables,
+    "training.passes": _plain,
+    "training.critical_batch": _plain,
+    "training.units_per_sample": _per_sample,
+    "training.step_error": _plain,
+    "training.batch_tolerance": _tolerance,
+    "campaign.seeds": _seeds,
+    "campaign.nodes_per_rack": _fails("rack"),
+    "campaign.nodes_per_power_domain": _fails("power_domain"),
+}
+_OF_PLAN: Final[Mapping[str, OfPlan]] = {
+    "plan.shard_group": _unsharded,
+    "plan.recompute_layers": _not_recomputed,
+    "framework.reshard_after_forward": _not_full,
+    "framework.backward_prefetch": _not_full,
+    "framework.overlap_replicas": lambda plan: (
+        _unsharded(plan) or ("" if plan.shard_group else "plan.shard_group is 0")
+    ),
+    "framework.gather": _unsharded,
+    "framework.overlap_sends": _one("pipeline"),
+    "framework.spare_buffers": _one("pipeline"),
+    "framework.overlap_tensor": _one("tensor"),
+    "framework.overlap_experts": _one("expert"),
+    "framework.duplicate_rows": lambda plan: "" if plan.sparse_embeddings else "plan.sparse_embeddings is false",
+    "framework.recompute_stop": lambda plan: "" if plan.recompute == Recompute.FULL else "plan.recompute is not full",
+}

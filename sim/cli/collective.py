@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from sim.cli import options
 from sim.cli.output import Output
@@ -77,6 +78,7 @@ def command(
     """
     output = Output(force, quiet, (cluster, astra_system))
     output.check(plot, write_astra)
+    _check_sizes(only)
     sizes = [size(only, "bytes")] if only else sizes_between(size(smallest, "from"), size(largest, "to"), factor)
     if op == "barrier":
         sizes = [0.0]
@@ -104,6 +106,15 @@ def command(
 
         output.write(plot, kit.page(curves.bus_bandwidth(found)))
     show_as(found, as_table, render, to_json, "json" if as_json else form)
+
+
+def _check_sizes(only: str | None) -> None:
+    """One size and a range of them exclude each other."""
+    source = click.get_current_context().get_parameter_source
+    given = {"smallest": "--from", "largest": "--to", "factor": "--factor"}
+    stated = [flag for name, flag in given.items() if source(name) == ParameterSource.COMMANDLINE]
+    if only is not None and stated:
+        raise click.UsageError(f"--bytes is one size: leave out {', '.join(stated)}")
 
 
 def _goes_with_ours(system: Path | None, group: str | None, algorithm: str, detail: Detail, write: Path | None) -> None:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from sim.cli import options
 from sim.cli.output import Output
@@ -94,6 +95,7 @@ def command(
     if astra_system is None and (congestion or workload is not None):
         option, value = ("--congestion", "") if congestion else ("--workload", str(workload))
         raise InputError(Problem("goes with --astra-system", option, value))
+    _check_sizes(only)
     sizes = [size(only, "bytes")] if only else sizes_between(size(smallest, "from"), size(largest, "to"), factor)
     if op == "barrier":
         sizes = [0.0]
@@ -140,6 +142,15 @@ def _alone() -> None:
     ]
     if given:
         raise InputError(*(Problem("goes without --workload", option) for option in given))
+
+
+def _check_sizes(only: str | None) -> None:
+    """One size and a range of them exclude each other."""
+    source = click.get_current_context().get_parameter_source
+    given = {"smallest": "--from", "largest": "--to", "factor": "--factor"}
+    stated = [flag for name, flag in given.items() if source(name) == ParameterSource.COMMANDLINE]
+    if only is not None and stated:
+        raise click.UsageError(f"--bytes is one size: leave out {', '.join(stated)}")
 
 
 def _goes_with_ours(system: Path | None, group: str | None, algorithm: str, detail: Detail, write: Path | None) -> None:

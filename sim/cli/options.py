@@ -71,13 +71,26 @@ def _scenarios(ctx: click.Context, param: click.Parameter, incomplete: str) -> l
 
 
 scenario_argument = click.argument("scenario", shell_complete=_scenarios)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+
+
+def _one_form(context: click.Context, _: click.Parameter, value: Any) -> Any:
+    """`--json` and another `--format` contradict each other; the one read later finds the other."""
+    stated = {value, *(context.params.get(key) for key in ("as_json", "form"))}
+    if True in stated and stated & {"csv", "markdown"}:
+        raise click.UsageError("--json and --format name different forms: give one of them")
+    return value
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, callback=_one_form, help="Print one JSON object on stdout."
+)
 format_option = click.option(
     "--format",
     "form",
     type=click.Choice(["table", "json", "csv", "markdown"]),
     default="table",
     show_default=True,
+    callback=_one_form,
     help="json: as --json; csv: SI units in full; markdown: the table alone.",
 )
 output_option = click.option(

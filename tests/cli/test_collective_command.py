@@ -302,3 +302,19 @@ def test_links_of_a_huge_cluster_have_names(capsys: pytest.CaptureFixture[str]) 
     code, out, _ = run(capsys, "frontier", "--bytes", "1MiB", "--json")
     assert code == 0
     assert all("link" not in link["source"] and link["target"] for link in json.loads(out)["busiest_links"])
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--bytes", "1MiB", "--from", "1KiB"), "leave out --from"),
+        (("--bytes", "1MiB", "--to", "1GiB", "--factor", "4"), "leave out --to, --factor"),
+        (("--json", "--format", "csv"), "give one of them"),
+        (("--format", "markdown", "--json"), "give one of them"),
+    ],
+)
+def test_options_that_exclude_each_other_are_refused(run, options, told):
+    """None of two sizes or forms is dropped in silence."""
+    outcome = run("collective", "dgx-a100", *options)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert told in outcome.err

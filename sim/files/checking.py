@@ -114,7 +114,7 @@ _FOLDERS: Final[dict[str, library.Kind]] = {
 _TELLING: Final[dict[str, frozenset[str]]] = {
     "scaling domain": frozenset({"curve", "loss", "data_set_units"}),
     "cluster": frozenset({"levels", "graph"}),
-    "accelerator": frozenset({"compute", "memory", "cache"}),
+    "accelerator": frozenset({"compute", "memory", "cache", "generation"}),
     "framework": frozenset({"releases"}),
     "validation set": frozenset({"quantity", "measured", "csv"}),
     "host": frozenset({"core_speed", "link_bandwidth"}),

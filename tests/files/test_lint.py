@@ -145,3 +145,11 @@ def test_in_a_file_of_ones_own_a_double_rate_is_advice(tmp_path: Path) -> None:
 def test_errors_of_the_schema_come_through(tmp_path: Path) -> None:
     """A file that cannot be read is its own problem, not an exception."""
     assert "needs a unit" in lint(tmp_path, A100.replace("80 GiB", "80"))
+
+
+def test_a_chip_that_states_little_but_its_generation_is_a_chip(tmp_path) -> None:
+    """`check` takes it for what `run` takes it: an accelerator laid over another."""
+    path = tmp_path / "mine.yaml"
+    path.write_text("extends: h100-sxm5-80gb\nname: mine\ngeneration: hopper\n", encoding="utf-8")
+    found = check_file(path)
+    assert (found.kind, found.problems) == ("accelerator", ())

@@ -36,7 +36,7 @@ from sim.workload.records import Numerics, Recompute
 class Target(Record):
     """What to train to: an error of the scaling domain, or a plain amount of data. Empty: the domain's own target."""
 
-    error: float | None = field(default=None, metadata=about("error to reach, in the domain's unit"))
+    error: float | None = field(default=None, metadata=about("error to reach, in the domain's unit", gt=0))
     metric: str = field(default="", metadata=about("unit of that error; refused where it is not the domain's"))
     samples: float | None = field(default=None, metadata=about("samples to process instead of an error", gt=0))
     units: float | None = field(default=None, metadata=about("units (tokens, words …) to process instead", gt=0))

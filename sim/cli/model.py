@@ -91,7 +91,10 @@ def load_model(name: str, sets: tuple[str, ...] = (), parameters: float | None =
 
 
 def _sizes(family: Any, sets: tuple[str, ...]) -> dict[str, Any]:
-    node = override(parse("{}", "--set"), sets)
+    problems: list[Problem] = []
+    node = override(parse("{}", "--set"), sets, problems)
+    if problems:
+        raise InputError(*problems)
     given = read_partial(family, node, "model")
     return {key: value for key, value in given.items() if node.at(key) is not None and value is not None}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from math import prod
@@ -89,8 +89,7 @@ class ClusterFile(Record):
 
 def load_cluster(name_or_path: str | Path, base: Path | None = None) -> Cluster:
     """The cluster of that name in the library, or in that file (relative to folder `base`)."""
-    resolver = Resolver({(): "clusters"})
-    return read_cluster(resolver.extended(resolver.file(find("clusters", str(name_or_path), base)), ()))
+    return read_cluster(Resolver({(): "clusters"}).whole(find("clusters", str(name_or_path), base)))
 
 
 def list_clusters() -> tuple[str, ...]:
@@ -166,7 +165,10 @@ def _known(node: Node, path: str) -> Node:
 
 def read_cluster(node: Node, path: str = "") -> Cluster:
     """The cluster a node of YAML says; `devices` other than the levels' product resizes it."""
-    file = read(ClusterFile, node, path)
+    try:
+        file = read(ClusterFile, node, path)
+    except InputError as error:
+        raise InputError(*error.problems, *_wrong_links(node, path)) from None
     count = None if file.devices == "auto" else file.devices
     if bool(file.levels) == (file.graph is not None):
         raise InputError(node.problem("needs either levels or a graph", path))
@@ -201,6 +203,18 @@ def read_cluster(node: Node, path: str = "") -> Cluster:
     return sound(smaller, node, path)
 
 
+def _wrong_links(node: Node, path: str) -> Iterator[Problem]:
+    """Link types that nobody knows, where something else of the cluster is wrong too."""
+    levels = node.at("levels")
+    for number in range(len(levels.value) if levels is not None and isinstance(levels.value, list) else 0):
+        link = node.at("levels", number, "link")
+        try:
+            if link is not None and isinstance(link.value, str | dict):
+                resolve_link(link, join(path, ["levels", number, "link"]))
+        except InputError as error:
+            yield from error.problems
+
+
 def _devices_of(edges: Sequence[Edge]) -> int:
     """One more than the largest number of a device."""
     return max((end for edge in edges for end in (edge.source, edge.target) if isinstance(end, int)), default=0) + 1
@@ -220,9 +234,9 @@ def _not_by_hand(cluster: Cluster, node: Node) -> None:
 def _accelerator_name(value: object, node: Node, path: str) -> str:
     """The name; a scenario has put the whole chip in its place."""
     name = value.get("name") if isinstance(value, Mapping) else value
-    if isinstance(name, str):
-        return name
     there = node.at("accelerator") or node
+    if isinstance(name, str) or there.lost:
+        return str(name)
     raise InputError(there.problem("must be the name of an accelerator", join(path, ["accelerator"]), shown(value)))
 
 

@@ -7,7 +7,7 @@ A name that ends in a unit (`capacity_bytes`, `latency_s`) may be written withou
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 from sim.errors import InputError, Problem
 from sim.fields import REFUSED, Intake, Number, OneOf, RecordOf, Statement, Steps, did_you_mean, join, shown, statements
@@ -18,10 +18,15 @@ T = TypeVar("T")
 
 
 def read(cls: type[T], node: Node, path: str = "") -> T:
-    """An instance of dataclass `cls` from `node`; InputError with every problem, each at its file:line:column."""
+    """An instance of dataclass `cls` from `node`; InputError with every problem, each at its file:line:column.
+
+    Where all that is given is right and only what it is laid over was not found, the error is empty: its resolver
+    tells.
+    """
     intake = _Border(path)
     record = intake.record(_filled(node), RecordOf(cls), ())
-    intake.finish()
+    if record is REFUSED:
+        intake.refused()
     return cast(T, record)
 
 
@@ -29,7 +34,8 @@ def read_partial(cls: type[object], node: Node, path: str = "") -> dict[str, Any
     """The fields of `cls` that `node` gives, checked; fields left out may be required ones."""
     intake = _Border(path)
     values = intake.values(_filled(node), cls, (), partial=True)
-    intake.finish()
+    if intake.problems:
+        intake.refused()
     return values
 
 
@@ -60,7 +66,7 @@ def at_deepest(node: Node, problem: Problem, path: str = "") -> Problem:
 
 def _filled(node: Node) -> Node:
     """An empty document is an empty mapping."""
-    return Node({}, node.mark, node.key_mark) if node.value is None else node
+    return Node({}, node.mark, node.key_mark, node.lost) if node.value is None else node
 
 
 def _with_unit(kind: Any) -> Any:
@@ -77,10 +83,9 @@ class _Border(Intake):
         super().__init__()
         self.path = path
 
-    def finish(self) -> None:
+    def refused(self) -> NoReturn:
         """Raise what was found, in file order."""
-        if self.problems:
-            raise InputError(*sorted(self.problems, key=lambda p: (p.file, p.line, p.column)))
+        raise InputError(*sorted(self.problems, key=lambda p: (p.file, p.line, p.column)))
 
     def raw(self, item: Node) -> Any:
         return item.value
@@ -111,7 +116,7 @@ class _Border(Intake):
         """The record a mapping says; what its fields say together is checked once each is right."""
         before = len(self.problems)
         values = self.values(item, kind.cls, steps, kind.dimension)
-        if len(self.problems) > before:
+        if len(self.problems) > before or item.lost or any(value is REFUSED for value in values.values()):
             return REFUSED
         try:
             return kind.cls(**values)
@@ -135,7 +140,7 @@ class _Border(Intake):
                 self.problems.append(item.problem(f"{key} and {statement.name} are one field", join(self.path, steps)))
             elif child.value is not None or statement.nullable or statement.required:
                 taken[statement.name] = statement.kind.take(child, (*steps, key), self)
-        if not partial:
+        if not partial and not item.lost:
             for name in (s.name for s in statements(cls) if s.required and not {s.name, s.short} & item.value.keys()):
                 self.problems.append(item.problem("is required", join(self.path, [*steps, name])))
         return {s.name: taken[s.name] for s in statements(cls) if s.name in taken}

@@ -151,6 +151,14 @@ def with_framework(root: Node) -> Applied:
     return Applied(root, framework, tuple(".".join(_path(key)) for key in unknown if _given(root, key) is None))
 
 
+def without_framework(root: Node) -> Applied:
+    """The same where the framework is not found: the parts it would fill hold less than they were meant to."""
+    for path, _ in _PARTS.values():
+        if (part := root.at(*path)) is not None:
+            root = _with(root, path, part.as_lost)
+    return Applied(root)
+
+
 def _found(named: Node, date: Node | None) -> tuple[Preset, Node]:
     text = str(named.value)
     when = "" if date is None or date.value is None else str(date.value)
@@ -205,11 +213,18 @@ def _value(root: Node, chosen: dict[str, Node], key: str) -> object:
     if node is not None:
         return node.plain
     if key in _CLUSTER:
-        cluster = root.at("cluster")
-        return read_cluster(cluster).devices if cluster is not None else None
+        return _devices(root.at("cluster"))
     part, _, name = key.partition(".")
     default = next((f.default for f in fields(_PARTS[part][1]) if f.name == name), None) if part in _PARTS else None
     return 1 if default is None and key in _DEGREES else "none" if default is None else default
+
+
+def _devices(cluster: Node | None) -> int | None:
+    """How many devices there are; None where the cluster is told to be wrong."""
+    try:
+        return None if cluster is None else read_cluster(cluster).devices
+    except InputError:
+        return None
 
 
 _DEGREES: Final = frozenset(f"plan.{name}" for name in (*DEGREES, "virtual_stages"))
@@ -220,7 +235,10 @@ def _refuse(root: Node, framework: Preset, chosen: dict[str, Node]) -> None:
     for limit in framework.limits:
         if holds(limit.allowed, _value(root, chosen, limit.key)):
             continue
-        there = _given(root, limit.key) or root.at("framework") or root
+        given = _given(root, limit.key)
+        if given is None and (root.at(*_path(limit.key)[:-1]) or root).lost:
+            continue
+        there = given or root.at("framework") or root
         allowed = limit.allowed if not isinstance(limit.allowed, list) else " or ".join(map(str, limit.allowed))
         rule = f"{framework} can only do {allowed}"
         problems.append(there.problem(rule, ".".join(_path(limit.key)), str(there.plain), limit.source))
@@ -234,4 +252,4 @@ def _with(node: Node, steps: tuple[str, ...], value: Node) -> Node:
     children = dict(node.value) if isinstance(node.value, dict) else {}
     below = children.get(head) or Node({}, value.mark, value.mark)
     children[head] = _with(below, rest, value) if rest else value
-    return Node(children, node.mark, node.key_mark)
+    return Node(children, node.mark, node.key_mark, node.lost)

@@ -10,8 +10,8 @@ from sim.device.generation import Generation
 from sim.errors import InputError, Problem
 from sim.fields import did_you_mean
 from sim.files.fields import read
-from sim.files.library import find, names
-from sim.files.loader import Node
+from sim.files.library import find, names, shown
+from sim.files.loader import Node, load
 from sim.files.merge import Resolver
 
 DEFAULT_GENERATION: Final = "hypothetical"
@@ -38,9 +38,7 @@ def read_generation(path: Path) -> Generation:
 
 
 def _tree(path: Path) -> Node:
-    resolver = Resolver({(): "generations"})
-    raw = resolver.file(path)
-    merged = resolver.extended(raw, (), (path.resolve(),))
+    raw, merged = load(path, shown(path)), Resolver({(): "generations"}).whole(path)
     base, own = raw.at("extends"), raw.at("sources")
     if base is None or own is None or not isinstance(own.value, dict) or not isinstance(merged.value, dict):
         return merged

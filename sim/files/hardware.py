@@ -182,8 +182,7 @@ def load_accelerator(name_or_path: str | Path, base: Path | None = None) -> Acce
 
 def load_accelerator_file(name_or_path: str | Path, base: Path | None = None) -> AcceleratorFile:
     """The same, as the file says it: vendor, generation and kind of memory included."""
-    resolver = Resolver({(): "accelerators"})
-    return read(AcceleratorFile, resolver.extended(resolver.file(find("accelerators", str(name_or_path), base)), ()))
+    return read(AcceleratorFile, Resolver({(): "accelerators"}).whole(find("accelerators", str(name_or_path), base)))
 
 
 def list_accelerators() -> tuple[str, ...]:

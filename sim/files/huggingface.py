@@ -371,6 +371,11 @@ def load_config(path: Path, **changes: Any) -> Model:
     return from_config(read_json(file), str(file), **changes)
 
 
+def read_config(file: Path) -> tuple[str, Sizes]:
+    """Family and sizes that a `config.json` names."""
+    return family_sizes(read_json(file), str(file))
+
+
 def read_json(file: Path) -> dict[str, Any]:
     """The mapping a JSON file holds; a syntax error is reported with line and column."""
     try:

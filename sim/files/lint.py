@@ -109,8 +109,7 @@ def suspicions(path: Path) -> list[Problem]:
         return list(_named(raw, path))
     if kind in _AROUND:
         return [*_named(raw, path), *_around(raw, _AROUND[kind][0])]
-    resolver = Resolver({(): "clusters" if kind == "clusters" else "accelerators"})
-    node = resolver.extended(resolver.file(path), ())
+    node = Resolver({(): "clusters" if kind == "clusters" else "accelerators"}).whole(path)
     if kind == "clusters":
         return [*_named(node, path), *_cluster(node)]
     return [*_named(node, path), *_accelerator(node)]

@@ -42,6 +42,7 @@ class Node:
     value: Scalar | dict[str, Node] | list[Node]
     mark: Mark
     key_mark: Mark | None = None
+    lost: bool = False  # what it is laid over was not found: what it leaves out is not known
 
     @property
     def plain(self) -> Any:
@@ -64,6 +65,16 @@ class Node:
             else:
                 return None
         return node
+
+    @property
+    def as_lost(self) -> Node:
+        """The same, every mapping in it laid over something not found."""
+        value = self.value
+        if isinstance(value, dict):
+            return Node({key: child.as_lost for key, child in value.items()}, self.mark, self.key_mark, lost=True)
+        if isinstance(value, list):
+            return Node([child.as_lost for child in value], self.mark, self.key_mark)
+        return self
 
     def leaves(self, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Node]]:
         """Every scalar (and empty container) with its path, in file order."""

@@ -46,12 +46,14 @@ def merge(base: Node, over: Node, path: Steps = ()) -> Node:
     A part that `extends` a file of its own is another part, but for settings: those of the file, and its own, are laid
     over the settings below.
     """
+    if base.lost:
+        over = over.as_lost
     if not isinstance(over.value, dict):
         return over
     if "extends" in over.value:
         if path not in SETTINGS or BELOW in over.value:
             return over
-        return Node({BELOW: base, **over.value}, over.mark, over.key_mark)
+        return Node({BELOW: base, **over.value}, over.mark, over.key_mark, over.lost)
     if isinstance(base.value, str) and path in PARTS:
         return Node({"extends": base, **over.value}, over.mark, over.key_mark)
     if not isinstance(base.value, dict):
@@ -60,7 +62,7 @@ def merge(base: Node, over: Node, path: Steps = ()) -> Node:
     for key, child in over.value.items():
         known = joined.get(key)
         joined[key] = child if known is None else merge(known, child, (*path, key))
-    return Node(joined, over.mark, over.key_mark or base.key_mark)
+    return Node(joined, over.mark, over.key_mark or base.key_mark, base.lost or over.lost)
 
 
 def hoisted(root: Node) -> Node:
@@ -69,7 +71,7 @@ def hoisted(root: Node) -> Node:
     named = root.at("framework")
     if named is not None and isinstance(named.value, str) and isinstance(root.value, dict):
         whole = Node({"name": Node(named.value, named.mark, named.mark)}, named.mark, named.key_mark)
-        root = Node({**root.value, "framework": whole}, root.mark, root.key_mark)
+        root = Node({**root.value, "framework": whole}, root.mark, root.key_mark, root.lost)
     chip = root.at("accelerator")
     if chip is None or not isinstance(root.value, dict):
         return root
@@ -79,12 +81,23 @@ def hoisted(root: Node) -> Node:
 
 
 class Resolver:
-    """Loads files, follows `extends` and names; remembers which file each shown name stands for."""
+    """Loads files, follows `extends` and names; remembers which file each shown name stands for.
+
+    What is named and not found goes to `problems`; what was to be laid over it is a node that is `lost`.
+    """
 
     def __init__(self, parts: dict[Steps, Kind] | None = None) -> None:
         self.parts = PARTS if parts is None else parts
         self.folders: dict[str, Path] = {}
         self.joined: dict[tuple[Path, Steps], Node] = {}
+        self.problems: list[Problem] = []
+
+    def whole(self, path: Path, at: Steps = ()) -> Node:
+        """The file that stands at `at` over what it extends; InputError with every name that leads nowhere."""
+        node = self.extended(self.file(path, at), at, (library.real(path),))
+        if self.problems:
+            raise InputError(*self.problems)
+        return node
 
     def file(self, path: Path, at: Steps = ()) -> Node:
         """The raw tree of the file that stands at `at`."""
@@ -108,7 +121,8 @@ class Resolver:
 
     def _named(self, name: Node, at: Steps, stack: tuple[Path, ...]) -> Node:
         if not isinstance(name.value, str):
-            raise InputError(name.problem("must be the name of a file", ".".join((*at, "extends"))))
+            self.problems.append(name.problem("must be the name of a file", ".".join((*at, "extends"))))
+            return Node({}, name.mark, lost=True)
         if at == ("workload",) and (self._configured(name) or is_model(name.value)):
             return Node({"family": name}, name.mark, name.key_mark)  # a published model is a workload of its own
         try:
@@ -125,7 +139,8 @@ class Resolver:
                 return self.joined[real, at]
             node = self.file(path, at)
         except InputError as error:
-            raise InputError(*(self._here(name, at, problem) for problem in error.problems)) from None
+            self.problems.extend(self._here(name, at, problem) for problem in error.problems)
+            return Node({}, name.mark, name.key_mark, lost=True)
         self.joined[real, at] = self.extended(node, at, (*stack, real))
         return self.joined[real, at]
 
@@ -142,35 +157,28 @@ class Resolver:
         value = problem.value or problem.file
         return name.problem(problem.rule, ".".join(at), value, problem.hint)
 
-    def resolved(self, root: Node) -> Node:
-        """`root` with every part expanded; problems of several parts are told together."""
-        problems: list[Problem] = []
-        result = self._parts(root, (), problems)
-        if problems:
-            raise InputError(*problems)
-        return result
-
-    def _parts(self, node: Node, at: Steps, problems: list[Problem]) -> Node:
-        try:
-            node = self.extended(node, at) if at else node
-        except InputError as error:
-            problems.extend(error.problems)
-            return Node({}, node.mark, node.key_mark)
+    def resolved(self, node: Node, at: Steps = ()) -> Node:
+        """`node` with every part expanded."""
+        node = self.extended(node, at) if at else node
         if not isinstance(node.value, dict):
             return node
         below = {steps[len(at)] for steps in self.parts if len(steps) > len(at) and steps[: len(at)] == at}
         children = {
-            key: self._parts(child, (*at, key), problems) if key in below and child.value is not None else child
+            key: self.resolved(child, (*at, key)) if key in below and child.value is not None else child
             for key, child in node.value.items()
         }
-        return Node(children, node.mark, node.key_mark)
+        return Node(children, node.mark, node.key_mark, node.lost)
 
 
-def override(root: Node, sets: Iterable[str]) -> Node:
+def override(root: Node, sets: Iterable[str], problems: list[Problem]) -> Node:
     """`root` with each `a.b=c` merged over it; the steps of a path through a list are numbers."""
     for text in sets:
-        path, value = _assignment(text)
-        root = _replace(root, path, value, text)
+        try:
+            path, value = _assignment(text)
+            root = _replace(root, path, value, text)
+        except InputError as error:
+            problems.extend(error.problems)
+            root = root.as_lost
     return root
 
 

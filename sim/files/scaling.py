@@ -16,9 +16,7 @@ from sim.scaling import Domain
 def load_domain(name: str) -> Domain:
     """The domain of that name in the library or in that file, with what it extends."""
     path = library.find("scaling", name)
-    resolver = Resolver()
-    at = ("scaling",)
-    return read(Domain, resolver.extended(resolver.file(path, at), at, (path.resolve(),)), "scaling")
+    return read(Domain, Resolver().whole(path, ("scaling",)), "scaling")
 
 
 def domain_text(domain: Domain, comments: tuple[str, ...] = ()) -> str:

@@ -16,7 +16,7 @@ from sim.fields import did_you_mean, shown, statements
 from sim.files import library
 from sim.files.clusters import load_links, read_cluster
 from sim.files.fields import at_deepest, read, read_partial
-from sim.files.frameworks import with_framework
+from sim.files.frameworks import with_framework, without_framework
 from sim.files.hardware import read_accelerator
 from sim.files.loader import Mark, Node, parse
 from sim.files.merge import ACCELERATOR, Resolver, hoisted, override, through_list
@@ -27,7 +27,7 @@ from sim.network.surroundings import Host, Storage
 from sim.plan.framework import Framework
 from sim.plan.records import DEGREES
 from sim.plan.speedups.request import SpeedupRequest
-from sim.scaling import Domain
+from sim.scaling import Domain, parse_critical_batch
 from sim.scenario import Axes, Objective, PlanRequest, Scenario, Target, Training, Workload
 from sim.workload.registry import FAMILIES
 
@@ -126,19 +126,27 @@ def document_of(values: Mapping[str, object], label: str, sets: Sequence[str] = 
 
 
 def _document(resolver: Resolver, root: Node, sets: Sequence[str], shown_as: str, stem: str) -> Document:
-    root = override(root, [text for text in sets if not through_list(text)])
-    root = override(resolver.resolved(root), [text for text in sets if through_list(text)])
+    problems = resolver.problems
+    root = override(root, [text for text in sets if not through_list(text)], problems)
+    root = override(resolver.resolved(root), [text for text in sets if through_list(text)], problems)
     if not isinstance(root.value, dict):
         raise InputError(root.problem("must be a mapping", "", shown(root.plain)))
     if (name := root.at("name")) is None or name.value is None:
-        root = Node({**root.value, "name": Node(stem, Mark("default"))}, root.mark)
-    applied = with_framework(root)
-    return Document(shown_as, applied.node, applied.unknown)
+        root = Node({**root.value, "name": Node(stem, Mark("default"))}, root.mark, root.key_mark, root.lost)
+    try:
+        applied = with_framework(root)
+    except InputError as error:
+        problems += error.problems
+        applied = without_framework(root)
+    document = Document(shown_as, applied.node, applied.unknown)
+    if problems:
+        build(document, problems)
+    return document
 
 
-def build(document: Document) -> Scenario:
-    """The scenario a document says; InputError with the problems of all parts."""
-    root, problems = document.node, _unknown(document.node)
+def build(document: Document, told: Sequence[Problem] = ()) -> Scenario:
+    """The scenario a document says; InputError with the problems of all parts, those `told` while it was joined too."""
+    root, problems = document.node, [*told, *_unknown(document.node)]
 
     def part(make: Callable[[Node, str], T], *steps: str) -> T | None:
         node = root.at(*steps)
@@ -160,6 +168,7 @@ def build(document: Document) -> Scenario:
     chip = part(read_accelerator, *ACCELERATOR)
     parts |= {key: part(partial(_record, cls), "cluster", key) for key, cls in (("host", Host), ("storage", Storage))}
     problems += _required(root) + _size(root, cluster) + _targets(root, parts["target"], parts["scaling"])
+    problems += _critical_batch(root, parts["scaling"])
     if problems or workload is None or cluster is None or chip is None:
         raise InputError(*_sorted(problems, root))
     given = {key: value for key, value in parts.items() if value is not None}
@@ -230,6 +239,8 @@ def _record(cls: type, node: Node, path: str) -> object:
 
 def _required(root: Node) -> list[Problem]:
     """Parts that are not there; the accelerator is the cluster's to ask for, unless the cluster is empty."""
+    if root.lost:
+        return []
     empty = [key for key in ("workload", "cluster") if (node := root.at(key)) is None or node.value is None]
     return [root.problem("is required", key) for key in empty]
 
@@ -240,33 +251,36 @@ def read_workload(node: Node, path: str) -> Workload:
         workload = read(Workload, node, path)
     except InputError as error:
         raise InputError(*error.problems, *_wrong_sizes(node, path)) from None
-    base: Mapping[str, object] = {}
-    config = _config(node.at("family") or node, workload.family)
-    if config is not None:
-        workload = _imported(workload, config)
-        base = workload.sizes
-    found = family_of(workload.family)
+    family, base, published = _family(node.at("family") or node, workload.family, f"{path}.family")
     there = node.at("sizes") or node
-    if found is None:
-        known = (*FAMILIES, *list_models())
-        hint = did_you_mean(workload.family, known) or f"a published model or one of {', '.join(sorted(FAMILIES))}"
-        named = node.at("family") or node
-        raise InputError(named.problem("unknown model family", f"{path}.family", shown(workload.family), hint))
-    family, given = found
     sizes = read_partial(FAMILIES[family], there, f"{path}.sizes") if there is not node else {}
-    sizes = {**base, **given, **{key: value for key, value in sizes.items() if value is not None}}
+    sizes = {**base, **{key: value for key, value in sizes.items() if value is not None}}
     _check_rules(FAMILIES[family], sizes, there, f"{path}.sizes")
-    return dataclasses.replace(workload, family=family, sizes=sizes, published=workload.published or bool(given))
+    return dataclasses.replace(workload, family=family, sizes=sizes, published=workload.published or published)
+
+
+def _family(node: Node, name: str, path: str) -> tuple[str, Mapping[str, Any], bool]:
+    """The family that a name stands for, the sizes it brings, and whether they are a published model's."""
+    if (config := _config(node, name)) is not None:
+        from sim.files.huggingface import read_config  # noqa: PLC0415  (start-up time: only for such a file)
+
+        return *read_config(config), False
+    if (found := family_of(name)) is None:
+        known = (*FAMILIES, *list_models())
+        hint = did_you_mean(name, known) or f"a published model or one of {', '.join(sorted(FAMILIES))}"
+        raise InputError(node.problem("unknown model family", path, shown(name), hint))
+    return *found, bool(found[1])
 
 
 def _wrong_sizes(node: Node, path: str) -> tuple[Problem, ...]:
     """What is wrong with the sizes themselves, where something else of the workload is wrong too."""
-    family, sizes = node.at("family"), node.at("sizes")
-    found = family_of(family.value) if family is not None and isinstance(family.value, str) else None
-    if found is None or sizes is None:
+    named, sizes = node.at("family"), node.at("sizes")
+    if named is None or not isinstance(named.value, str):
         return ()
     try:
-        read_partial(FAMILIES[found[0]], sizes, f"{path}.sizes")
+        family, _, _ = _family(named, named.value, f"{path}.family")
+        if sizes is not None:
+            read_partial(FAMILIES[family], sizes, f"{path}.sizes")
     except InputError as error:
         return error.problems
     return ()
@@ -275,14 +289,6 @@ def _wrong_sizes(node: Node, path: str) -> tuple[Problem, ...]:
 def _config(node: Node, family: str) -> Path | None:
     """The Hugging Face configuration a family stands for, beside the file that names it (an option: from here)."""
     return config_file(family, Path(node.mark.file).parent if node.mark.line else Path())
-
-
-def _imported(workload: Workload, file: Path) -> Workload:
-    """The workload of a Hugging Face `config.json`."""
-    from sim.files.huggingface import family_sizes, read_json  # noqa: PLC0415  (start-up time: only for such a file)
-
-    family, sizes = family_sizes(read_json(file), str(file))
-    return dataclasses.replace(workload, family=family, sizes=sizes)
 
 
 def _check_rules(family: Any, sizes: dict[str, Any], node: Node, path: str) -> None:
@@ -318,7 +324,7 @@ def _targets(root: Node, target: Target | None, domain: Domain | None) -> list[P
         return [node.problem(f"must name one of {', '.join(named)}, not {len(named)}", "target")]
     if domain is None:
         broken = (root.at("scaling") or root).value is None or root.at("scaling") is None
-        if target is None and root.at("target") is not None:
+        if root.lost or (target is None and root.at("target") is not None):
             return []  # the target is wrong: what it needs is not known
         if broken and named in ([], ["error"]):
             rule = "is required to know how much data the target needs"
@@ -330,6 +336,18 @@ def _targets(root: Node, target: Target | None, domain: Domain | None) -> list[P
         return []
     there = root.at("target", "error") or node
     return [there.problem("already reached by guessing", "target.error", f"{error:g}", f"best guess {guess:g}")]
+
+
+def _critical_batch(root: Node, domain: Domain | None) -> list[Problem]:
+    """A critical batch is counted in samples or in the units of the domain."""
+    given = root.at("training", "critical_batch")
+    if given is None or given.value is None or domain is None:
+        return []
+    try:
+        parse_critical_batch(given.plain, domain.unit)
+    except InputError as error:
+        return [given.problem(p.rule, p.path, p.value, p.hint) for p in error.problems]
+    return []
 
 
 def _unknown(root: Node) -> list[Problem]:

@@ -171,6 +171,15 @@ def mutated(tree, rng):
     return (*at, kind)
 
 
+def extended(kind, node):
+    """A tree over what it extends."""
+    resolver = Resolver({(): kind})
+    whole = resolver.extended(node, ())
+    if resolver.problems:
+        raise InputError(*resolver.problems)
+    return whole
+
+
 def read_as(kind, tree):
     """What the reader of a kind of file finds."""
     node = parse(json.dumps(tree))
@@ -178,9 +187,9 @@ def read_as(kind, tree):
         if kind == "scenario":
             build(document_of(tree, "mutant"))
         elif kind == "accelerator":
-            read_accelerator(Resolver({(): "accelerators"}).extended(node, ()))
+            read_accelerator(extended("accelerators", node))
         elif kind == "cluster":
-            find("accelerators", str(read_cluster(Resolver({(): "clusters"}).extended(node, ())).accelerator))
+            find("accelerators", str(read_cluster(extended("clusters", node)).accelerator))
         else:
             read_links(node)
     except InputError as error:

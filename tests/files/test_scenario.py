@@ -191,3 +191,59 @@ def test_an_empty_name_is_the_file_s(write):
     assert load_scenario(write("extends: paper/word-lm\nname:\n", "mine.yaml")).name == "mine"
     with pytest.raises(InputError, match=r"two.yaml:2:7: name: must not be empty"):
         load_scenario(write('extends: paper/word-lm\nname: ""\n', "two.yaml"))
+
+
+LOST = {
+    "a cluster, a depth, a key": (
+        "extends: a.yaml\ncluster: nope\nworkload: {sizes: {hidden: -2}}\nplanx: 3\ntarget: {error: -1}\n",
+        ["2:10: cluster: no such cluster", "3:28: workload.sizes.hidden: must be", "4:1: planx: unknown key",
+         "5:17: target.error: must be positive"],
+    ),
+    "a chip, a unit, a domain": (
+        "extends: a.yaml\nscaling: {extends: nowhere, unit: 3}\n"
+        "accelerator: {extends: h1000, memory: {capacity: 3 furlongs, bandwith: 3 TB/s}}\n",
+        ["2:20: scaling: no such scaling domain", "2:35: scaling.unit: must be text",
+         "3:24: cluster.accelerator: no such accelerator", "3:50: cluster.accelerator.memory.capacity: must be bytes",
+         "3:62: cluster.accelerator.memory.bandwith: unknown key"],
+    ),
+    "the file below": (
+        "extends: gone.yaml\nworkload: {sizes: {hidden: 7}}\ncluster: {devices: -4}\nplan: {tensor: 0}\n",
+        ["1:10: no such file", "3:20: cluster.devices: must be", "4:16: plan.tensor: must be at least 1"],
+    ),
+    "a family, formats, a link, an input": (
+        "target: {steps: 9}\nworkload: {family: llama9, numerics: nope}\ntraining: {input: nope, jitter: 2}\n"
+        "cluster: {name: x, accelerator: nope, levels: [{name: a, topology: rign, size: 8, link: nvlinkk}]}\n",
+        ["2:20: workload.family: unknown model family", "2:38: workload.numerics: no such set of number formats",
+         "3:19: training.input: no such input", "3:33: training.jitter: must be less than 1",
+         "4:33: cluster.accelerator: no such", "4:68: cluster.levels.0.topology: must be one of",
+         "4:89: cluster.levels.0.link: unknown link type"],
+    ),
+    "a framework": (
+        "extends: a.yaml\nframework: {name: megatron-corn, bucket: 1 furlong}\nplan: {tensor: 0}\n"
+        "training: {critical_batch: 3 furlongs}\n",
+        ["2:19: framework.name: unknown framework", "2:42: framework.bucket: must be bytes",
+         "3:16: plan.tensor: must be at least 1", "4:28: training.critical_batch: is neither in samples nor in words"],
+    ),
+    "a limit of a framework": (
+        "extends: a.yaml\nframework: chainermn\nplan: {tensor: 2, data: 0}\n",
+        ["3:16: plan.tensor: chainermn", "3:25: plan.data: must be at least 1"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LOST)
+def test_a_name_that_leads_nowhere_is_told_with_all_the_rest(case, small, write):
+    """Every problem at once and in file order; none that only follows from what was not found."""
+    text, expected = LOST[case]
+    found = problems(write(text, "b.yaml"))
+    assert len(found) == len(expected), found
+    for message, start in zip(found, expected, strict=True):
+        assert start in message
+
+
+def test_wrong_options_are_told_with_the_file(small):
+    """Each `--set` that is none, and what the file has wrong."""
+    found = problems(small, "plan.data", "plan.tensor=0", "cluster.levels.7.size=3", "workload=nope")
+    starts = ("workload: no such", "plan.tensor: must", "cluster.levels.7: no such element", "must be PATH=VALUE")
+    assert all(any(start in message for message in found) for start in starts), found
+    assert len(found) == len(starts), found

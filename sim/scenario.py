@@ -29,7 +29,7 @@ from sim.plan.records import (
 )
 from sim.plan.speedups.request import SpeedupRequest
 from sim.scaling.records import Domain
-from sim.workload.records import Numerics, Recompute
+from sim.workload.records import Numerics, Recompute, TableCut
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,9 @@ class PlanRequest(Record):
     tensor: int | None = field(default=None, metadata=same_as(Plan, "tensor", "1, or searched"))
     pipeline: int | None = field(default=None, metadata=same_as(Plan, "pipeline", "1, or searched"))
     context: int | None = field(default=None, metadata=same_as(Plan, "context", "1, or searched"))
-    expert: int | None = field(default=None, metadata=same_as(Plan, "expert", "1, or searched"))
+    expert: int | None = field(
+        default=None, metadata=same_as(Plan, "expert", "1, of tables all that share the model, or searched")
+    )
     sequence_parallel: bool | None = field(default=None, metadata=same_as(Plan, "sequence_parallel", "no, or searched"))
     virtual_stages: int | None = field(default=None, metadata=same_as(Plan, "virtual_stages", "1, or searched"))
     schedule: PipelineSchedule = field(default=PipelineSchedule.ONE_F_ONE_B, metadata=same_as(Plan, "schedule"))
@@ -82,6 +84,8 @@ class PlanRequest(Record):
     recompute_layers: int | None = field(default=None, metadata=same_as(Plan, "recompute_layers"))
     saved_ops: tuple[str, ...] = field(default=(), metadata=same_as(Plan, "saved_ops"))
     sparse_embeddings: bool = field(default=False, metadata=same_as(Plan, "sparse_embeddings"))
+    table_cut: TableCut = field(default=TableCut.ROWS, metadata=same_as(Plan, "table_cut"))
+    replicated_rows: int | None = field(default=None, metadata=same_as(Plan, "replicated_rows"))
     offload: Offload = field(default=Offload.NONE, metadata=same_as(Plan, "offload"))
     layer_schedule: LayerSchedule = field(default=LayerSchedule.NONE, metadata=same_as(Plan, "layer_schedule"))
     embedding_shards: int = field(default=1, metadata=same_as(Plan, "embedding_shards"))

@@ -18,6 +18,7 @@ from sim.plan.records import Plan, Sharding
 from sim.result import Result
 from sim.scenario import Objective, PlanRequest, Scenario
 from sim.simulation import model_of, project_target
+from sim.simulation.planning import has_tables
 from sim.workload.records import Recompute
 
 OfScenario: TypeAlias = Callable[[Scenario, Result | None], str]
@@ -96,6 +97,13 @@ def _tables(scenario: Scenario, _: Result | None) -> str:
     return "" if any(p.sparse_rows for layer in layers for p in layer.parameters) else "the model has no embedding"
 
 
+def _cut_tables(scenario: Scenario, result: Result | None) -> str:
+    """Whether there are tables to cut, and ranks to cut them over."""
+    if not has_tables(model_of(scenario, project_target(scenario))):
+        return "the model has no tables"
+    return "" if result is None or result.plan.expert > 1 else "plan.expert is 1"
+
+
 def _unsharded(plan: Plan | PlanRequest) -> str:
     return "nothing is sharded" if (plan.sharding or Sharding.NONE) == Sharding.NONE else ""
 
@@ -116,6 +124,8 @@ _OF_SCENARIO: Final[Mapping[str, OfScenario]] = {
     "objective": _objective,
     "target.metric": _plain,
     "plan.sparse_embeddings": _tables,
+    "plan.table_cut": _cut_tables,
+    "plan.replicated_rows": _cut_tables,
     "training.passes": _plain,
     "training.critical_batch": _plain,
     "training.units_per_sample": _per_sample,

@@ -124,15 +124,14 @@ class Exchange:
         They are at most those of the table, however many ranks draw from it; how many meet before that depends on the
         data, so that none are taken to (an upper bound). Where duplicates stay, every rank sends all it has drawn.
         """
-        plan, group = self.plan, self.groups.data
+        plan, axis = self.plan, parameter.reduce_axis
+        group = self.groups.expert_data if axis == "expert" else self.groups.data
         rows = parameter.sparse_rows * plan.micro_batches / plan.embedding_shards * group.size
         if not plan.framework.duplicate_rows:
             rows = min(rows, parameter.elements / parameter.row_elements)
         nbytes = rows * parameter.row_elements * self.gradient_bytes
         sent = sent_bytes("all_gather", nbytes, group.size)
-        return Transfer(
-            "embedding rows", "data", self.pricer.time("all_gather", nbytes, group), nbytes, sent_bytes=sent
-        )
+        return Transfer("embedding rows", axis, self.pricer.time("all_gather", nbytes, group), nbytes, sent_bytes=sent)
 
     def sparse(self, parameter: Parameter) -> bool:
         """Whether a gradient travels as rows."""

@@ -171,7 +171,9 @@ def _gradients(
     size = BYTES_PER_ELEMENT[numerics.gradients]
     if not _released(plan, numerics):
         size += BYTES_PER_ELEMENT[plan.framework.gradient_buffer] if plan.framework.gradient_buffer else 0.0
-        rows = sum((p.elements - p.sparse_rows * p.row_elements) * n for p, n in _parameters(chunks) if p.sparse_rows)
+        rows = sum(
+            max(0.0, p.elements - p.sparse_rows * p.row_elements) * n for p, n in _parameters(chunks) if p.sparse_rows
+        )
         return (elements - (rows if plan.sparse_embeddings else 0.0)) * size
     dense = [sum(p.elements for p in part.layer.parameters if not p.sparse_rows) for chunk in chunks for part in chunk]
     share = elements / max(whole, 1.0)

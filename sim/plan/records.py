@@ -10,7 +10,7 @@ from typing import Final
 from sim.errors import Problem
 from sim.fields import Record, about
 from sim.plan.framework import Framework
-from sim.workload.records import Policy, Recompute
+from sim.workload.records import Policy, Recompute, TableCut
 
 AXES: Final = ("tensor", "context", "data", "pipeline")
 """Parallel axes that multiply to the devices, innermost first."""
@@ -94,6 +94,14 @@ class Plan(Record):
         metadata=about("ops whose results full recomputation keeps: names, patterns (`mlp.*`), or `products`"),
     )
     sparse_embeddings: bool = field(default=False, metadata=about("exchange embedding gradients as rows"))
+    table_cut: TableCut = field(
+        default=TableCut.ROWS,
+        metadata=about("how the tables of a recommendation model lie over `expert` ranks: by rows, columns, or whole"),
+    )
+    replicated_rows: int | None = field(
+        default=None,
+        metadata=about("tables of at most so many rows stand on every rank; empty: where that moves fewer bytes", ge=0),
+    )
     offload: Offload = field(default=Offload.NONE, metadata=about("to host memory"))
     layer_schedule: LayerSchedule = field(
         default=LayerSchedule.NONE, metadata=about("overlap of a recurrent model's layers over time steps")

@@ -21,7 +21,7 @@ from sim.ops import BYTES_PER_ELEMENT
 from sim.plan.records import Plan
 from sim.result import TimeToTarget
 from sim.scenario import Scenario
-from sim.simulation.planning import choose_plan, model_of
+from sim.simulation.planning import choose_plan, has_tables, model_of
 from sim.simulation.stepping import run_step
 from sim.workload.records import Model, Numerics
 from sim.workload.update import MOMENTS
@@ -229,9 +229,10 @@ def _elastic(scenario: Scenario, model: Model, plan: Plan, step: Step, each: int
     def price(nodes: int) -> float:
         data = nodes * each // inner
         passes = ceil(plan.global_batch / (data * plan.sub_batch)) if data else 0
-        if data < 1 or plan.expert > data * (plan.copies // plan.data):
+        expert = min(plan.expert, data * (plan.copies // plan.data)) if has_tables(model) else plan.expert
+        if data < 1 or expert > data * (plan.copies // plan.data):
             return float("inf")
-        smaller = replace(plan, data=data, global_batch=data * plan.sub_batch * passes)
+        smaller = replace(plan, data=data, expert=expert, global_batch=data * plan.sub_batch * passes)
         try:
             return run_step(scenario, model, smaller).time_s / step.time_s
         except ForetrainError:

@@ -41,6 +41,8 @@ def choose_plan(scenario: Scenario, model: Model, must_fit: bool = True) -> tupl
     inner = prod(getattr(request, axis) or 1 for axis in AXES if axis != "data")
     data = request.data or max(1, devices // inner)
     shared |= {"data": data}
+    if has_tables(model):
+        shared = {"expert": max(1, data * (request.context or 1))} | shared
     accumulate = MICRO_BATCHES_PER_STAGE * pipeline if pipeline > 1 else 1
 
     check_saved_ops(scenario, model)
@@ -92,6 +94,12 @@ def check_saved_ops(scenario: Scenario, model: Model) -> None:
     if scenario.plan.saved_ops:
         layers = model.layers(1, scenario.workload.numerics)
         refuse_unknown_ops(scenario.plan.saved_ops, (layer.flow for layer in layers))
+
+
+def has_tables(model: Model) -> bool:
+    """Whether the model has embedding tables to cut, which as a rule lie over all ranks (Naumov et al. 2019, section
+    4: tables are cut, perceptrons copied)."""
+    return hasattr(model, "tables")
 
 
 def bounds_of(model: Model) -> dict[str, int | None]:

@@ -13,12 +13,13 @@ from typing import Any, ClassVar, Final, Literal
 
 from sim.errors import InputError, Problem
 from sim.fields import Record, about, problem, size
-from sim.ops import BYTES_PER_ELEMENT, Collective, Gather, Gemm, Op
+from sim.ops import BYTES_PER_ELEMENT, Collective, Gather, Gemm, Op, Pointwise
 from sim.workload.expand import layer_of
 from sim.workload.graph import Tensor
 from sim.workload.kernels import Frame, Kernels, bias_pass, gemm, pointwise, weight_gradient
-from sim.workload.records import Layer, Numerics, Parameter, Shard
+from sim.workload.records import Layer, Numerics, OptimizerName, Parameter, Shard, TableCut
 from sim.workload.sizing import unsharded
+from sim.workload.tables import Tables, parts_of_sum, table_share
 
 CRITEO_40M: Final[tuple[int, ...]] = (
     39884406, 39043, 17289, 7420, 20263, 3, 7120, 1543, 63, 38532951, 2953546, 403346, 10,
@@ -118,7 +119,14 @@ class Dlrm(Record):
     def layers(self, sub_batch: int, numerics: Numerics, shard: Shard = Shard()) -> tuple[Layer, ...]:
         """Tables, bottom MLP, interaction with top MLP."""
         self._check(sub_batch, shard)
-        f = Frame(numerics=numerics, sub_batch=sub_batch, sequence=1, expert=shard.expert)
+        f = Frame(
+            numerics=numerics,
+            sub_batch=sub_batch,
+            sequence=1,
+            expert=shard.expert,
+            table_cut=shard.table_cut,
+            replicated_rows=shard.replicated_rows,
+        )
         bottom, top = self.mlp_sizes()
         below, head = Kernels(f, "bottom"), Kernels(f, "interaction and top", "head")
         features = below.taken("features", sub_batch * self.dense_features)
@@ -146,25 +154,55 @@ class Dlrm(Record):
             raise InputError(Problem("must be at least 1", "sub_batch", str(sub_batch)))
 
     def table_layer(self, f: Frame) -> Layer:
-        """Lookup and pooling of this rank's tables for its group, and the exchange of pooled vectors."""
-        size, rows = BYTES_PER_ELEMENT[self.table_format], f.sub_batch * self.lookups
-        table = self.table_elements / f.expert
-        pooled = f.sub_batch * len(self.tables) * self.width
-        kind = self.table_format
-        moved: list[Op] = []
-        if f.expert > 1:
-            moved = [Collective("tables.exchange", "all_to_all", pooled * f.act, "expert", f.numerics.activations)]
-        lookup = Gather("tables.lookup", rows, self.width * size, table * size, False, kind)
-        scatter = Gather("tables.scatter", rows, self.width * size, table * size, True, kind)
-        axis: Literal["data", "expert"] = "expert" if f.expert > 1 else "data"
-        held = Parameter("tables", table, axis, rows, self.width)
-        k, indices = Kernels(f, "tables", "embedding"), Tensor("indices", rows, rows * 8.0)  # 64 bit
-        k.left(
-            k.kernel(
-                (), k.stored("pooled", pooled), (lookup, *moved), (*moved, scatter), saves=(indices,), makes=(indices,)
-            )
+        """Lookup and pooling of this rank's tables for its group, and the exchange of pooled vectors.
+
+        A small table stands on every rank where its gradient is fewer bytes than its vectors, which cross twice as an
+        all-reduce does.
+        """
+        size, kind = BYTES_PER_ELEMENT[self.table_format], self.table_format
+        whole = Tables(self.tables, self.pooling or (1,) * len(self.tables))
+        cut, small = whole.split(self._kept_whole(f, whole))
+        served, own = (
+            table_share(cut, self.width, f.expert, f.table_cut),
+            table_share(small, self.width, 1, f.table_cut),
         )
-        return layer_of(k, (held,), 1, pooled * f.act)
+        k, forward, backward, held = Kernels(f, "tables", "embedding"), list[Op](), list[Op](), list[Parameter]()
+        looked_up = 0
+        for name, axis, share in (("tables", "expert", served), ("small tables", "data", own)):
+            if share.rows == 0.0:
+                continue
+            rows, elements = round(f.sub_batch * share.lookups), share.rows * share.width
+            looked_up += rows
+            forward.append(Gather(f"{name}.lookup", rows, share.width * size, elements * size, False, kind))
+            backward.append(self._table_gradient(f, name, rows, share.width, elements))
+            held.append(
+                Parameter(name, elements, "expert" if f.expert > 1 and axis == "expert" else "data", rows, share.width)
+            )
+        if f.expert > 1 and cut.rows:
+            sent = f.sub_batch * served.vectors * self.width * f.act
+            moved = Collective("tables.exchange", "all_to_all", sent, "expert", f.numerics.activations)
+            forward, backward = [*forward, moved], [moved, *backward]
+        pooled, indices = f.sub_batch * len(self.tables) * self.width, Tensor("indices", looked_up, looked_up * 8.0)
+        k.left(k.kernel((), k.stored("pooled", pooled), forward, backward, saves=(indices,), makes=(indices,)))
+        return layer_of(k, tuple(held), 1, pooled * f.act)  # indices of 64 bits
+
+    def _table_gradient(self, f: Frame, name: str, rows: int, width: int, elements: float) -> Op:
+        """Of vectors, the gradient of a table: `rows` rows for an update by rows, else summed into one of its size."""
+        size = BYTES_PER_ELEMENT[self.table_format]
+        if f.numerics.optimizer != OptimizerName.SGD:
+            return Gather(f"{name}.scatter", rows, width * size, elements * size, True, self.table_format)
+        n = float(rows * width)
+        return Pointwise(f"{name}.gradient_rows", n, n * f.act, n * size, 0.0, self.table_format)
+
+    def _kept_whole(self, f: Frame, tables: Tables) -> list[float]:
+        """The most rows every table may have to stand on every rank."""
+        if f.expert == 1:
+            return [0.0] * len(tables.rows)
+        if f.replicated_rows is not None:
+            return [float(f.replicated_rows)] * len(tables.rows)
+        ratio = f.sub_batch * f.act / BYTES_PER_ELEMENT[f.numerics.gradients]
+        parts = f.table_cut == TableCut.ROWS
+        return [ratio * (parts_of_sum(pooled, f.expert) if parts else 1.0) for pooled in tables.pooling]
 
     def interact(self, k: Kernels, x: Tensor) -> Tensor:
         """Pairwise dots of all vectors of a sample, or the low-rank cross network (Wang et al. 2021)."""
@@ -209,18 +247,23 @@ class Dlrm(Record):
 
 
 def perceptron(k: Kernels, name: str, sizes: list[tuple[int, int]], x: Tensor, *, first: bool = False) -> Tensor:
-    """Linear layers with bias and activation; the first layer of a model needs no data gradient."""
+    """Linear layers with bias and activation; the first layer of a model needs no data gradient.
+
+    Fused, the activation is in the epilogue of the product, and its mask in that of the next layer's data gradient.
+    """
     f = k.f
     for i, (inputs, outputs) in enumerate(sizes):
         label, elements = f"{name}.{i}", f.tokens * outputs
         gradient = [] if first and i == 0 else [gemm(f, f"{label}.dgrad", f.tokens, inputs, outputs)]
         gradient.append(weight_gradient(f, f"{label}.wgrad", outputs, inputs, f.tokens))
         product = [gemm(f, label, f.tokens, outputs, inputs), *bias_pass(f, label, elements)]
-        y = k.kernel((x,), k.stored(label, elements), product, gradient, saves=(x,), joins=first and i == 0)
-        bent, act = (
-            k.stored(f"{label} activated", elements),
-            pointwise(f, f"{label}.activation", elements, f.act, f.act),
-        )
+        joins = first and i == 0
+        if f.numerics.fused:
+            x = k.kernel((x,), k.stored(f"{label} activated", elements), product, gradient, saves=(x,), joins=joins)
+            continue
+        y = k.kernel((x,), k.stored(label, elements), product, gradient, saves=(x,), joins=joins)
+        bent = k.stored(f"{label} activated", elements)
+        act = pointwise(f, f"{label}.activation", elements, f.act, f.act)
         back = pointwise(f, f"{label}.activation.backward", elements, 2 * f.act, f.act)
         x = k.kernel((y,), bent, [act], [back], saves=(bent,))
     return x

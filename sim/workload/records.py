@@ -68,6 +68,14 @@ class LossKernel(StrEnum):
     LOGGED = "logged"
 
 
+class TableCut(StrEnum):
+    """How embedding tables are cut over the ranks that share them."""
+
+    ROWS = "rows"
+    COLUMNS = "columns"
+    TABLES = "tables"
+
+
 class Launch(StrEnum):
     """How ops reach the device: one by one; the same and the host waits for every pass (Megatron-LM's timers,
     DeepSpeed's pipeline); or compiled or captured, so that the host issues nothing per op."""
@@ -139,6 +147,8 @@ class Shard:
     sequence_parallel: bool = False  # activations between the tensor-parallel regions are split along the sequence
     context: int = 1
     expert: int = 1
+    table_cut: TableCut = TableCut.ROWS  # of the tables that `expert` ranks share
+    replicated_rows: int | None = None  # tables of at most so many rows are not cut; None: where that moves fewer bytes
 
     def kept(self, sequence: int) -> int:
         """Positions of a sequence that one device keeps."""

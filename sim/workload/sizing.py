@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from sim.errors import InputError, Problem
 from sim.workload.records import Shard
+
+DEGREES: Final = ("tensor", "sequence_parallel", "context", "expert")
+"""What of a `Shard` cuts a layer."""
 
 
 class Sized(Protocol):
@@ -37,7 +39,7 @@ def solve_width(make: Callable[[int], M], parameters: float) -> M:
 
 def unsharded(family: str, shard: Shard, but: str = "", hint: str = "use data or pipeline (layer) parallelism") -> None:
     """Families without a cut inside the layer refuse one; all `but` one axis."""
-    degrees = {cut.name: int(getattr(shard, cut.name)) for cut in fields(Shard) if cut.name != but}
+    degrees = {axis: int(getattr(shard, axis)) for axis in DEGREES if axis != but}
     wrong = [
         Problem(f"{family} has no {axis} parallelism", axis, str(degree), hint=hint)
         for axis, degree in degrees.items()

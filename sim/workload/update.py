@@ -104,14 +104,15 @@ def _eager_adam(elements: float, numerics: Numerics) -> tuple[Op, ...]:
 
 
 def sparse_update_ops(rows: int, row_elements: int, table_elements: float, numerics: Numerics) -> tuple[Op, ...]:
-    """Plain update of `rows` rows of an embedding table: scale the gradient rows, scatter them into it."""
+    """Plain update of `rows` rows of an embedding table: scale the gradient rows, scatter them into it; fused, one
+    kernel does both."""
     size = BYTES_PER_ELEMENT[numerics.weights]
     elements = float(rows * row_elements)
     row = row_elements * size
     scaled = Pointwise("scale sparse gradient", elements, elements * size, elements * size, 1.0, numerics.weights)
     return (
         *clip_ops(elements, numerics),
-        scaled,
+        *(() if numerics.fused else (scaled,)),
         Gather("sparse update", rows, row, table_elements * size, True, numerics.weights),
     )
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import random
+from typing import Any
+
 import pytest
 
 from sim.errors import InputError
 from sim.files.models import preset
 from sim.ops import Collective, Gather, Gemm
-from sim.workload.dlrm import Dlrm
-from sim.workload.records import Numerics, Shard
+from sim.workload.dlrm import CRITEO_40M, Dlrm
+from sim.workload.records import Layer, Numerics, Shard, TableCut
+from sim.workload.tables import Tables, TableShare, parts_of_sum, table_share
 from sim.workload.vit import VisionTransformer
 
 
@@ -41,17 +45,77 @@ def test_dlrm_ops_add_up_to_its_flops(name: str) -> None:
     assert sum(op.count * op.flops for op in gemms) == pytest.approx(64 * model.flops_per_sample()[1], rel=1e-12)
 
 
-def test_dlrm_tables_are_split_and_exchanged() -> None:
-    """Eight ranks hold an eighth of the rows each, look up as many rows, and exchange the pooled vectors twice."""
-    model = preset("dlrm")
-    assert isinstance(model, Dlrm)
-    tables = model.layers(100, Numerics(), Shard(expert=8))[0]
-    assert tables.parameters[0].elements == model.table_elements / 8
-    assert tables.parameters[0].sparse_rows == 2600
-    exchanges = [op for op in (*tables.forward, *tables.backward) if isinstance(op, Collective)]
-    assert [(op.kind, op.bytes) for op in exchanges] == [("all_to_all", 100 * 26 * 128 * 2.0)] * 2
-    lookup = next(op for op in tables.forward if isinstance(op, Gather))
-    assert (lookup.rows, lookup.row_bytes) == (2600, 512.0)
+def tables_of(sub_batch: int, **shard: Any) -> Layer:
+    """The tables of MLPerf's model on one rank."""
+    return preset("dlrm").layers(sub_batch, Numerics(), Shard(**shard))[0]
+
+
+def exchanges(layer: Layer) -> list[tuple[str, float]]:
+    return [(op.kind, op.bytes) for op in (*layer.forward, *layer.backward) if isinstance(op, Collective)]
+
+
+def lookups(layer: Layer) -> list[tuple[int, float]]:
+    return [(op.rows, op.row_bytes) for op in layer.forward if isinstance(op, Gather)]
+
+
+BIG = [rows for rows in CRITEO_40M if rows > 1e6]
+SMALL_100 = [rows for rows in CRITEO_40M if rows <= 100]  # 3, 63, 10, 4, 14, 36
+CUT_100 = len(CRITEO_40M) - len(SMALL_100)
+
+
+def test_rows_of_tables_are_dealt_to_eight_ranks() -> None:
+    """Sub-batch 100: tables of 100 rows or fewer stand everywhere (2 B of gradient a row against 2 B of vector a
+    sample); the rest is dealt, an eighth each, and looked up by its owner; vectors cross forward and backward."""
+    layer = tables_of(100, expert=8)
+    cut, small = layer.parameters
+    whole = sum(CRITEO_40M) - sum(SMALL_100)
+    assert cut.elements == -(-whole // 8) * 128
+    assert (cut.reduce_axis, small.reduce_axis) == ("expert", "data")
+    assert small.elements == sum(SMALL_100) * 128
+    # rows of a table over 8 ranks: ceil or floor of rows/8, so the busiest has at most 8·Σ ceil(r/8)/r of a sample's
+    served = next(op for op in layer.forward if isinstance(op, Gather)).rows
+    assert 100 * CUT_100 <= served <= 100 * sum(8 * -(-rows // 8) / rows for rows in CRITEO_40M if rows > 100)
+    (kind, nbytes), back = exchanges(layer)
+    assert (kind, nbytes) == back
+    assert nbytes == pytest.approx(served * 128 * 2.0, rel=1e-3)
+
+
+def test_columns_are_even_and_short() -> None:
+    """An eighth of every row on each rank: each looks up all rows of all eight sub-batches, 64 B of 512."""
+    layer = tables_of(100, expert=8, table_cut=TableCut.COLUMNS, replicated_rows=0)
+    assert layer.parameters[0].elements == sum(CRITEO_40M) * 128 / 8
+    assert lookups(layer) == [(8 * 26 * 100, 64.0)]
+    assert exchanges(layer) == [("all_to_all", 100 * 26 * 128 * 2.0)] * 2
+
+
+def test_whole_tables_leave_ranks_uneven() -> None:
+    """Six tables of 25 to 40 M rows on eight ranks: the fullest holds the largest, and no rank a second one of them."""
+    layer = tables_of(100, expert=8, table_cut=TableCut.TABLES, replicated_rows=0)
+    held = layer.parameters[0].elements / 128
+    assert max(CRITEO_40M) <= held < max(CRITEO_40M) + sorted(BIG)[0] + 1e6
+    assert lookups(layer)[0][0] > 26 * 100  # busier than the mean
+
+
+def test_equal_tables_on_as_many_ranks() -> None:
+    """Four equal tables on four ranks, one each: nothing is uneven."""
+    share = table_share(Tables((1000,) * 4, (2,) * 4), 64, 4, TableCut.TABLES)
+    assert share == TableShare(1000.0, 8.0, 4.0, 64)
+
+
+def test_a_sum_over_ranks_arrives_in_parts() -> None:
+    """Of p rows on E ranks E·(1 − (1 − 1/E)^p) have one: 1 of 1, 1.5 of two rows on two ranks, nearly E of many."""
+    assert parts_of_sum(1, 8) == pytest.approx(1.0)
+    assert parts_of_sum(2, 2) == pytest.approx(1.5)
+    assert parts_of_sum(1000, 8) == pytest.approx(8.0)
+    rng = random.Random(1)
+    drawn = [len({rng.randrange(8) for _ in range(5)}) for _ in range(20000)]
+    assert parts_of_sum(5, 8) == pytest.approx(sum(drawn) / len(drawn), rel=0.01)
+
+
+def test_a_table_shorter_than_the_group_burdens_its_owners() -> None:
+    """Three rows on eight ranks: an owner answers a third of eight sub-batches, not an eighth."""
+    share = table_share(Tables((3,), (1,)), 16, 8, TableCut.ROWS)
+    assert share == TableShare(1.0, pytest.approx(8 / 3), pytest.approx(8 / 3), 16)
 
 
 def test_dlrm_refuses_what_cannot_be() -> None:
@@ -62,3 +126,5 @@ def test_dlrm_refuses_what_cannot_be() -> None:
         Dlrm(tables=(0,))
     with pytest.raises(InputError, match="tensor"):
         Dlrm(tables=(10,)).layers(1, Numerics(), Shard(tensor=2))
+    with pytest.raises(InputError, match="must divide the 128 elements of a row"):
+        tables_of(1, expert=3, table_cut=TableCut.COLUMNS)

@@ -48,6 +48,15 @@ def test_seconds_to_the_target_are_those_of_the_campaign_and_the_waterfall_adds_
     assert min(seconds for _, seconds in campaign.waterfall) >= 0.0
 
 
+def test_an_evaluation_takes_its_samples_and_the_turn_of_the_host(small) -> None:
+    """Every fourth step 100 samples at half the time of one in training, and 2 s of the framework."""
+    batch = run(small).plan.global_batch
+    asked = f"campaign.evaluation={{every_samples: {4 * batch}, samples: 100, work: 0.5}}"
+    result = run(small, asked, "framework.evaluation_gap=2 s")
+    each = 2.0 + 100 * 0.5 * result.step.compute_s / batch
+    assert result.campaign.evaluation_s == pytest.approx(result.time_to_target.steps // 4 * each)
+
+
 def test_the_interval_is_the_best_one_and_goodput_that_of_renewal(small) -> None:
     """Four devices of 20 h: 5 h between failures; 600 s of detection and 17.13 s of start."""
     result = run(small, *FAILING, "campaign.seeds=200", "target.steps=20000000")
@@ -120,6 +129,7 @@ def test_what_fits_into_the_memory_of_the_host_is_not_read_again(small) -> None:
         (["campaign.phases=[{start: 0.5, end: 0.5}]"], "must lie after start"),
         (["campaign.maintenance={every: 30 days, lasts: 1 h}"], "needs checkpoints"),
         (["campaign.evaluation={every_samples: 10}"], "either samples or lasts"),
+        (["campaign.evaluation={every_samples: 10, lasts: 1 s, work: 0.5}"], "belongs to samples"),
         (["cluster.storage={name: s, node_read: 1 GB/s}"], "storage needs a bandwidth"),
         (["training.input={name: d, stored: 1 kB, decoded: 1 kB, core: 1 s}"], "cluster.host"),
         (["campaign.checkpoints={write: 1 s, read: 1 s}"], "is required where nothing fails"),

@@ -101,6 +101,12 @@ class Framework(Record):
         default=0.0,
         metadata=about("the device waits that long for the host between two steps", dimension="seconds", ge=0),
     )
+    evaluation_gap_s: float = field(
+        default=0.0,
+        metadata=about(
+            "the devices wait that long for the host to turn to an evaluation and back", dimension="seconds", ge=0
+        ),
+    )
     reserve_bytes: float = field(default=0.0, metadata=about("fixed buffers of the framework", dimension="bytes", ge=0))
     fragmentation: float = field(
         default=FRAGMENTATION,

@@ -32,8 +32,6 @@ START_NODE_S: Final = 0.13
 MXNet on DGX A100: init_start to init_stop 17.1 s on 1 node, 18.7 on 8, 45.1 on 128, 84.7 on 527 (own reduction)."""
 HOPELESS: Final = 100.0
 """Expected wall time over useful time beyond which a campaign makes no progress worth simulating."""
-FORWARD_SHARE: Final = 1.0 / 3.0
-"""Of the computation of a step: backward costs twice the forward pass (one product for each of two gradients)."""
 DEVICES_PER_HOST: Final = 8  # where neither the host nor the lowest level of the cluster says
 
 
@@ -66,7 +64,7 @@ def work_of(
     )
     times, notes = _copy_times(scenario, model, plan, step, nodes)
     phases = tuple(
-        _with_pauses(phase, batch, scenario, step, times, work)
+        _with_pauses(phase, batch, scenario, plan, step, times, work)
         for phase, batch in _phases(scenario, model, plan, step_s, goal)
     )
     work = replace(work, phases=phases)
@@ -152,7 +150,7 @@ def _phases(
 
 
 def _with_pauses(
-    phase: Phase, batch: float, scenario: Scenario, step: Step, times: CopyTimes | None, work: Work
+    phase: Phase, batch: float, scenario: Scenario, plan: Plan, step: Step, times: CopyTimes | None, work: Work
 ) -> Phase:
     """A phase with its copies and evaluations."""
     request, evaluation = scenario.campaign.checkpoints, scenario.campaign.evaluation
@@ -172,9 +170,7 @@ def _with_pauses(
             tiers = tuple(replace(tier, survives=min(tier.survives, Blast.DEVICE)) for tier in tiers)
     pause = None
     if evaluation is not None:
-        seconds = evaluation.lasts_s
-        if seconds is None:
-            seconds = (evaluation.samples or 0.0) / batch * step.compute_s * FORWARD_SHARE
+        seconds = evaluation.pause_s(step.compute_s / plan.global_batch, plan.framework.evaluation_gap_s)
         pause = (max(1.0, round(evaluation.every_samples / batch)), seconds)
     return replace(phase, tiers=tiers, evaluation=pause)
 

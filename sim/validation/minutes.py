@@ -3,19 +3,21 @@
 minutes = (samples to the target at this batch / rate + evaluations + warm-up) / 60.  The rate is that of the simulated
 step, set up by the rules of the set the row comes from.  Samples are passes(batch) = E_min·(1 + B/B_c), fitted on the
 entries of other rounds of the same recipe (`recipes`, by round; the median of those of the very batch where there are
-`ENOUGH`), or the passes of a scaling domain (`domain`, its recipe to `error`, else its first).  An
-evaluation runs `evaluation_samples` every `evaluation_every` samples, each at `evaluation_work` of a training sample.
-The warm-up (first batches, caches that fill) is what the runs of the other rounds on as many devices, to a factor of
-four, took beyond their samples at the rate between their evaluations: the median in seconds.
+`ENOUGH`), or the passes of a scaling domain (`domain`, its recipe to `error`, else its first).  Evaluations are
+those of the set of rates (`campaign.evaluation`), or the set's own (`evaluation`).  The warm-up (first batches, caches
+that fill) is what the runs of the other rounds on as many devices, to a factor of four, took beyond their samples at
+the rate between their evaluations: the median in seconds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
+from sim.engine.campaign.request import EvaluationRequest
 from sim.files.library import folder
 from sim.scaling.batch_fit import FEWEST, fit_batch
 from sim.validation.published import load_validation_set
@@ -52,17 +54,15 @@ def simulate_row(spec: ValidationSet, request: Request) -> Outcome | str:
     run = next(iter(requests(base, [request.row])))
     if run.skip and not run.skip.startswith(UNRATED):
         return run.skip
-    found = simulate_request(base, run)
+    evaluation = _evaluation(spec)
+    found = simulate_request(base, run, lambda s: replace(s, campaign=replace(s.campaign, evaluation=evaluation)))
     if isinstance(found, str):
         return found
     batch = float(request.row.get("global_batch_size") or request.row["global_batch"])
     samples = _samples(spec, request, batch)
     if isinstance(samples, str):
         return samples
-    rate = found.fields["samples_per_s"]
-    every, held = _number(spec, "evaluation_every"), _number(spec, "evaluation_samples")
-    evaluation_s = samples / every * held * _number(spec, "evaluation_work") / rate
-    minutes = (samples / rate + evaluation_s + warm_up_s(spec, request.row)) / 60.0
+    minutes = (samples / found.fields["samples_per_s_evaluated"] + warm_up_s(spec, request.row)) / 60.0
     devices = float(request.row["n_accel"] or 1.0)
     return Outcome(
         fields={"minutes": minutes},
@@ -147,6 +147,20 @@ def notes(spec: ValidationSet, counted: Sequence[Comparison], asked: Sequence[Re
             lines.append(f"{told}: {len(chosen)} rows, {errors}, skill {skill}")
     shown = {row.id for row in counted}
     warm = [warm_up_s(spec, request.row) for request in asked if request.id in shown]
-    share = _number(spec, "evaluation_samples") / _number(spec, "evaluation_every") * _number(spec, "evaluation_work")
-    lines.append(f"terms: evaluation {100 * share:.2g} % of the steps; warm-up {min(warm):.1f} to {max(warm):.1f} s")
+    evaluation = _evaluation(spec)
+    share = evaluation.pause_s(1.0, 0.0) / evaluation.every_samples
+    lines.append(
+        f"terms: samples evaluated {100 * share:.2g} % of the steps, and the turn to them where the framework has one "
+        f"(evaluation_gap); warm-up {min(warm):.1f} to {max(warm):.1f} s"
+    )
     return tuple(lines)
+
+
+def _evaluation(spec: ValidationSet) -> EvaluationRequest:
+    """The evaluations in the time."""
+    own = spec.template.get("evaluation")
+    if own is None:
+        campaign: Any = rate_set(str(spec.template["rates"])).template["campaign"]
+        own = campaign["evaluation"]
+    values: Any = own
+    return EvaluationRequest(**values)

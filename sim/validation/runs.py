@@ -12,7 +12,6 @@ from sim.files import build, document_of
 from sim.result import Result
 from sim.scenario import Scenario
 from sim.simulation import simulate
-from sim.simulation.campaign_work import FORWARD_SHARE
 from sim.validation.validation import Outcome, Request, ValidationSet
 
 WITH_RECOMPUTE: Final = 4.0 / 3.0  # "hardware" FLOPs of published runs count a second forward pass, run or not
@@ -69,8 +68,7 @@ def outcome_of(result: Result, evaluation: EvaluationRequest | None = None) -> O
     batch = result.plan.global_batch
     pauses_s = 0.0  # per step
     if evaluation is not None:
-        held = evaluation.samples or 0.0
-        once = held / batch * step.compute_s * FORWARD_SHARE if evaluation.lasts_s is None else evaluation.lasts_s
+        once = evaluation.pause_s(step.compute_s / batch, result.plan.framework.evaluation_gap_s)
         pauses_s = once * batch / evaluation.every_samples
     units = batch * (result.units_per_sample or 1.0)
     return Outcome(

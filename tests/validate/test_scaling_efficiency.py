@@ -31,3 +31,14 @@ def test_tpu_v2_on_32_boards() -> None:
     assert measured == pytest.approx(97.4, abs=0.1)
     assert abs(predicted - measured) < 2.0
     assert float(line.split("communication ")[1].split(" ms")[0]) > 0.5
+
+
+@pytest.mark.parametrize(("row", "block_s"), [("cnn028", 40.97), ("cnn033", 3.95)])
+def test_four_epochs_and_their_evaluation_on_tpu_v3(row: str, block_s: float) -> None:
+    """Seconds between two evaluations in Google's logs of MLPerf v0.6 (tpu-v3-128 and tpu-v3-2048, result_0.txt).
+
+    A fixed turn of the host beside the steps, which are ten times as long on a sixteenth of the chips.
+    """
+    (group,) = validate("cnn_data_parallel", row_ids=(row,)).summaries
+    (found,) = group.rows
+    assert 4 * 1_281_167 / found.predicted == pytest.approx(block_s, rel=0.06)

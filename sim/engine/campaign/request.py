@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
-from typing import Literal
+from typing import Final, Literal
 
 from sim.engine.campaign.checkpoints import CHECKPOINT_POLICIES
 from sim.engine.campaign.failures import FAILURE_PROCESSES
@@ -13,6 +13,9 @@ from sim.engine.campaign.recovery import RECOVERIES
 from sim.errors import Problem
 from sim.fields import Record, about
 from sim.plan.expense import Prices
+
+FORWARD_SHARE: Final = 1.0 / 3.0
+"""Of the computation of a step: backward costs twice the forward pass (one product for each of two gradients)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +126,23 @@ class EvaluationRequest(Record):
     samples: float | None = field(
         default=None, metadata=about("samples of one, priced as forward passes of all devices", gt=0)
     )
+    work: float | None = field(
+        default=None,
+        metadata=about("time of such a sample over that of one in training; empty: 1/3, forward one of three", gt=0),
+    )
     lasts_s: float | None = field(default=None, metadata=about("time of one, instead", gt=0))
 
     def contradictions(self) -> Iterator[Problem]:
         if (self.samples is None) == (self.lasts_s is None):
             yield Problem("needs either samples or lasts", "samples")
+        if self.lasts_s is not None and self.work is not None:
+            yield Problem("belongs to samples, not to lasts", "work")
+
+    def pause_s(self, sample_s: float, gap_s: float) -> float:
+        """Seconds of one: the turn of the host and the samples, of which one takes `sample_s` in training."""
+        if self.lasts_s is not None:
+            return self.lasts_s
+        return gap_s + (self.samples or 0.0) * (self.work or FORWARD_SHARE) * sample_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,9 +37,9 @@ def bare_loop() -> None:
 
 @pytest.mark.speed
 def test_a_campaign_costs_a_few_times_its_bare_events() -> None:
-    """4.1 times when written; the goal of 2 is missed: what a failure destroys takes longer than the event itself."""
+    """3.5 times when written; the goal of 2 is missed: what a failure destroys takes longer than the event itself."""
     work = ninety_days()
-    assert cpu(lambda: simulate_campaign(work)) < 6.0 * cpu(bare_loop)
+    assert cpu(lambda: simulate_campaign(work)) < 5.0 * cpu(bare_loop)
 
 
 @pytest.mark.speed

@@ -24,10 +24,13 @@ def wall(step_s: float, pauses: Pauses, a: float, b: float) -> float:
 
 def last_multiple(step_s: float, pauses: Pauses, a: float, seconds: float, every: float) -> float:
     """The largest multiple of `every` that is done `seconds` after `a`; at most `a` where none is new."""
-    slope = step_s
+    slope, held = step_s, 0.0
     for e, pause_s in pauses:
         slope += pause_s / e
+        held += pause_s
     b = floor((a + max(seconds, 0.0) / slope) / every) * every
+    if held < seconds - (b - a) * slope < every * slope - held:
+        return b  # pauses come at most one early or late: nothing to count
     while b > a and wall(step_s, pauses, a, b) > seconds:
         b -= every
     while wall(step_s, pauses, a, b + every) <= seconds:

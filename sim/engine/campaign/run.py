@@ -65,7 +65,9 @@ class _Run:
         self.stop = self.maintenance  # the next moment at which training is stopped on purpose
         self.by = [0] * len(work.sources)
         self.stops = self.events = 0
+        self.left = MOST_EVENTS  # events and failures
         self.slowness: dict[int, float] = {work.nodes: 1.0}
+        self.again_s = work.detect_s + work.restart_s
         self.factor = 1.0  # how many times longer a step takes on the nodes at work
 
     def job(self) -> Events:
@@ -79,7 +81,17 @@ class _Run:
             hit = self.failure
             if hit is not None and hit[0] < now + need and not hit[2].slows:
                 yield self.pass_time("steps", hit[0] - now)
-                yield from self.recover(step_s, now, hit[0] - now)
+                self.roll_back(step_s, now, hit[0])
+                if self.pool.spares is not None:
+                    yield from self.await_nodes()
+                seconds = self.again_s + state.newest[1].restore_s
+                hit = self.failure
+                if hit is not None and hit[0] < self.env.now + seconds:
+                    seconds = yield from self.restart()
+                state.spent["restart"] += seconds
+                yield self.pass_time("restart", seconds)
+                state.go(*state.newest[0])
+                self.mark()
                 continue
             yield self.pass_time("steps", need)
             state.copy(step_s, now, need)
@@ -93,6 +105,9 @@ class _Run:
         """The step at which this stretch ends unless a failure ends it, and the seconds to it."""
         state, hit, stop = self.state, self.failure, self.stop
         to = state.phases[state.phase].steps
+        need = (to - state.step) * step_s
+        if hit is not None and hit[0] < min(stop, now + need) and not hit[2].slows:
+            return to, need  # fails before, whatever the pauses
         need = wall(step_s, state.pauses, state.step, to)
         slows = hit is not None and hit[2].slows
         if hit is not None and slows:
@@ -104,28 +119,27 @@ class _Run:
             self.take(hit)
         return to, need
 
-    def recover(self, step_s: float, started: float, since: float) -> Events:
-        """Back to the newest copy that outlived the failure, and start again, however often that takes."""
-        state, work = self.state, self.work
-        state.copy(step_s, started, since)
-        here = (state.phase, state.step)
-        self.absorb(self.env.now)
-        if state.newest[0] > here:  # made in this stretch, hence in this phase
-            state.advance(step_s, state.newest[0][1])
+    def roll_back(self, step_s: float, started: float, now: float) -> None:
+        """To the newest copy that outlives the failure of this moment."""
+        state = self.state
+        state.copy(step_s, started, now - started)
+        self.absorb(now)
+        copy = state.newest[0]
+        if copy[1] > state.step and copy[0] == state.phase:  # made in this stretch, hence in this phase
+            state.advance(step_s, copy[1])
+
+    def restart(self) -> Generator[simpy.Event, Any, float]:
+        """Seconds of the start that gets through, after those that fail."""
         while True:
-            if self.pool.spares is not None:
-                yield from self.await_nodes()
-            seconds = work.detect_s + work.restart_s + state.newest[1].restore_s
+            seconds = self.again_s + self.state.newest[1].restore_s
             hit, now = self.failure, self.env.now
             if hit is None or hit[0] >= now + seconds:
-                break
+                return seconds
             if not hit[2].slows:
                 yield from self.stand("restart", hit[0] - now)
             self.absorb(hit[0])
-        state.spent["restart"] += seconds
-        yield self.pass_time("restart", seconds)
-        state.go(*state.newest[0])
-        self.mark()
+            if self.pool.spares is not None:
+                yield from self.await_nodes()
 
     def planned(self) -> Events:
         """Maintenance, a slow node found, a node back from repair: a fresh copy, then start again without loss."""
@@ -164,6 +178,7 @@ class _Run:
         """What one failure breaks, and the copies it destroys."""
         when, number, source = failure
         self.by[number] += 1
+        self.left -= 1
         if source.slows:
             heapq.heappush(self.slow_until, when + self.work.slow_found_s)
             self.refresh(when)
@@ -173,18 +188,18 @@ class _Run:
                 self.pool.settle(when)
                 self.pool.fail(source.nodes, when)
         self.failure = next(self.failures, None)
-        self.go_on()
+        if self.left < 0:
+            self.give_up()
 
-    def go_on(self) -> None:
-        """UnreachableError where failures come faster than the campaign comes back from them."""
-        if self.events + sum(self.by) > MOST_EVENTS:
-            done, days = self.state.done_s / self.work.ideal_s, self.env.now / 86400.0
-            statement = (
-                f"no progress: after {sum(self.by):,} failures in {days:.4g} days {100 * done:.3g} % of the training "
-                f"is done ({MOST_EVENTS:,} events are simulated at most); levers: campaign.recovery (spares, repair), "
-                "campaign.checkpoints, longer times between failures"
-            )
-            raise UnreachableError(Unreachable(statement))
+    def give_up(self) -> None:
+        """UnreachableError: failures come faster than the campaign comes back from them."""
+        done, days = self.state.done_s / self.work.ideal_s, self.env.now / 86400.0
+        statement = (
+            f"no progress: after {sum(self.by):,} failures in {days:.4g} days {100 * done:.3g} % of the training "
+            f"is done ({MOST_EVENTS:,} events are simulated at most); levers: campaign.recovery (spares, repair), "
+            "campaign.checkpoints, longer times between failures"
+        )
+        raise UnreachableError(Unreachable(statement))
 
     def refresh(self, now: float) -> None:
         """Speed and next stop with the nodes at work now."""
@@ -209,7 +224,9 @@ class _Run:
 
     def pass_time(self, kind: str, seconds: float) -> simpy.Event:
         self.events += 1
-        self.go_on()
+        self.left -= 1
+        if self.left < 0:
+            self.give_up()
         if self.spans is not None and seconds > 0:
             self.spans.append(Slice(f"campaign / {kind}", kind, self.env.now, self.env.now + seconds))
         return self.env.timeout(seconds)

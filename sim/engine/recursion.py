@@ -17,6 +17,8 @@ from sim.engine.program import Program, Times
 UNKNOWN: Final = -1.0
 NEVER: Final = 2**60
 INFINITE: Final = float("inf")
+LEAP: Final = 8  # kernels: where collectives stay away for so many, all stages may go on in one pass
+PARTS: Final = 8  # of the program: the share that must lie ahead for that
 
 
 def run(program: Program) -> Times:
@@ -71,31 +73,67 @@ class _Fluid:
         self.running: list[dict[int, int]] = [{} for _ in range(shape.domains)]
         self.heap: list[tuple[float, int, int, int]] = []
         self.serial = 0
+        self.events = 0
+        self.leapt = False  # a domain's next collective waits for a much later kernel than the one before it did
 
     def run(self) -> Times:
         self._lead()
         self.ready = [track for track, queue in enumerate(self.program.queues) if queue]
         self._look()
-        events = 0
         while self.heap:
-            now, _, task, version = heapq.heappop(self.heap)
-            events += 1
-            if task < 0:
-                self._begin(-1 - task, now)
-            elif version == self.version[task]:
-                self._finish(task, now)
+            self._event()
+            if self.leapt:
+                self.leapt = False
+                if self._calm_everywhere():
+                    self._drain()
+                    self._lead()
             self._look()
-        return Times(self.start, self.end, events)
+        return Times(self.start, self.end, self.events)
+
+    def _event(self) -> None:
+        now, _, task, version = heapq.heappop(self.heap)
+        self.events += 1
+        if task < 0:
+            self._begin(-1 - task, now)
+        elif version == self.version[task]:
+            self._finish(task, now)
+
+    def _drain(self) -> None:
+        """Let arrive what is under way or sent, as far as no collective begins before."""
+        tracks = self.program.tracks
+        while True:
+            links = [track for track in self.ready if tracks[track].kind != "compute"]
+            self.ready = [track for track in self.ready if tracks[track].kind == "compute"]
+            for track in links:
+                self._next(track)
+            if not self.heap or ((task := self.heap[0][2]) < 0 and tracks[-1 - task].kind == "stream"):
+                return
+            self._event()
+
+    def _calm_everywhere(self) -> bool:
+        """Whether no collective runs and a good part of the program lies before the next ones."""
+        if min(self.barrier) < 0:
+            return False
+        tracks, queues = self.program.tracks, self.program.queues
+        ahead = (
+            min(self.barrier[track.domain], len(queue)) - head
+            for track, queue, head in zip(tracks, queues, self.head, strict=True)
+            if track.kind == "compute"
+        )
+        return sum(ahead) * PARTS > len(self.program)
 
     def _lead(self) -> None:
-        """All kernels that nothing disturbs from the beginning on, in one pass: tasks come after what they wait for."""
+        """All kernels that nothing disturbs from now on, in one pass: tasks come after what they wait for."""
         program, end, free, messages = self.program, self.end, self.free, self.program.shape.messages
         domain_of = [track.domain if track.kind == "compute" else -1 for track in program.tracks]
-        limit = [self.barrier[domain] if domain >= 0 else -1 for domain in domain_of]  # the last kernel to lead to
-        seconds, place = program.seconds, program.shape.place
+        limit = [
+            self.barrier[domain] if domain >= 0 and not busy else -1
+            for domain, busy in zip(domain_of, self.busy, strict=True)
+        ]  # the last kernel to lead to
+        seconds, place, head, waiting = program.seconds, program.shape.place, self.head, self.waiting
         for task, (track, after) in enumerate(zip(program.track, program.after, strict=True)):
             at = place[task]
-            if at > limit[track]:
+            if at > limit[track] or at < head[track]:
                 continue
             begin = free[track]
             for j in after:
@@ -108,7 +146,9 @@ class _Fluid:
                 self.start[task] = begin
                 begin += seconds[task]
                 end[task] = free[track] = begin
-                self.head[track] = at + 1
+                head[track] = at + 1
+                if task in waiting:
+                    self.ready += waiting.pop(task)
                 if task in messages:
                     calm = self._calm(domain_of[track], begin, at)
                     for message in messages[task]:
@@ -226,8 +266,10 @@ class _Fluid:
     def _need(self, track: int, domain: int, place: int) -> None:
         """The kernel the next collective of a sharing stream waits for (−1: it runs, or may begin at once)."""
         if track in self.needs[domain]:
+            before = self.barrier[domain]
             self.needs[domain][track] = place
             self.barrier[domain] = min(self.needs[domain].values())
+            self.leapt = self.leapt or self.barrier[domain] - before > LEAP
 
     def _share(self, domain: dict[int, int], now: float) -> None:
         """Give every running task of a domain its rate; those whose rate changed get a new finish time."""

@@ -7,9 +7,9 @@ all-gather of the updated parameters over n · fully sharded: the gather twice, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from sim.network import Communicator, Group
 from sim.ops import BYTES_PER_ELEMENT
@@ -143,62 +143,83 @@ def reductions(exchange: Exchange, parts: Iterable[Part], copies: float = 0.0) -
 
     `copies` [elements] of tied weights join the first block of backward. Without overlap everything goes at once.
     """
-    plan = exchange.plan
-    bucket = plan.framework.bucket_bytes if plan.framework.overlap_gradients else float("inf")
-    filling = {axis: _Bucket(exchange, axis, bucket) for axis in ("data", "expert")}
+    known: dict[Closing, Transfer] = {}  # equal blocks close equal buckets
     out: list[Transfer] = []
-    place = 0
-    filling["data"].add(copies * exchange.gradient_bytes)
-    per_element = exchange.gradient_bytes
-    for part in reversed(tuple(parts)):
-        for _ in range(part.count):
-            place += 1
-            for parameter in reversed(part.layer.parameters):
-                if exchange.sparse(parameter):
-                    out.append(replace(exchange.rows(parameter), place=place))
-                else:
-                    filling[parameter.reduce_axis].add(parameter.elements * per_element)
-            for box in filling.values():
-                out += box.sent(place)
-    for box in filling.values():
-        box.flush()
-        out += box.sent(place)
+    for place, closing in closings(exchange, parts, copies):
+        if closing not in known:
+            known[closing] = _reduced(exchange, closing)
+        out.append(replace(known[closing], place=place))
     return tuple(m for m in out if m.seconds > 0.0)
 
 
-class _Bucket:
-    """Gradients waiting to be reduced together; closes at `limit` bytes."""
+def reductions_s(
+    exchange: Exchange, parts: Iterable[Part], copies: float, known: dict[Closing, tuple[str, float]]
+) -> Iterator[tuple[str, float]]:
+    """(axis, seconds) of all `reductions`; `known` remembers them."""
+    for _, closing in closings(exchange, parts, copies):
+        if closing not in known:
+            transfer = _reduced(exchange, closing)
+            known[closing] = transfer.axis, transfer.seconds
+        yield known[closing]
 
-    def __init__(self, exchange: Exchange, axis: str, limit: float) -> None:
-        self.exchange = exchange
-        self.axis = axis
-        self.limit = limit
-        self.held = 0.0
-        self.closed: list[float] = []
-        self.known: dict[tuple[float, ...], Transfer] = {}  # equal blocks close equal buckets
 
-    def add(self, nbytes: float) -> None:
-        self.held += nbytes
-        if self.held >= self.limit:
-            self.flush()
+def _reduced(exchange: Exchange, closing: Closing) -> Transfer:
+    axis, sizes = closing
+    if isinstance(sizes, Parameter):
+        return exchange.rows(sizes)
+    return joined([exchange.reduction(nbytes, axis) for nbytes in sizes], 0)
 
-    def flush(self) -> None:
-        if self.held > 0.0:
-            self.closed.append(self.held)
-            self.held = 0.0
 
-    def sent(self, place: int) -> list[Transfer]:
-        """The buckets closed since the last call, as one after `place` blocks."""
-        if not self.closed:
-            return []
-        closed, self.closed = tuple(self.closed), []
-        if closed not in self.known:
-            self.known[closed] = joined([self.exchange.reduction(nbytes, self.axis) for nbytes in closed], place)
-        return [replace(self.known[closed], place=place)]
+Closing: TypeAlias = tuple[str, tuple[float, ...] | Parameter]
+"""Of an axis: the bytes of the buckets that close after one block, or an embedding that travels as rows."""
+
+
+def closings(exchange: Exchange, parts: Iterable[Part], copies: float = 0.0) -> Iterator[tuple[int, Closing]]:
+    """What leaves after so many blocks of the backward pass, in order."""
+    plan = exchange.plan
+    limit = plan.framework.bucket_bytes if plan.framework.overlap_gradients else float("inf")
+    held = {"data": copies * exchange.gradient_bytes, "expert": 0.0}
+    closed: list[Closing] = []
+    place = 0
+    for part in reversed(tuple(parts)):
+        before: tuple[float, float] | None = None
+        for _ in range(part.count):
+            place += 1
+            state = held["data"], held["expert"]
+            if state != before:  # a block that finds the buckets as the one before it leaves them alike
+                before, closed = state, list(_closed(exchange, part, held, limit))
+            for closing in closed:
+                yield place, closing
+    for axis, nbytes in held.items():
+        if nbytes > 0.0:
+            yield place, (axis, (nbytes,))
+
+
+def _closed(exchange: Exchange, part: Part, held: dict[str, float], limit: float) -> Iterator[Closing]:
+    """What one block of a part closes; `held` [bytes] is what the buckets hold, before and after."""
+    sizes: dict[str, list[float]] = {axis: _full(held, axis, limit) for axis in held}  # tied weights may fill one
+    for parameter in reversed(part.layer.parameters):
+        if exchange.sparse(parameter):
+            yield "data", parameter
+            continue
+        axis = parameter.reduce_axis
+        held[axis] += parameter.elements * exchange.gradient_bytes
+        sizes[axis] += _full(held, axis, limit)
+    yield from ((axis, tuple(closed)) for axis, closed in sizes.items() if closed)
+
+
+def _full(held: dict[str, float], axis: str, limit: float) -> list[float]:
+    """The bucket of an axis, emptied, if it holds as much as it may."""
+    if held[axis] < limit:
+        return []
+    nbytes, held[axis] = held[axis], 0.0
+    return [nbytes]
 
 
 def joined(transfers: Sequence[Transfer], place: int) -> Transfer:
     """Transfers of one kind, one after the other."""
+    if len(transfers) == 1 and transfers[0].place == place:
+        return transfers[0]
     return replace(
         transfers[0],
         seconds=sum(t.seconds for t in transfers),

@@ -9,6 +9,7 @@ communication: parameters gathered for the running block and the next, buckets o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sim.device.records import Accelerator
 from sim.errors import InputError, Problem
@@ -56,8 +57,9 @@ def layer_memory(
     return tuple(result)
 
 
-def overhead(moving: float, plan: Plan, accelerator: Accelerator) -> dict[str, float]:
-    """What an allocator cannot fill between blocks of `moving` bytes in all, and what is kept for others."""
+def overhead(moving: Any, plan: Plan, accelerator: Accelerator) -> dict[str, Any]:
+    """What an allocator cannot fill between blocks of `moving` bytes in all (a number or a column of them), and what
+    is kept for others."""
     reserved = accelerator.memory.reserve_bytes
     return {
         "fragmentation": plan.framework.fragmentation * moving if reserved > 0.0 else 0.0,
@@ -237,38 +239,44 @@ def on_host(layer: Layer, policy: Policy, plan: Plan) -> float:
 
 
 def buffers(chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics) -> float:
-    """Working sets of communication: two gathered blocks, gradients of one; a compiler gathers single tensors."""
-    blocks = [part.layer.parameter_elements for c in chunks for part in c for _ in range(part.count)]
-    blocks.sort(reverse=True)
-    sent = max((part.layer.output_bytes for c in chunks for part in c), default=0.0)
-    messages = 2 * sent if plan.pipeline > 1 else 0.0
+    """Working sets of communication: messages between stages, parameters and gradients on their way."""
+    output = max((part.layer.output_bytes for c in chunks for part in c), default=0.0)
+    between: float = messages(output, plan)
+    return between + exchanged(chunks, plan, numerics)
+
+
+def messages(output: Any, plan: Plan) -> Any:
+    """One message in, one out; of `output` bytes, a number or a column of them."""
+    return output * (2.0 if plan.pipeline > 1 else 0.0)
+
+
+def exchanged(chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics) -> float:
+    """Two gathered blocks, gradients of one; a compiler gathers single tensors."""
     if plan.copies == 1:
-        return messages
+        return 0.0
+    blocks = [n for c in chunks for part in c for n in (part.layer.parameter_elements,) * part.count]
     wire = BYTES_PER_ELEMENT[plan.framework.communication_format or numerics.gradients]
-    if plan.sharding == Sharding.FULL and numerics.launch == Launch.GRAPH:
-        blocks = sorted((p.elements for p, _ in _parameters(chunks)), reverse=True)
-    if plan.sharding == Sharding.FULL:
-        gathered = (
-            sum(blocks[:2] if plan.framework.reshard_after_forward else blocks) * BYTES_PER_ELEMENT[numerics.weights]
-        )
-        return messages + gathered + sum(blocks[:1]) * wire
-    bucket = min(plan.framework.bucket_bytes, sum(blocks) * wire)
-    return messages + (bucket if plan.framework.overlap_gradients else 0.0)
+    if plan.sharding != Sharding.FULL:
+        return min(plan.framework.bucket_bytes, sum(blocks) * wire) if plan.framework.overlap_gradients else 0.0
+    if numerics.launch == Launch.GRAPH:
+        blocks = [p.elements for p, _ in _parameters(chunks)]
+    blocks.sort(reverse=True)
+    gathered = sum(blocks[:2] if plan.framework.reshard_after_forward else blocks)
+    return gathered * BYTES_PER_ELEMENT[numerics.weights] + sum(blocks[:1]) * wire
 
 
-def in_flight(stage: int, plan: Plan) -> tuple[int, ...]:
+def in_flight(stage: int, plan: Plan, passes: int | None = None) -> tuple[int, ...]:
     """Micro-batches whose activations each chunk of a stage holds at the fullest moment.
 
     1F1B: min(P − p, m) with spare buffers. GPipe: m. Interleaved: the first 2(P−p−1) + (v−1)P + 1 forward passes, in
     schedule order.
     """
-    stages, chunks, passes = plan.pipeline, plan.virtual_stages, max(1, plan.micro_batches)
+    stages, chunks = plan.pipeline, plan.virtual_stages
+    passes = max(1, plan.micro_batches if passes is None else passes)
     if plan.schedule == PipelineSchedule.GPIPE:
         return (passes,) * chunks
     if chunks == 1:
         return (min(stages - stage + (plan.framework.spare_buffers if stages > 1 else 0), passes),)
     total = min((stages - stage - 1) * 2 + (chunks - 1) * stages + 1, passes * chunks)
-    held = [0] * chunks
-    for k in range(total):
-        held[k % (stages * chunks) // stages] += 1
-    return tuple(held)
+    rounds, rest = divmod(total, stages * chunks)
+    return tuple(rounds * stages + min(stages, max(0, rest - chunk * stages)) for chunk in range(chunks))

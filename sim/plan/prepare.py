@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sim.device import time_ops
 from sim.device.records import Accelerator
 from sim.network import Cluster, Communicator, Level, LinkType, level_of
 from sim.ops import BYTES_PER_ELEMENT
-from sim.plan.gradients import Exchange, block_transfers, gathers, reductions
+from sim.plan.gradients import Closing, Exchange, block_transfers, gathers, reductions, reductions_s
 from sim.plan.groups import Groups, groups_of
 from sim.plan.layout import Part, assign
 from sim.plan.memory import on_host, sharded_elements, tied_copy
@@ -123,23 +123,47 @@ class Recorder:
         across = self.exchange.across((part for chunk in chunks for part in chunk), copies)
         return Stage(plan.devices // plan.pipeline, tuple(built), self._update(updated, rows), offloaded, across)
 
-    def transfers(self, chunks: Chunks) -> Stage:
-        """The stage with its update and transfers (gathers where they are not prefetched), but no work in its blocks
-        (and nothing offloaded)."""
-        copies, built = tied_copy(chunks, self.plan), []
-        for number, chunk in enumerate(chunks):
-            blocks = [self._exchanged(part, part.count, Work(0.0), Work(0.0)) for part in chunk]
-            held = copies if number == len(chunks) - 1 else 0.0
-            built.append(self._chunk(blocks, chunk, held, gathered=not self.plan.framework.overlap_gathers))
-        update = self._update(*self._updated(chunks, copies))
-        across = self.exchange.across((part for chunk in chunks for part in chunk), copies)
-        return Stage(self.plan.devices // self.plan.pipeline, tuple(built), update, 0.0, across)
+    def streams_s(self, chunks: Chunks, known: dict[Closing, tuple[str, float]]) -> float:
+        """Seconds of a stage's transfers of one pass (or of the step, where they run once) on its longest stream.
 
-    def _chunk(self, blocks: Sequence[Block], parts: Sequence[Part], copies: float, gathered: bool = True) -> Chunk:
+        `known`: what stages of the same exchange have been found to reduce."""
+        copies = tied_copy(chunks, self.plan)
+        streams: dict[str, float] = {}
+        for number, chunk in enumerate(chunks):
+            if self.plan.sharding == Sharding.FULL:
+                _add(streams, ((t.axis, t.seconds * n) for part in chunk for t, n in self._each_pass(part)))
+            else:
+                _add(streams, reductions_s(self.exchange, chunk, copies if number == len(chunks) - 1 else 0.0, known))
+        return max(streams.values(), default=0.0)
+
+    def after_s(self, chunks: Chunks) -> float:
+        """Seconds of what follows the last pass of a stage (nothing offloaded): the sum over replicas, the update, and
+        the gathers of its parameters where they are not prefetched."""
+        copies = tied_copy(chunks, self.plan)
+        across = self.exchange.across((part for chunk in chunks for part in chunk), copies)
+        gathered: dict[str, float] = {}
+        if self.plan.sharding != Sharding.FULL and not self.plan.framework.overlap_gathers:
+            for number, chunk in enumerate(chunks):
+                held = copies if number == len(chunks) - 1 else 0.0
+                _add(gathered, ((t.axis, t.seconds) for t in gathers(self.exchange, chunk, held)))
+        update = self._update(*self._updated(chunks, copies)).seconds
+        return update + (across.seconds if across else 0.0) + max(gathered.values(), default=0.0)
+
+    def _each_pass(self, part: Part) -> Iterator[tuple[Transfer, int]]:
+        """Transfers of fully sharded blocks in a pass, and how often each runs."""
+        gather, reduce = block_transfers(self.exchange, part)
+        if gather is not None:
+            yield gather, part.count * (2 if self._regathered(part.layer) else 1)
+        if reduce is not None:
+            yield reduce, part.count
+
+    def _regathered(self, layer: Layer) -> bool:
+        return layer.kind == "block" and self.plan.framework.reshard_after_forward
+
+    def _chunk(self, blocks: Sequence[Block], parts: Sequence[Part], copies: float) -> Chunk:
         if self.plan.sharding == Sharding.FULL:
             return Chunk(tuple(blocks))
-        fetched = gathers(self.exchange, parts, copies) if gathered else ()
-        return Chunk(tuple(blocks), fetched, reductions(self.exchange, parts, copies))
+        return Chunk(tuple(blocks), gathers(self.exchange, parts, copies), reductions(self.exchange, parts, copies))
 
     def _blocks(self, part: Part, again: int, host_bandwidth: float) -> list[Block]:
         """The part's blocks, those that recompute apart from those that do not."""
@@ -149,14 +173,9 @@ class Recorder:
     def _block(self, part: Part, count: int, policy: Policy, host_bandwidth: float) -> Block:
         layer, plan = part.layer, self.plan
         works = self.pricer.works(layer, policy, plan, self.groups, self.around)
-        return self._exchanged(part, count, *works, on_host(layer, policy, plan) / host_bandwidth)
-
-    def _exchanged(self, part: Part, count: int, forward: Work, backward: Work, offload_s: float = 0.0) -> Block:
-        """Blocks with the transfers of their parameters."""
         gather, reduce = block_transfers(self.exchange, part)
-        layer = part.layer
-        again = layer.kind == "block" and self.plan.framework.reshard_after_forward
-        return Block(layer.name, layer.kind, count, forward, backward, gather, again, reduce, offload_s)
+        moved_s = on_host(layer, policy, plan) / host_bandwidth
+        return Block(layer.name, layer.kind, count, *works, gather, self._regathered(layer), reduce, moved_s)
 
     def _updated(self, chunks: Chunks, copies: float) -> tuple[float, list[Parameter]]:
         """(weights one device updates whole, embeddings of which it updates the touched rows alone).
@@ -185,15 +204,20 @@ class Recorder:
         return elements * (BYTES_PER_ELEMENT[numerics.gradients] + BYTES_PER_ELEMENT[numerics.weights])
 
     def send(self, parts: Sequence[Chunks]) -> Transfer:
-        """One message to the next stage.
+        """The largest message between stages."""
+        return self.message(
+            max((part.layer.output_bytes for chunks in parts for c in chunks for part in c), default=0.0)
+        )
+
+    def message(self, nbytes: float, split: bool | None = None) -> Transfer:
+        """One message to the next stage; `split`: sequence parallel (None: as the plan is).
 
         Tensor ranks that hold the same activations send 1/t each and gather inside the node
         (Narayanan et al. 2021, §4.1); under sequence parallelism each holds its own part already.
         """
-        nbytes = max((part.layer.output_bytes for chunks in parts for c in chunks for part in c), default=0.0)
         communicator, stride, t = self.pricer.communicator, self.groups.pipeline.stride, self.plan.tensor
         seconds = communicator.send(nbytes, stride)
-        if t > 1 and not self.plan.sequence_parallel:
+        if t > 1 and not (self.plan.sequence_parallel if split is None else split):
             gathered = self.pricer.time("all_gather", nbytes, self.groups.tensor)
             seconds = min(seconds, communicator.send(nbytes / t, stride) + gathered)
         return Transfer("activations", "pipeline", seconds, nbytes, sent_bytes=nbytes)
@@ -218,3 +242,9 @@ class Recorder:
             return None
         seconds = self.pricer.time("all_reduce", 4.0, world)
         return Transfer("gradient norm", "norm", seconds, 4.0, sent_bytes=sent_bytes("all_reduce", 4.0, world.size))
+
+
+def _add(seconds: dict[str, float], more: Iterable[tuple[str, float]]) -> None:
+    """Sum seconds by axis."""
+    for axis, added in more:
+        seconds[axis] = seconds.get(axis, 0.0) + added

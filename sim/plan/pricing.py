@@ -14,12 +14,10 @@ from sim.ops import BYTES_PER_ELEMENT, Collective, CollectiveKind, Gemm, Op, Poi
 from sim.plan.groups import Groups
 from sim.plan.issue import issue_s
 from sim.plan.overlap import OverlapRule, exposed
-from sim.plan.records import DEGREES, Plan, Sharding
+from sim.plan.records import Plan, Sharding
 from sim.plan.step_record import Work
 from sim.workload.records import Launch, Layer, Model, Numerics, Policy, Recompute, Shard
 
-INSIDE: Final = tuple(axis for axis in DEGREES if axis != "pipeline")
-"""Axes along which an op of a block may communicate."""
 _CUTS: Final = attrgetter(*(cut.name for cut in fields(Shard)))
 
 
@@ -46,13 +44,14 @@ def contention_of(cluster: Cluster, group: Group) -> Contention:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One pass of a layer: its ops, the first `recomputed` of them again, what the kernels take, and what the host does
-    to issue them where it is waited for."""
+    """One pass of a layer: its ops, the first `recomputed` of them again, what the kernels take, what the host does to
+    issue them where it is waited for, and the axes its collectives run along."""
 
     ops: tuple[Op, ...]
     recomputed: int
     kernels: OpsTime
     issue_s: float
+    axes: tuple[str, ...]
 
 
 class Pricer:
@@ -75,9 +74,13 @@ class Pricer:
 
     def layers(self, plan: Plan) -> tuple[Layer, ...]:
         """The model's blocks as one device of the plan's sharded group sees them."""
-        key = (plan.sub_batch, shard_of(plan))
+        return self.layers_of(plan.sub_batch, shard_of(plan))
+
+    def layers_of(self, sub_batch: int, shard: Shard) -> tuple[Layer, ...]:
+        """The same for a sub-batch and the degrees that cut inside a layer."""
+        key = (sub_batch, shard)
         if key not in self._layers:
-            self._layers[key] = self.model.layers(plan.sub_batch, self.numerics, key[1])
+            self._layers[key] = self.model.layers(sub_batch, self.numerics, shard)
         return self._layers[key]
 
     def time(self, kind: CollectiveKind, nbytes: float, group: Group) -> float:
@@ -118,7 +121,9 @@ class Pricer:
             ops = layer.forward if policy is None else (*again, *back)
             python = len(ops) if policy is None else len(again)
             kernels = time_ops((op for op in ops if not isinstance(op, Collective)), self.accelerator)
-            self._passes[key] = Pass(ops, len(again), kernels, issue_s(ops, python, self.host_s, plan.tensor))
+            issued = issue_s(ops, python, self.host_s, plan.tensor)
+            axes = tuple(sorted({op.axis for op in ops if isinstance(op, Collective)}))
+            self._passes[key] = Pass(ops, len(again), kernels, issued, axes)
         return key, self._passes[key]
 
     def _flattened(self, layer: Layer, passes: int) -> tuple[Op, ...]:
@@ -134,8 +139,12 @@ class Pricer:
 
     def _work(self, layer: Layer, policy: Policy | None, plan: Plan, groups: Groups, contention: Contention) -> Work:
         which, run = self.one_pass(layer, policy, plan)
-        inner = tuple(groups.axis(axis) for axis in INSIDE)
-        rules = (which, inner, plan.framework.overlap_tensor, plan.framework.overlap_experts)
+        rules = (
+            which,
+            tuple(groups.axis(axis) for axis in run.axes),
+            plan.framework.overlap_tensor,
+            plan.framework.overlap_experts,
+        )
         key = (rules, contention)
         if key not in self._works:
             if rules not in self._added:

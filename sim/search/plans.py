@@ -20,7 +20,8 @@ from sim.network import Communicator
 from sim.plan.candidates import Limits, Variant, candidates, layouts
 from sim.plan.feasible import FITS, infeasible
 from sim.plan.records import AXES, DEGREES, DeviceMemory, Plan, Sharding
-from sim.search.screen import Candidate, Screen, Worth
+from sim.search.columns import Candidate
+from sim.search.screen import Screen, Worth
 from sim.workload.records import Model, Numerics, Recompute
 
 TIE: Final = 0.01  # plans closer than this are as good as each other: the model is not more exact

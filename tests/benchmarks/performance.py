@@ -22,8 +22,8 @@ from sim.files.hardware import load_accelerator
 from sim.files.models import preset
 from sim.network import Communicator
 from sim.plan import Plan, prepare
-from sim.plan.candidates import layouts
-from sim.search import limits_of, search
+from sim.plan.candidates import layouts, limits_of
+from sim.search import search
 from sim.search.screen import Screen
 from sim.simulation import simulate
 from sim.workload.records import Numerics

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "plan"))
 from test_plans_together import DENSE, MIXTURE, plans, possible
 from tiny import CHIP, NUMERICS, cluster
 
-from sim.engine import build, recursion, simulate_step
+from sim.engine import build, recursion, simulate_step, streams
 from sim.network import Communicator
 from sim.plan import Plan, StepRecord, prepare
 from sim.plan.estimate import applies, lower_bound, step_time
@@ -84,3 +84,14 @@ def test_a_stream_that_falls_behind_sets_the_end_in_time() -> None:
     record = prepare(MIXTURE, plan, NUMERICS, CHIP, FREE[plan.devices])
     for engine in ("simpy", "recursion"):
         assert simulate_step(record, engine).time_s == pytest.approx(in_full(record), rel=1e-9)
+
+
+@pytest.mark.parametrize("chunks", [1, 2])
+def test_once_the_gathers_are_in_all_stages_go_on_in_one_pass(chunks) -> None:
+    """Prefetched parameters, 40 micro-batches followed: every end is that of SimPy, of a third of its events."""
+    plan = Plan(1, 640, data=16, pipeline=4, virtual_stages=chunks, sharding="optimizer")
+    record = prepare(DENSE, plan, NUMERICS, CHIP, TAKING[64])
+    program = build(record)
+    fast, slow = recursion.run(program), streams.run(program)
+    assert fast.end == pytest.approx(slow.end, rel=1e-12)
+    assert fast.events < slow.events / 3

@@ -20,10 +20,10 @@ ROUNDING: Final = 1e-12  # stages that differ by less compute equally long
 def account(record: StepRecord, program: Program, times: Times, trace: bool = False) -> Step:
     """The step's parts; they add up to its time exactly."""
     total = max(times.end, default=0.0)
-    busy = [_busy(stage, record.micro_batches) for stage in record.stages]
+    busy = [_busy(stage, record.passes) for stage in record.stages]
     critical = next(p for p, seconds in enumerate(busy) if seconds >= max(busy) * (1.0 - ROUNDING))
     stage = record.stages[critical]
-    passes = record.micro_batches
+    passes = record.passes
     works = [(work, count * passes) for work, count in _works(stage)] + [(stage.update, 1)]
     compute = sum((w.seconds - w.communication_s) * n for w, n in works)
     waiting = _bubble(program, times, critical, total)

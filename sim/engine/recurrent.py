@@ -11,7 +11,7 @@ from __future__ import annotations
 from sim.engine.slots import Skeleton, Slot
 from sim.engine.stages import Builder
 from sim.plan.records import LayerSchedule
-from sim.plan.step_record import StepRecord
+from sim.plan.step_record import StepRecord, Way
 
 
 def build(record: StepRecord, *, detail: bool = False) -> Skeleton:
@@ -37,7 +37,7 @@ def _pass(builder: Builder, stage: int, forward: bool, micro_batch: int, arrival
     sent: list[int] = []
     for t in range(slices):
         after = (arrivals[t],) if len(arrivals) == slices else tuple(arrivals[-1:])
-        slot = Slot("sliced", stage, 0, forward, slices)
+        slot = Slot("sliced", stage, 0, Way.FORWARD if forward else Way.BACKWARD, slices)
         done = builder.run_kernels(stage, f"{name} step {t}" if slices > 1 else name, slot, after)
         if p.send_s > 0.0:
             done = builder.add(track, name, Slot("sliced send", first=slices), (done,))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from sim.engine.program import Program
 from sim.plan.records import LayerSchedule
-from sim.plan.step_record import Chunk, Stage, StepRecord, Transfer, Work
+from sim.plan.step_record import Chunk, Stage, StepRecord, Transfer, Way, Work
 
 
 class Segment(NamedTuple):
@@ -29,7 +29,7 @@ class Slot(NamedTuple):
     part: str
     stage: int = 0
     chunk: int = 0
-    forward: bool = True
+    way: Way = Way.FORWARD
     first: int = 0
     last: int = 0
 
@@ -62,19 +62,19 @@ class Skeleton:
 
 def segment(record: StepRecord, slot: Slot) -> Segment:
     """The duration a slot holds."""
-    part, number, _, forward, first, last = slot
+    part, number, _, way, first, last = slot
     if part in ("send", "tied", "norm"):
         return _plain(getattr(record, part))
     stage = record.stages[number]
-    if part == "across" and stage.across is not None:
-        return _plain(stage.across)
+    if part in ("across", "mirror"):
+        return _plain(getattr(stage, part))
     if part in ("update", "offloaded update"):
         return Segment(stage.update.seconds if part == "update" else stage.offload_s)
     chunk = stage.chunks[slot.chunk]
     if part == "pass":
-        return whole(list(works(chunk, forward))[first:last])
+        return whole(list(works(chunk, way))[first:last])
     if part == "sliced":  # one of so many time steps
-        return Segment((chunk.forward_s if forward else chunk.backward_s) / first)
+        return Segment((chunk.forward_s if way.forward else chunk.backward_s) / first)
     if part == "sliced send":
         return Segment(record.send_s / first)
     if part == "host":
@@ -88,11 +88,12 @@ def _plain(transfer: Transfer) -> Segment:
     return Segment(transfer.seconds)
 
 
-def works(chunk: Chunk, forward: bool) -> Iterator[Work]:
+def works(chunk: Chunk, way: Way) -> Iterator[Work]:
     """Of every block, in the order a pass runs them."""
-    for block in chunk.blocks if forward else reversed(chunk.blocks):
+    for block in chunk.blocks if way.forward else reversed(chunk.blocks):
+        work = block.work(way)
         for _ in range(block.count):
-            yield block.forward if forward else block.backward
+            yield work
 
 
 def whole(run: Iterable[Work]) -> Segment:
@@ -143,7 +144,12 @@ class Shaped:
 
 
 def _stage_shape(stage: Stage) -> object:
-    return stage.offload_s > 0.0, _named(stage.across), tuple(_chunk_shape(chunk) for chunk in stage.chunks)
+    return (
+        stage.offload_s > 0.0,
+        _named(stage.across),
+        _named(stage.mirror),
+        tuple(_chunk_shape(chunk) for chunk in stage.chunks),
+    )
 
 
 def _chunk_shape(chunk: Chunk) -> object:

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from sim.engine.pipeline import Pass, merged_order, sources
+from sim.engine.pipeline import merged_order, sources
 from sim.engine.program import Program, Track
+from sim.engine.schedules import Pass
 from sim.engine.slots import Skeleton, Slot
 from sim.plan.framework import BackwardPrefetch
-from sim.plan.step_record import Chunk, StepRecord, Transfer
+from sim.plan.step_record import Chunk, StepRecord, Transfer, Way
 
 
 class _Kind(NamedTuple):
@@ -61,12 +62,21 @@ class Builder:
     def build(self) -> Skeleton:
         """All passes in schedule order, then what follows them."""
         p = self.record
-        shape = (len(p.stages), p.micro_batches, p.plan.virtual_stages, p.plan.schedule)
+        shape = (len(p.stages), p.micro_batches, p.plan.chunks, p.plan.schedule)
         ends: list[int] = []  # the task that brings each pass's output to where it is needed
+        run: list[tuple[Pass, bool]] = []  # passes whose outputs are still to be sent
+        arrivals: tuple[int, ...] = ()
         for item, (source, feeds) in zip(merged_order(*shape), sources(*shape), strict=True):
-            arrival = () if source < 0 else (ends[source],)
-            self.emit(item, arrival)
-            ends.append(self._send(item) if feeds else -1)
+            arrivals += () if source < 0 else (ends[source],)
+            run.append((item, feeds))
+            if item.way == Way.FORWARD_BESIDE:  # one with the next: both wait for both inputs, and end together
+                ends.append(-1)
+                continue
+            for each, _ in run:
+                self.emit(each, arrivals)
+                arrivals = ()
+            ends[len(ends) + 1 - len(run) :] = [self._send(each) if sends else -1 for each, sends in run]
+            run = []
         return self.finished()
 
     def finished(self) -> Skeleton:
@@ -81,22 +91,26 @@ class Builder:
 
     def emit(self, item: Pass, after: tuple[int, ...]) -> None:
         """One pass: what it waits for, its kernels, its collectives."""
-        stage, forward, number, micro_batch = item
+        stage, way, number, micro_batch = item
         after += self.blocking[stage]
         self.blocking[stage] = ()
         kind = self.kinds[stage][number]
-        last = self.record.reduce_every_pass or micro_batch == self.record.micro_batches - 1
         if kind.sharded:
             self._sharded(item, kind.chunk, after)
-        elif forward and (self.detail or (kind.gathers and micro_batch == 0)):
+        elif item.forward and (self.detail or (kind.gathers and micro_batch == 0)):
             self._forward(item, kind, after)
-        elif not forward and (self.detail or (kind.reductions and last)):
+        elif not item.forward and (self.detail or (kind.reductions and self._reduces(item))):
             self._backward(item, kind, after)
         else:
-            self.run_kernels(stage, item, Slot("pass", stage, number, forward, 0, kind.depth), after)
-        if kind.offloads:
+            self.run_kernels(stage, item, Slot("pass", stage, number, way, 0, kind.depth), after)
+        if kind.offloads and way != Way.WEIGHTS:
             track = self.track_of(stage, "host", "stream")
             self.blocking[stage] += (self.add(track, item, Slot("host", stage, number), after),)
+
+    def _reduces(self, item: Pass) -> bool:
+        """Whether gradients are summed over the data ranks after a backward pass."""
+        last = self.record.reduce_every_pass or item.micro_batch == self.record.passes - 1
+        return last and item.way != Way.INPUTS
 
     def _send(self, item: Pass) -> int:
         """The message to the next stage, or the pass itself where no message is needed."""
@@ -117,20 +131,19 @@ class Builder:
             due[gather.place] = (*due.get(gather.place, ()), self.communicate(gather, slot, ()))
         bounds = self._bounds(kind, [place for place in due if place > 0])
         for first, last in pairwise(bounds):
-            slot = Slot("pass", item.stage, item.chunk, True, first, last)
+            slot = Slot("pass", item.stage, item.chunk, item.way, first, last)
             self.run_kernels(item.stage, item, slot, after + due.get(first, ()))
             after = ()
 
     def _backward(self, item: Pass, kind: _Kind, after: tuple[int, ...]) -> None:
         p = self.record
-        final = p.reduce_every_pass or item.micro_batch == p.micro_batches - 1
-        reductions = list(enumerate(kind.chunk.reductions)) if final else []
+        reductions = list(enumerate(kind.chunk.reductions)) if self._reduces(item) else []
         ready: dict[int, list[tuple[int, Transfer]]] = {}
         for number, reduction in reductions if p.plan.framework.overlap_gradients else []:
             ready.setdefault(min(reduction.place, kind.depth), []).append((number, reduction))
         cuts = range(1, kind.depth) if self.detail else [place for place in ready if place < kind.depth]
         for first, last in pairwise(self._bounds(kind, cuts)):
-            slot = Slot("pass", item.stage, item.chunk, False, first, last)
+            slot = Slot("pass", item.stage, item.chunk, item.way, first, last)
             done = self.run_kernels(item.stage, item, slot, after)
             after = ()
             self.pending[item.stage] += self.reduce(item.stage, item.chunk, ready.get(last, ()), (done,))
@@ -163,12 +176,12 @@ class Builder:
             wait, more = gathered, k + 1 < len(units)
             if more and when == BackwardPrefetch.PRE:
                 gathered = self._gather(chunk, units[k + 1], item, ())
-            slot = Slot("pass", stage, item.chunk, item.forward, k, k + 1)
+            slot = Slot("pass", stage, item.chunk, item.way, k, k + 1)
             done = self.run_kernels(stage, f"{item} {unit.name}", slot, after + wait)
             after = ()
             if more and when == BackwardPrefetch.POST:
                 gathered = self._gather(chunk, units[k + 1], item, ())
-            if not item.forward and unit.reduce is not None:
+            if not item.forward and item.way != Way.INPUTS and unit.reduce is not None:
                 task = self.communicate(unit.reduce, Slot("reduce", stage, item.chunk, first=number), (done,))
                 self.pending[stage].append(task)
                 after = () if p.plan.framework.overlap_gradients else (task,)
@@ -179,7 +192,7 @@ class Builder:
     def _gather(self, chunk: Chunk, number: int, item: Pass, after: tuple[int, ...]) -> tuple[int, ...]:
         """The gather of a block waits for the memory of the block before the running one."""
         unit, stage = chunk.blocks[number], item.stage
-        if unit.gather is None or not (item.forward or unit.regather):
+        if unit.gather is None or item.way == Way.WEIGHTS or not (item.forward or unit.regather):
             return ()
         recent = () if self.recent[stage] < 0 else (self.recent[stage],)
         return (self.communicate(unit.gather, Slot("gather", stage, item.chunk, first=number), recent + after),)
@@ -218,6 +231,12 @@ def finish_step(builder: Builder) -> None:
         ends.append((builder.recent[stage], *_last_per_track(builder, builder.pending[stage])))
         if parts.across is not None:
             ends[stage] = (builder.communicate(parts.across, Slot("across", stage), ends[stage]),)
+    for stage, parts in enumerate(p.stages[: len(p.stages) // 2]):
+        if parts.mirror is not None:
+            pair = (stage, len(p.stages) - 1 - stage)
+            both = ends[pair[0]] + ends[pair[1]]
+            for each in pair:
+                ends[each] = (_side(builder, each, parts.mirror, Slot("mirror", each), both),)
     if p.tied is not None and len(p.stages) > 1:
         both = ends[0] + ends[-1]
         for stage in (0, len(p.stages) - 1):

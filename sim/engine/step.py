@@ -64,7 +64,7 @@ def _steady(record: StepRecord, engine: Engine) -> Step | None:
     state after n + q micro-batches is that after n, λ later, and every q more add λ again.
     """
     many, stages, plan = record.micro_batches, len(record.stages), record.plan
-    period = stages if plan.virtual_stages > 1 else 1
+    period = stages if plan.virtual_stages > 1 else plan.directions
     if plan.schedule == PipelineSchedule.GPIPE and many > 1:
         return None  # all passes forward first: the order begins with as many as there are
     few = _multiple(3 * stages + 3, period)

@@ -100,8 +100,8 @@ def _batch(plan: Plan) -> list[Problem]:
 
 
 def _pipeline(plan: Plan, blocks: int | None) -> list[Problem]:
-    problems = []
-    places = plan.pipeline * plan.virtual_stages
+    problems = list(_split(plan)) if plan.schedule.splits else []
+    places = plan.places
     interleaved = plan.virtual_stages > 1 and plan.schedule == PipelineSchedule.ONE_F_ONE_B
     if plan.virtual_stages > 1 and plan.pipeline == 1:
         rule = "interleaving needs a pipeline of at least 2 stages"
@@ -119,12 +119,36 @@ def _pipeline(plan: Plan, blocks: int | None) -> list[Problem]:
         hint = "embedding_shards: 1; the tables of a recommendation model are spread by expert"
         problems.append(Problem(rule, "plan.embedding_shards", str(plan.embedding_shards), hint=hint))
     if blocks is not None and plan.layer_schedule == LayerSchedule.NONE and places > blocks + 2:
-        fits = [p for p in range(1, blocks + 1) if p * plan.virtual_stages <= blocks]
-        rule = f"more stages than layers: pipeline·virtual_stages = {places}, the model has {blocks} blocks"
+        fits = [p for p in range(1, blocks + 1) if p * places // plan.pipeline <= blocks]
+        cut = "2" if plan.schedule == PipelineSchedule.ZB_V else "virtual_stages"
+        rule = f"more stages than layers: pipeline·{cut} = {places}, the model has {blocks} blocks"
         problems.append(
             Problem(rule, "plan.pipeline", str(plan.pipeline), hint=f"nearest {nearest(plan.pipeline, fits or [1])}")
         )
     return problems
+
+
+def _split(plan: Plan) -> Iterator[Problem]:
+    """What a schedule that computes gradients of weights apart asks of the rest of the plan."""
+    schedule, stages, m = plan.schedule, plan.pipeline, plan.micro_batches
+    if stages == 1:
+        rule = f"{schedule} needs a pipeline of at least 2 stages"
+        yield Problem(rule, "plan.schedule", schedule, hint="pipeline: 2, or schedule: 1f1b")
+    elif schedule == PipelineSchedule.DUALPIPE and stages % 2:
+        rule = "dualpipe pairs every stage with the one as far from the other end: an even number of stages"
+        yield Problem(rule, "plan.pipeline", str(stages), hint=f"nearest {stages - 1} or {stages + 1}")
+    elif schedule == PipelineSchedule.DUALPIPE and (m % 2 or m < 2 * stages):
+        hint = f"global_batch: {plan.sub_batch * plan.data * max(m + m % 2, 2 * stages)}"
+        rule = f"dualpipe needs an even number of micro-batches, 2·pipeline = {2 * stages} at least"
+        yield Problem(rule, "plan.global_batch", f"{m} micro-batches", hint=hint)
+    elif schedule == PipelineSchedule.ZB_V and m < 2 * stages - 1:
+        hint = f"global_batch: {plan.sub_batch * plan.data * (2 * stages - 1)}"
+        rule = f"zb-v needs 2·pipeline − 1 = {2 * stages - 1} micro-batches at least"
+        yield Problem(rule, "plan.global_batch", f"{m} micro-batches", hint=hint)
+    for name, plain in (("virtual_stages", 1), ("embedding_shards", 1), ("layer_schedule", LayerSchedule.NONE)):
+        if getattr(plan, name) != plain:
+            rule = f"{schedule} decides itself what a stage holds and when it runs: {name} must be {plain}"
+            yield Problem(rule, f"plan.{name}", str(getattr(plan, name)), hint="schedule: 1f1b")
 
 
 def _divided(plan: Plan, sizes: Mapping[str, int | None]) -> Iterator[Problem]:

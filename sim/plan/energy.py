@@ -42,7 +42,7 @@ def moved_energy(record: StepRecord, chip: Accelerator) -> dict[str, float]:
         return known[id(ops)]
 
     for stage in record.stages:
-        runs = [(work.ops, record.micro_batches * block.count * work.share) for block, work in stage.passes()]
+        runs = [(work.ops, record.passes * block.count * work.share) for block, work in stage.passes()]
         for ops, count in (*runs, (stage.update.ops, 1)):
             for kind, joules in zip(kinds, spent(ops), strict=True):
                 kinds[kind] += joules * count * stage.devices
@@ -60,8 +60,7 @@ def link_bytes(record: StepRecord) -> float:
     sent = sum(stage.devices * _stage_bytes(record, stage) for stage in record.stages)
     plan, replicas = record.plan, record.plan.devices / record.plan.pipeline
     if record.send is not None:  # over every border of (virtual) stages, forward and back
-        borders = plan.pipeline * plan.virtual_stages - 1
-        sent += 2.0 * borders * record.send.sent_bytes * record.micro_batches * replicas
+        sent += 2.0 * plan.borders * record.send.sent_bytes * record.micro_batches * replicas
     if record.tied is not None:
         sent += 2.0 * record.tied.sent_bytes * replicas
     return sent + (record.norm.sent_bytes * plan.devices if record.norm else 0.0)
@@ -69,9 +68,9 @@ def link_bytes(record: StepRecord) -> float:
 
 def _stage_bytes(record: StepRecord, stage: Stage) -> float:
     """Bytes one device of a stage sends: inside its passes, and for its gradients and parameters."""
-    m = record.micro_batches
+    m = record.passes
     sent = sum(work.sent_bytes * block.count * m for block, work in stage.passes())
-    sent += stage.across.sent_bytes if stage.across else 0.0
+    sent += sum(transfer.sent_bytes for transfer in (stage.across, stage.mirror) if transfer)
     for chunk in stage.chunks:
         sent += sum(t.sent_bytes for t in chunk.gathers)
         sent += sum(t.sent_bytes for t in chunk.reductions) * (m if record.reduce_every_pass else 1)

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from sim.plan.framework import BackwardPrefetch
 from sim.plan.records import LayerSchedule, PipelineSchedule
-from sim.plan.step_record import Block, Chunk, Stage, StepRecord, Transfer, Work
+from sim.plan.step_record import Block, Chunk, Stage, StepRecord, Transfer, Way, Work
 
 MOST_PASSES: Final = 64  # micro-batches followed in search of a period; after that the engine answers
 STEADY: Final = 1e-12  # relative change of a period that has settled
@@ -37,9 +37,35 @@ def lower_bound(record: StepRecord) -> float:
     m, plan = record.micro_batches, record.plan
     if plan.layer_schedule != LayerSchedule.NONE:
         return max(m * stage.pass_s for stage in record.stages)
+    if plan.schedule.splits:
+        return _split_bound(record)
     known = {id(stage): StageTime.of(stage.chunks, stream_s(stage)) for stage in record.stages}
     stages = [known[id(stage)] for stage in record.stages]
     return bound(stages, m, record.send_s, record.reduce_every_pass) + after_s(record)
+
+
+def _split_bound(record: StepRecord) -> float:
+    """Where gradients of weights run last, no stage waits for another at the end; where micro-batches enter at both
+    ends, none waits long at the beginning either."""
+    way = longest = 0.0
+    updates = []
+    for stage in record.stages:
+        transfers_s = stream_s(stage)
+        least = sum(_least(chunk, True) + _least(chunk, False) for chunk in stage.chunks)
+        passes = record.passes * transfers_s if record.reduce_every_pass else transfers_s
+        longest = max(longest, way + record.passes * least, passes)
+        updates.append(updated_s(stage, record.plan.framework.overlap_gathers))
+        if record.plan.directions == 1:
+            way += _least(stage.chunks[0], True) + record.send_s
+    return longest + min(updates) + (record.norm.seconds if record.norm else 0.0)
+
+
+def _least(chunk: Chunk, forward: bool) -> float:
+    """Seconds of the fastest way to run all of a pass through a chunk."""
+    if forward:
+        return min(chunk.seconds(Way.FORWARD), chunk.seconds(Way.FORWARD_BESIDE))
+    halves = chunk.seconds(Way.INPUTS) + chunk.seconds(Way.WEIGHTS)
+    return min(chunk.seconds(Way.BACKWARD), chunk.seconds(Way.BACKWARD_BESIDE), halves)
 
 
 class StageTime(NamedTuple):
@@ -110,7 +136,8 @@ def applies(record: StepRecord) -> bool:
     pass after every forward pass."""
     if len(record.stages) > 1 or len(record.stages[0].chunks) > 1:
         return False
-    if record.plan.schedule == PipelineSchedule.GPIPE and record.micro_batches > 1:
+    schedule = record.plan.schedule
+    if schedule.splits or (schedule == PipelineSchedule.GPIPE and record.micro_batches > 1):
         return False
     return len(_axes(record.stages[0])) <= 1 and not any(b.offload_s for b in record.stages[0].chunks[0].blocks)
 

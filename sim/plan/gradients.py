@@ -126,7 +126,7 @@ class Exchange:
         """
         plan, axis = self.plan, parameter.reduce_axis
         group = self.groups.expert_data if axis == "expert" else self.groups.data
-        rows = parameter.sparse_rows * plan.micro_batches / plan.embedding_shards * group.size
+        rows = parameter.sparse_rows * plan.passes / plan.embedding_shards * group.size
         if not plan.framework.duplicate_rows:
             rows = min(rows, parameter.elements / parameter.row_elements)
         nbytes = rows * parameter.row_elements * self.gradient_bytes

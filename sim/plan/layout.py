@@ -23,8 +23,8 @@ class Part:
 
 
 def stage_counts(blocks: int, plan: Plan) -> tuple[int, ...]:
-    """Blocks (embedding and head apart) on each of pipeline·virtual_stages virtual stages."""
-    places = plan.pipeline * plan.virtual_stages
+    """Blocks (embedding and head apart) on each virtual stage."""
+    places = plan.places
     if plan.stage_layers:
         return _given(blocks, places, plan)
     if places > max(blocks, 1):
@@ -56,15 +56,23 @@ Assigned = tuple[tuple[tuple[Part, ...], ...], ...]  # [stage][chunk][part]
 def assign(layers: tuple[Layer, ...], plan: Plan) -> Assigned:
     """parts[stage][chunk]: what every chunk of every stage holds, in forward order."""
     blocks = sum(layer.count for layer in layers if layer.kind == "block")
-    places = plan.pipeline * plan.virtual_stages
+    places = plan.places
     if plan.layer_schedule != LayerSchedule.NONE or blocks < places:
         placed = _by_layer(layers, plan)
     else:
         placed = _dealt(layers, stage_counts(blocks, plan))
     return tuple(
-        tuple(tuple(placed[chunk * plan.pipeline + stage]) for chunk in range(plan.virtual_stages))
+        tuple(tuple(placed[place_of(stage, chunk, plan)]) for chunk in range(plan.chunks))
         for stage in range(plan.pipeline)
     )
+
+
+def place_of(stage: int, chunk: int, plan: Plan) -> int:
+    """The virtual stage a stage holds as a chunk: the second one counts from the end where micro-batches run both ways
+    over it."""
+    if chunk and plan.schedule.two_way:
+        return plan.places - 1 - stage
+    return chunk * plan.pipeline + stage
 
 
 def _dealt(layers: tuple[Layer, ...], counts: tuple[int, ...]) -> list[list[Part]]:
@@ -89,7 +97,7 @@ def _dealt(layers: tuple[Layer, ...], counts: tuple[int, ...]) -> list[list[Part
 def _by_layer(layers: tuple[Layer, ...], plan: Plan) -> list[list[Part]]:
     """Layer parallelism: every layer (embedding and head too) on a device of its own, in order."""
     single = [Part(layer, 1) for layer in layers for _ in range(layer.count)]
-    places = plan.pipeline * plan.virtual_stages
+    places = plan.places
     if plan.stage_layers and sum(plan.stage_layers) == len(single) and len(plan.stage_layers) == places:
         counts = plan.stage_layers
     elif len(single) >= places:

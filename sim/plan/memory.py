@@ -73,7 +73,7 @@ def _parameters(chunks: Sequence[Sequence[Part]]) -> list[tuple[Parameter, int]]
 
 def tied_copy(chunks: Sequence[Sequence[Part]], plan: Plan) -> float:
     """Elements of weights tied to another stage that this stage holds a copy of."""
-    if plan.pipeline == 1:
+    if plan.pipeline == 1 or plan.schedule.two_way:  # one device holds both ends
         return 0.0
     return sum(p.copy_elements * n for p, n in _parameters(chunks))
 
@@ -269,12 +269,20 @@ def in_flight(stage: int, plan: Plan, passes: int | None = None) -> tuple[int, .
     """Micro-batches whose activations each chunk of a stage holds at the fullest moment.
 
     1F1B: min(P − p, m) with spare buffers. GPipe: m. Interleaved: the first 2(P−p−1) + (v−1)P + 1 forward passes, in
-    schedule order.
+    schedule order. What waits for its gradients of weights is held: ZB-H1 min(P, m), ZB-V 2P chunks. DualPipe: P + 1,
+    of which P − p went in at the nearer end, p stages away.
     """
-    stages, chunks = plan.pipeline, plan.virtual_stages
+    stages, chunks = plan.pipeline, plan.chunks
     passes = max(1, plan.micro_batches if passes is None else passes)
     if plan.schedule == PipelineSchedule.GPIPE:
         return (passes,) * chunks
+    if plan.schedule == PipelineSchedule.ZB_H1:
+        return (min(stages + plan.framework.spare_buffers, passes),)
+    if plan.schedule == PipelineSchedule.ZB_V:
+        return 2 * stages - stage - 1, stage + 1
+    if plan.schedule == PipelineSchedule.DUALPIPE:
+        far = min(stage, stages - 1 - stage) + 1
+        return (stages + 1 - far, far) if 2 * stage < stages else (far, stages + 1 - far)
     if chunks == 1:
         return (min(stages - stage + (plan.framework.spare_buffers if stages > 1 else 0), passes),)
     total = min((stages - stage - 1) * 2 + (chunks - 1) * stages + 1, passes * chunks)

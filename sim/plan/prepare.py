@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sim.device import time_ops
 from sim.device.records import Accelerator
+from sim.errors import InputError, Problem
 from sim.network import Cluster, Communicator, Level, LinkType, level_of
 from sim.ops import BYTES_PER_ELEMENT
 from sim.plan.gradients import Closing, Exchange, block_transfers, gathers, reductions, reductions_s
@@ -15,7 +16,7 @@ from sim.plan.layout import Part, assign
 from sim.plan.memory import on_host, sharded_elements, tied_copy
 from sim.plan.pricing import Contention, Pricer, sent_bytes
 from sim.plan.records import Offload, Plan, Sharding
-from sim.plan.step_record import Block, Chunk, Stage, StepRecord, Transfer, Work, with_compute
+from sim.plan.step_record import Block, Chunk, Stage, StepRecord, Transfer, Way, Work, with_compute
 from sim.workload.records import Layer, Model, Numerics, OptimizerName, Parameter, Policy, Recompute
 from sim.workload.update import parameter_update, update_ops
 
@@ -55,9 +56,13 @@ def step_record(pricer: Pricer, plan: Plan, host_bandwidth: float = HOST_BANDWID
     parts = assign(layers, plan)
     recorder = Recorder.of(pricer, plan)
     groups = recorder.groups
+    stages = recorder.stages(parts, host_bandwidth)
+    if plan.schedule.splits and not any(b.work(Way.WEIGHTS).ops for s in stages for c in s.chunks for b in c.blocks):
+        rule = f"the model has no ops for gradients of weights alone, which {plan.schedule} runs apart"
+        raise InputError(Problem(rule, "plan.schedule", plan.schedule, hint="schedule: 1f1b"))
     return StepRecord(
         plan,
-        recorder.stages(parts, host_bandwidth),
+        stages,
         send=recorder.send(parts) if plan.pipeline > 1 else None,
         tied=recorder.tied(layers),
         norm=recorder.norm(),
@@ -121,7 +126,9 @@ class Recorder:
         updated, rows = self._updated(chunks, copies)
         offloaded = self._offload_bytes(updated) / host_bandwidth if plan.offload == Offload.OPTIMIZER else 0.0
         across = self.exchange.across((part for chunk in chunks for part in chunk), copies)
-        return Stage(plan.devices // plan.pipeline, tuple(built), self._update(updated, rows), offloaded, across)
+        mirror = self._mirror(chunks, copies) if plan.directions > 1 else None
+        update = self._update(updated, rows)
+        return Stage(plan.devices // plan.pipeline, tuple(built), update, offloaded, across, mirror)
 
     def streams_s(self, chunks: Chunks, known: dict[Closing, tuple[str, float]]) -> float:
         """Seconds of a stage's transfers of one pass (or of the step, where they run once) on its longest stream.
@@ -172,10 +179,12 @@ class Recorder:
 
     def _block(self, part: Part, count: int, policy: Policy, host_bandwidth: float) -> Block:
         layer, plan = part.layer, self.plan
-        works = self.pricer.works(layer, policy, plan, self.groups, self.around)
+        priced = (layer, policy, plan, self.groups, self.around)
+        others = self.pricer.others(*priced)
         gather, reduce = block_transfers(self.exchange, part)
         moved_s = on_host(layer, policy, plan) / host_bandwidth
-        return Block(layer.name, layer.kind, count, *works, gather, self._regathered(layer), reduce, moved_s)
+        works = self.pricer.works(*priced)
+        return Block(layer.name, layer.kind, count, *works, gather, self._regathered(layer), reduce, moved_s, others)
 
     def _updated(self, chunks: Chunks, copies: float) -> tuple[float, list[Parameter]]:
         """(weights one device updates whole, embeddings of which it updates the touched rows alone).
@@ -222,11 +231,18 @@ class Recorder:
             seconds = min(seconds, communicator.send(nbytes / t, stride) + gathered)
         return Transfer("activations", "pipeline", seconds, nbytes, sent_bytes=nbytes)
 
+    def _mirror(self, chunks: Chunks, copies: float) -> Transfer:
+        """Gradients summed with those of the stage that holds the same parts of the model, at most P − 1 away."""
+        nbytes = sharded_elements(chunks, self.plan, self.groups, copies) * self.exchange.gradient_bytes
+        # a ring of two moves the whole gradient once in each direction
+        seconds = self.pricer.communicator.send(nbytes, (self.plan.pipeline - 1) * self.groups.pipeline.stride)
+        return Transfer("gradients of both copies", "pipeline", seconds, nbytes, sent_bytes=nbytes)
+
     def tied(self, layers: tuple[Layer, ...]) -> Transfer | None:
         """The embedding used by the first and the last stage: its gradient is summed over the two."""
         plan = self.plan
         copied = sum(p.copy_elements for layer in layers for p in layer.parameters)
-        if plan.pipeline == 1 or copied == 0.0:
+        if plan.pipeline == 1 or plan.schedule.two_way or copied == 0.0:  # two-way: both ends lie on one device
             return None
         nbytes = copied * self.exchange.gradient_bytes
         # a ring of two moves the whole gradient once in each direction

@@ -10,14 +10,16 @@ from typing import Final
 from sim.device import op_time, time_ops, with_kernels
 from sim.device.records import Accelerator, OpsTime
 from sim.network import Cluster, Communicator, Group, level_of
-from sim.ops import BYTES_PER_ELEMENT, Collective, CollectiveKind, Gemm, Op, Pointwise
+from sim.ops import BYTES_PER_ELEMENT, Collective, CollectiveKind, Convolution, Gather, Gemm, Op, Pointwise
+from sim.plan.framework import TensorOverlap
 from sim.plan.groups import Groups
 from sim.plan.issue import issue_s
 from sim.plan.overlap import OverlapRule, exposed
-from sim.plan.records import Plan, Sharding
-from sim.plan.step_record import Work
+from sim.plan.records import PipelineSchedule, Plan, Sharding
+from sim.plan.step_record import Way, Work
 from sim.workload.records import Launch, Layer, Model, Numerics, Policy, Recompute, Shard
 
+HALVES: Final[tuple[Way, ...]] = (Way.INPUTS, Way.WEIGHTS)
 _CUTS: Final = attrgetter(*(cut.name for cut in fields(Shard)))
 
 
@@ -100,26 +102,37 @@ class Pricer:
         self, layer: Layer, policy: Policy, plan: Plan, groups: Groups, contention: Contention
     ) -> tuple[Work, Work]:
         """The forward pass of a layer, and the backward pass with what `policy` runs again."""
-        return self._work(layer, None, plan, groups, contention), self._work(layer, policy, plan, groups, contention)
+        forward = self._work(layer, Way.FORWARD, policy, plan, groups, contention)
+        return forward, self._work(layer, Way.BACKWARD, policy, plan, groups, contention)
+
+    def others(
+        self, layer: Layer, policy: Policy, plan: Plan, groups: Groups, contention: Contention
+    ) -> tuple[tuple[Way, Work], ...]:
+        """The other ways in which the plan's schedule runs the same passes."""
+        ways = HALVES if plan.schedule.splits else ()
+        if plan.schedule == PipelineSchedule.DUALPIPE and plan.framework.overlap_experts:
+            ways += (Way.FORWARD_BESIDE, Way.BACKWARD_BESIDE)
+        return tuple((way, self._work(layer, way, policy, plan, groups, contention)) for way in ways)
 
     def kernel_s(self, plan: Plan) -> float:
         """Kernels of one forward and backward pass of the whole model (s), without collectives."""
         return sum(
-            layer.count * self.one_pass(layer, policy, plan)[1].kernels.seconds
+            layer.count * self.one_pass(layer, way, plan.policy, plan)[1].kernels.seconds
             for layer in self.layers(plan)
-            for policy in (None, plan.policy)
+            for way in (Way.FORWARD, Way.BACKWARD)
         )
 
-    def one_pass(self, layer: Layer, policy: Policy | None, plan: Plan) -> tuple[tuple[object, ...], Pass]:
-        """A layer's pass (backward where a recomputation policy is given), and the key it is remembered by."""
+    def one_pass(self, layer: Layer, way: Way, policy: Policy, plan: Plan) -> tuple[tuple[object, ...], Pass]:
+        """A layer's pass (backward with what a recomputation policy runs again), and the key it is remembered by."""
         flat = plan.framework.gradient_passes if plan.sharding in (Sharding.GRADIENTS, Sharding.FULL) else 0
-        rules = () if policy is None else (policy, plan.framework.recompute_stop, flat)
+        rules = () if way.forward else (policy, plan.framework.recompute_stop, flat, way in HALVES and way)
         key = (layer.name, plan.sub_batch, shard_of(plan), rules)
         if key not in self._passes:
-            again = () if policy is None else _again(layer, policy, plan.framework.recompute_stop)
-            back = () if policy is None else (*layer.backward, *self._flattened(layer, flat))
-            ops = layer.forward if policy is None else (*again, *back)
-            python = len(ops) if policy is None else len(again)
+            again = () if way.forward or way == Way.WEIGHTS else _again(layer, policy, plan.framework.recompute_stop)
+            back = () if way.forward else _half(layer.backward, way)
+            back += self._flattened(layer, flat) if way not in (Way.FORWARD, Way.FORWARD_BESIDE, Way.INPUTS) else ()
+            ops = layer.forward if way.forward else (*again, *back)
+            python = len(ops) if way.forward else len(again)
             kernels = time_ops((op for op in ops if not isinstance(op, Collective)), self.accelerator)
             issued = issue_s(ops, python, self.host_s, plan.tensor)
             axes = tuple(sorted({op.axis for op in ops if isinstance(op, Collective)}))
@@ -137,18 +150,16 @@ class Pricer:
         moved = elements * BYTES_PER_ELEMENT[self.numerics.gradients]
         return (Pointwise("flatten gradients", elements, moved, moved, 1.0, self.numerics.gradients),) * passes
 
-    def _work(self, layer: Layer, policy: Policy | None, plan: Plan, groups: Groups, contention: Contention) -> Work:
-        which, run = self.one_pass(layer, policy, plan)
-        rules = (
-            which,
-            tuple(groups.axis(axis) for axis in run.axes),
-            plan.framework.overlap_tensor,
-            plan.framework.overlap_experts,
-        )
+    def _work(self, layer: Layer, way: Way, policy: Policy, plan: Plan, groups: Groups, contention: Contention) -> Work:
+        which, run = self.one_pass(layer, way, policy, plan)
+        inner = tuple(groups.axis(axis) for axis in run.axes)
+        alone = plan.schedule == PipelineSchedule.DUALPIPE and way not in (Way.FORWARD_BESIDE, Way.BACKWARD_BESIDE)
+        experts = plan.framework.overlap_experts and not alone
+        rules = (which, inner, plan.framework.overlap_tensor, experts)
         key = (rules, contention)
         if key not in self._works:
             if rules not in self._added:
-                self._added[rules] = self._collectives(run.ops, groups, plan)
+                self._added[rules] = self._collectives(run.ops, groups, plan.framework.overlap_tensor, experts)
             self._works[key] = self._priced(run, self._added[rules], groups, contention)
         return self._works[key]
 
@@ -186,13 +197,13 @@ class Pricer:
         )
 
     def _collectives(
-        self, ops: Sequence[Op], groups: Groups, plan: Plan
+        self, ops: Sequence[Op], groups: Groups, overlap: TensorOverlap, experts: bool
     ) -> tuple[float, tuple[tuple[str, float], ...], float]:
         """(seconds the collectives add to the kernels, seconds by axis, bytes one device sends in them)."""
         share = self.contention(groups.tensor).compute_share
         added, axes = exposed(
             ops,
-            OverlapRule(plan.framework.overlap_tensor, groups.tensor.size, share, plan.framework.overlap_experts),
+            OverlapRule(overlap, groups.tensor.size, share, experts),
             lambda op: self.time(op.kind, op.bytes, groups.axis(op.axis)) * op.count,
             lambda op: op_time(op, self.accelerator).seconds * op.count,
             lambda op: self._pieces(op, groups),
@@ -223,6 +234,27 @@ def _again(layer: Layer, policy: Policy, stops: bool) -> tuple[Op, ...]:
     """What backward runs for the second time."""
     again = layer.again(policy)
     return needed(again) if stops and policy == Recompute.FULL else again
+
+
+def _half(ops: Sequence[Op], way: Way) -> tuple[Op, ...]:
+    """Gradients of weights, or all the rest of a backward pass, whose collectives then run beside none of them."""
+    if way not in HALVES:
+        return tuple(ops)
+    if way == Way.WEIGHTS:
+        return tuple(op for op in ops if of_weights(op))
+    following = (*ops[1:], None)
+    left = ((op, after) for op, after in zip(ops, following, strict=True) if not of_weights(op))
+    return tuple(
+        replace(op, overlap=False) if isinstance(op, Collective) and after is not None and of_weights(after) else op
+        for op, after in left
+    )
+
+
+def of_weights(op: Op) -> bool:
+    """Whether nothing but the update waits for an op of a backward pass (sums over rows for biases are left out)."""
+    if isinstance(op, Convolution):
+        return op.direction == "weight"
+    return (isinstance(op, Gemm) and op.transposed) or (isinstance(op, Gather) and op.scatter)
 
 
 def needed(ops: tuple[Op, ...]) -> tuple[Op, ...]:

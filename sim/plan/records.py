@@ -50,6 +50,19 @@ class PipelineSchedule(StrEnum):
 
     ONE_F_ONE_B = "1f1b"
     GPIPE = "gpipe"
+    ZB_H1 = "zb-h1"
+    ZB_V = "zb-v"
+    DUALPIPE = "dualpipe"
+
+    @property
+    def splits(self) -> bool:
+        """Whether gradients of weights are computed apart from those of inputs."""
+        return self in (PipelineSchedule.ZB_H1, PipelineSchedule.ZB_V, PipelineSchedule.DUALPIPE)
+
+    @property
+    def two_way(self) -> bool:
+        """Whether a stage holds two parts of the model, of which the second runs towards the first stage."""
+        return self in (PipelineSchedule.ZB_V, PipelineSchedule.DUALPIPE)
 
 
 class Offload(StrEnum):
@@ -132,6 +145,32 @@ class Plan(Record):
     def micro_batches(self) -> int:
         """Passes of one data-parallel rank per step."""
         return self.global_batch // (self.sub_batch * self.data)
+
+    @property
+    def directions(self) -> int:
+        """Ends of the pipeline at which micro-batches enter, each with a copy of the model."""
+        return 2 if self.schedule == PipelineSchedule.DUALPIPE else 1
+
+    @property
+    def passes(self) -> int:
+        """Micro-batches that go through every chunk of a stage."""
+        return self.micro_batches // self.directions
+
+    @property
+    def chunks(self) -> int:
+        """Parts of the model a stage holds."""
+        return 2 if self.schedule.two_way else self.virtual_stages
+
+    @property
+    def places(self) -> int:
+        """Virtual stages the model is cut into."""
+        return self.pipeline * self.chunks // self.directions
+
+    @property
+    def borders(self) -> int:
+        """Times a micro-batch leaves a stage for another on its way forward; the way back of ZB-V begins where the way
+        down ends."""
+        return self.places - (2 if self.schedule == PipelineSchedule.ZB_V else 1)
 
 
 @dataclass(frozen=True, slots=True)

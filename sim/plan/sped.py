@@ -46,10 +46,13 @@ def _apply(record: StepRecord, effect: Effect) -> StepRecord:
 
 def _block(block: Block, effect: Effect, learning: float) -> Block:
     reduce = _less(block.reduce, effect.gradient_bytes * learning) if block.reduce else None
+    backward = effect.backward * learning
+    others = ((way, _scaled(work, effect.forward if way.forward else backward)) for way, work in block.others)
     return replace(
         block,
         forward=_scaled(block.forward, effect.forward),
-        backward=_scaled(block.backward, effect.backward * learning),
+        backward=_scaled(block.backward, backward),
+        others=tuple(others),
         reduce=reduce,
     )
 

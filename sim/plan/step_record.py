@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from enum import IntEnum
 from typing import Literal
 
 from sim.device.records import Executed
@@ -16,6 +17,29 @@ from sim.ops import Op, total_bytes, total_flops
 from sim.plan.records import Plan, Sharding
 
 LayerKind = Literal["embedding", "block", "head"]
+
+
+class Way(IntEnum):
+    """What a pass through a block runs; odd: forward. `INPUTS` and `WEIGHTS` are the halves of a backward pass,
+    `BESIDE` runs next to a pass the other way, which hides its exchanges with experts."""
+
+    BACKWARD = 0
+    FORWARD = 1
+    BACKWARD_BESIDE = 2
+    FORWARD_BESIDE = 3
+    INPUTS = 4
+    WEIGHTS = 6
+
+    @property
+    def forward(self) -> bool:
+        return self % 2 == 1
+
+    @property
+    def words(self) -> str:
+        """As the timeline names it."""
+        if self in (Way.INPUTS, Way.WEIGHTS):
+            return f"gradients of {self.name.lower()}"
+        return "forward" if self.forward else "backward"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +94,16 @@ class Block:
     regather: bool = True  # gathered once more for backward (False: kept after forward)
     reduce: Transfer | None = None
     offload_s: float = 0.0  # moving saved activations to the host, per pass
+    others: tuple[tuple[Way, Work], ...] = ()  # the same work in halves, or beside another pass, where it is run so
+
+    def work(self, way: Way) -> Work:
+        """What a pass runs; a backward pass without halves is all gradients of inputs."""
+        for other, work in self.others:
+            if other == way:
+                return work
+        if way == Way.WEIGHTS:
+            return Work(0.0)
+        return self.forward if way.forward else self.backward
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +114,10 @@ class Chunk:
     blocks: tuple[Block, ...]
     gathers: tuple[Transfer, ...] = ()
     reductions: tuple[Transfer, ...] = ()
+
+    def seconds(self, way: Way) -> float:
+        """Of a pass through all blocks."""
+        return sum(b.work(way).seconds * b.count for b in self.blocks)
 
     @property
     def forward_s(self) -> float:
@@ -99,6 +137,7 @@ class Stage:
     update: Work = Work(0.0)
     offload_s: float = 0.0  # moving the offloaded optimiser state, per step
     across: Transfer | None = None  # gradients summed over the copies of a sharded group, once backward is done
+    mirror: Transfer | None = None  # … with those of the stage that holds the same parts (DualPipe)
 
     @property
     def pass_s(self) -> float:
@@ -133,6 +172,11 @@ class StepRecord:
         return self.plan.micro_batches
 
     @property
+    def passes(self) -> int:
+        """Micro-batches through every chunk."""
+        return self.plan.passes
+
+    @property
     def send_s(self) -> float:
         return self.send.seconds if self.send else 0.0
 
@@ -144,14 +188,14 @@ class StepRecord:
     @property
     def executed_flops(self) -> float:
         """Of all devices; the update is not counted."""
-        return self.micro_batches * sum(
+        return self.passes * sum(
             stage.devices * sum(work.executed_flops * block.count for block, work in stage.passes())
             for stage in self.stages
         )
 
     def executed(self) -> Iterator[Executed]:
         """Every op of the step with how often one device of each stage runs it, all stages together."""
-        m = float(self.micro_batches)
+        m = float(self.passes)
         for stage in self.stages:
             for block, work in stage.passes():
                 part = "forward" if work is block.forward else "backward"
@@ -177,7 +221,8 @@ class StepRecord:
 
 def _changed(stage: Stage, number: int, change: Callable[[int, Work], Work]) -> Stage:
     def block(b: Block) -> Block:
-        return replace(b, forward=change(number, b.forward), backward=change(number, b.backward))
+        others = tuple((way, change(number, work)) for way, work in b.others)
+        return replace(b, forward=change(number, b.forward), backward=change(number, b.backward), others=others)
 
     chunks = tuple(replace(c, blocks=tuple(map(block, c.blocks))) for c in stage.chunks)
     return replace(stage, chunks=chunks, update=change(number, stage.update))

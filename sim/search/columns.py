@@ -26,6 +26,7 @@ from sim.plan.memory import exchanged, in_flight, messages, overhead, state
 from sim.plan.prepare import Recorder
 from sim.plan.pricing import Contention, Pricer, shard_of
 from sim.plan.records import DEGREES, Plan, Sharding
+from sim.plan.step_record import Way
 from sim.workload.records import Layer, Policy, Recompute, Shard
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -58,7 +59,8 @@ class Layers:
         policy = variant.recompute
         if policy not in self._axes:
             plan = variant.of(layout)
-            passes = [pricer.one_pass(x, p, plan)[1] for x in self.layers for p in (None, policy)]
+            ways = (Way.FORWARD, Way.BACKWARD)
+            passes = [pricer.one_pass(x, way, policy, plan)[1] for x in self.layers for way in ways]
             self._axes[policy] = tuple(sorted({axis for one in passes for axis in one.axes}))
         flat = layout.framework.gradient_passes > 0 and variant.sharding in EVERY_PASS
         key = (policy, flat, tuple(groups.axis(axis) for axis in self._axes[policy]))

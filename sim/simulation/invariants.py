@@ -74,7 +74,7 @@ def _least_s(record: StepRecord, number: int, chip: Accelerator) -> float:
         return known[id(ops)]
 
     passes = sum(least(work.ops) * block.count for block, work in stage.passes())
-    return passes * record.micro_batches + least(stage.update.ops)
+    return passes * record.passes + least(stage.update.ops)
 
 
 def _computes(op: Op) -> bool:

@@ -7,8 +7,9 @@ from dataclasses import fields, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
-from sim.errors import InfeasibleError
+from sim.errors import InfeasibleError, InputError
 from sim.plan import check_given, check_plan, device_memory, infeasible
+from sim.plan.check import divisors
 from sim.plan.pricing import Pricer
 from sim.plan.records import AXES, Plan
 from sim.plan.sub_batch import LARGEST, SubBatch, choose_sub_batch
@@ -134,7 +135,20 @@ def _choose_sub_batch(scenario: Scenario, model: Model, shared: Mapping[str, Any
     )
     if choice is None:
         raise InfeasibleError(infeasible(model, trial(1), numerics, chip))
-    if share is not None and share % choice.samples:
-        samples = next(b for b in range(choice.samples, 0, -1) if share % b == 0)
-        choice = replace(choice, samples=samples, time_per_sample_s=pass_time(samples) / samples)
-    return choice
+    if share is None:
+        return choice
+    fill = ((request.pipeline or 1) - 1) / trial(1).chunks  # passes a pipeline waits while it fills and drains
+    possible = [
+        b for b in divisors(share) if b <= choice.samples and _runs(scenario, model, {**shared, "sub_batch": b})
+    ]
+    samples = min(reversed(possible), key=lambda b: pass_time(b) * (share / b + fill)) if fill else possible[-1]
+    return replace(choice, samples=samples, time_per_sample_s=pass_time(samples) / samples)
+
+
+def _runs(scenario: Scenario, model: Model, plan: Mapping[str, Any]) -> bool:
+    """Whether the cluster, the model and the schedule can take the plan."""
+    try:
+        check_plan(Plan(**plan), scenario.cluster.devices, **bounds_of(model))
+    except InputError:
+        return False
+    return True

@@ -85,6 +85,11 @@ PAPERS: Final = {
         Paper("huang2019", "Yanping Huang and Youlong Cheng and Ankur Bapna and others",
               "GPipe: Efficient Training of Giant Neural Networks using Pipeline Parallelism",
               "arXiv 1811.06965", 2019),
+        Paper("qi2023", "Penghui Qi and Xinyi Wan and Guangxing Huang and Min Lin",
+              "Zero Bubble Pipeline Parallelism", "arXiv 2401.10241", 2023),
+        Paper("qi2024", "Penghui Qi and Xinyi Wan and Nyamdavaa Amar and Min Lin",
+              "Pipeline Parallelism with Controllable Memory", "arXiv 2405.15362", 2024),
+        Paper("deepseek2024", "DeepSeek-AI", "DeepSeek-V3 Technical Report", "arXiv 2412.19437", 2024),
         Paper("korthikanti2022", "Vijay Korthikanti and Jared Casper and Sangkug Lym and others",
               "Reducing Activation Recomputation in Large Transformer Models", "arXiv 2205.05198", 2022),
         Paper("daly2006", "John T. Daly",
@@ -92,6 +97,15 @@ PAPERS: Final = {
               "Future Generation Computer Systems 22(3)", 2006),
     )
 }  # fmt: skip
+
+
+SCHEDULES: Final = {
+    PipelineSchedule.ONE_F_ONE_B: "narayanan2021",
+    PipelineSchedule.GPIPE: "huang2019",
+    PipelineSchedule.ZB_H1: "qi2023",
+    PipelineSchedule.ZB_V: "qi2024",
+    PipelineSchedule.DUALPIPE: "deepseek2024",
+}
 
 
 def cite(scenario: Scenario, result: Result) -> Sources:
@@ -139,7 +153,7 @@ def _models(scenario: Scenario, result: Result) -> Iterator[tuple[str, str]]:
     if plan.tensor > 1:
         yield "tensor parallelism", "shoeybi2019"
     if plan.pipeline > 1:
-        yield "pipeline", "huang2019" if plan.schedule == PipelineSchedule.GPIPE else "narayanan2021"
+        yield "pipeline", SCHEDULES[plan.schedule]
     if plan.sequence_parallel or plan.recompute == Recompute.SELECTIVE:
         yield "sequence parallelism, selective recomputation", "korthikanti2022"
     if result.campaign is not None and result.campaign.intervals:

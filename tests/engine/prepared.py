@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sim.plan.framework import Framework
-from sim.plan.records import Plan
-from sim.plan.step_record import Block, Chunk, Stage, StepRecord, Transfer, Work
+from sim.plan.records import PipelineSchedule, Plan
+from sim.plan.step_record import Block, Chunk, Stage, StepRecord, Transfer, Way, Work
 
 
 def chunk(forward_s: float, backward_s: float, stretch: float = 1.0) -> Chunk:
@@ -25,6 +25,26 @@ def pipeline(
     stages = tuple(Stage(1, tuple(chunk(f / chunks, b / chunks) for _ in range(chunks))) for f, b in passes)
     plan = Plan(1, micro_batches, pipeline=len(stages), virtual_stages=chunks, schedule=schedule)  # type: ignore[arg-type]
     return StepRecord(plan, stages, send=Transfer("activations", "pipeline", send_s, 1e6) if send_s else None)
+
+
+def halved(
+    stages: int,
+    micro_batches: int,
+    schedule: PipelineSchedule,
+    forward_s: float,
+    inputs_s: float,
+    weights_s: float,
+    both_s: float | None = None,
+) -> StepRecord:
+    """Equal stages whose backward pass comes in two parts; beside each other forward and backward take `both_s`."""
+    plan = Plan(1, micro_batches, pipeline=stages, schedule=schedule)
+    share = plan.directions / plan.chunks  # of a stage's work in a chunk, for each micro-batch that goes through it
+    others = [(Way.INPUTS, Work(inputs_s * share)), (Way.WEIGHTS, Work(weights_s * share))]
+    if both_s is not None:
+        others += [(way, Work(both_s / 2)) for way in (Way.FORWARD_BESIDE, Way.BACKWARD_BESIDE)]
+    backward = Work((inputs_s + weights_s) * share)
+    block = Block("block", "block", 1, Work(forward_s * share), backward, others=tuple(others))
+    return StepRecord(plan, (Stage(1, (Chunk((block,)),) * plan.chunks),) * stages)
 
 
 def data_parallel(

@@ -23,6 +23,7 @@ from sim.network import Communicator
 from sim.plan import Plan, check_plan, device_memory, prepare
 from sim.plan.framework import Framework
 from sim.plan.groups import AXES
+from sim.plan.records import PipelineSchedule
 
 DENSE = model(depth=16)
 MIXTURE = model(depth=16, experts=8, top_k=2)
@@ -40,6 +41,17 @@ CASES = {
     "interleaved": Plan(1, 32, data=4, pipeline=4, virtual_stages=2),
     "interleaved, sharded": Plan(1, 32, data=4, pipeline=4, virtual_stages=2, sharding="optimizer"),
     "gpipe": Plan(1, 32, data=4, pipeline=4, schedule="gpipe"),
+    "gradients of weights later": Plan(1, 32, data=4, pipeline=4, schedule="zb-h1", sharding="optimizer"),
+    "gradients of weights later, tensor parallel": Plan(
+        1, 32, data=4, tensor=2, pipeline=4, schedule="zb-h1", sequence_parallel=True
+    ),
+    "gradients of weights later, fully sharded": Plan(1, 32, data=4, pipeline=4, schedule="zb-h1", sharding="full"),
+    "down and back": Plan(1, 64, data=4, pipeline=4, schedule="zb-v", sharding="optimizer", recompute="full"),
+    "both directions": Plan(1, 64, data=4, pipeline=4, schedule="dualpipe", sharding="optimizer"),
+    "both directions, fully sharded": Plan(1, 64, data=4, pipeline=4, schedule="dualpipe", sharding="full"),
+    "both directions, activations on the host": Plan(
+        1, 64, data=4, pipeline=4, schedule="dualpipe", offload="activations"
+    ),
     "uneven": Plan(1, 32, data=4, pipeline=4, stage_layers=(3, 5, 5, 3)),
     "uneven interleaved": Plan(1, 16, data=2, pipeline=2, virtual_stages=2, stage_layers=(3, 5, 5, 3)),
     "fully sharded pipeline": Plan(1, 32, data=4, pipeline=4, sharding="full"),
@@ -121,9 +133,11 @@ def test_experts_join_every_kind(name: str) -> None:
 @st.composite
 def plans(draw):
     pipeline, data = draw(st.sampled_from((1, 2, 4))), draw(st.sampled_from((1, 2, 4, 8)))
-    chunks = draw(st.sampled_from((1, 2))) if pipeline > 1 else 1
+    schedule = PipelineSchedule(draw(st.sampled_from(tuple(PipelineSchedule)[: 5 if pipeline > 1 else 2])))
+    chunks = draw(st.sampled_from((1, 2))) if pipeline > 1 and not schedule.splits else 1
     sub_batch, passes = draw(st.sampled_from((1, 2))), draw(st.sampled_from((1, 2, 4, 8)))
-    counts = [16 // (pipeline * chunks)] * (pipeline * chunks)
+    places = Plan(1, 1, pipeline=pipeline, virtual_stages=chunks, schedule=schedule).places
+    counts = [16 // places] * places
     if draw(st.booleans()) and len(counts) > 1:
         counts[0], counts[-1] = counts[0] - 1, counts[-1] + 1
     return Plan(
@@ -136,7 +150,7 @@ def plans(draw):
         expert=draw(st.sampled_from((1, 2, 4))),
         sequence_parallel=draw(st.booleans()),
         virtual_stages=chunks,
-        schedule=draw(st.sampled_from(("1f1b", "gpipe"))),
+        schedule=schedule,
         stage_layers=tuple(counts),
         sharding=draw(st.sampled_from(SHARDING)),
         shard_group=draw(st.sampled_from((0, 2))),
@@ -149,6 +163,7 @@ def plans(draw):
             backward_prefetch=draw(st.sampled_from(("pre", "post", "none"))),
             reshard_after_forward=draw(st.booleans()),
             overlap_replicas=draw(st.booleans()),
+            overlap_experts=draw(st.booleans()),
         ),
         order=draw(st.sampled_from(tuple(permutations(AXES)))),
     )
@@ -192,7 +207,8 @@ def test_what_saves_memory_never_costs_memory(plan: Plan) -> None:
     whole = plan.pipeline == plan.expert == 1 and plan.data > 2
     whole = whole and plan.framework.reshard_after_forward
     others += [replace(plan, sharding="full", shard_group=0)] * whole
-    others += [replace(plan, sequence_parallel=True), replace(plan, schedule="1f1b")]
+    others += [replace(plan, sequence_parallel=True)]
+    others += [replace(plan, schedule="1f1b")] * (plan.schedule != "zb-v")  # which holds other blocks on each stage
     others += [replace(plan, offload=where) for where in ("optimizer", "activations") if plan.offload == "none"]
     for other in others:
         if possible(other, of):

@@ -86,6 +86,22 @@ def test_interleaving_needs_whole_groups_of_micro_batches() -> None:
     assert "nearest 4 or 8" in _message(Plan(1, 6, pipeline=4, virtual_stages=2), 4)
 
 
+def test_a_schedule_that_the_plan_cannot_run_is_refused() -> None:
+    """DualPipe: even stages, an even number of micro-batches, 2·pipeline at least (its published implementation asserts
+    so); ZB-V: 2·pipeline − 1; one stage has nothing to fill."""
+    assert "an even number of stages" in _message(Plan(1, 64, pipeline=3, schedule="dualpipe"), 3)
+    assert "2·pipeline = 8 at least, got 7 micro-batches (global_batch: 8)" in _message(
+        Plan(1, 7, pipeline=4, schedule="dualpipe"), 4
+    )
+    assert "got 9 micro-batches (global_batch: 20)" in _message(Plan(2, 18, pipeline=4, schedule="dualpipe"), 4)
+    assert "7 micro-batches at least, got 6" in _message(Plan(1, 6, pipeline=4, schedule="zb-v"), 4)
+    assert "at least 2 stages" in _message(Plan(1, 64, schedule="zb-h1"), 1)
+    assert "virtual_stages must be 1" in _message(Plan(1, 64, pipeline=4, virtual_stages=2, schedule="zb-h1"), 4)
+    assert "nearest 7 or 8" not in _message(Plan(1, 64, pipeline=16, schedule="zb-v"), 16, blocks=8)
+    for schedule in ("zb-h1", "zb-v", "dualpipe"):
+        check_plan(Plan(1, 64, pipeline=4, schedule=schedule), 4, blocks=8)
+
+
 def test_fewer_experts_than_the_expert_degree() -> None:
     """The degrees that divide the experts."""
     text = _message(Plan(1, 64, data=16, expert=16), 16, experts=8)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
+from sim.axes import Axes
 from sim.device.records import Accelerator
 from sim.engine.campaign.request import Campaign
 from sim.engine.feed.request import InputData
@@ -146,33 +147,6 @@ class Training(Record):
     )
     slow_devices: tuple[SlowDevice, ...] = field(default=(), metadata=about("devices slower than the others"))
     input: InputData | None = field(default=None, metadata=about("the data set on its way; empty: never waited for"))
-
-
-class Combination(StrEnum):
-    """How the values of several axes make designs.
-
-    grid: every combination, the last axis fastest. zip: the first values together, then the second ones.
-    latin_hypercube: every axis is cut into as many strata as there are designs (McKay, Beckman, Conover 1979).
-    sobol: points of a scrambled Sobol sequence (Owen 1998).
-    """
-
-    GRID = "grid"
-    ZIP = "zip"
-    LATIN_HYPERCUBE = "latin_hypercube"
-    SOBOL = "sobol"
-
-
-@dataclass(frozen=True, slots=True)
-class Axes(Record):
-    """A study: fields of the scenario, the values they take, and how these combine to designs."""
-
-    axes: Mapping[str, object] = field(
-        metadata=about("path of a field: a list of values, or {from, to, count, scale: linear or log}")
-    )
-    combine: Combination = field(default=Combination.GRID, metadata=about("how values of several axes make designs"))
-    samples: int = field(
-        default=0, metadata=about("designs of a Latin hypercube or Sobol sequence; 0 for the others", ge=0, le=10**7)
-    )
 
 
 class Objective(StrEnum):

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
+from sim.axes import Combination
 from sim.cli import options, sweep
 from sim.cli.terminal import show_as
 from sim.errors import InputError, Problem
 from sim.report.study import as_table, render, to_json
-from sim.scenario import Combination
 from sim.study.explore import asked, front
 from sim.study.store import facts, outcomes
 from sim.study.sweep import Outcomes, study_file, study_of

@@ -8,14 +8,14 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from sim.axes import Axis, Combination
 from sim.cli import options
 from sim.cli.output import Output
 from sim.cli.process import worst
 from sim.cli.terminal import say, show_as
 from sim.errors import InputError, Problem
 from sim.report.study import as_table, export, render, to_json
-from sim.scenario import Combination
-from sim.study.axes import Axis, axes_of_csv
+from sim.study.designs import axes_of_csv
 from sim.study.executors import executors
 from sim.study.runner import Study, run
 from sim.study.store import begun, failures, outcomes

@@ -19,6 +19,7 @@ from sim.files.loader import Node, load
 from sim.files.models import load_model_file
 from sim.files.scaling import load_domain
 from sim.files.scenario import KEYS, build, load_document, locating
+from sim.scenario import PlanRequest
 from sim.simulation import check_scenario
 from sim.workload.records import Numerics
 
@@ -110,6 +111,7 @@ _FOLDERS: Final[dict[str, library.Kind]] = {
     "host": "hosts",
     "storage": "storage",
     "input data": "inputs",
+    "plan": "plans",
 }
 _TELLING: Final[dict[str, frozenset[str]]] = {
     "scaling domain": frozenset({"curve", "loss", "data_set_units"}),
@@ -128,6 +130,7 @@ _READERS: Final[dict[str, Reader]] = {
     "scaling domain": lambda path, node: load_domain(str(path)),
     "numerics": lambda path, node: read(Numerics, node),
     "framework": lambda path, node: read_framework(path),
+    "plan": lambda path, node: read(PlanRequest, node),
     "input data": lambda path, node: read(InputData, node),
     "published model": lambda path, node: load_model_file(path.stem),
 }

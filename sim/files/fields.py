@@ -55,12 +55,14 @@ def at_deepest(node: Node, problem: Problem, path: str = "") -> Problem:
     """`problem` at the deepest node below `node` its path leads to; it is told as of `path`."""
     if problem.file:
         return problem
-    there = node
-    for step in problem.path.split("."):
-        below = there.at(int(step) if step.isdigit() else step)
-        if below is None:
+    there, steps = node, problem.path.split(".")
+    while steps:
+        heads = (".".join(steps[:count]) for count in range(len(steps), 0, -1))  # a key may hold dots: plan.tensor
+        head = next((head for head in heads if there.at(int(head) if head.isdigit() else head) is not None), None)
+        if head is None:
             break
-        there = below
+        there = there.at(int(head) if head.isdigit() else head) or there
+        steps = steps[head.count(".") + 1 :]
     return there.problem(problem.rule, join(path, [problem.path]), problem.value, problem.hint)
 
 

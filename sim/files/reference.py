@@ -19,6 +19,14 @@ _HEAD = """\
 
 Every field of a scenario and of hardware files: generated from the fields themselves (`foretrain schema --markdown`).
 A key that ends in a unit (`bucket_bytes`) may be written without it (`bucket`), then always with a unit.
+
+An editor with the YAML language server completes and checks a file whose first line names its JSON Schema, by a path
+relative to the file (or absolute, or a URL): write `foretrain schema scenario > scenario.json` once and begin
+scenarios beside it with `# yaml-language-server: $schema=scenario.json`; likewise `foretrain schema accelerator`,
+`cluster`, `links`, `scaling`, `model`, `framework`, `validation`, `study` (what a scenario holds under `study`) and the
+others of `foretrain schema --help`. Files of the library begin so with their path to `scenarios/schemas`, which holds
+every schema. What a schema cannot know (a file that is not there, the columns of a table, degrees that do not multiply
+to the devices) `foretrain check` tells.
 """
 
 

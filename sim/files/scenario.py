@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from sim.axes import Axes
 from sim.engine.campaign.request import Campaign
 from sim.errors import InputError, Problem
 from sim.fields import did_you_mean, shown, statements
@@ -28,7 +29,7 @@ from sim.plan.framework import Framework
 from sim.plan.records import DEGREES
 from sim.plan.speedups.request import SpeedupRequest
 from sim.scaling import Domain, parse_critical_batch
-from sim.scenario import Axes, Objective, PlanRequest, Scenario, Target, Training, Workload
+from sim.scenario import Objective, PlanRequest, Scenario, Target, Training, Workload
 from sim.workload.registry import FAMILIES
 
 T = TypeVar("T")

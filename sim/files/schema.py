@@ -9,8 +9,10 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
+from sim.axes import Axes
 from sim.device.generation import Generation
 from sim.engine.campaign.request import Campaign
 from sim.engine.feed.request import InputData
@@ -34,19 +36,20 @@ from sim.files.clusters import ClusterFile, EdgeGroup, LevelGroup, load_links
 from sim.files.fields import key_names
 from sim.files.frameworks import list_frameworks
 from sim.files.hardware import AcceleratorFile
-from sim.files.models import list_models, load_model_file
+from sim.files.models import PublishedModel, list_models, load_model_file
 from sim.files.scenario import READ, TEXTS
 from sim.network.records import LinkType
 from sim.network.surroundings import Host, Storage
 from sim.plan.preset import FrameworkFile
 from sim.plan.speedups.request import SpeedupRequest
-from sim.scaling import Domain
+from sim.scaling import CriticalBatch, Domain
 from sim.scenario import Objective, PlanRequest, Training, Workload
 from sim.units import format_quantity, pattern, spelling
 from sim.workload.records import Numerics
 from sim.workload.registry import FAMILIES
 
 Schema: TypeAlias = dict[str, Any]
+Maker: TypeAlias = Callable[["Definitions"], Schema]
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 PARTS: Final[dict[type, library.Kind]] = {
@@ -67,18 +70,19 @@ PARTS: Final[dict[type, library.Kind]] = {
 _PATH: Final = r"[/\\]|\.(ya?ml|json)$"
 
 
-def schema_of(kind: str = "scenario") -> Schema:
-    """The schema of one kind of file; `KINDS` names them."""
-    if kind not in KINDS:
-        hint = did_you_mean(kind, KINDS) or f"one of {', '.join(KINDS)}"
+def schema_of(kind: str = "scenario", more: Mapping[str, Maker] = MappingProxyType({})) -> Schema:
+    """The schema of one kind of file; `KINDS` names them, `more` those of upper rooms."""
+    kinds = {**KINDS, **more}
+    if kind not in kinds:
+        hint = did_you_mean(kind, kinds) or f"one of {', '.join(kinds)}"
         raise InputError(Problem("no such kind of file", "schema", kind, hint=hint))
-    definitions = _Definitions()
-    body = KINDS[kind](definitions)
+    definitions = Definitions()
+    body = kinds[kind](definitions)
     defs = {name: definitions.made[name] for name in sorted(definitions.made)}
     return {"$schema": DIALECT, "title": f"foretrain {kind}", **body, "$defs": defs}
 
 
-class _Definitions:
+class Definitions:
     """The definitions of a schema, made as they are referred to."""
 
     def __init__(self) -> None:
@@ -115,12 +119,12 @@ class _Definitions:
             for key in (s.name, s.short)
             if key
         }
-        if not required and not inner and cls not in _EITHER:
+        together = _TOGETHER.get(cls, ())
+        if not required and not inner and not together:
             return {}
         plain: Schema = {"required": [s.name for s in required if not s.short]}
-        either = [{"anyOf": [{"required": [s.name]}, {"required": [s.short]}]} for s in required if s.short]
+        either = [*(_any(s.name, s.short) for s in required if s.short), *together]
         body = plain | ({"properties": inner} if inner else {}) | ({"allOf": either} if either else {})
-        body |= {"oneOf": [{"required": [name]} for name in _EITHER[cls]]} if cls in _EITHER else {}
         body = {"if": {"required": ["extends"]}, "else": body} if cls in PARTS else body
         return self.reference(f"{cls.__name__}-complete", lambda: body)
 
@@ -132,7 +136,7 @@ class _Definitions:
         schema = {"type": "object", "description": summary, "properties": properties, "additionalProperties": False}
         if cls in PARTS:
             schema["properties"] = {"extends": _extends(_name(PARTS[cls])), **properties}
-        return schema | (_families(self) if cls is Workload else {})
+        return schema | _RULES[cls](self) if cls in _RULES else schema
 
     def _field(self, cls: type, stated: Statement) -> Schema:
         """What one field takes; null is its default, where it has one."""
@@ -218,17 +222,17 @@ def _name(kind: library.Kind) -> Schema:
     return {"description": "name in the library, or path of a file", "anyOf": [*known, path]}
 
 
-def _families(definitions: _Definitions) -> Schema:
-    """The sizes of a workload are those of its family."""
+def _families(definitions: Definitions, models: bool = True) -> Schema:
+    """The sizes of a workload, and of a published model, are those of its family."""
     rules = []
     for family, cls in sorted(FAMILIES.items()):
-        names = [family, *(name for name in list_models() if load_model_file(name).family == family)]
+        names = [family, *(name for name in list_models() if models and load_model_file(name).family == family)]
         chosen = {"properties": {"family": {"enum": names}}, "required": ["family"]}
         rules.append({"if": chosen, "then": {"properties": {"sizes": _or_null(definitions.record(cls))}}})
     return {"allOf": rules}
 
 
-def _family(definitions: _Definitions) -> Schema:
+def _family(definitions: Definitions) -> Schema:
     names = {"enum": [*sorted(FAMILIES), *list_models()]}
     file = {
         "type": "string",
@@ -238,7 +242,7 @@ def _family(definitions: _Definitions) -> Schema:
     return {"anyOf": [names, file]}
 
 
-def _link(definitions: _Definitions) -> Schema:
+def _link(definitions: Definitions) -> Schema:
     """A link by name, or a mapping, complete with what it reaches and costs unless it is `like` another."""
     definitions.record(LinkType)
     own = definitions.made["LinkType"]
@@ -252,32 +256,78 @@ def _link_name() -> Schema:
     return {"enum": sorted(load_links())}
 
 
-_SPECIAL: Final[Mapping[tuple[type, str], Callable[[_Definitions], Schema]]] = {
+def _axes(definitions: Definitions) -> Schema:
+    """The values of each field varied: listed, or an interval."""
+    end: Schema = {"type": ["number", "string"]}
+    keys = {"from": end, "to": end, "count": {"type": "integer", "minimum": 1}, "scale": {"enum": ["linear", "log"]}}
+    interval = {"type": "object", "properties": keys, "required": ["from", "to"], "additionalProperties": False}
+    values = {"anyOf": [{"type": "array", "minItems": 1}, interval]}
+    return {"type": "object", "minProperties": 1, "additionalProperties": values}
+
+
+def _models_family(definitions: Definitions) -> Schema:
+    return {"enum": sorted(FAMILIES)}
+
+
+_SPECIAL: Final[Mapping[tuple[type, str], Callable[[Definitions], Schema]]] = {
     (Workload, "family"): _family,
     (ClusterFile, "accelerator"): lambda definitions: definitions.part(AcceleratorFile),
     (ClusterFile, "host"): lambda definitions: definitions.part(Host),
     (ClusterFile, "storage"): lambda definitions: definitions.part(Storage),
+    (Axes, "axes"): _axes,
+    (PublishedModel, "family"): _models_family,
     (LevelGroup, "link"): _link,
     (EdgeGroup, "link"): lambda definitions: {"enum": [*sorted(load_links()), ""]},
 }
 """Fields that name something, which a record's own statement cannot know."""
+_RULES: Final[Mapping[type, Callable[[Definitions], Schema]]] = {
+    Workload: _families,
+    PublishedModel: lambda definitions: _families(definitions, models=False),
+    Axes: lambda _: {
+        "if": {"required": ["combine"], "properties": {"combine": {"enum": ["latin_hypercube", "sobol"]}}},
+        "then": {"required": ["samples"], "properties": {"samples": {"minimum": 1}}},
+        "else": {"properties": {"samples": {"enum": [0, None]}}},
+    },
+}
+"""What fields of a record say together."""
 _ELSEWHERE: Final = {(ClusterFile, "accelerator"), (LinkType, "name")}
 """Required fields that another key of the file may give."""
 
 
-_EITHER: Final[Mapping[type, tuple[str, str]]] = {ClusterFile: ("levels", "graph"), LevelGroup: ("size", "sizes")}
-"""Two fields of which a record has one."""
+def _any(*names: str) -> Schema:
+    return {"anyOf": [{"required": [name]} for name in names]}
+
+
+def _one(*names: str) -> Schema:
+    return {"oneOf": [{"required": [name]} for name in names]}
+
+
+_DOMAIN: Final = {
+    "curve": ["current_error", "current_units"],
+    "size": ["curve"],
+    "current_error": ["curve"],
+    "available_units": ["loss"],
+    "data_set_units": ["passes"],
+}
+_TOGETHER: Final[Mapping[type, tuple[Schema, ...]]] = {
+    ClusterFile: (_one("levels", "graph"),),
+    LevelGroup: (_one("size", "sizes"),),
+    Domain: (_one("curve", "loss", "data_set_units"), {"dependentRequired": _DOMAIN}),
+    CriticalBatch: (_one("samples", "units"),),
+    Storage: (_any("read", "node_read"), _any("write", "node_write")),
+}
+"""Which fields a record must hold together."""
 
 
 def _extends(name: Schema) -> Schema:
     return {"description": "file or files this one is laid over", "anyOf": [name, {"type": "array", "items": name}]}
 
 
-def _file(cls: type) -> Callable[[_Definitions], Schema]:
+def _file(cls: type) -> Callable[[Definitions], Schema]:
     return lambda definitions: definitions.whole(cls)
 
 
-def _scenario(definitions: _Definitions) -> Schema:
+def _scenario(definitions: Definitions) -> Schema:
     """Parts by name or as mappings; those of a scenario laid over another may be partial."""
     parts: dict[str, type] = {**READ, "cluster": ClusterFile, "accelerator": AcceleratorFile}
     texts: Schema = {key: {"type": "string"} for key in TEXTS}
@@ -298,17 +348,17 @@ def _scenario(definitions: _Definitions) -> Schema:
     return {"type": "object", "properties": properties, "additionalProperties": False, **rule}
 
 
-def _links(definitions: _Definitions) -> Schema:
+def _links(definitions: Definitions) -> Schema:
     """Link types by name."""
     return {"type": "object", "additionalProperties": definitions.whole(LinkType)}
 
 
-def _cluster(definitions: _Definitions) -> Schema:
+def _cluster(definitions: Definitions) -> Schema:
     """A cluster, with its accelerator."""
     return definitions.whole(ClusterFile) | {"if": {"required": ["extends"]}, "else": {"required": ["accelerator"]}}
 
 
-KINDS: Final[Mapping[str, Callable[[_Definitions], Schema]]] = {
+KINDS: Final[Mapping[str, Maker]] = {
     "scenario": _scenario,
     "accelerator": _file(AcceleratorFile),
     "cluster": _cluster,
@@ -321,4 +371,6 @@ KINDS: Final[Mapping[str, Callable[[_Definitions], Schema]]] = {
     "storage": _file(Storage),
     "input": _file(InputData),
     "framework": _file(FrameworkFile),
+    "model": _file(PublishedModel),
+    "study": _file(Axes),
 }

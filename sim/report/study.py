@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sim.errors import InputError, Problem
 from sim.report.tables import Column, Kind, Table
-from sim.study.axes import Designs
+from sim.study.designs import Designs
 from sim.study.metrics import METRICS
 from sim.study.store import Outcome
 from sim.study.sweep import Outcomes

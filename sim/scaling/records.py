@@ -21,7 +21,7 @@ class Errors(Record):
     """Standard errors of fitted constants and how they are correlated; constants without one are taken as exact."""
 
     standard: Mapping[str, float] = field(
-        default_factory=dict, metadata=about("standard error of each constant, by the constant's name")
+        default_factory=dict, metadata=about("standard error of each constant, by the constant's name", ge=0)
     )
     correlations: Mapping[str, float] = field(
         default_factory=dict, metadata=about("correlation of two constants, as `alpha beta: -0.9`")
@@ -35,11 +35,6 @@ class Errors(Record):
             Problem(f"{name} is no constant of the {owner}", "errors.standard", hint=f"one of {', '.join(constants)}")
             for name in (*self.standard, *(n for pair in self.correlations for n in pair.split()))
             if name not in constants
-        ]
-        problems += [
-            Problem("must be a number of at least 0", f"errors.standard.{name}", f"{value:g}")
-            for name, value in self.standard.items()
-            if not (math.isfinite(value) and value >= 0)
         ]
         problems += [
             Problem(f"must be at most {WIDEST:g} times the constant", f"errors.standard.{name}", f"{value:g}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from sim.answer import Answer
+from sim.axes import Axis, axis
 from sim.errors import Infeasible, InfeasibleError, InputError, Problem, UnreachableError
 from sim.files import build, load_document, locating, scenario_of
 from sim.result import Result
@@ -15,7 +16,6 @@ from sim.scenario import Scenario
 from sim.simulation import simulate
 from sim.study.attribution import Attributed
 from sim.study.attribution import attribute as attribute_difference
-from sim.study.axes import Axis, axis
 from sim.study.crossover import Along
 from sim.study.crossover import along as along_axis
 from sim.study.metrics import SPENT, Metric

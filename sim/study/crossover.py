@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
+from sim.axes import Axis
 from sim.errors import InputError, Problem
 from sim.scenario import Scenario
-from sim.study.axes import Axis, Designs
+from sim.study.designs import Designs
 from sim.study.metrics import METRICS, Sense, metric
 from sim.study.runner import Study, evaluate
 

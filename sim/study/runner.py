@@ -22,7 +22,7 @@ from sim.errors import InfeasibleError, InputError, Problem, UnreachableError
 from sim.files import load_scenario, scenario_of
 from sim.scenario import Scenario
 from sim.simulation import simulate
-from sim.study.axes import Designs
+from sim.study.designs import Designs
 from sim.study.metrics import METRICS, values
 from sim.study.store import KEY_BYTES, Outcome, Store
 

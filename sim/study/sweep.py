@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from sim.answer import Answer
+from sim.axes import Axis, Combination, axis
 from sim.errors import InputError, Problem
 from sim.files import scenario_of
 from sim.files.loader import core_scalar
-from sim.scenario import Combination, Scenario
-from sim.study.axes import Axis, Designs, axis
+from sim.scenario import Scenario
+from sim.study.designs import Designs
 from sim.study.executors import executors
 from sim.study.runner import Progress, Study, run
 from sim.study.store import Outcome, facts, outcomes

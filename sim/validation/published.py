@@ -3,68 +3,97 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, cast, get_args
+from typing import Literal
 
 from sim.errors import InputError, Problem
-from sim.fields import did_you_mean
-from sim.fields.kinds import shown
+from sim.fields import Record, about, did_you_mean
+from sim.files.fields import read
 from sim.files.library import folder
 from sim.files.loader import Node, load
 from sim.files.merge import merge
+from sim.files.schema import Definitions, Schema
 from sim.files.table_text import table_text
-from sim.validation.validation import Measure, Quantity, Row, Rule, ValidationSet
+from sim.validation.validation import Cell, Measure, Quantity, Row, Rule, ValidationSet, wrong_patterns
 
-_KEYS: Final = {
-    "name", "quantity", "description", "source", "csv", "group", "template", "columns", "rules", "measured",
-    "printed", "excluded", "extends", "without", "require",
-}  # fmt: skip
-_RULE_KEYS: Final = {"when", "set", "assume", "skip"}
-_MEASURE_KEYS: Final = {"column", "field", "scale", "when"}
+
+@dataclass(frozen=True, slots=True)
+class SetFile(Record):
+    """A validation set: scenarios/published/*.yaml beside a CSV of its rows."""
+
+    name: str = field(default="", metadata=about("what it is called; empty: as its file"))
+    quantity: Quantity = field(default="run", metadata=about("what is simulated of a row"))
+    description: str = field(default="", metadata=about("a sentence for people"))
+    source: str = field(default="", metadata=about("where the rows come from"))
+    extends: str = field(default="", metadata=about("a set of the library, or a file, this one is laid over"))
+    csv: str = field(default="", metadata=about("file of the rows beside it; empty: of its own name"))
+    group: str = field(default="", metadata=about("column of the published set a row belongs to"))
+    require: tuple[Literal["accelerator", "cluster", "framework", "workload", "plan"], ...] = field(
+        default=(), metadata=about("parts of a scenario that a rule must name, whatever the template has")
+    )
+    template: Mapping[str, object] = field(default_factory=dict, metadata=about("what all rows have in common"))
+    columns: Mapping[str, str | tuple[str, ...]] = field(
+        default_factory=dict, metadata=about("column: field or fields of the scenario that its cell sets")
+    )
+    rules: tuple[Rule, ...] = field(default=(), metadata=about("how cells become fields, later over earlier"))
+    measured: tuple[Measure, ...] = field(default=(), metadata=about("columns a simulation is compared with"))
+    printed: Mapping[str, Cell] = field(
+        default_factory=dict, metadata=about("column: what its cell says where every field is printed")
+    )
+    excluded: Mapping[str, str] = field(default_factory=dict, metadata=about("group: why it is in no average"))
+    without: Mapping[str, str] = field(default_factory=dict, metadata=about("row: why it is left out"))
+
+    def contradictions(self) -> Iterator[Problem]:
+        """Runs are compared with something; patterns are some."""
+        yield from wrong_patterns(self.printed, "printed")
+        if self.quantity == "run" and not self.measured and not self.extends:
+            yield Problem("is required in a set of runs: columns to compare with", "measured")
+
+
+def set_schema(definitions: Definitions) -> Schema:
+    """JSON Schema of a set; what it leaves out may stand in the one it extends."""
+    other = {"required": ["quantity"], "properties": {"quantity": {"not": {"const": "run"}}}}
+    measured = {"required": ["measured"], "properties": {"measured": {"minItems": 1}}}
+    either = [{"required": ["extends"]}, other]
+    return definitions.whole(SetFile) | {"if": {"anyOf": either}, "else": measured}
 
 
 def load_validation_set(path: Path, rows: Path | None = None) -> ValidationSet:
     """Read `path` and its CSV (or `rows` instead); InputError names every mistake with its place."""
     node = _extended(load(path), path)
-    problems = _unknown_keys(node, _KEYS, "") + _unknown_parts(node)
-    quantity = _text(node, "quantity", problems, "run")
-    if quantity not in get_args(Quantity):
-        problems.append(
-            node.problem(f"quantity must be one of {', '.join(get_args(Quantity))}", "quantity", repr(quantity))
-        )
-    rules = _columns(node) + _rules(node, problems)
-    measures = _measures(node, problems)
-    if not measures and quantity == "run":
-        problems.append(node.problem("a set of runs needs `measured` columns", "measured"))
+    problems: list[Problem] = []
+    file, found = SetFile(measured=(Measure("", ""),)), tuple[Row, ...]()
+    try:
+        file = read(SetFile, node)
+    except InputError as error:
+        problems += error.problems
+    try:
+        table = rows or _table(node, path)
+        if rows is None and (columns := header(table)):
+            problems += _wrong_columns(node, columns)
+        found = read_rows(table)
+        problems += _wrong_rows(node, found) if rows is None else ()
+    except InputError as error:
+        problems += error.problems
     if problems:
         raise InputError(*problems)
-    table = rows or _table(node, path)
-    if rows is None:
-        columns = header(table)
-        if not columns:
-            raise InputError(Problem("is empty: a header line is needed", file=str(table)))
-        _check_columns(node, columns, quantity)
-    found = read_rows(table)
-    without = {k: str(v) for k, v in _mapping(node, "without").items()}
-    if rows is None:
-        _check_without(node, found)
     return ValidationSet(
-        name=_text(node, "name", problems, path.stem),
-        quantity=cast(Quantity, quantity),
-        template=_mapping(node, "template"),
-        rules=rules,
-        measures=measures,
+        name=file.name or path.stem,
+        quantity=file.quantity,
+        template=file.template,
+        rules=(*_columns(file), *file.rules),
+        measures=file.measured,
         rows=found,
-        group=_text(node, "group", problems, ""),
-        printed={k: str(v) for k, v in _mapping(node, "printed").items()},
-        excluded={k: str(v) for k, v in _mapping(node, "excluded").items()},
-        source=_text(node, "source", problems, ""),
-        description=_text(node, "description", problems, ""),
-        without=without,
-        require=tuple(str(item.value) for item in _items(node, "require")),
+        group=file.group,
+        printed=file.printed,
+        excluded=file.excluded,
+        source=file.source,
+        description=file.description,
+        without=file.without,
+        require=file.require,
     )
 
 
@@ -94,30 +123,14 @@ def _table(node: Node, path: Path) -> Path:
     return path.parent / (f"{path.stem}.csv" if named is None or named.value is None else str(named.value))
 
 
-PARTS: Final = ("accelerator", "cluster", "framework", "workload", "plan")
-
-
-def _unknown_parts(node: Node) -> list[Problem]:
-    """What a row must name is a part of a scenario."""
-    return [
-        item.problem("is no part of a scenario", f"require[{index}]", shown(item.plain), f"one of {', '.join(PARTS)}")
-        for index, item in enumerate(_items(node, "require"))
-        if item.value not in PARTS
-    ]
-
-
-def _check_without(node: Node, rows: tuple[Row, ...]) -> None:
+def _wrong_rows(node: Node, rows: tuple[Row, ...]) -> Iterator[Problem]:
     """Every row left out is one of the table, and says why."""
     known = [row.get("id", "") or "" for row in rows]
-    problems = [
-        (Node(child.value, child.key_mark or child.mark)).problem(
-            "no such row" if name not in known else "needs a reason", f"without.{name}", "", did_you_mean(name, known)
-        )
-        for name, child in _pairs(node, "without")
-        if name not in known or not child.value
-    ]
-    if problems:
-        raise InputError(*problems)
+    for name, child in _pairs(node, "without"):
+        if name not in known or not child.value:
+            there = Node(child.value, child.key_mark or child.mark)
+            rule = "no such row" if name not in known else "needs a reason"
+            yield there.problem(rule, f"without.{name}", "", did_you_mean(name, known))
 
 
 def _pairs(node: Node, key: str) -> list[tuple[str, Node]]:
@@ -149,36 +162,36 @@ def header(path: Path) -> tuple[str, ...]:
     return tuple(name.strip() for name in next(csv.reader(table_text(path)), []))
 
 
-def _check_columns(node: Node, columns: tuple[str, ...], quantity: str) -> None:
-    """Every column a set names is in its CSV, every measured field is one a simulation gives."""
-    problems = [
-        where.problem("no such column", path, repr(name), did_you_mean(name, columns) or f"of {', '.join(columns)}")
-        for where, path, name in _named_columns(node)
-        if name not in columns
-    ]
-    fields = import_module("sim.validation.runs").FIELDS if quantity == "run" else ()
+def _wrong_columns(node: Node, columns: tuple[str, ...]) -> Iterator[Problem]:
+    """Columns that are not in the table, and measured figures that no simulation gives."""
+    for where, path, name in _named_columns(node):
+        if name not in columns:
+            hint = did_you_mean(name, columns) or f"of {', '.join(columns)}"
+            yield where.problem("no such column", path, repr(name), hint)
+    quantity = node.at("quantity")
+    if quantity is not None and quantity.value not in (None, "run"):
+        return
+    fields = import_module("sim.validation.runs").FIELDS
     for index, item in enumerate(_items(node, "measured")):
-        field = item.at("field")
-        if fields and field is not None and field.value not in fields:
-            hint = did_you_mean(str(field.value), fields) or f"one of {', '.join(fields)}"
-            problems.append(field.problem("no such figure", f"measured[{index}].field", repr(field.value), hint))
-    if problems:
-        raise InputError(*problems)
+        figure = item.at("field")
+        if figure is not None and isinstance(figure.value, str) and figure.value not in fields:
+            hint = did_you_mean(figure.value, fields) or f"one of {', '.join(fields)}"
+            yield figure.problem("no such figure", f"measured.{index}.field", repr(figure.value), hint)
 
 
 def _named_columns(node: Node) -> Iterator[tuple[Node, str, str]]:
     """Where a set names a column: (place, path, name)."""
     group = node.at("group")
-    if group is not None and group.value:
-        yield group, "group", str(group.value)
+    if group is not None and group.value and isinstance(group.value, str):
+        yield group, "group", group.value
     for index, item in enumerate(_items(node, "measured")):
         column = item.at("column")
-        if column is not None:
-            yield column, f"measured[{index}].column", str(column.value)
+        if column is not None and isinstance(column.value, str):
+            yield column, f"measured.{index}.column", str(column.value)
     for part in ("columns", "printed"):
         yield from _keys(node.at(part), part)
     for index, rule in enumerate(_items(node, "rules")):
-        yield from _keys(rule.at("when"), f"rules[{index}].when")
+        yield from _keys(rule.at("when"), f"rules.{index}.when")
 
 
 def _keys(node: Node | None, path: str) -> Iterator[tuple[Node, str, str]]:
@@ -192,104 +205,7 @@ def _items(node: Node, key: str) -> list[Node]:
     return found.value if found is not None and isinstance(found.value, list) else []
 
 
-def _columns(node: Node) -> tuple[Rule, ...]:
+def _columns(file: SetFile) -> Iterator[Rule]:
     """`columns: {layers: workload.sizes.layers}` is a rule per column that has a value."""
-    return tuple(
-        Rule(
-            when={column: ".+"},
-            assign=dict.fromkeys(map(str, paths if isinstance(paths, list) else [paths]), f"{{{column}}}"),
-        )
-        for column, paths in _mapping(node, "columns").items()
-    )
-
-
-def _rules(node: Node, problems: list[Problem]) -> tuple[Rule, ...]:
-    found = []
-    for index, item in enumerate(_items(node, "rules")):
-        wrong = _unknown_keys(item, _RULE_KEYS, f"rules[{index}].") + _misshapen(item, f"rules[{index}].")
-        problems += wrong
-        if wrong:
-            continue
-        body = item.plain
-        when = {str(k): _pattern(v) for k, v in (body.get("when") or {}).items()}
-        for column, pattern in when.items():
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                problems.append(
-                    item.problem(f"is not a regular expression: {error}", f"rules[{index}].when.{column}", pattern)
-                )
-        skip = body.get("skip")
-        found.append(Rule(when, body.get("set") or {}, body.get("assume") or "", skip or "", skip is False))
-    return tuple(found)
-
-
-def _measures(node: Node, problems: list[Problem]) -> tuple[Measure, ...]:
-    found = []
-    for index, item in enumerate(_items(node, "measured")):
-        path = f"measured[{index}]."
-        wrong = _unknown_keys(item, _MEASURE_KEYS, path) + _misshapen(item, path)
-        wrong += [item.problem("is required", f"{path}{key}") for key in ("column", "field") if item.at(key) is None]
-        problems += wrong
-        if not wrong:
-            body = item.plain
-            scale = float(body.get("scale", 1.0))
-            found.append(Measure(str(body["column"]), str(body["field"]), scale, body.get("when") or {}))
-    return tuple(found)
-
-
-_SHAPES: Final[dict[str, tuple[type | tuple[type, ...], str]]] = {
-    "when": (dict, "a mapping"),
-    "set": (dict, "a mapping"),
-    "assume": (str, "text"),
-    "skip": (str, "text"),
-    "column": (str, "text"),
-    "field": (str, "text"),
-    "scale": ((int, float), "a number"),
-}
-
-
-def _misshapen(item: Node, prefix: str) -> list[Problem]:
-    """Keys of a rule or a measure that hold something else than they should."""
-    children = item.value.items() if isinstance(item.value, dict) else ()
-    found = []
-    for key, child in children:
-        kind, words = _SHAPES.get(key, (object, ""))
-        number = key == "scale" and not (isinstance(child.value, int | float) and 0 < child.value < 1e300)
-        if child.value is not None and (not isinstance(child.value, kind) or number):
-            rule = "must be a positive number" if key == "scale" else f"must be {words}"
-            found.append(child.problem(rule, f"{prefix}{key}", shown(child.plain)))
-        elif key == "when":
-            pairs = child.value.items() if isinstance(child.value, dict) else ()
-            found += [
-                cell.problem("must be text", f"{prefix}when.{name}", shown(cell.plain))
-                for name, cell in pairs
-                if isinstance(cell.value, dict | list)
-            ]
-    return found
-
-
-def _pattern(value: object) -> str:
-    """A condition: empty (null) means an empty cell."""
-    return "" if value is None else str(value)
-
-
-def _unknown_keys(node: Node, known: set[str], prefix: str) -> list[Problem]:
-    if not isinstance(node.value, dict):
-        return [node.problem("must be a mapping", prefix.rstrip("."))]
-    return [
-        child.problem(f"unknown key; known are {', '.join(sorted(known))}", f"{prefix}{key}")
-        for key, child in node.value.items()
-        if key not in known
-    ]
-
-
-def _text(node: Node, key: str, problems: list[Problem], default: str) -> str:
-    found = node.at(key)
-    return default if found is None or found.value is None else str(found.value)
-
-
-def _mapping(node: Node, key: str) -> Mapping[str, Any]:
-    found = node.at(key)
-    plain = found.plain if found is not None else None
-    return plain if isinstance(plain, dict) else {}
+    for column, paths in file.columns.items():
+        yield Rule({column: ".+"}, dict.fromkeys([paths] if isinstance(paths, str) else paths, f"{{{column}}}"))

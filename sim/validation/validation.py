@@ -11,12 +11,13 @@ import dataclasses
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, median
 from typing import Final, Literal
 
 from sim.errors import InputError, Problem
+from sim.fields import Record, about
 from sim.files.conditions import comparison
 from sim.files.scaling import load_domain
 from sim.scaling import Domain
@@ -38,30 +39,56 @@ LESS_IS_FASTER: Final = frozenset(
 NOTHING: Final = ("", "null")
 """How a table writes a cell without a value."""
 Row = Mapping[str, str]
-Quantity = Literal["run", "collective", "ops", "model", "scaling", "learning", "minutes", "trends", "failures"]
+Quantity = Literal["run", "collective", "ops", "scaling", "learning", "minutes", "failures"]
+Cell = str | float | bool | None
+"""A condition on a cell as YAML has it: a regular expression or a comparison; nothing asks for an empty cell."""
 
 LARGEST: Final = 1e100
 """A cell beyond it is no measurement: products of cells and units stay finite."""
 
 
+def wrong_patterns(conditions: Mapping[str, Cell], path: str) -> Iterator[Problem]:
+    """Conditions that are no regular expression."""
+    for column, pattern in conditions.items():
+        try:
+            re.compile(_pattern(pattern))
+        except re.error as error:
+            yield Problem(f"is not a regular expression: {error}", f"{path}.{column}", _pattern(pattern))
+
+
+def _pattern(cell: Cell) -> str:
+    return "" if cell is None else str(cell)
+
+
 @dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Record):
     """Where every cell of `when` matches its pattern or comparison (`">= 100"`), set fields.
 
     `{column}` and named groups are filled in.
     """
 
-    when: Mapping[str, str]
-    assign: Mapping[str, object]
-    assume: str = ""
-    skip: str = ""  # the row cannot be expressed: the reason
-    lifts: bool = False  # a skip of an earlier rule does not hold
+    when: Mapping[str, Cell] = dataclasses.field(
+        default_factory=dict, metadata=about("column: regular expression or comparison its cell meets")
+    )
+    set: Mapping[str, object] = dataclasses.field(
+        default_factory=dict, metadata=about("field of the scenario: value, `{column}` being the row's cell")
+    )
+    assume: str = dataclasses.field(default="", metadata=about("what the source does not print"))
+    skip: str | bool = dataclasses.field(
+        default="", metadata=about("why the row cannot be expressed; false: it can, whatever an earlier rule says")
+    )
+
+    def contradictions(self) -> Iterator[Problem]:
+        """A pattern nobody can match, a skip without a reason."""
+        yield from wrong_patterns(self.when, "when")
+        if self.skip is True:
+            yield Problem("must be a reason, or false", "skip", "true")
 
     def match(self, row: Row) -> dict[str, str] | None:
         """Named groups of the match, or None."""
         groups: dict[str, str] = {}
-        for column, pattern in self.when.items():
-            cell = row.get(column, "") or ""
+        for column, condition in self.when.items():
+            pattern, cell = _pattern(condition), row.get(column, "") or ""
             if (meets := comparison(pattern)) is not None:
                 number = number_of(cell)
                 if number is None or not meets(number):
@@ -75,13 +102,19 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class Measure(Record):
     """A measured column and what it is compared with: a field of the outcome, times `scale`."""
 
-    column: str
-    field: str  # step_time_s, samples_per_s, units_per_s_per_device, mfu, memory_bytes, seconds
-    scale: float = 1.0
-    when: Mapping[str, str] = dataclasses.field(default_factory=dict)  # cells that must match for this column to count
+    column: str = dataclasses.field(metadata=about("of the table"))
+    field: str = dataclasses.field(metadata=about("figure of the simulation: step_time_s, samples_per_s, mfu …"))
+    scale: float = dataclasses.field(default=1.0, metadata=about("of the cell, to SI", gt=0, le=1e300))
+    when: Mapping[str, Cell] = dataclasses.field(
+        default_factory=dict, metadata=about("conditions on cells under which this column counts")
+    )
+
+    def contradictions(self) -> Iterator[Problem]:
+        """A pattern nobody can match."""
+        return wrong_patterns(self.when, "when")
 
     @property
     def higher_is_faster(self) -> bool:
@@ -100,7 +133,7 @@ class ValidationSet:
     measures: tuple[Measure, ...]
     rows: tuple[Row, ...]
     group: str = ""  # column that names the published set a row belongs to
-    printed: Mapping[str, str] | None = None  # cells a row must show for "every field printed"
+    printed: Mapping[str, Cell] | None = None  # cells a row must show for "every field printed"
     excluded: Mapping[str, str] | None = None  # group → why it is left out of the averages
     source: str = ""
     description: str = ""
@@ -213,17 +246,17 @@ def _request(spec: ValidationSet, row: Row, index: int) -> Request:
         groups = rule.match(row)
         if groups is None:
             continue
-        overrides |= {path: _fill(value, {**row, **groups}) for path, value in rule.assign.items()}
+        overrides |= {path: _fill(value, {**row, **groups}) for path, value in rule.set.items()}
         if rule.assume:
             assumptions.append(_said(rule.assume, row))
-        skip = "" if rule.lifts else skip or _said(rule.skip, row)
+        skip = "" if rule.skip is False else skip or _said(str(rule.skip), row)
     counted = [m for m in spec.measures if Rule(m.when, {}).match(row) is not None]
     found = next(((m, v) for m in counted if (v := number_of(row.get(m.column, ""))) is not None), None)
     skip = spec.without.get(row.get("id", ""), skip) or _unnamed(spec, row, overrides)
     if not skip and found is None and row.get("status", "ok") == "ok":
         skip = "no measured value"
     for column, pattern in (spec.printed or {}).items():
-        if not re.fullmatch(pattern, row.get(column, "")):
+        if not re.fullmatch(_pattern(pattern), row.get(column, "")):
             assumptions.append(f"{column} is {row.get(column) or 'empty'}")
     measure, value = found if found else (None, None)
     scaled = value * measure.scale if measure is not None and value is not None else None
@@ -235,7 +268,7 @@ def _request(spec: ValidationSet, row: Row, index: int) -> Request:
 def _unnamed(spec: ValidationSet, row: Row, overrides: Mapping[str, object]) -> str:
     """Why a row is not simulated with the template's own: no rule names a part that is required, or its chip where the
     rules tell chips apart."""
-    telling = any("accelerator" in rule.when and "accelerator" in rule.assign for rule in spec.rules)
+    telling = any("accelerator" in rule.when and "accelerator" in rule.set for rule in spec.rules)
     inside = ("", ".extends", ".name", ".levels", ".graph", ".family")
     missing = [
         part

@@ -79,7 +79,7 @@ def test_show_prints_every_leaf_with_its_place(run, small):
     lines = run("show", small, "--set", "plan.data=2").out.splitlines()
     places = dict(line.split("  # ") for line in (" ".join(line.split()).replace(" #", "  #") for line in lines))
     assert places["plan.sub_batch: 128"] == f"{small}:13:14"
-    assert places["scaling.curve.alpha: 13.0"] == "scenarios/scaling/word-lm.yaml:6:10"
+    assert places["scaling.curve.alpha: 13.0"] == "scenarios/scaling/word-lm.yaml:7:10"
     assert places["plan.data: 2"] == "--set plan.data=2"
     assert places["plan.tensor: null"] == "default"
 

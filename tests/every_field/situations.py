@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 from unittest import mock
 
+from sim.axes import Axes, axis
 from sim.files import hardware
 from sim.files.fields import read
 from sim.files.frameworks import load_framework, read_framework
@@ -24,9 +25,8 @@ from sim.report import hardware as report
 from sim.report.frameworks import framework_json, listing_json
 from sim.report.projection import to_json as projection_json
 from sim.scaling import Domain, project
-from sim.scenario import Axes
 from sim.simulation import simulate
-from sim.study.axes import Designs, axis
+from sim.study.designs import Designs
 from sim.study.projection import Projected
 
 Tree = dict[str, Any]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
+from sim.axes import Axes
 from sim.device.generation import Generation
 from sim.engine.feed.request import InputData
 from sim.errors import InputError
@@ -29,7 +30,6 @@ from sim.report.hardware import accelerator_json, cluster_row
 from sim.report.projection import to_json as projection_json
 from sim.report.run import to_json
 from sim.scaling import Domain, project
-from sim.scenario import Axes
 from sim.simulation import simulate
 from sim.study.projection import Projected
 from sim.workload.registry import FAMILIES

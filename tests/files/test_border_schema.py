@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import random
@@ -12,18 +13,40 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from sim.axes import Axes
+from sim.device.generation import Generation
+from sim.engine.feed.request import InputData
 from sim.errors import InputError
 from sim.files.checking import kind_of
 from sim.files.clusters import read_cluster, read_links
+from sim.files.fields import read
 from sim.files.hardware import read_accelerator
 from sim.files.library import find
 from sim.files.loader import load, parse
 from sim.files.merge import Resolver
+from sim.files.models import read_model
 from sim.files.reference import reference
 from sim.files.scenario import build, document_of
 from sim.files.schema import KINDS, schema_of
+from sim.network.surroundings import Host, Storage
+from sim.plan.preset import FrameworkFile
+from sim.scaling import Domain
+from sim.scenario import PlanRequest
+from sim.validation.published import SetFile, set_schema
+from sim.workload.records import Numerics
 
 ROOT = Path(__file__).parents[2]
+ABOVE = {"validation": set_schema}
+STUDIES = (
+    {
+        "axes": {
+            "plan.sub_batch": [16, 32],
+            "accelerator.memory.bandwidth": {"from": "1 TB/s", "to": "9 TB/s", "scale": "log"},
+        }
+    },
+    {"axes": {"plan.tensor": {"from": 1, "to": 8, "count": 4}}, "combine": "sobol", "samples": 64},
+    {"axes": {"plan.data": [1, 2], "plan.tensor": [4, 2]}, "combine": "zip"},
+)
 
 
 def test_the_checked_in_reference_is_current():
@@ -32,6 +55,31 @@ def test_the_checked_in_reference_is_current():
     if os.environ.get("UPDATE_SCHEMA"):
         path.write_text(reference(), encoding="utf-8")
     assert path.read_text(encoding="utf-8") == reference()
+
+
+SCHEMAS = ROOT / "scenarios" / "schemas"
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *ABOVE])
+def test_the_schemas_of_the_library_are_current(kind):
+    """After a change of fields or a new file of the library: `UPDATE_SCHEMA=1 pytest` of this file."""
+    text = json.dumps(schema_of(kind, ABOVE), indent=1) + "\n"
+    if os.environ.get("UPDATE_SCHEMA"):
+        SCHEMAS.mkdir(exist_ok=True)
+        (SCHEMAS / f"{kind}.json").write_text(text, encoding="utf-8")
+    assert (SCHEMAS / f"{kind}.json").read_text(encoding="utf-8") == text
+
+
+def test_hints_of_the_library_lead_to_the_schema_of_the_file():
+    """The first line, as the YAML language server reads it: a path relative to the file."""
+    hints = {path: re.match(r"# yaml-language-server: \$schema=(\S+)\n", path.read_text()) for path, _ in shipped()}
+    assert sum(hint is not None for hint in hints.values()) > 250
+    wrong = {
+        str(path): hint[1]
+        for path, kind in shipped()
+        if (hint := hints[path]) and (path.parent / hint[1]).resolve() != SCHEMAS / f"{kind}.json"
+    }
+    assert wrong == {}
 
 
 def test_the_reference_has_a_row_for_every_key():
@@ -66,17 +114,22 @@ def test_fields_carry_description_unit_and_bounds():
 
 def shipped():
     """Every YAML file of the library that has a schema, with its kind."""
-    kinds = {"scaling domain": "scaling"}
+    kinds = {
+        "scaling domain": "scaling",
+        "published model": "model",
+        "input data": "input",
+        "validation set": "validation",
+    }
     paths = [*(ROOT / "hardware").rglob("*.yaml"), *(ROOT / "scenarios").rglob("*.yaml")]
     named = ((path, kind_of(path, load(path))) for path in sorted(paths))
-    return [(path, kinds.get(kind, kind)) for path, kind in named if kinds.get(kind, kind) in KINDS]
+    return [(path, kinds.get(kind, kind)) for path, kind in named if kinds.get(kind, kind) in (*KINDS, *ABOVE)]
 
 
 @cache
 def validator(kind):
     """Of one kind of file."""
-    Draft202012Validator.check_schema(schema_of(kind))
-    return Draft202012Validator(schema_of(kind))
+    Draft202012Validator.check_schema(schema_of(kind, ABOVE))
+    return Draft202012Validator(schema_of(kind, ABOVE))
 
 
 def complaints(kind, text):
@@ -180,6 +233,21 @@ def extended(kind, node):
     return whole
 
 
+BETWEEN = {"extends", "from", "to", "sources", "standard"}
+RECORDS = {
+    "framework": (FrameworkFile, None),
+    "validation": (SetFile, None),
+    "study": (Axes, None),
+    "scaling": (Domain, "scaling"),
+    "generation": (Generation, "generations"),
+    "host": (Host, "hosts"),
+    "storage": (Storage, "storage"),
+    "input": (InputData, "inputs"),
+    "numerics": (Numerics, "numerics"),
+    "plan": (PlanRequest, "plans"),
+}
+
+
 def read_as(kind, tree):
     """What the reader of a kind of file finds."""
     node = parse(json.dumps(tree))
@@ -190,24 +258,34 @@ def read_as(kind, tree):
             read_accelerator(extended("accelerators", node))
         elif kind == "cluster":
             find("accelerators", str(read_cluster(extended("clusters", node)).accelerator))
-        else:
+        elif kind == "links":
             read_links(node)
+        elif kind == "model":
+            read_model(node)
+        else:
+            cls, folder = RECORDS[kind]
+            read(cls, extended(folder, node) if folder else node)
     except InputError as error:
         return [str(problem) for problem in error.problems]
     return []
 
 
-def test_schema_and_reader_agree_on_200_mutants():
+@pytest.mark.parametrize(
+    "kinds",
+    [("scenario", "accelerator", "cluster", "links"), ("validation",), ("study",), ("model", *RECORDS)],
+)
+def test_schema_and_reader_agree_on_200_mutants(kinds):
     """Each finds something where the other does, and nothing where the other does not."""
-    rng, kinds = random.Random(9), ("scenario", "accelerator", "cluster", "links")
-    files = [(path, kind) for path, kind in shipped() if kind in kinds]
+    rng = random.Random(9)
+    trees = [(path.name, kind, load(path).plain) for path, kind in shipped() if kind in kinds]
+    trees += [("study", "study", tree) for tree in STUDIES if "study" in kinds]
     wrong = 0
-    for path, kind in rng.choices(files, k=200):
-        tree = load(path).plain
+    for name, kind, whole in rng.choices(trees, k=200):
+        tree = copy.deepcopy(whole)
         what = mutated(tree, rng)
-        if what == ("scaling", "hole") or what[-2] == "extends":
-            continue  # what a target needs is a rule between parts, a file is there or not: the reader alone knows
+        if what == ("scaling", "hole") or not BETWEEN.isdisjoint(map(str, what)):
+            continue  # a rule between parts, ends or constants, a file that is there or not: the reader alone knows
         schema, reader = [error.message for error in validator(kind).iter_errors(tree)], read_as(kind, tree)
-        assert bool(schema) == bool(reader), (path.name, what, schema, reader)
+        assert bool(schema) == bool(reader), (name, what, schema, reader)
         wrong += bool(schema)
-    assert wrong > 100
+    assert wrong > 20

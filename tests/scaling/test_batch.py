@@ -69,5 +69,7 @@ def test_growth_of_the_critical_batch_by_hand():
 def test_errors_name_constants_of_their_law():
     """A misspelt constant, a negative error, a correlation of three."""
     with pytest.raises(InputError, match="gamma is no constant of the learning curve") as caught:
-        LearningCurve(1.0, -0.1, errors=Errors({"gamma": 0.1, "alpha": -1.0}, {"alpha beta": 2.0}))
-    assert len(caught.value.problems) == 3
+        LearningCurve(1.0, -0.1, errors=Errors({"gamma": 0.1}, {"alpha beta": 2.0}))
+    assert len(caught.value.problems) == 2
+    with pytest.raises(InputError, match="must be at least 0"):
+        Errors({"alpha": -1.0})

@@ -6,9 +6,9 @@ from itertools import product
 
 import pytest
 
+from sim.axes import Axis, Combination, axis
 from sim.errors import InputError
-from sim.scenario import Combination
-from sim.study.axes import Axis, Designs, axes_of_csv, axis
+from sim.study.designs import Designs, axes_of_csv
 
 
 def test_a_grid_is_every_combination_the_last_axis_fastest() -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from sim.axes import axis
 from sim.errors import InputError
-from sim.study.axes import Designs, axis
+from sim.study.designs import Designs
 from sim.study.executors import Here, executors
 from sim.study.explore import consistent, constraint, front
 from sim.study.metrics import METRICS, metric

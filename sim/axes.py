@@ -1,33 +1,18 @@
-"""The designs of a study: axes over fields of a scenario, and the ways to combine their values.
-
-A design is a tuple of values, one per axis, and has a number: a study numbers its designs alike wherever and in
-whatever order they run, so that a number is all that has to be remembered of a design, and a million need no memory.
-"""
+"""The axes of a study: fields of a scenario and the values they take, as a file states them."""
 
 from __future__ import annotations
 
-import csv
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from hashlib import blake2b
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final
 
 from sim.errors import InputError, Problem
-from sim.files.loader import core_scalar
-from sim.files.table_text import table_text
-from sim.scenario import Combination
+from sim.fields import Record, about
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-Design: TypeAlias = tuple[object, ...]
-
-MOST_DESIGNS: Final = 10**9
 LONGEST: Final = 10_000  # values of an axis that a study file keeps
 _ENDPOINT: Final = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*")
 
@@ -87,60 +72,49 @@ class Axis:
         return self.values[min(int(share * len(self.values)), len(self.values) - 1)]
 
 
-@dataclass(frozen=True)
-class Designs:
-    """The designs of a study, by number."""
+class Combination(StrEnum):
+    """How the values of several axes make designs.
 
-    axes: tuple[Axis, ...]
-    combination: Combination = Combination.GRID
-    samples: int = 0
-    seed: int = 0
-    points: tuple[tuple[object, ...], ...] = field(init=False)
+    grid: every combination, the last axis fastest. zip: the first values together, then the second ones.
+    latin_hypercube: every axis is cut into as many strata as there are designs (McKay, Beckman, Conover 1979).
+    sobol: points of a scrambled Sobol sequence (Owen 1998).
+    """
 
-    def __post_init__(self) -> None:
-        _checked(self.axes, self.combination, self.samples)
-        object.__setattr__(self, "points", tuple(axis.points for axis in self.axes))
-        if self.combination is Combination.ZIP and len({len(values) for values in self.points}) > 1:
-            counts = ", ".join(f"{a.path}: {len(v)}" for a, v in zip(self.axes, self.points, strict=True))
-            raise InputError(Problem("axes that are zipped need equally many values", "study.axes", counts))
-        if len(self) > MOST_DESIGNS:
-            raise InputError(Problem(f"must have at most {MOST_DESIGNS:,} designs", "study.axes", f"{len(self):,}"))
-
-    def __len__(self) -> int:
-        if self.combination is Combination.GRID:
-            return math.prod(len(values) for values in self.points)
-        return len(self.points[0]) if self.combination is Combination.ZIP else self.samples
-
-    def __getitem__(self, number: int) -> Design:
-        """The values of design `number`, in the order of the axes."""
-        if not 0 <= number < len(self):
-            raise IndexError(f"design {number} of {len(self)}")
-        if self.combination is Combination.ZIP:
-            return tuple(values[number] for values in self.points)
-        if self.combination is not Combination.GRID:
-            return tuple(axis.at(float(x)) for axis, x in zip(self.axes, self._sampled[number], strict=True))
-        design: list[object] = []
-        for values in reversed(self.points):
-            number, place = divmod(number, len(values))
-            design.append(values[place])
-        return tuple(reversed(design))
-
-    def overrides(self, number: int) -> dict[str, object]:
-        """Design `number` as field → value."""
-        return {axis.path: value for axis, value in zip(self.axes, self[number], strict=True)}
-
-    @cached_property
-    def _sampled(self) -> NDArray[np.float64]:
-        """Points of the unit cube, [samples, axes]."""
-        from scipy.stats import qmc  # noqa: PLC0415  (0.7 s: only where designs are sampled)
-
-        if self.combination is Combination.LATIN_HYPERCUBE:
-            return qmc.LatinHypercube(len(self.axes), rng=self.seed).random(self.samples)
-        exponent = max(0, (self.samples - 1).bit_length())
-        return qmc.Sobol(len(self.axes), rng=self.seed).random_base2(exponent)[: self.samples]
+    GRID = "grid"
+    ZIP = "zip"
+    LATIN_HYPERCUBE = "latin_hypercube"
+    SOBOL = "sobol"
 
 
-def _checked(axes: Sequence[Axis], combination: Combination, samples: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Axes(Record):
+    """A study: fields of the scenario, the values they take, and how these combine to designs."""
+
+    axes: Mapping[str, object] = field(
+        metadata=about("path of a field: a list of values, or {from, to, count, scale: linear or log}")
+    )
+    combine: Combination = field(default=Combination.GRID, metadata=about("how values of several axes make designs"))
+    samples: int = field(
+        default=0, metadata=about("designs of a Latin hypercube or Sobol sequence; 0 for the others", ge=0, le=10**7)
+    )
+
+    def contradictions(self) -> Iterator[Problem]:
+        """Axes that are none, each at its own; then what they say together."""
+        found: list[Axis] = []
+        for path, given in self.axes.items():
+            try:
+                found.append(axis(path, given))
+            except InputError as error:
+                yield from (replace(p, path=p.path.removeprefix("study.")) for p in error.problems)
+        if len(found) == len(self.axes):
+            try:
+                check_axes(found, self.combine, self.samples)
+            except InputError as error:
+                yield from (replace(p, path=p.path.removeprefix("study.")) for p in error.problems)
+
+
+def check_axes(axes: Sequence[Axis], combination: Combination, samples: int) -> None:
+    """InputError with what the axes of a study say that cannot be."""
     problems = []
     if not axes:
         problems.append(Problem("needs at least one axis", "study.axes", hint="plan.sub_batch: [16, 32, 64]"))
@@ -199,19 +173,3 @@ def _endpoint(given: object, where: str) -> tuple[float, str, bool]:
     if match is None:
         raise InputError(Problem('must be a number or a quantity such as "2 TB/s"', where, str(given)))
     return float(match[1]), match[2], False
-
-
-def axes_of_csv(path: Path) -> tuple[Axis, ...]:
-    """Columns of a CSV as axes to be zipped: the header names the fields, every row is a design."""
-    try:
-        rows = list(csv.reader(table_text(path)))
-    except csv.Error as error:
-        raise InputError(Problem(f"cannot be read as CSV: {error}", file=str(path))) from None
-    if len(rows) < 2:
-        raise InputError(Problem("needs a header of field names and at least one row", file=str(path)))
-    header, body = rows[0], rows[1:]
-    wrong = [i for i, row in enumerate(body, start=2) if len(row) != len(header)]
-    if wrong:
-        raise InputError(*(Problem(f"must have {len(header)} cells", file=str(path), line=i) for i in wrong))
-    columns = [tuple(core_scalar(row[i].strip()) for row in body) for i in range(len(header))]
-    return tuple(Axis(name.strip(), values) for name, values in zip(header, columns, strict=True))

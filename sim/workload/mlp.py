@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Literal
 
-from sim.ops import Collective, CollectiveKind, Gemm, Op
+from sim.ops import BYTES_PER_ELEMENT, Collective, CollectiveKind, Format, Gemm, Op
 from sim.workload.graph import Tensor
 from sim.workload.kernels import (
     FP32,
@@ -188,19 +188,20 @@ def grouped(k: Kernels, x: Tensor, name: str, m: int, n: int, depth: int, local:
     )
 
 
-def all_to_all(f: Frame, name: str, elements: float) -> list[Op]:
+def all_to_all(f: Frame, name: str, elements: float, stored: Format) -> list[Op]:
     if f.expert == 1:
         return []
-    return [Collective(name, "all_to_all", elements * f.act, "expert", f.numerics.activations)]
+    return [Collective(name, "all_to_all", elements * BYTES_PER_ELEMENT[stored], "expert", stored)]
 
 
 def dispatched(f: Frame, name: str, routed: float, inside: float, h: int) -> list[Op]:
     """To the experts' ranks, then gathered over the tensor ranks that share each expert."""
     gather = collective(f, f"{name}.gather", "all_gather", inside * h) if f.sequence_parallel else []
-    return [*all_to_all(f, name, routed * h), *gather]
+    return [*all_to_all(f, name, routed * h, f.numerics.dispatch or f.numerics.activations), *gather]
 
 
 def returned(f: Frame, name: str, routed: float, inside: float, h: int) -> list[Op]:
     """Partial sums over the tensor ranks, then back to the token's own rank."""
     kind: CollectiveKind = "reduce_scatter" if f.sequence_parallel else "all_reduce"
-    return [*collective(f, f"{name}.reduce", kind, inside * h), *all_to_all(f, name, routed * h)]
+    back = all_to_all(f, name, routed * h, f.numerics.activations)
+    return [*collective(f, f"{name}.reduce", kind, inside * h), *back]

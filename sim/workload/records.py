@@ -118,6 +118,10 @@ class Numerics(Record):
         default=False,
         metadata=about("tokens are weighted before the second product of experts, whose outputs are not kept then"),
     )
+    dispatch: Format | None = field(
+        default=None,
+        metadata=about("tokens, and gradients of their outputs, on their way to the experts; empty: as activations"),
+    )
     launch: Launch = field(
         default=Launch.EAGER,
         metadata=about(

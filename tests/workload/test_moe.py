@@ -60,6 +60,15 @@ def test_tokens_travel_twice_each_way() -> None:
     assert {op.axis for op in sent} == {"expert"}
 
 
+def test_tokens_and_gradients_are_dispatched_in_a_format_of_their_own() -> None:
+    """On the way to the experts, forward and backward, in fp8; back in bf16 (DeepSeek-AI 2024, section 3.3.3)."""
+    block = mixture().layers(4, Numerics(dispatch="fp8"), Shard(expert=8))[1]
+    sent = {op.name: op.bytes for op in (*block.forward, *block.backward) if isinstance(op, Collective)}
+    elements = 4 * 256 * 2 * 512
+    assert sent["experts.dispatch"] == sent["experts.combine.backward"] == elements
+    assert sent["experts.combine"] == sent["experts.dispatch.backward"] == 2 * elements
+
+
 def test_expert_products_keep_their_shape() -> None:
     """Eight ranks, one expert each: it receives the tokens of all ranks sent to it, 8·tokens·top_k/8."""
     block = mixture().layers(4, NUMERICS, Shard(expert=8))[1]

@@ -111,6 +111,7 @@ class Saving:
     flops: float
     time: float
     energy: float | None  # None: the accelerator has no power figures
+    memory: float  # of the fullest device
     accuracy_points: float | None  # None: not published
     kind: str
     component: str

@@ -9,15 +9,78 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from sim.device import time_ops
+from sim.device.records import Accelerator
+from sim.ops import Gemm, Op
 from sim.plan.speedups import Effect
-from sim.plan.step_record import Block, StepRecord, Transfer, Work
+from sim.plan.step_record import Block, Chunk, StepRecord, Transfer, Work
 
 
-def sped(record: StepRecord, effects: Sequence[Effect]) -> StepRecord:
-    """The record with all effects, one after the other."""
+def sped(record: StepRecord, effects: Sequence[Effect], chip: Accelerator) -> StepRecord:
+    """The record with all effects, one after the other; `chip` prices products that change."""
     for effect in effects:
+        if effect.rank < 1.0:
+            record = _factored(record, effect.rank, chip)
         record = _apply(record, effect)
     return record
+
+
+def _factored(record: StepRecord, rank: float, chip: Accelerator) -> StepRecord:
+    """The record with every product of a block as two thin ones, and gradients of the factors on the wire.
+
+    A product of weights n × k costs r·(n + k) instead of n·k, r = rank·min(n, k).  Weights outside the blocks stay, and
+    so does the update (a little too dear).
+    """
+
+    def chunk_of(chunk: Chunk) -> Chunk:
+        blocks = tuple(_thin(block, rank, chip) for block in chunk.blocks)
+        before, after = (sum(_weights(block) for block in each) for each in (chunk.blocks, blocks))
+        sent = after / before if before else 1.0
+        return replace(chunk, blocks=blocks, reductions=tuple(_less(t, sent) for t in chunk.reductions))
+
+    stages = tuple(replace(s, chunks=tuple(chunk_of(chunk) for chunk in s.chunks)) for s in record.stages)
+    thin = replace(record, stages=stages)
+    return replace(thin, model_flops=record.model_flops * thin.executed_flops / record.executed_flops)
+
+
+def _thin(block: Block, rank: float, chip: Accelerator) -> Block:
+    if block.kind != "block":
+        return block
+
+    def work_of(work: Work) -> Work:
+        ops = tuple(each for op in work.ops for each in _factors(op, rank))
+        before, after = time_ops(work.ops, chip), time_ops(ops, chip)
+        return replace(
+            work,
+            ops=ops,
+            recomputed=len([each for op in work.ops[: work.recomputed] for each in _factors(op, rank)]),
+            seconds=work.seconds + after.seconds - before.seconds,
+            memory_bound_s=max(0.0, work.memory_bound_s + after.memory_bound_s - before.memory_bound_s),
+            overhead_s=max(0.0, work.overhead_s + after.overhead_s - before.overhead_s),
+            executed_flops=work.executed_flops + after.executed_flops - before.executed_flops,
+            dram_bytes=work.dram_bytes + after.dram_bytes - before.dram_bytes,
+        )
+
+    thin = replace(block, forward=work_of(block.forward), backward=work_of(block.backward))
+    sent = _weights(thin) / _weights(block) if _weights(block) else 1.0
+    return replace(thin, reduce=_less(block.reduce, sent) if block.reduce else None)
+
+
+def _factors(op: Op, rank: float) -> tuple[Op, ...]:
+    """The two products in place of one of weights: samples are `k` of a weight gradient, else `m`."""
+    if not isinstance(op, Gemm) or op.batch > 1:
+        return (op,)
+    sides = (op.m, op.n) if op.transposed else (op.n, op.k)
+    r = max(1, round(rank * min(sides)))
+    if r * sum(sides) >= sides[0] * sides[1]:
+        return (op,)
+    return (replace(op, n=r), replace(op, m=r)) if op.transposed else (replace(op, n=r), replace(op, k=r))
+
+
+def _weights(block: Block) -> float:
+    """Elements of the weights its products read."""
+    products = (op for op in block.forward.ops if isinstance(op, Gemm) and op.batch == 1)
+    return float(block.count * sum(op.n * op.k * op.count for op in products))
 
 
 def _apply(record: StepRecord, effect: Effect) -> StepRecord:

@@ -10,7 +10,7 @@ def speedups_text(speedups: Speedups | None) -> str:
     """A row per speed-up, all together, and the bottleneck before and after."""
     if speedups is None:
         return ""
-    header = ["speed-up", "kind", "FLOPs saved", "time saved", "energy saved", "accuracy", "published time"]
+    header = ["speed-up", "kind", "FLOPs saved", "time saved", "energy", "memory", "accuracy", "published time"]
     rows = [_row(saving) for saving in (*speedups.alone, speedups.together)]
     lines = ["Speed-ups", table(header, rows, left=2, indent="  ")]
     if len(speedups.alone) > 1:
@@ -27,4 +27,5 @@ def _row(saving: Saving) -> list[str]:
     points = "-" if saving.accuracy_points is None else f"{saving.accuracy_points:+g} points"
     published = "-" if saving.published_time is None else percent(saving.published_time)
     kind = f"{saving.kind} {saving.component}".strip()
-    return [saving.name, kind, percent(saving.flops), percent(saving.time), energy, points, published]
+    memory = percent(saving.memory)
+    return [saving.name, kind, percent(saving.flops), percent(saving.time), energy, memory, points, published]

@@ -73,7 +73,7 @@ def _least_s(record: StepRecord, number: int, chip: Accelerator) -> float:
             known[id(ops)] = sum(op.count * executed_flops(op) / _peak(op, chip) for op in ops if _computes(op))
         return known[id(ops)]
 
-    passes = sum(least(work.ops) * block.count for block, work in stage.passes())
+    passes = sum(least(work.ops) * block.count * work.share for block, work in stage.passes())
     return passes * record.passes + least(stage.update.ops)
 
 

@@ -25,7 +25,8 @@ from sim.simulation.objective import check_objective, choose_for_target, with_ea
 from sim.simulation.planning import check_search, choose_plan, model_of
 from sim.simulation.power import within_power
 from sim.simulation.provenance import extrapolated, missing, part_names, provenance
-from sim.simulation.speeding import check_speedups, fewer_samples, speedups_of
+from sim.simulation.settling import settled
+from sim.simulation.speeding import fewer_samples, speedups_of
 from sim.simulation.spending import cost_of, with_waiting
 from sim.simulation.stepping import slowest, spread_of
 from sim.simulation.uncertainty import Planned, uncertainty_of
@@ -37,10 +38,10 @@ if TYPE_CHECKING:
 
 def check_scenario(scenario: Scenario) -> None:
     """What `simulate` refuses before it runs a step: target, sizes, plan, memory; nothing is searched for."""
+    scenario = settled(scenario)
     projection = project_target(scenario)
     model = model_of(scenario, projection)
     with_samples(projection, scenario, model)
-    check_speedups(scenario, model)
     check_objective(scenario, model, projection)
     if scenario.plan.search:
         check_search(scenario, model)
@@ -122,10 +123,10 @@ def simulate(
     Raises InputError (wrong plan or target), InfeasibleError (does not fit, unless `must_fit` is off),
     UnreachableError (target below the floor).  `levers` computes what would help most: a few more steps simulated.
     """
+    asked, scenario = scenario, settled(scenario)
     projection = project_target(scenario)
     model = model_of(scenario, projection)
     projection = with_samples(projection, scenario, model)
-    check_speedups(scenario, model)
     planned = _plan(scenario, model, projection, must_fit)
     plan = planned.plan
     memory = _check_memory(planned.scenario, model, plan) if must_fit else _memory(planned.scenario, model, plan)
@@ -163,7 +164,7 @@ def simulate(
         spread=spread,
         campaign=campaign,
         site=site,
-        speedups=speedups_of(scenario, model, plan, record, step),
+        speedups=speedups_of(asked, scenario, model, plan, record, step),
         mfu=step.model_flops / peak,
         hfu=step.executed_flops / peak,
         time_to_target=goal,

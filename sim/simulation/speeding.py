@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import prod
 
 from sim.engine.records import Step
-from sim.errors import InputError, Problem
+from sim.plan import device_memory
 from sim.plan.energy import step_energy
 from sim.plan.records import Plan
 from sim.plan.speedups import SPEEDUPS, Effect
 from sim.plan.step_record import StepRecord
 from sim.result import Saving, Speedups, TimeToTarget
 from sim.scenario import Scenario
+from sim.simulation.goal import project_target
 from sim.simulation.limits import bottleneck_of
+from sim.simulation.planning import choose_plan, model_of
+from sim.simulation.settling import settled
 from sim.simulation.stepping import effects_of, slowest
 from sim.workload.records import Model
-
-
-def check_speedups(scenario: Scenario, model: Model) -> None:
-    """InputError for every speed-up of something the model does not have, and for one asked for twice."""
-    problems = []
-    names = [request.method for request in scenario.speedups]
-    for index, request in enumerate(scenario.speedups):
-        method = SPEEDUPS[request.method]
-        if method.needs and not any(hasattr(model, name) for name in method.needs):
-            rule = f"the model {model.name} has no {method.needs[0]}"
-            problems.append(Problem(rule, f"speedups.{index}.method", request.method))
-        if request.method in names[:index]:
-            problems.append(Problem("is there twice", f"speedups.{index}.method", request.method))
-    if problems:
-        raise InputError(*problems)
 
 
 def samples_factor(scenario: Scenario) -> float:
@@ -49,42 +37,88 @@ def fewer_samples(scenario: Scenario, goal: TimeToTarget | None) -> TimeToTarget
     )  # fmt: skip
 
 
-def speedups_of(scenario: Scenario, model: Model, plan: Plan, record: StepRecord, step: Step) -> Speedups | None:
-    """The savings; None where no speed-up is asked for."""
-    if not scenario.speedups:
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A step as one set of speed-ups leaves it, its plan and the bytes of the fullest device."""
+
+    scenario: Scenario
+    model: Model
+    plan: Plan
+    record: StepRecord
+    step: Step
+    memory_bytes: float
+
+    @classmethod
+    def of(cls, scenario: Scenario, model: Model, plan: Plan, record: StepRecord, step: Step) -> _Run:
+        devices = device_memory(model, plan, scenario.workload.numerics, scenario.accelerator)
+        return cls(scenario, model, plan, record, step, max(device.total_bytes for device in devices))
+
+    @property
+    def time_s(self) -> float:
+        """Of a sample."""
+        return self.step.time_s / self.plan.global_batch
+
+    @property
+    def flops(self) -> float:
+        """Of a sample."""
+        return self.record.executed_flops / self.plan.global_batch
+
+    @property
+    def energy_j(self) -> float:
+        """Of a sample."""
+        spent = step_energy(self.record, self.scenario.accelerator, self.step.time_s, None)
+        return spent.step_j / self.plan.global_batch
+
+
+def speedups_of(
+    asked: Scenario, scenario: Scenario, model: Model, plan: Plan, record: StepRecord, step: Step
+) -> Speedups | None:
+    """The savings; None where no speed-up is asked for. `asked`: before the settings of speed-ups."""
+    if not asked.speedups:
         return None
-    bare = replace(scenario, speedups=())
-    before, plain = slowest(bare, model, plan, "recursion")
-
-    def saving(name: str, asked: Scenario, after: StepRecord, sped_up: Step, effect: Effect | None) -> Saving:
-        samples = samples_factor(asked)
-        power = scenario.accelerator.power
-        energy = None
-        if power is not None:
-            spent = step_energy(after, scenario.accelerator, sped_up.time_s, None).step_j
-            energy = 1.0 - samples * spent / step_energy(before, scenario.accelerator, plain.time_s, None).step_j
-        method = SPEEDUPS.get(name)
-        return Saving(
-            name=name,
-            flops=1.0 - samples * after.executed_flops / before.executed_flops,
-            time=1.0 - samples * sped_up.time_s / plain.time_s,
-            energy=energy,
-            accuracy_points=effect.accuracy_points if effect else None,
-            kind=method.kind if method else "",
-            component=method.component if method else "",
-            published=method.published if method else "",
-            published_time=method.published_saving if method else None,
-            source=method.source if method else "",
-        )
-
+    plain = replace(scenario, workload=asked.workload, plan=asked.plan, speedups=())
+    set_apart = plain.workload != scenario.workload or plain.plan != scenario.plan
+    before = _planned(plain) if set_apart else _run(plain, model, plan)
     alone = []
-    for request, effect in zip(scenario.speedups, effects_of(scenario), strict=True):
-        asked = replace(scenario, speedups=(request,))
-        alone.append(saving(request.method, asked, *slowest(asked, model, plan, "recursion"), effect))
+    for request, effect in zip(asked.speedups, effects_of(asked), strict=True):
+        one = settled(replace(plain, speedups=(request,)))
+        after = _planned(one) if effect.settings else _run(one, before.model, before.plan)
+        alone.append(_saving(request.method, before, after, effect))
+    together = _Run.of(scenario, model, plan, record, step)
     return Speedups(
         alone=tuple(alone),
-        together=saving("together", scenario, record, step, None),
+        together=_saving("together", before, together, None),
         product=1.0 - prod(1.0 - each.time for each in alone),
-        before=bottleneck_of(bare, model, plan, plain, False),
+        before=bottleneck_of(before.scenario, before.model, before.plan, before.step, False),
         after=bottleneck_of(scenario, model, plan, step, False),
+    )
+
+
+def _run(scenario: Scenario, model: Model, plan: Plan) -> _Run:
+    return _Run.of(scenario, model, plan, *slowest(scenario, model, plan, "recursion"))
+
+
+def _planned(scenario: Scenario) -> _Run:
+    """The step of the model and plan a scenario asks for, fitting or not."""
+    model = model_of(scenario, project_target(scenario))
+    plan, _ = choose_plan(scenario, model, must_fit=False)
+    return _run(scenario, model, plan)
+
+
+def _saving(name: str, before: _Run, after: _Run, effect: Effect | None) -> Saving:
+    samples = samples_factor(after.scenario)
+    powered = before.scenario.accelerator.power is not None
+    method = SPEEDUPS.get(name)
+    return Saving(
+        name=name,
+        flops=1.0 - samples * after.flops / before.flops,
+        time=1.0 - samples * after.time_s / before.time_s,
+        energy=1.0 - samples * after.energy_j / before.energy_j if powered else None,
+        memory=1.0 - after.memory_bytes / before.memory_bytes,
+        accuracy_points=effect.accuracy_points if effect else None,
+        kind=method.kind if method else "",
+        component=method.component if method else "",
+        published=method.published if method else "",
+        published_time=method.published_saving if method else None,
+        source=method.source if method else "",
     )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from math import prod
 
+from sim.device import with_kernels
+from sim.device.records import Accelerator
 from sim.engine import Spread, Step, simulate_step
 from sim.engine.step import Engine
 from sim.network import Communicator
@@ -29,6 +32,11 @@ def record_of(scenario: Scenario, model: Model, plan: Plan) -> StepRecord:
     return prepare(model, plan, scenario.workload.numerics, scenario.accelerator, communicator_of(scenario.cluster))
 
 
+def kernels_of(scenario: Scenario) -> Accelerator:
+    """The accelerator as its kernels run, issued ahead of it."""
+    return with_kernels(replace(scenario.accelerator, host_s=0.0), scenario.workload.numerics.kernel_rate)
+
+
 def effects_of(scenario: Scenario) -> tuple[Effect, ...]:
     """What the scenario's speed-ups change, in their order."""
     found = []
@@ -46,7 +54,7 @@ def slowest(
     record = record_of(scenario, model, plan)
     if published is not None:
         record = with_compute(record, published.value)
-    record = sped(record, effects_of(scenario))
+    record = sped(record, effects_of(scenario), kernels_of(scenario))
     slow = slow_stages(plan, [(device.rank, device.factor) for device in scenario.training.slow_devices])
     replicas = [slowed(record, stages) if stages else record for stages in slow]
     decoded = prod(effect.decoded for effect in effects_of(scenario))

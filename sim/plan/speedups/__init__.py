@@ -2,13 +2,20 @@
 
 from typing import Final
 
-from sim.plan.speedups.base import Effect, Speedup
+from sim.plan.speedups.base import Effect, FirstOf, Speedup
+from sim.plan.speedups.channel_pruning import ChannelPruning
 from sim.plan.speedups.data_pruning import DataPruning
+from sim.plan.speedups.distillation import Distillation
 from sim.plan.speedups.gradient_compression import GradientCompression
 from sim.plan.speedups.layer_freezing import LayerFreezing
 from sim.plan.speedups.local_sgd import LocalSgd
+from sim.plan.speedups.low_rank import LowRank
+from sim.plan.speedups.mixed_precision import MixedPrecision
+from sim.plan.speedups.mixture_of_experts import MixtureOfExperts
 from sim.plan.speedups.progressive_layer_dropping import ProgressiveLayerDropping
 from sim.plan.speedups.progressive_resizing import ProgressiveResizing
+from sim.plan.speedups.quantised_training import QuantisedTraining
+from sim.plan.speedups.recomputation import Recomputation
 from sim.plan.speedups.selective_backprop import SelectiveBackprop
 from sim.plan.speedups.sequence_packing import SequencePacking
 from sim.plan.speedups.stochastic_depth import StochasticDepth
@@ -25,18 +32,20 @@ SPEEDUPS: Final[dict[str, Speedup]] = {
         DataPruning(),
         GradientCompression(),
         LocalSgd(),
+        ChannelPruning(),
+        LowRank(),
+        MixedPrecision(),
+        QuantisedTraining(),
+        Recomputation(),
+        MixtureOfExperts(),
+        Distillation(),
     )
 }
 ELSEWHERE: Final[dict[str, str]] = {
-    "mixed_precision": "workload.numerics",
-    "quantised_training": "workload.numerics.compute",
     "structured_sparsity": "no published effect on a whole step is modelled",
-    "recomputation": "plan.recompute",
-    "mixture_of_experts": "workload.family, a model with experts",
     "large_batch": "plan.global_batch",
-    "distillation": "foretrain footprint",
     "early_exit": "inference only",
 }
 """Methods that other keys of a scenario say, and those that have none."""
 
-__all__ = ["ELSEWHERE", "SPEEDUPS", "Effect", "Speedup"]
+__all__ = ["ELSEWHERE", "SPEEDUPS", "Effect", "FirstOf", "Speedup"]

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Final, Literal, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, Protocol
 
 Kind = Literal["remove", "restrict", "reorder", "replace", "retrofit"]
 Component = Literal["function", "data", "optimisation"]
 """Axes of Bartoldson, Kailkhura, Blalock, JMLR 24 (2023)."""
-NONE: Final = 0.0
+
+
+class FirstOf(tuple[str, ...]):
+    """A number format: the first of these in which the accelerator computes."""
+
+    __slots__ = ()
+
+    def __new__(cls, *formats: str) -> FirstOf:
+        return super().__new__(cls, formats)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +29,9 @@ class Effect:
     backward: float = 1.0
     frozen: float = 0.0  # share of the blocks, from the input on, without backward pass and gradient
     gradient_bytes: float = 1.0  # per step on the wire
+    rank: float = 1.0  # of the products of blocks, over the smaller side of their weights; 1: whole
     decoded: float = 1.0  # bytes of a sample to the device
+    settings: Mapping[str, object] = field(default_factory=dict)  # leaves of the scenario, and what it makes of them
     accuracy_points: float | None = None  # None: not published
 
 

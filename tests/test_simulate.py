@@ -13,6 +13,7 @@ import pytest
 from sim.errors import InfeasibleError, InputError
 from sim.files import load_scenario
 from sim.files.models import load_model_file
+from sim.files.scenario import build, document_of
 from sim.report.run import render, to_json
 from sim.scenario import PlanRequest, Scenario, Training
 from sim.simulation import simulate
@@ -30,6 +31,29 @@ KEYS = {
 def run(name: str, *sets: str, **options: object):
     """Simulate a scenario of the library with overrides."""
     return simulate(load_scenario(name, sets), **options)
+
+
+VISION = (
+    "workload.family=vit-b16",
+    "workload.numerics.sparse_products=[mlp.*]",
+    "plan.sub_batch=8",
+    "cluster=dgx-a100",
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ("cluster.accelerator=v100-sxm2-32gb", "workload.numerics.sparse_pattern"),
+        ("workload.numerics.sparse_products=[mpl.*]", "workload.numerics.sparse_products"),
+        ("workload.numerics.sparse_kept=0.25", "workload.numerics.sparse_kept"),
+    ],
+)
+def test_sparse_products_a_chip_or_a_model_has_not_are_refused(change: str, path: str):
+    """A V100 multiplies zeros like other values; a misspelt name is no product; 2:4 keeps a half."""
+    with pytest.raises(InputError) as caught:
+        simulate(build(document_of({"name": "v", "target": {"steps": 1}}, "vision", [*VISION, change])))
+    assert [problem.path for problem in caught.value.problems] == [path]
 
 
 def test_the_parts_of_a_step_add_up():

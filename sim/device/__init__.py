@@ -16,7 +16,7 @@ from sim.device.records import (
     TileShape,
 )
 from sim.device.roofline import ridge_point, roofline_time
-from sim.device.timing import compute_of, op_time, sparse, time_ops, vector_rate, with_kernels
+from sim.device.timing import compute_of, op_time, sparse_gain, time_ops, vector_rate, with_kernels
 
 __all__ = [
     "Accelerator",
@@ -38,7 +38,7 @@ __all__ = [
     "ops_energy",
     "ridge_point",
     "roofline_time",
-    "sparse",
+    "sparse_gain",
     "time_ops",
     "vector_rate",
     "with_kernels",

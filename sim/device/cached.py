@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sim.device.energy import executed_flops
 from sim.device.records import Accelerator, Executed
 from sim.device.timing import compute_of, op_time
-from sim.ops import Collective
+from sim.ops import Collective, executed_flops
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Final
 
 from sim.device.records import Accelerator, Compute, Memory, OpEnergy, OpTime, Power
 from sim.device.timing import timer
-from sim.ops import BYTES_PER_ELEMENT, Attention, Collective, Format, Lump, Op
+from sim.ops import BYTES_PER_ELEMENT, Collective, Format, Lump, Op, executed_flops
 
 PICO: Final = 1e-12
 BITS_PER_BYTE: Final = 8.0
@@ -88,11 +88,6 @@ def ops_energy(ops: Iterable[Op], accelerator: Accelerator) -> OpEnergy:
         dram += op.count * (time.dram_bytes * power.dram_byte_j)
         idle += op.count * (time.seconds * power.idle_w)
     return OpEnergy(arithmetic, cache, dram, idle)
-
-
-def executed_flops(op: Op) -> float:
-    """FLOPs that run: the causal half, the recomputed scores."""
-    return op.executed_flops if isinstance(op, Attention) else op.flops
 
 
 def flop_energy(number_format: Format, power: Power) -> float:

@@ -148,7 +148,10 @@ class Accelerator(Record):
     matrix_unit: MatrixUnit | None = field(metadata=about("engines and tiles; empty: no tile effects"))
     kernel_overhead_s: float = field(metadata=about("launch and drain of a kernel", dimension="seconds", ge=0))
     links: tuple[str, ...] = field(default=(), metadata=about("names of link types it carries"))
-    sparsity: float = field(default=1.0, metadata=about("speed-up of structured sparsity", ge=1))
+    sparsity: float = field(default=1.0, metadata=about("speed-up of 2:4 structured sparsity", ge=1))
+    zero_skipping: float = field(
+        default=0.0, metadata=about("share of the multiplications by zeros anywhere that it skips", ge=0, lt=1)
+    )
     power: Power | None = field(default=None, metadata=about("power and energy"))
     price_usd: float | None = field(default=None, metadata=about("list or street price", dimension="usd", ge=0))
     mtbf_s: float | None = field(
@@ -188,7 +191,7 @@ class Accelerator(Record):
     def __hash__(self) -> int:
         """Hash of what times depend on (mappings have none); equality stays that of every field."""
         rates = tuple(entry.peak_flops * entry.achievable for entry in self.compute.values())
-        return hash((self.name, rates, self.memory, self.cache, self.kernel_overhead_s, self.clock))
+        return hash((self.name, rates, self.memory, self.cache, self.kernel_overhead_s, self.sparsity, self.clock))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 
-from sim.device.energy import executed_flops, op_energy
+from sim.device.energy import op_energy
 from sim.device.records import Accelerator, Executed
 from sim.device.timing import op_time
-from sim.ops import Collective
+from sim.ops import Collective, executed_flops
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,10 @@ from sim.ops import (
     Lump,
     Op,
     Pointwise,
+    SparsePattern,
+    Sparsity,
+    executed_flops,
+    sparsity_of,
 )
 
 #: Tiles of products on vector units (SGEMM); the shapes and relative efficiencies are assumptions.
@@ -64,7 +68,7 @@ def time_ops(ops: Iterable[Op], accelerator: Accelerator) -> OpsTime:
         overhead += op.count * time.overhead_s
         dram += op.count * time.dram_bytes
         issued += time.limit != "replay"
-        executed += op.count * (op.executed_flops if isinstance(op, Attention) else op.flops)
+        executed += op.count * executed_flops(op)
         flops += op.count * op.flops
     overhead += max(0.0, issued * accelerator.host_s - (compute + memory + overhead))
     return OpsTime(compute + memory + overhead, compute, memory, overhead, dram, executed, flops)
@@ -98,13 +102,19 @@ def vector_rate(accelerator: Accelerator, number_format: Format) -> float:
     return best if accelerator.matrix_unit is None else best / 16.0
 
 
-def sparse(accelerator: Accelerator) -> Accelerator:
-    """The same chip multiplying structured-sparse operands: matrix peaks times its `sparsity` speed-up."""
-    compute = {
-        name: replace(entry, peak_flops=entry.peak_flops * accelerator.sparsity) if entry.matrix else entry
-        for name, entry in accelerator.compute.items()
-    }
-    return replace(accelerator, compute=compute)
+def sparse_gain(sparsity: Sparsity | None, accelerator: Accelerator) -> float:
+    """Times the rate of a dense product, zeros counted: what the chip states of 2:4; of zeros anywhere, what skipping
+    its share of the multiplications by them leaves.  InputError where it has no such unit."""
+    if sparsity is None:
+        return 1.0
+    if sparsity.pattern == SparsePattern.TWO_OF_FOUR:
+        gain, what = accelerator.sparsity, "structured sparsity"
+    else:
+        gain = 1.0 / (1.0 - accelerator.zero_skipping * (1.0 - sparsity.kept))
+        what = "unit that skips zeros anywhere"
+    if gain <= 1.0:
+        raise InputError(Problem(f"{accelerator.name} has no {what}: zeros take as long as other values", "sparsity"))
+    return gain
 
 
 def timer(accelerator: Accelerator) -> Callable[[Op], OpTime]:
@@ -159,7 +169,7 @@ def _ideal(op: Gemm | Convolution | Attention | Gather, accelerator: Accelerator
     compute = 0.0
     if flops:
         entry = compute_of(accelerator, op.format)
-        compute = flops / (entry.peak_flops * entry.achievable)
+        compute = flops / (entry.peak_flops * entry.achievable * sparse_gain(sparsity_of(op), accelerator))
     return _result(accelerator, compute, _blocked_bytes(op, accelerator))
 
 
@@ -177,14 +187,15 @@ def _gemm(op: Gemm, accelerator: Accelerator, unit: MatrixUnit) -> OpTime:
         rate = vector_rate(accelerator, op.format) * accelerator.clock
         tiled = tile_time(product, vector_unit(unit), rate, accelerator.cache.bandwidth)
         return _result(accelerator, tiled.compute_s, gemm_bytes(op, accelerator), tiled.cache_bytes)
-    return _product(product, op.format, accelerator, unit, gemm_bytes(op, accelerator))
+    gain = sparse_gain(op.sparsity, accelerator)
+    return _product(product, op.format, accelerator, unit, gemm_bytes(op, accelerator), gain)
 
 
 def _convolution(op: Convolution, accelerator: Accelerator, unit: MatrixUnit) -> OpTime:
     product = convolution_product(op)
     dram_bytes = convolution_bytes(op, accelerator)
     kept = unit.convolution if compute_of(accelerator, op.format).matrix else unit.vector_convolution
-    return _product(product, op.format, accelerator, unit, dram_bytes, kept)
+    return _product(product, op.format, accelerator, unit, dram_bytes, kept * sparse_gain(op.sparsity, accelerator))
 
 
 def _product(

@@ -90,6 +90,7 @@ class ComputeGroup(Group):
     matrix_unit: MatrixGroup | None = field(default=None, metadata=same_as(Accelerator, "matrix_unit"))
     kernel_overhead: float | None = field(default=None, metadata=same_as(Accelerator, "kernel_overhead_s", _GENERATION))
     sparsity: float = field(default=1.0, metadata=same_as(Accelerator, "sparsity"))
+    zero_skipping: float = field(default=0.0, metadata=same_as(Accelerator, "zero_skipping"))
     sustained: float | None = field(default=None, metadata=same_as(Accelerator, "sustained", _GENERATION))
     host: float | None = field(default=None, metadata=same_as(Accelerator, "host_s", _GENERATION))
     attention: FusedAttention | None = field(default=None, metadata=same_as(Accelerator, "attention"))
@@ -223,6 +224,7 @@ def build_accelerator(file: AcceleratorFile) -> Accelerator:
         kernel_overhead_s=_given(file.compute.kernel_overhead, constants.kernel_overhead_s),
         links=file.links.types,
         sparsity=file.compute.sparsity,
+        zero_skipping=file.compute.zero_skipping,
         power=_power(file, compute, memory),
         price_usd=file.price.purchase if file.price else None,
         mtbf_s=file.reliability.mtbf if file.reliability else None,

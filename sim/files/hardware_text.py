@@ -74,6 +74,8 @@ def _compute(group: ComputeGroup) -> Iterator[str]:
         yield f"  host: {_quantity(group.host, 'seconds')}"
     if group.sparsity != 1.0:
         yield f"  sparsity: {group.sparsity:g}"
+    if group.zero_skipping:
+        yield f"  zero_skipping: {group.zero_skipping:g}"
     if group.sustained is not None:
         yield f"  sustained: {group.sustained:.4g}"
     if group.attention is not None:

@@ -17,7 +17,7 @@ from typing import Final, Literal, cast, get_args
 from sim.device.records import Accelerator
 from sim.errors import InputError, Problem
 from sim.files.table_text import table_text
-from sim.ops import Attention, Format, Gemm, Lump, Op
+from sim.ops import Attention, Format, Gemm, Lump, Op, executed_flops
 
 TimingKind = Literal["gemm", "attention", "memory"]
 KINDS: Final[tuple[TimingKind, ...]] = get_args(TimingKind)
@@ -157,8 +157,7 @@ def _least(op: Op, chip: Accelerator) -> float:
     """Time at the peaks of the data sheet (s); operands of a product may lie in the cache."""
     if isinstance(op, Lump):
         return op.bytes_read / chip.memory.bandwidth
-    flops = op.executed_flops if isinstance(op, Attention) else op.flops
-    return flops / chip.compute[op.format].peak_flops
+    return executed_flops(op) / chip.compute[op.format].peak_flops
 
 
 def _gemm(row: _Row) -> Op:

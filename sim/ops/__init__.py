@@ -18,9 +18,12 @@ from sim.ops.records import (
     Lump,
     Op,
     Pointwise,
+    executed_flops,
+    sparsity_of,
     total_bytes,
     total_flops,
 )
+from sim.ops.sparsity import SparsePattern, Sparsity
 
 __all__ = [
     "BYTES_PER_ELEMENT",
@@ -35,6 +38,10 @@ __all__ = [
     "Lump",
     "Op",
     "Pointwise",
+    "SparsePattern",
+    "Sparsity",
+    "executed_flops",
+    "sparsity_of",
     "total_bytes",
     "total_flops",
 ]

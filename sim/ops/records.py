@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from sim.ops.formats import BYTES_PER_ELEMENT, Format
+from sim.ops.sparsity import Sparsity
 
 CollectiveKind = Literal[
     "all_reduce", "reduce_scatter", "all_gather", "all_to_all", "broadcast", "reduce", "send", "barrier"
@@ -18,6 +19,7 @@ class Gemm:
     """C[m,n] = A[m,k]·B[k,n], `batch` independent products; `accumulate` reads C as well.
 
     `transposed`: k counts samples, so that memory holds rows of m and of n elements (weight gradients).
+    `sparsity`: of B, whose zeros are not stored; `flops` counts them all the same.
     """
 
     name: str
@@ -30,14 +32,20 @@ class Gemm:
     accumulate: bool = False
     count: int = 1
     transposed: bool = False
+    sparsity: Sparsity | None = None
 
     @property
     def flops(self) -> float:
         return 2.0 * self.batch * self.m * self.n * self.k
 
     @property
+    def weight_bytes(self) -> float:
+        """Bytes of B."""
+        return self.batch * self.k * self.n * _stored(self.format, self.sparsity)
+
+    @property
     def bytes_read(self) -> float:
-        inputs = self.batch * (self.m * self.k + self.k * self.n) * BYTES_PER_ELEMENT[self.format]
+        inputs = self.batch * self.m * self.k * BYTES_PER_ELEMENT[self.format] + self.weight_bytes
         return inputs + (self.bytes_written if self.accumulate else 0.0)
 
     @property
@@ -62,6 +70,7 @@ class Convolution:
     direction: Literal["forward", "data", "weight"] = "forward"
     format: Format = "bf16"
     count: int = 1
+    sparsity: Sparsity | None = None  # of the filters
 
     @property
     def flops(self) -> float:
@@ -74,7 +83,8 @@ class Convolution:
 
     @property
     def weight_bytes(self) -> float:
-        return self.c_out * (self.c_in // self.groups) * self.kernel_h * self.kernel_w * BYTES_PER_ELEMENT[self.format]
+        elements = self.c_out * (self.c_in // self.groups) * self.kernel_h * self.kernel_w
+        return elements * _stored(self.format, self.sparsity)
 
     @property
     def output_bytes(self) -> float:
@@ -248,6 +258,24 @@ class Collective:
 
 
 Op: TypeAlias = Gemm | Convolution | Attention | Gather | Pointwise | Lump | Collective
+
+
+def _stored(number: Format, sparsity: Sparsity | None) -> float:
+    size = BYTES_PER_ELEMENT[number]
+    return size if sparsity is None else sparsity.bytes_per_element(size)
+
+
+def sparsity_of(op: Op) -> Sparsity | None:
+    """The zeros among an op's weights."""
+    return op.sparsity if isinstance(op, Gemm | Convolution) else None
+
+
+def executed_flops(op: Op) -> float:
+    """FLOPs that run: the causal half, the recomputed scores; of sparse weights those kept."""
+    if isinstance(op, Attention):
+        return op.executed_flops
+    sparsity = sparsity_of(op)
+    return op.flops if sparsity is None else op.flops * sparsity.kept
 
 
 def total_flops(ops: Iterable[Op]) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sim.device.records import Accelerator
 from sim.errors import InputError, Problem
-from sim.ops import BYTES_PER_ELEMENT
+from sim.ops import BYTES_PER_ELEMENT, Convolution, Gemm
 from sim.plan.groups import Groups, groups_of
 from sim.plan.layout import Assigned, Part, assign
 from sim.plan.pricing import shard_of
@@ -152,13 +152,25 @@ def state(
     moment = BYTES_PER_ELEMENT[numerics.optimizer_format]
     copy = BYTES_PER_ELEMENT[plan.framework.update_buffer] if plan.framework.update_buffer else 0.0
     return {
-        "weights": (whole if zero < 3 else cut) * BYTES_PER_ELEMENT[numerics.weights],
+        "weights": (whole if zero < 3 else cut) * BYTES_PER_ELEMENT[numerics.weights] + packed_bytes(chunks),
         "gradients": _gradients(chunks, whole if zero < 2 else cut, whole, plan, numerics)
         + state * copy
         + _dummies(chunks, plan, numerics),
         "optimizer": 0.0 if on_host else state * MOMENTS[numerics.optimizer] * moment,
         "master": 0.0 if on_host or numerics.master is None else state * BYTES_PER_ELEMENT[numerics.master],
     }
+
+
+def packed_bytes(chunks: Sequence[Sequence[Part]]) -> float:
+    """Copies of sparse weights with their indices, beside the dense ones that are trained: one for each product that
+    reads them, as they are forward and transposed backward."""
+    return sum(
+        part.count * op.count * op.weight_bytes
+        for chunk in chunks
+        for part in chunk
+        for op in (*part.layer.forward, *part.layer.backward)
+        if isinstance(op, Gemm | Convolution) and op.sparsity is not None
+    )
 
 
 def _gradients(

@@ -164,6 +164,7 @@ def accelerator_json(file: AcceleratorFile) -> dict[str, Any]:
         "cache_bandwidth_bytes_per_s": chip.cache.bandwidth,
         "links": list(chip.links),
         "sparsity": chip.sparsity,
+        "zero_skipping": chip.zero_skipping,
         "mtbf_s": chip.mtbf_s,
         "energy_j_per_flop": dict(chip.power.flop_j) if chip.power else None,
         "energy_j_per_memory_byte": chip.power.dram_byte_j if chip.power else None,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-from sim.device.energy import executed_flops
 from sim.device.records import Accelerator
 from sim.errors import InputError, Problem
-from sim.ops import Collective, Op
+from sim.ops import Collective, Op, executed_flops
 from sim.plan.step_record import StepRecord
 from sim.result import Result
 from sim.scenario import PublishedInput, Scenario

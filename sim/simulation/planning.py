@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from fnmatch import fnmatchcase
 from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
-from sim.errors import InfeasibleError, InputError
+from sim.device import sparse_gain
+from sim.errors import InfeasibleError, InputError, Problem
+from sim.ops import Convolution, Gemm, Sparsity
 from sim.plan import check_given, check_plan, device_memory, infeasible
 from sim.plan.check import divisors
 from sim.plan.pricing import Pricer
@@ -46,7 +49,7 @@ def choose_plan(scenario: Scenario, model: Model, must_fit: bool = True) -> tupl
         shared = {"expert": max(1, data * (request.context or 1))} | shared
     accumulate = MICRO_BATCHES_PER_STAGE * pipeline if pipeline > 1 else 1
 
-    check_saved_ops(scenario, model)
+    check_ops(scenario, model)
 
     def checked(sub_batch: int) -> Plan:
         plan = Plan(**{"global_batch": sub_batch * data * accumulate, **shared, "sub_batch": sub_batch})
@@ -69,7 +72,7 @@ def given(scenario: Scenario) -> dict[str, Any]:
 
 def check_search(scenario: Scenario, model: Model) -> None:
     """What the request gives must fit the cluster and the model."""
-    check_saved_ops(scenario, model)
+    check_ops(scenario, model)
     check_given(given(scenario), scenario.cluster.devices, **bounds_of(model))
 
 
@@ -90,11 +93,24 @@ def search_plan(scenario: Scenario, model: Model, batch: int, worth: Worth | Non
     )
 
 
-def check_saved_ops(scenario: Scenario, model: Model) -> None:
-    """Ops that recomputation is to keep are ops of the model."""
-    if scenario.plan.saved_ops:
-        layers = model.layers(1, scenario.workload.numerics)
-        refuse_unknown_ops(scenario.plan.saved_ops, (layer.flow for layer in layers))
+def check_ops(scenario: Scenario, model: Model) -> None:
+    """Ops that recomputation is to keep are ops of the model; so are sparse products, and the chip gains by them."""
+    numerics = scenario.workload.numerics
+    if not scenario.plan.saved_ops and not numerics.sparse_products:
+        return
+    layers = model.layers(1, numerics)
+    refuse_unknown_ops(scenario.plan.saved_ops, (layer.flow for layer in layers))
+    names = {op.name for layer in layers for op in layer.forward if isinstance(op, Gemm | Convolution)}
+    for name in numerics.sparse_products:
+        if not any(fnmatchcase(each, name) for each in names):
+            rule = "no product of the model has this name"
+            raise InputError(Problem(rule, "workload.numerics.sparse_products", name, hint="foretrain ops lists them"))
+    if numerics.sparse_products:
+        try:
+            sparse_gain(Sparsity(numerics.sparse_pattern, numerics.sparse_kept), scenario.accelerator)
+        except InputError as error:
+            rule, path = error.problems[0].rule, "workload.numerics.sparse_pattern"
+            raise InputError(Problem(rule, path, numerics.sparse_pattern, hint="leave sparse_products out")) from None
 
 
 def has_tables(model: Model) -> bool:

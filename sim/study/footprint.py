@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sim.device import Accelerator, ops_energy, sparse, time_ops
+from sim.device import Accelerator, ops_energy, time_ops
 from sim.errors import InputError, Problem
-from sim.ops import BYTES_PER_ELEMENT, Convolution, Format, Gemm, Op
+from sim.ops import BYTES_PER_ELEMENT, Convolution, Format, Gemm, Op, Sparsity
 from sim.plan.energy import step_energy
 from sim.plan.prepare import single_device
 from sim.workload.records import Layer, Model, Numerics
@@ -25,9 +25,7 @@ UNITS_PER_PARAMETER: Final = 20.0
 tokens, of dense models.  Of the rows of an embedding table and of the experts of a mixture only those met count."""
 LIFE_S: Final = 4 * 365.25 * 86400.0
 """Years over which a device is written off (four, as in data-centre cost models)."""
-PRUNED_KEEPS: Final = 0.5
-PRUNED_INDEX_BYTES: Final = 0.25
-"""2:4 sparsity keeps two of four values and a two-bit index for each (Mishra et al., arXiv:2104.08378)."""
+PRUNED: Final = Sparsity()  # 2:4
 TRAINABLE: Final[tuple[Format, ...]] = ("bf16", "fp16", "fp32")
 """Formats of activations and gradients, the preferred one first; 8-bit products are trained between them."""
 _PRODUCTS: Final = (Gemm, Convolution)
@@ -130,16 +128,38 @@ def _halved(layers: Sequence[Layer]) -> list[Layer]:
     ]
 
 
-def _variant(name: str, number: Format, model: Model, chip: Accelerator, batch: int, change: Change = _same) -> Variant:
+def _sparse_blocks(layers: Sequence[Layer]) -> list[Layer]:
+    """Blocks with sparse weights in every product; embedding and head stay dense."""
+    return [
+        replace(
+            layer,
+            forward=tuple(replace(op, sparsity=PRUNED) if isinstance(op, _PRODUCTS) else op for op in layer.forward),
+        )
+        if layer.kind == "block"
+        else layer
+        for layer in layers
+    ]
+
+
+def _variant(
+    name: str,
+    number: Format,
+    model: Model,
+    chip: Accelerator,
+    batch: int,
+    change: Change = _same,
+    removed: tuple[float, float] = (0.0, 0.0),
+) -> Variant:
+    """`removed`: parameters and bytes that are not stored."""
     numerics = _numerics(number, chip)
     single = change(model.layers(1, numerics))
-    parameters = _parameters(single) if change is not _same else model.parameters
-    disk = parameters * BYTES_PER_ELEMENT[number]
+    parameters = _parameters(single) if change is _halved else model.parameters
+    disk = parameters * BYTES_PER_ELEMENT[number] - removed[1]
     memory = disk + _activations(change(model.layers(batch, numerics)))
     while batch > 1 and memory > _room(chip):
         batch //= 2
         memory = disk + _activations(change(model.layers(batch, numerics)))
-    return _priced(name, number, model, chip, batch, change, parameters, disk, memory)
+    return _priced(name, number, model, chip, batch, change, parameters - removed[0], disk, memory)
 
 
 def _room(chip: Accelerator) -> float:
@@ -176,42 +196,13 @@ def _priced(
 
 def _pruned(number: Format, model: Model, chip: Accelerator, batch: int) -> Variant:
     """Blocks pruned 2:4, embedding and head dense; faster only where the chip multiplies sparse operands."""
-    dense = _variant("pruned 2:4", number, model, chip, batch)
-    batch = dense.batch
-    numerics = _numerics(number, chip)
-    layers = model.layers(1, numerics)
+    layers = model.layers(1, _numerics(number, chip))
     blocks = sum(layer.count * layer.parameter_elements for layer in layers if layer.kind == "block")
     size = BYTES_PER_ELEMENT[number]
-    saved = blocks * (size - PRUNED_KEEPS * (size + PRUNED_INDEX_BYTES))
-    smaller = replace(
-        dense,
-        parameters=model.parameters - blocks * (1.0 - PRUNED_KEEPS),
-        disk_bytes=dense.disk_bytes - saved,
-        memory_bytes=dense.memory_bytes - saved,
-        fits=dense.memory_bytes - saved <= _room(chip),
-    )
-    if chip.sparsity <= 1.0 or dense.latency_s is None or dense.throughput_per_s is None:
-        return replace(smaller, note=smaller.note or f"{chip.name} has no structured sparsity")
-    alone, _ = _split(layers, chip)
-    together, energy = _split(model.layers(batch, numerics), chip)
-    return replace(
-        smaller,
-        latency_s=min(dense.latency_s, alone),
-        throughput_per_s=max(dense.throughput_per_s, batch / together),
-        energy_j=energy / batch if chip.power else None,
-        note="weight traffic counted dense",
-    )
-
-
-def _split(layers: Sequence[Layer], chip: Accelerator) -> tuple[float, float]:
-    """Seconds and joules with the products of the blocks on sparse operands and everything else dense."""
-    pruned = [op for op in _forward(layer for layer in layers if layer.kind == "block") if isinstance(op, _PRODUCTS)]
-    whole: list[Op] = [op for op in _forward(layers) if not isinstance(op, _PRODUCTS)]
-    whole += [op for op in _forward(v for v in layers if v.kind != "block") if isinstance(op, _PRODUCTS)]
-    fast = sparse(chip)
-    seconds = time_ops(whole, chip).seconds + time_ops(pruned, fast).seconds
-    rest, skipped = ops_energy(whole, chip), ops_energy(pruned, fast)
-    return seconds, rest.total_j + skipped.total_j - skipped.arithmetic_j * (1.0 - 1.0 / chip.sparsity)
+    removed = blocks * (1.0 - PRUNED.kept), blocks * (size - PRUNED.bytes_per_element(size))
+    skips = chip.sparsity > 1.0
+    found = _variant("pruned 2:4", number, model, chip, batch, _sparse_blocks if skips else _same, removed)
+    return found if skips or found.note else replace(found, note=f"{chip.name} has no structured sparsity")
 
 
 def _parameters(layers: Iterable[Layer]) -> float:

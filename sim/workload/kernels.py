@@ -324,7 +324,9 @@ def collective(
 
 def gemm(f: Frame, name: str, m: int, n: int, k: int, batch: int = 1) -> Gemm:
     """A product of the compute format whose result is stored as an activation."""
-    return Gemm(name, m, n, k, batch, f.numerics.compute, f.numerics.activations)
+    numerics = f.numerics
+    sparsity = numerics.sparsity(name) if numerics.sparse_products else None
+    return Gemm(name, m, n, k, batch, numerics.compute, numerics.activations, sparsity=sparsity)
 
 
 def weight_gradient(f: Frame, name: str, m: int, n: int, k: int, batch: int = 1) -> Gemm:
@@ -342,8 +344,12 @@ def casts(f: Frame, name: str, elements: float) -> list[Op]:
 
 
 def weight_casts(f: Frame, name: str, elements: float) -> list[Op]:
-    """Weights stored wider than the compute format (automatic mixed precision): cast in every forward pass."""
+    """Weights stored wider than the compute format (automatic mixed precision) are cast in every forward pass; of
+    sparse ones the kept are picked and packed, as they are and transposed for backward."""
     wide, narrow = BYTES_PER_ELEMENT[f.numerics.weights], BYTES_PER_ELEMENT[f.numerics.compute]
+    sparsity = f.numerics.sparsity(name)
+    if sparsity is not None:
+        return [pointwise(f, f"{name}.prune", elements, wide, 2.0 * sparsity.bytes_per_element(narrow))]
     return [pointwise(f, f"{name}.weight_cast", elements, wide, narrow)] if narrow < wide else []
 
 

@@ -176,7 +176,10 @@ def grouped(k: Kernels, x: Tensor, name: str, m: int, n: int, depth: int, local:
 
     def product(what: str, a: int, b: int, c: int, weights: bool = False) -> Gemm:
         stored = formats.gradients if weights else formats.activations
-        return Gemm(f"{name}{what}", a, b, c, local, formats.compute, stored, weights, transposed=weights)
+        sparsity = None if weights else formats.sparsity(f"{name}{what}")
+        return Gemm(
+            f"{name}{what}", a, b, c, local, formats.compute, stored, weights, transposed=weights, sparsity=sparsity
+        )
 
     return k.kernel(
         (x,),

@@ -202,7 +202,10 @@ class Recorder:
 
     def _gemm(self, name: str, m: int, n: int, k: int, batch: int = 1) -> Gemm:
         formats = self.numerics
-        return Gemm(name, m, n, k, batch, formats.compute, formats.activations, False, self._now.steps)
+        return Gemm(
+            name, m, n, k, batch, formats.compute, formats.activations, False, self._now.steps,
+            sparsity=formats.sparsity(name),
+        )  # fmt: skip
 
     def _inside(self, tensor: Tensor) -> float:
         """Elements one iteration of the open section touches."""

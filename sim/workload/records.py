@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Literal, Protocol, TypeAlias
 
-from sim.fields import Record, about
-from sim.ops import Format, Op
+from sim.errors import Problem
+from sim.fields import Record, about, problem
+from sim.ops import Format, Op, SparsePattern, Sparsity
 from sim.workload.checkpoints import checkpointed
 from sim.workload.graph import Dataflow
 
@@ -141,6 +143,23 @@ class Numerics(Record):
         default=False,
         metadata=about("gradients are scaled to a global norm in two passes of their own before the update"),
     )
+    sparse_products: tuple[str, ...] = field(
+        default=(), metadata=about("products whose weights are mostly zeros: names or patterns (`mlp.*`)")
+    )
+    sparse_pattern: SparsePattern = field(
+        default=SparsePattern.TWO_OF_FOUR, metadata=about("where the weights kept lie: two of every four, or anywhere")
+    )
+    sparse_kept: float = field(default=0.5, metadata=about("share of these weights kept", gt=0, le=1))
+
+    def contradictions(self) -> Iterator[Problem]:
+        if self.sparse_pattern == SparsePattern.TWO_OF_FOUR and self.sparse_kept != 0.5:
+            yield problem("sparse_kept", "must be 0.5 where two of every four are kept", self.sparse_kept)
+
+    def sparsity(self, product: str) -> Sparsity | None:
+        """The zeros among the weights of a product."""
+        if any(fnmatchcase(product, name) for name in self.sparse_products):
+            return Sparsity(self.sparse_pattern, self.sparse_kept)
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -324,6 +324,7 @@ class Tape(Recorder):
                 name if direction == "forward" else f"{name} {direction} gradient",
                 shape.n, shape.h_out, shape.w_out, shape.c_in, shape.c_out, shape.kernel_h, shape.kernel_w,
                 shape.stride, shape.groups, direction, self.numerics.compute, self._now.steps,
+                None if direction == "weight" else self.numerics.sparsity(name),
             )  # fmt: skip
 
         self._emit(op("forward"), (x, weight.tensor), (out,))

@@ -21,11 +21,22 @@ from sim.device import (
     op_time,
     ridge_point,
     roofline_time,
-    sparse,
     time_ops,
 )
 from sim.errors import InputError
-from sim.ops import Attention, Collective, Convolution, Gather, Gemm, Lump, Op, Pointwise
+from sim.ops import (
+    Attention,
+    Collective,
+    Convolution,
+    Gather,
+    Gemm,
+    Lump,
+    Op,
+    Pointwise,
+    SparsePattern,
+    Sparsity,
+    executed_flops,
+)
 
 GEMM = Gemm("g", 4096, 4096, 4096)
 sizes = st.integers(1, 6000)
@@ -216,8 +227,31 @@ def test_chips_of_other_peaks_are_not_one_in_a_cache(a100: Accelerator) -> None:
 
 
 def test_sparsity_is_used_only_when_asked(a100: Accelerator) -> None:
-    """2:4 sparsity doubles the matrix rate of `sparse(chip)` and leaves the chip itself alone."""
-    assert op_time(GEMM, a100).compute_s == pytest.approx(2 * op_time(GEMM, sparse(a100)).compute_s)
+    """2:4 sparsity doubles the matrix rate of a product with such weights and leaves others alone."""
+    pruned = replace(GEMM, sparsity=Sparsity())
+    assert op_time(GEMM, a100).compute_s == pytest.approx(2 * op_time(pruned, a100).compute_s)
+    assert op_time(GEMM, replace(a100, sparsity=1.0)).compute_s == op_time(GEMM, a100).compute_s
+
+
+def test_zeros_anywhere_are_skipped_as_far_as_the_chip_skips_them(a100: Accelerator) -> None:
+    """A fifth kept, half of the zeros skipped: 1 − 0.5·0.8 = 0.6 of the time."""
+    scattered = replace(GEMM, sparsity=Sparsity(SparsePattern.UNSTRUCTURED, 0.2))
+    some = replace(a100, zero_skipping=0.5)
+    assert op_time(scattered, some).compute_s == pytest.approx(0.6 * op_time(GEMM, some).compute_s)
+
+
+@pytest.mark.parametrize("sparsity", [Sparsity(), Sparsity(SparsePattern.UNSTRUCTURED, 0.2)])
+def test_a_chip_without_the_unit_is_refused(a100: Accelerator, sparsity: Sparsity) -> None:
+    """Neither a V100 with 2:4 nor an A100 with zeros anywhere gains: no time is printed as if it did."""
+    with pytest.raises(InputError, match="zeros take as long"):
+        op_time(replace(GEMM, sparsity=sparsity), replace(a100, sparsity=1.0))
+
+
+def test_sparse_weights_are_stored_with_their_places() -> None:
+    """16 bits, 2:4: 2 B·½ + 2 bit·½ = 1.125 B (arXiv:2104.08378); a tenth anywhere: 0.2 B and a bit of a map."""
+    assert replace(GEMM, sparsity=Sparsity()).weight_bytes == GEMM.k * GEMM.n * 1.125
+    assert Sparsity(SparsePattern.UNSTRUCTURED, 0.1).bytes_per_element(2.0) == pytest.approx(0.2 + 0.125)
+    assert executed_flops(replace(GEMM, sparsity=Sparsity())) == GEMM.flops / 2
 
 
 def ops() -> st.SearchStrategy[Op]:

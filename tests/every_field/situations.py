@@ -46,6 +46,7 @@ compute:
   matrix_unit: {units: 132, tile: [256, 128, 64]}
   kernel_overhead: 3 us
   sparsity: 2
+  zero_skipping: 0.5
   sustained: 0.7
   host: 10 us
   attention: {forward: 0.7, backward: 0.5, softmax_dim: 20, first: 0.6, block: 64}

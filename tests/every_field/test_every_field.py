@@ -230,6 +230,15 @@ SITUATIONS: dict[str, Situation] = {
         given.scenario(given.MIXTURE, plan={"recompute": None}, workload={"numerics": {"compute": "bf16"}}),
         ("workload",),
     ),
+    "zeros": Situation(
+        given.scenario(
+            given.LANGUAGE,
+            **STEPS,
+            workload={"numerics": {"sparse_products": ["mlp.*"], "sparse_pattern": "unstructured", "sparse_kept": 0.5}},
+        ),
+        ("workload", "cluster.accelerator"),
+        {"Numerics.sparse_products": (["attention.out"],), "Numerics.sparse_kept": (0.25,)},
+    ),
     "clicks": Situation(
         given.scenario(given.CLICKS, framework={}), ("target", "plan", "framework", "cluster.accelerator")
     ),

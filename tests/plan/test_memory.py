@@ -18,12 +18,23 @@ from sim.workload.records import Numerics
 from sim.workload.recurrent import LstmLM
 from sim.workload.resnet import ResNet
 from sim.workload.translation import AttentionNmt
+from sim.workload.vit import VisionTransformer
 
 BASE = Plan(1, 64, data=8, framework=Framework(overlap_gradients=False))
 
 
 def _kinds(plan: Plan, numerics: Numerics = NUMERICS, depth: int = 8) -> dict[str, float]:
     return dict(device_memory(model(depth), plan, numerics, CHIP)[0].bytes_by_kind)
+
+
+def test_sparse_weights_are_held_packed_beside_the_dense() -> None:
+    """2:4 in the MLP of ViT-L (24 blocks of 2·4·1024²): 1.125 B a weight forward, as much transposed for backward."""
+    vision = VisionTransformer(hidden=1024, depth=24, heads=16)
+    dense, pruned = (
+        device_memory(vision, Plan(8, 8), Numerics(sparse_products=names), CHIP)[0].bytes_by_kind["weights"]
+        for names in ((), ("mlp.*",))
+    )
+    assert pruned - dense == 2 * 1.125 * 24 * 2 * 4 * 1024**2
 
 
 def test_mixed_precision_adam_takes_18_bytes_per_parameter() -> None:

@@ -42,7 +42,7 @@ SPEEDUPS: Final[dict[str, Speedup]] = {
     )
 }
 ELSEWHERE: Final[dict[str, str]] = {
-    "structured_sparsity": "no published effect on a whole step is modelled",
+    "structured_sparsity": "workload.numerics.sparse_products",
     "large_batch": "plan.global_batch",
     "early_exit": "inference only",
 }

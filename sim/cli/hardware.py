@@ -17,7 +17,7 @@ from sim.errors import InputError, Problem
 from sim.fields import did_you_mean
 from sim.files.clusters import list_clusters, load_cluster, load_links
 from sim.files.hardware import accelerator_files, list_accelerators, load_accelerator_file
-from sim.files.hardware_text import dump_accelerator, new_accelerator, new_cluster
+from sim.files.hardware_text import new_accelerator, new_cluster
 from sim.network import resize
 from sim.ops import Format
 from sim.units import Dimension, parse_quantity
@@ -123,38 +123,89 @@ def _is_cluster(name: str) -> bool:
 
 
 @command.command("project")
-@click.argument("chip")
+@click.argument("name")
 @click.option("--year", type=float, required=True, help="When it should ship, e.g. 2031.")
+@click.option("--low", "band", flag_value="low", help="Write the machine at the low edge of every band.")
+@click.option("--central", "band", flag_value="central", help="The one in the middle (default of a file).")
+@click.option("--high", "band", flag_value="high", help="The one at the high edge.")
 @click.option("--format", "new_format", type=click.Choice(get_args(Format)), help="Add a format the chip lacks.")
 @click.option("--power", metavar="QUANTITY", help="Board power allowed, e.g. 1000W.")
 @click.option("--price", metavar="QUANTITY", help='Price allowed, e.g. "40000 USD".')
-@options.file_option("-o", "--output", help="Write it as accelerator file.")
+@click.option("--host", metavar="NAME", help="The host of a cluster that names none.")
+@click.option("--storage", metavar="NAME", help="The storage of a cluster that names none.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Write it: FILE.yaml, or a folder for low, central, high."
+)
 @options.force_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @options.quiet_option
 @options.debug_option
 def project_command(
-    chip: str,
+    name: str,
     year: float,
+    band: str | None,
     new_format: str | None,
     power: str | None,
     price: str | None,
+    host: str | None,
+    storage: str | None,
     output: Path | None,
     force: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """CHIP extrapolated to a year along trends within one number format, with bands from back-tests."""
-    power_w, price_usd = _quantity(power, "watts", "--power"), _quantity(price, "usd", "--price")
-    study = import_module("sim.horizon.chip_projection")
-    wanted = cast(Format | None, new_format)
-    projection = study.project_chip(load_accelerator_file(chip), year, wanted, power_w, price_usd)
-    report = _report()
+    """An accelerator or a whole cluster, by NAME or file, extrapolated to a year along trends.
+
+    Bands are those the back-tests hold. A cluster is written with its accelerator, links, host and storage in one file,
+    which `check`, `run` and `report` take as `cluster: FILE.yaml`.
+    """
+    limits = _quantity(power, "watts", "--power"), _quantity(price, "usd", "--price")
+    wanted, files = cast(Format | None, new_format), Output(force, quiet, (name,))
+    whole = _is_cluster(name)
+    if not whole and (host or storage):
+        raise click.UsageError("--host and --storage are for clusters")
+    if whole:
+        study = import_module("sim.horizon.system_projection")
+        projection = study.project_system(name, year, wanted, *limits, host, storage)
+    else:
+        study = import_module("sim.horizon.chip_projection")
+        projection = study.project_chip(load_accelerator_file(name), year, wanted, *limits)
     if output is not None:
-        file = study.renamed(projection.file, output.stem)
-        text = dump_accelerator(file, (f"{projection.chip} projected to {year:g}.",))
-        Output(force, quiet, (chip,)).write(output, text)
+        _write_projected(projection, output, band, files)
+    for text in projection.warnings:
+        files.tell(f"warning: {text}")
+    report = import_module("sim.report.projected")
     answer(projection, report.projection_text, report.projection_json, as_json)
+
+
+def _write_projected(projection: Any, output: Path, band: str | None, files: Output) -> None:
+    """One machine as FILE.yaml, or the machines asked for, by name, in a folder."""
+    edge = import_module("sim.horizon.projected").Band
+    if output.suffix:
+        files.write(output, projection.text(edge(band or "central"), output.stem))
+        return
+    bands = [edge(band)] if band else list(edge)
+    files.folder(output, {f"{projection.named(one)}.yaml": projection.text(one) for one in bands})
+
+
+@command.command("trends")
+@click.option("--backtest", is_flag=True, help="What the bands held, at every cut-off year.")
+@click.option("--cutoff", type=int, help="Every prediction made at the start of this year.")
+@click.option("--target", metavar="CHIP", help="With --cutoff: only of this chip.")
+@options.json_option
+@options.debug_option
+def trends_command(backtest: bool, cutoff: int | None, target: str | None, as_json: bool) -> None:
+    """Every trend that projections follow: its data, fit and scatter; with --backtest what its bands held."""
+    report = import_module("sim.report.trends")
+    if target is not None and cutoff is None:
+        raise click.UsageError("--target goes with --cutoff")
+    if cutoff is not None:
+        rows = report.predictions(cutoff, target)
+        answer(rows, report.predictions_text, report.predictions_json, as_json)
+    elif backtest:
+        answer(None, lambda _: report.backtest_text(), lambda _: report.backtest_json(), as_json)
+    else:
+        answer(None, lambda _: report.fits_text(), lambda _: report.fits_json(), as_json)
 
 
 def _quantity(text: str | None, dimension: Dimension, option: str) -> float | None:

@@ -17,7 +17,7 @@ def dump_accelerator(file: AcceleratorFile, comments: tuple[str, ...] = ()) -> s
     """`file` as YAML that reads back to it, with six significant digits."""
     lines = [f"# {line}" for line in comments]
     lines += [f"name: {file.name}"]
-    lines += [f"{key}: {_text(value)}" for key in ("vendor", "status", "date") if (value := getattr(file, key))]
+    lines += [f"{key}: {plain(value)}" for key in ("vendor", "status", "date") if (value := getattr(file, key))]
     lines += [f"generation: {file.generation}", "compute:", *_compute(file.compute), "memory:", *_memory(file.memory)]
     lines += ["cache:", f"  capacity: {_bytes(file.cache.capacity)}"]
     if file.cache.bandwidth is not None:
@@ -35,7 +35,7 @@ def dump_accelerator(file: AcceleratorFile, comments: tuple[str, ...] = ()) -> s
     return "\n".join(lines) + "\n"
 
 
-def _text(value: str) -> str:
+def plain(value: str) -> str:
     """A plain scalar, quoted where YAML would read it otherwise."""
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' if _SPECIAL.search(value) else value
 
@@ -52,7 +52,7 @@ def _bytes(value: float) -> str:
 def _source(group: object) -> Iterator[str]:
     source = getattr(group, "source", "")
     if source:
-        yield f"  source: {_text(source)}"
+        yield f"  source: {plain(source)}"
         yield f"  confidence: {getattr(group, 'confidence', 'B')}"
 
 
@@ -89,7 +89,7 @@ def _compute(group: ComputeGroup) -> Iterator[str]:
 
 def _memory(group: MemoryGroup) -> Iterator[str]:
     if group.type:
-        yield f"  type: {_text(group.type)}"
+        yield f"  type: {plain(group.type)}"
     yield f"  capacity: {_bytes(group.capacity)}"
     yield f"  bandwidth: {_quantity(group.bandwidth, 'bandwidth')}"
     for key in ("achievable", "pointwise"):

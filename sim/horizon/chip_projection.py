@@ -1,9 +1,10 @@
 """A chip some years ahead: each number format along its own trend, a new format as an explicit step, power and price
-as constraints, capacity and bandwidth drawn together.
+as limits (`chip_limits`), capacity and bandwidth drawn together.
 
 Capacity follows bandwidth: the time to read all memory has stayed at 19-60 ms since 2014 (its fitted growth is a
 factor of 1.01 a year), so capacity = bandwidth · (capacity/bandwidth of the chip), with the scatter of that ratio.
-A power (or price) limit holds the peak to limit · FLOP/J (FLOP/s/USD) of the chip · growth of that ratio.
+The host issues an op in time ∝ 1 / speed of one thread; a kernel's overhead is a launch, which falls as launches do,
+and ramp and drain on the device, which stay.  The energy of a FLOP is what full rate leaves of the power.
 """
 
 from __future__ import annotations
@@ -11,25 +12,27 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.device.energy import BITS_PER_BYTE, DRAM_PJ_PER_BIT, PICO
 from sim.errors import InputError, Problem
 from sim.fields import Confidence, Status
 from sim.files.hardware import (
     AcceleratorFile,
     CacheGroup,
-    ComputeGroup,
     FormatGroup,
-    MemoryGroup,
-    PowerGroup,
-    PriceGroup,
+    ReliabilityGroup,
     Unit,
+    build_accelerator,
 )
-from sim.horizon.trends import Fit, band_widening, decimal_year, fits, format_step
+from sim.files.hardware_text import dump_accelerator
+from sim.horizon.backtest import TESTED_YEARS
+from sim.horizon.chip_limits import dram_byte_j, flop_j, limited, reference
+from sim.horizon.points import METRICS, decimal_year
+from sim.horizon.projected import Band, Projected, along, yearly
+from sim.horizon.trends import format_step, known_fits, typical
 from sim.ops import Format
 
 WIDER: Final[Mapping[Format, tuple[Format, ...]]] = {
@@ -42,21 +45,15 @@ WIDER: Final[Mapping[Format, tuple[Format, ...]]] = {
     "fp32": (),
     "fp64": (),
 }
-MEMORY_POWER_SHARE: Final = 0.5
+FARTHEST: Final = 30.0
+"""Years from the chip beyond which nothing is said."""
 
 
-@dataclass(frozen=True, slots=True)
-class Projected:
-    """One metric: the chip's value, the trend's factor per year, the value then and its 90 % band."""
+class Signed(TypedDict):
+    """Source and confidence of a projected group: never better than D."""
 
-    metric: str
-    now: float
-    growth: float
-    value: float
-    low: float
-    high: float
-    points: int
-    note: str = ""
+    source: str
+    confidence: Confidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +75,38 @@ class ChipProjection:
     years: float
     beyond_data_years: float
     span_years: float
-    widening: float
     rows: tuple[Projected, ...]
     steps: tuple[FormatStep, ...]
     constraints: tuple[str, ...]
-    file: AcceleratorFile
+    files: Mapping[Band, AcceleratorFile]
+
+    @property
+    def file(self) -> AcceleratorFile:
+        """The central chip."""
+        return self.files[Band.CENTRAL]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader must know of a year the trends have not seen."""
+        if not self.beyond_data_years:
+            return ()
+        far = abs(self.years) > TESTED_YEARS
+        beyond = f"{self.beyond_data_years:.1f} years beyond the chips the trends are fitted to"
+        tested = f", and {abs(self.years):.1f} from {self.chip}: back-tests reach {TESTED_YEARS:g}" if far else ""
+        return (f"{self.year:g} is extrapolated: {beyond}{tested}",)
 
     def row(self, metric: str) -> Projected:
         """One metric by name."""
         return next(row for row in self.rows if row.metric == metric)
+
+    def named(self, band: Band) -> str:
+        """What one of the three chips is called."""
+        return f"{self.chip}-{self.year:g}-{band}".replace(".", "-")
+
+    def text(self, band: Band, name: str = "") -> str:
+        """One of the three chips as an accelerator file."""
+        told = (f"{self.chip} projected to {self.year:g}, {band}.", *self.warnings)
+        return dump_accelerator(replace(self.files[band], name=name or self.named(band)), told)
 
 
 def project_chip(
@@ -97,45 +117,43 @@ def project_chip(
     price_usd: float | None = None,
 ) -> ChipProjection:
     """`file` extrapolated to `year`; limits on power and price hold the peaks down."""
-    start = _start(file, year)
-    trends, widening = fits(), band_widening()
-    years = year - start
+    trends = known_fits()
+    years = _years(file, year)
     steps = _steps(file, new_format)
     peaks = {name: group.peak for name, group in file.compute.formats.items()}
     peaks |= {step.format: step.factor * peaks[step.like] for step in steps}
-    rows = [
-        _projected(f"{name} peak", peak, trends[_trend_of(name, file)], years, widening) for name, peak in peaks.items()
-    ]
-    rows += _memory_rows(file, trends, years, widening)
-    rows += _budget_rows(file, trends, years, widening)
-    rows, constraints = _constrained(file, rows, trends, years, power_w, price_usd)
-    last = max(trend.last for trend in trends.values())
+    rows = [along(f"{name} peak", peak, _trend_of(name, file), years) for name, peak in peaks.items()]
+    rows += _memory_rows(file, years) + _issue_rows(file, years) + _budget_rows(file, years)
+    rows, constraints = limited(file, rows, years, power_w, price_usd)
+    first = min(trends[metric].first for metric in METRICS)
+    last = max(trends[metric].last for metric in METRICS)
+    files = {band: _file(file, year, rows, steps, band) for band in Band}
     return ChipProjection(
         chip=file.name,
         year=year,
         years=years,
-        beyond_data_years=max(0.0, year - last),
-        span_years=last - min(trend.first for trend in trends.values()),
-        widening=widening,
-        rows=tuple(rows),
+        beyond_data_years=max(0.0, year - last, first - year),
+        span_years=last - first,
+        rows=(*rows, *_energy_rows(file, files, years)),
         steps=steps,
         constraints=tuple(constraints),
-        file=_file(file, year, rows, steps),
+        files=files,
     )
 
 
-def _start(file: AcceleratorFile, year: float) -> float:
+def _years(file: AcceleratorFile, year: float) -> float:
+    """Years from the chip to `year`, which may lie before it."""
     if not file.date:
         raise InputError(Problem("a chip without a date cannot be projected", "date", file.name))
     start = decimal_year(file.date)
-    if not start < year <= start + 30:
-        rule = f"must lie in the 30 years after {file.name} ({start:.1f})"
+    if not start - FARTHEST <= year <= start + FARTHEST:
+        rule = f"must lie within {FARTHEST:g} years of {file.name} ({start:.1f})"
         raise InputError(Problem(rule, "year", f"{year:g}"))
-    return start
+    return year - start
 
 
 def _trend_of(name: Format, file: AcceleratorFile) -> str:
-    """Iso-format: vector rates by fp32, matrix rates by 16-bit or 8-bit."""
+    """Iso-format: vector rates by fp32, matrix rates by 16-bit."""
     group = file.compute.formats.get(name)
     if (group is not None and group.unit == Unit.VECTOR) or name in ("fp32", "fp64"):
         return "fp32"
@@ -152,136 +170,98 @@ def _steps(file: AcceleratorFile, new: Format | None) -> tuple[FormatStep, ...]:
     return (FormatStep(new, like, factor, chips),)
 
 
-def _projected(metric: str, now: float, trend: Fit, years: float, widening: float, note: str = "") -> Projected:
-    value = now * trend.growth**years
-    band = 10.0 ** (widening * trend.half_width(years))
-    return Projected(metric, now, trend.growth, value, value / band, value * band, trend.n, note)
-
-
-def _memory_rows(file: AcceleratorFile, trends: Mapping[str, Fit], years: float, widening: float) -> list[Projected]:
-    """Bandwidth by its trend, capacity at the chip's own reading time, whose scatter widens capacity's band."""
-    bandwidth = _projected("memory bandwidth", file.memory.bandwidth, trends["bandwidth"], years, widening)
+def _memory_rows(file: AcceleratorFile, years: float) -> list[Projected]:
+    """Bandwidth by its trend, capacity at the chip's own reading time, with the scatter of capacities."""
     ratio = file.memory.capacity / file.memory.bandwidth
-    wide = math.hypot(math.log10(bandwidth.high / bandwidth.value), widening * trends["read_all"].half_width(years))
-    value = bandwidth.value * ratio
-    capacity = Projected(
-        "memory capacity",
-        file.memory.capacity,
-        bandwidth.growth,
-        value,
-        value / 10**wide,
-        value * 10**wide,
-        bandwidth.points,
-        f"{ratio * 1e3:.3g} ms to read all, as now",
-    )
-    return [bandwidth, capacity, _projected("cache", file.cache.capacity, trends["cache"], years, widening)]
-
-
-def _budget_rows(file: AcceleratorFile, trends: Mapping[str, Fit], years: float, widening: float) -> list[Projected]:
-    rows: list[Projected] = []
-    if file.power:
-        rows.append(_projected("power", file.power.peak, trends["power"], years, widening))
-    if file.price:
-        rows.append(_projected("price", file.price.purchase, trends["price"], years, widening))
-    return rows
-
-
-def _constrained(
-    file: AcceleratorFile,
-    rows: Sequence[Projected],
-    trends: Mapping[str, Fit],
-    years: float,
-    power_w: float | None,
-    price_usd: float | None,
-) -> tuple[list[Projected], list[str]]:
-    """Peaks held to what the limits pay for, and a sentence for each limit."""
-    said: list[str] = []
-    scale, by = 1.0, ""
-    limits = (
-        ("power", power_w, file.power and file.power.peak),
-        ("price", price_usd, file.price and file.price.purchase),
-    )
-    kept = list(rows)
-    for name, limit, now in limits:
-        if limit is None:
-            continue
-        if not now:
-            raise InputError(Problem(f"{file.name} states no {name}, so none can be limited", name, f"{limit:g}"))
-        share = _paid_for(file, trends, years, name, limit / now)
-        unit = "W" if name == "power" else "USD"
-        said.append(f"{name} of {limit:g} {unit} pays for {min(share, 1.0):.0%} of the trend's peak")
-        if share < scale:
-            scale, by = share, name
-        kept = [replace(r, value=limit, low=limit, high=limit, note="given") if r.metric == name else r for r in kept]
-    if scale < 1.0:
-        kept = [_held(row, scale, by) if row.metric.endswith(" peak") else row for row in kept]
-    said += _memory_power(file, kept)
-    return kept, said
-
-
-def _paid_for(file: AcceleratorFile, trends: Mapping[str, Fit], years: float, name: str, ratio: float) -> float:
-    """(limit · efficiency then) / (peak of the trend then), both as multiples of the chip's."""
-    matrix = any(group.unit == Unit.MATRIX for group in file.compute.formats.values())
-    peak = "matrix16" if matrix else "fp32"
-    per = trends[f"{peak}_per_{'watt' if name == 'power' else 'usd'}"]
-    return float(ratio * per.growth**years / trends[peak].growth ** years)
-
-
-def _held(row: Projected, scale: float, by: str) -> Projected:
-    return replace(row, value=row.value * scale, low=row.low * scale, high=row.high * scale, note=f"held by {by}")
-
-
-def _memory_power(file: AcceleratorFile, rows: Sequence[Projected]) -> list[str]:
-    """A sentence when memory traffic alone would take more than half of the power."""
-    power = next((row.value for row in rows if row.metric == "power"), None)
-    bandwidth = next(row.value for row in rows if row.metric == "memory bandwidth")
-    byte_j = DRAM_PJ_PER_BIT.get(file.memory.type.upper(), DRAM_PJ_PER_BIT["HBM3"]) * BITS_PER_BYTE * PICO
-    if power is None or bandwidth * byte_j <= MEMORY_POWER_SHARE * power:
-        return []
-    watts = bandwidth * byte_j
+    note = f"{ratio * 1e3:.3g} ms to read all, as now"
     return [
-        f"memory at full rate takes {watts:.0f} of {power:.0f} W at {byte_j * 1e12:.3g} pJ/B: it needs cheaper bits"
+        along("memory bandwidth", file.memory.bandwidth, "bandwidth", years),
+        along("memory capacity", file.memory.capacity, "capacity", years, note),
+        along("cache", file.cache.capacity, "cache", years),
     ]
 
 
+def _issue_rows(file: AcceleratorFile, years: float) -> list[Projected]:
+    """What the host issues; a compiled program (no host time) is issued whole and keeps its overhead."""
+    chip = build_accelerator(file)
+    if not chip.host_s:
+        return []
+    thread = along("", 1.0, "single_thread", years)
+    host = [chip.host_s / speed for speed in (thread.value, thread.high, thread.low)]
+    now = min(known_fits()["launch"].at(decimal_year(file.date)), chip.kernel_overhead_s)
+    stays = chip.kernel_overhead_s - now
+    launch = along("", now, "launch", years)
+    kernel = [stays + part for part in (launch.value, launch.low, launch.high)]
+    split = f"launch {now * 1e6:.2g} of {chip.kernel_overhead_s * 1e6:.2g} us falls, ramp and drain stay"
+    return [
+        _duration("kernel overhead", chip.kernel_overhead_s, kernel, years, launch.points, split),
+        _duration("host issue", chip.host_s, host, years, thread.points, "as one thread speeds up"),
+    ]
+
+
+def _duration(metric: str, now: float, then: Sequence[float], years: float, points: int, note: str) -> Projected:
+    value, low, high = then
+    return Projected(metric, now, yearly(value / now, years), value, low, high, points, note, duration=True)
+
+
+def _budget_rows(file: AcceleratorFile, years: float) -> list[Projected]:
+    rows: list[Projected] = []
+    if file.power:
+        rows.append(along("power", file.power.peak, "power", years))
+        rows.append(along("memory energy", dram_byte_j(file), "memory_energy", years))
+    if file.price:
+        rows.append(along("price", file.price.purchase, "price", years))
+    stated = file.reliability.mtbf if file.reliability else typical("mtbf")
+    note = "" if file.reliability else f"{file.name} states none: mean of {known_fits()['mtbf'].n} sites"
+    return [*rows, along("mtbf", stated, "mtbf", years, note)]
+
+
+def _energy_rows(file: AcceleratorFile, files: Mapping[Band, AcceleratorFile], years: float) -> list[Projected]:
+    """J/FLOP of the reference format, of each machine; beside it what the trend of FLOP/J alone would give."""
+    if file.power is None:
+        return []
+    now = flop_j(file)
+    low, value, high = (flop_j(files[band]) for band in (Band.LOW, Band.CENTRAL, Band.HIGH))
+    trend = known_fits()[f"{reference(file)[1]}_per_watt"]
+    note = f"by FLOP/J alone {now / trend.factor(years) * 1e12:.3g} pJ"
+    edges = min(low, value, high), max(low, value, high)
+    return [Projected("energy per FLOP", now, yearly(value / now, years), value, *edges, trend.n, note)]
+
+
 def _file(
-    file: AcceleratorFile, year: float, rows: Sequence[Projected], steps: Sequence[FormatStep]
+    file: AcceleratorFile, year: float, rows: Sequence[Projected], steps: Sequence[FormatStep], band: Band
 ) -> AcceleratorFile:
-    """The projected chip as an accelerator file that passes check."""
-    by = {row.metric: replace(row, value=float(f"{row.value:.3g}")) for row in rows}
-    source = f"{file.name} projected to {year:g} along fits to shipped chips (foretrain hardware project)"
+    """One of the three chips as an accelerator file that passes check; all three move a byte at one energy."""
+    by = {row.metric: row.at(Band.CENTRAL if row.metric == "memory energy" else band) for row in rows}
+    source = f"{file.name} projected to {year:g}, {band}: fits to shipped chips (foretrain hardware project)"
+    signed: Signed = {"source": source, "confidence": Confidence.D}
     formats = dict(file.compute.formats)
     formats |= {step.format: replace(formats[step.like], unit=Unit.MATRIX) for step in steps}
-    told: dict[Format, FormatGroup] = {
-        name: replace(group, peak=by[f"{name} peak"].value) for name, group in formats.items()
+    stated: dict[Format, FormatGroup] = {
+        name: replace(group, peak=by[f"{name} peak"]) for name, group in formats.items()
     }
-    compute: ComputeGroup = replace(file.compute, formats=told, source=source, confidence=Confidence.D)
-    memory: MemoryGroup = replace(
-        file.memory,
-        capacity=by["memory capacity"].value,
-        bandwidth=by["memory bandwidth"].value,
-        exact=True,
-        source=source,
-        confidence=Confidence.D,
-    )
-    faster = by["memory bandwidth"].value / file.memory.bandwidth
+    faster = by["memory bandwidth"] / file.memory.bandwidth
     wider = None if file.cache.bandwidth is None else file.cache.bandwidth * faster
-    power: PowerGroup | None = file.power and replace(
-        file.power, peak=by["power"].value, idle=None, source=source, confidence=Confidence.D
-    )
-    price: PriceGroup | None = file.price and replace(
-        file.price, purchase=by["price"].value, source=source, confidence=Confidence.D
-    )
     return replace(
         file,
         name=f"{file.name}-{math.floor(year)}",
         status=Status.HYPOTHETICAL,
         date=f"{math.floor(year)}-{min(12, int((year % 1) * 12) + 1):02d}",
-        compute=compute,
-        memory=memory,
-        cache=CacheGroup(by["cache"].value, wider, source=source, confidence=Confidence.D),
-        power=power,
-        price=price,
+        compute=replace(
+            file.compute,
+            formats=stated,
+            kernel_overhead=by.get("kernel overhead", file.compute.kernel_overhead),
+            host=by.get("host issue", file.compute.host),
+            **signed,
+        ),
+        memory=replace(
+            file.memory, capacity=by["memory capacity"], bandwidth=by["memory bandwidth"], exact=True, **signed
+        ),
+        cache=CacheGroup(by["cache"], wider, **signed),
+        links=replace(file.links, **signed),
+        power=file.power and replace(file.power, peak=by["power"], idle=None, dram=by["memory energy"], **signed),
+        price=file.price and replace(file.price, purchase=by["price"], **signed),
+        reliability=ReliabilityGroup(by["mtbf"], **signed),
     )
 
 
@@ -289,7 +269,7 @@ def draw(projection: ChipProjection, count: int, seed: int = 0) -> dict[str, NDA
     """`count` chips from the bands (log-normal); capacity = bandwidth · reading time, so both rise together."""
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     found: dict[str, NDArray[np.float64]] = {}
-    to_sd = 1.0 / 1.6449  # a 90 % band is ±1.645 standard deviations
+    to_sd = 1.0 / 1.2816  # an 80 % band is ±1.282 standard deviations
     for row in projection.rows:
         if row.metric == "memory capacity":
             continue
@@ -300,8 +280,3 @@ def draw(projection: ChipProjection, count: int, seed: int = 0) -> dict[str, NDA
     ratio = 10.0 ** (math.sqrt(max(0.0, own)) * to_sd * rng.standard_normal(count))
     found["memory capacity"] = found["memory bandwidth"] * (capacity.value / bandwidth.value) * ratio
     return found
-
-
-def renamed(file: AcceleratorFile, name: str) -> AcceleratorFile:
-    """The chip under another name, that of the file it is written to."""
-    return replace(file, name=name)

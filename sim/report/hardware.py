@@ -1,4 +1,4 @@
-"""Accelerators and clusters in the terminal and as JSON: the catalogue, one of them, and a projected chip."""
+"""Accelerators and clusters in the terminal and as JSON: the catalogue, and one of them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from sim.device.generation import Evidence
 from sim.device.records import Accelerator
 from sim.files.generations import load_generation
 from sim.files.hardware import AcceleratorFile, build_accelerator
-from sim.horizon.chip_projection import ChipProjection, Projected
 from sim.network.records import Cluster, Level, LinkType
 from sim.report.tables import Column, Table
 from sim.report.text import duration, percent, si, table, three
 
-_UNITS: Final[Mapping[str, str]] = {"capacity": "B", "bandwidth": "B/s", "cache": "B", "power": "W", "price": "USD"}
 SIXTEEN: Final = ("bf16", "fp16")
 
 
@@ -251,66 +249,4 @@ def cluster_text(cluster: Cluster) -> str:
         lines.append(f"graph of {len(cluster.edges)} directed links")
     if cluster.source:
         lines += ["", f"source: {cluster.source} ({cluster.confidence})"]
-    return "\n".join(lines)
-
-
-def projection_json(projection: ChipProjection) -> dict[str, Any]:
-    """A projected chip; `extrapolated` says whether the year lies beyond the data."""
-    return {
-        "chip": projection.chip,
-        "year": projection.year,
-        "years_from_chip": projection.years,
-        "years_beyond_data": projection.beyond_data_years,
-        "data_span_years": projection.span_years,
-        "extrapolated": projection.beyond_data_years > 0,
-        "band": 0.90,
-        "band_widening": projection.widening,
-        "metrics": {row.metric: _metric(row) for row in projection.rows},
-        "format_steps": [
-            {"format": s.format, "from": s.like, "factor": s.factor, "chips": s.chips} for s in projection.steps
-        ],
-        "constraints": list(projection.constraints),
-    }
-
-
-def _metric(row: Projected) -> dict[str, Any]:
-    return {
-        "unit": _unit(row.metric),
-        "now": row.now,
-        "value": row.value,
-        "p05": row.low,
-        "p95": row.high,
-        "growth_per_year": row.growth,
-        "points": row.points,
-        "note": row.note,
-    }
-
-
-def _unit(metric: str) -> str:
-    return "FLOP/s" if metric.endswith(" peak") else _UNITS[metric.split()[-1]]
-
-
-def projection_text(projection: ChipProjection) -> str:
-    """The projected chip, its bands, and how far out it lies."""
-    p = projection
-    rows = [
-        [r.metric, si(r.now, u), si(r.value, u), f"{si(r.low, u)} .. {si(r.high, u)}", f"x{r.growth:.3g}", r.note]
-        for r in p.rows
-        for u in [_unit(r.metric)]
-    ]
-    lines = [
-        f"{p.chip} projected to {p.year:g}: {p.years:.1f} years after the chip, "
-        f"{p.beyond_data_years:.1f} beyond the last chip of the fits, which span {p.span_years:.1f}",
-        "",
-        table(["metric", "now", f"{p.year:g}", "90 % band", "a year", ""], rows, left=1),
-        "",
-        f"bands are {p.widening:.2f} times the nominal ones: what the back-tests demand (foretrain validate trends)",
-    ]
-    for step in p.steps:
-        lines.append(
-            f"format step: {step.format} = {step.factor:g} x {step.like}, the median of {step.chips} shipped chips"
-        )
-    lines += [f"constraint: {text}" for text in p.constraints]
-    if p.beyond_data_years > p.span_years / 2:
-        lines.append("far out: beyond half of the span the fits have seen")
     return "\n".join(lines)

@@ -1,36 +1,18 @@
-"""Trends: fits, back-test, and chips some years ahead."""
+"""Trends: what they are fitted to, and the fits."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.errors import InputError
-from sim.files.hardware import accelerator_files, load_accelerator_file
-from sim.files.hardware_text import dump_accelerator
-from sim.files.lint import lint_file
-from sim.horizon.chip_projection import draw, project_chip, renamed
-from sim.horizon.trends import (
-    Point,
-    backtest,
-    band_widening,
-    coverage,
-    decimal_year,
-    fit,
-    fit_points,
-    fits,
-    format_step,
-    published_scores,
-    widening_of,
-)
-from sim.report.hardware import projection_json, projection_text
-from sim.report.trends import backtest_json, backtest_text
+from sim.files.hardware import accelerator_files
+from sim.horizon.points import SERIES, Point, decimal_year, fit_points, series_points
+from sim.horizon.trends import factor_of, fit, fits
 
 
 def line(growth: float, years: range, scatter: float = 0.0) -> list[Point]:
@@ -99,33 +81,30 @@ def test_adding_an_announced_chip_changes_no_fit() -> None:
     assert fits(fit_points([*files, rubin])) == fits(fit_points(files))
 
 
-def test_backtest_sees_only_the_past() -> None:
-    """The anchor shipped at least five years before the chip it predicts."""
-    rows = backtest()
-    assert len({row.target for row in rows}) >= 10
-    assert all(row.horizon >= 5.0 for row in rows)
+def test_a_slope_that_its_error_hides_is_no_trend() -> None:
+    """Scatter of 0.3 dex over growth of 1 % a year: kept, factor 1, the same band at any distance."""
+    found = fit(line(1.01, range(2010, 2020), 0.3), "fp32")
+    assert found is not None
+    assert not found.distinguishable
+    assert found.factor(5.0) == 1.0
+    assert found.half_width(1.0) == found.half_width(9.0)
 
 
-def test_widened_bands_hold_what_nominal_bands_do_not() -> None:
-    """Nominal 90 % bands hold less than 90 %; widened on other years' chips they hold about 90 %, out of sample."""
-    total = next(row for row in coverage(backtest()) if row.metric == "all")
-    assert total.nominal < 0.90
-    assert total.widened == pytest.approx(0.90, abs=0.05)
+def test_band_of_a_fit_is_a_random_walk_of_the_residual() -> None:
+    """t₀.₉₀(8)·√(s²·(1 + h) + (se·h)²), t from a table: 1.397; se = s / √Σ(x − x̄)², Σ = 82.5 for ten years."""
+    found = fit(line(1.5, range(2010, 2020), 0.1), "fp32")
+    assert found is not None
+    s, h = found.deviation, 5.0
+    assert found.half_width(h) == pytest.approx(1.397 * math.sqrt(s**2 * 6.0 + s**2 / 82.5 * h**2), rel=1e-3)
 
 
-def test_published_backtest_demands_wider_bands() -> None:
-    """54 published predictions: 61 % inside the nominal band, and a factor of about two needed."""
-    scores = published_scores()
-    assert len(scores) == 54
-    assert sum(score <= 1 for score in scores) / 54 == pytest.approx(0.61, abs=0.005)
-    assert 1.5 <= widening_of(scores) <= 2.2
-    assert band_widening() >= widening_of(scores)
-
-
-def test_widening_is_the_conformal_quantile() -> None:
-    """Of 1..9 the ⌈10·0.9⌉ = ninth; never below one."""
-    assert widening_of([float(i) for i in range(1, 10)]) == 9.0
-    assert widening_of([0.1, 0.2]) == 1.0
+def test_a_new_matrix_unit_follows_fp32_and_capacity_bandwidth() -> None:
+    """Fewer than five chips with one: the trend of vector units; capacity grows as bandwidth does."""
+    points = [replace(p, values={**p.values, "bandwidth": p.values["fp32"] ** 2}) for p in line(1.4, range(2010, 2020))]
+    trends = fits(points)
+    assert factor_of(trends, "matrix16", 3.0) == pytest.approx(1.4**3)
+    assert factor_of(trends, "capacity", 3.0) == pytest.approx(1.4**6)
+    assert factor_of(trends, "link", 3.0) is None
 
 
 def test_a_date_becomes_a_year() -> None:
@@ -133,94 +112,13 @@ def test_a_date_becomes_a_year() -> None:
     assert decimal_year("2020-07-02") == pytest.approx(2020.5, abs=0.01)
 
 
-def test_projection_follows_the_trend_of_its_own_format() -> None:
-    """Value = now · growth^years, fp32 by the fp32 trend, bf16 by the 16-bit one."""
-    projected = project_chip(load_accelerator_file("h100-sxm5-80gb"), 2031.0)
-    trend = fits()
-    for metric, name in (("fp32 peak", "fp32"), ("bf16 peak", "matrix16"), ("memory bandwidth", "bandwidth")):
-        row = projected.row(metric)
-        assert row.value == pytest.approx(row.now * trend[name].growth ** projected.years)
-        assert row.low < row.value < row.high
+def test_every_row_of_a_series_is_one_of_a_known_metric() -> None:
+    """hardware/trends.csv has no metric that nothing projects, and every series is fitted."""
+    assert {metric for point in series_points() for metric in point.values} == set(SERIES)
+    assert set(SERIES) <= set(fits())
+    assert all(point.year < 2027 for point in series_points())
 
 
-def test_capacity_keeps_the_reading_time_of_the_chip() -> None:
-    """Capacity / bandwidth is invariant; drawn together they are correlated."""
-    projected = project_chip(load_accelerator_file("h100-sxm5-80gb"), 2031.0)
-    capacity, bandwidth = projected.row("memory capacity"), projected.row("memory bandwidth")
-    assert capacity.value / bandwidth.value == pytest.approx(capacity.now / bandwidth.now)
-    drawn = draw(projected, 2000, seed=1)
-    assert np.corrcoef(np.log(drawn["memory bandwidth"]), np.log(drawn["memory capacity"]))[0, 1] > 0.5
-    assert np.array_equal(drawn["power"], draw(projected, 2000, seed=1)["power"])
-
-
-@given(early=st.floats(2026.0, 2030.0), later=st.floats(0.5, 5.0))
-@settings(max_examples=15, deadline=None)
-def test_bands_widen_with_distance(early: float, later: float) -> None:
-    """A year further out is never more certain."""
-    file = load_accelerator_file("b200-sxm-180gb")
-    near, far = (project_chip(file, year).row("bf16 peak") for year in (early, early + later))
-    assert far.high / far.value >= near.high / near.value
-
-
-def test_a_new_format_is_an_explicit_step() -> None:
-    """A100 has no fp8: it takes twice bf16, the median of shipped chips with both, and the step is shown."""
-    projected = project_chip(load_accelerator_file("a100-sxm4-80gb"), 2031.0, new_format="fp8")
-    (step,) = projected.steps
-    assert (step.format, step.like, step.factor) == ("fp8", "bf16", format_step("fp8", "bf16")[0])
-    assert projected.row("fp8 peak").value == pytest.approx(step.factor * projected.row("bf16 peak").value)
-    assert "format step: fp8 = 2 x bf16" in projection_text(projected)
-
-
-@given(watts=st.floats(200.0, 5000.0))
-@settings(max_examples=20, deadline=None)
-def test_power_holds_the_peak(watts: float) -> None:
-    """More power never gives less; the peak never exceeds the trend's."""
-    file = load_accelerator_file("h100-sxm5-80gb")
-    free = project_chip(file, 2031.0).row("bf16 peak").value
-    held = project_chip(file, 2031.0, power_w=watts).row("bf16 peak").value
-    more = project_chip(file, 2031.0, power_w=1.1 * watts).row("bf16 peak").value
-    assert held <= more * (1 + 1e-12)
-    assert more <= free * (1 + 1e-12)
-
-
-def test_price_is_a_constraint_too() -> None:
-    """A tenth of the trend's price pays for less of the peak, and says so."""
-    projected = project_chip(load_accelerator_file("h100-sxm5-80gb"), 2031.0, price_usd=5000.0)
-    assert projected.row("bf16 peak").note == "held by price"
-    assert any("price of 5000 USD" in text for text in projected.constraints)
-
-
-def test_distance_of_extrapolation_is_told() -> None:
-    """Years beyond the last fitted chip, in text and JSON."""
-    projected = project_chip(load_accelerator_file("h100-sxm5-80gb"), 2031.0)
-    payload = projection_json(projected)
-    assert payload["extrapolated"] is True
-    assert payload["years_beyond_data"] == pytest.approx(2031.0 - max(p.year for p in fit_points()))
-    assert "beyond the last chip" in projection_text(projected)
-
-
-@pytest.mark.parametrize("name", ["h100-sxm5-80gb", "tpu-v5p", "mi300x", "gaudi2"])
-def test_projected_chip_is_a_file_that_passes_check(name: str, tmp_path: Path) -> None:
-    """Written, it is a hypothetical chip without complaint."""
-    projected = project_chip(load_accelerator_file(name), 2030.5, new_format="fp4")
-    path = tmp_path / "next.yaml"
-    path.write_text(dump_accelerator(renamed(projected.file, "next")))
-    assert lint_file(path) == []
-    assert load_accelerator_file(path).status == "hypothetical"
-
-
-@pytest.mark.parametrize(
-    ("year", "kwargs"),
-    [(2019.0, {}), (2100.0, {}), (2031.0, {"new_format": "fp64"})],
-)
-def test_impossible_projections_are_refused(year: float, kwargs: dict[str, object]) -> None:
-    """Before the chip, a lifetime after it, or a format nothing leads to."""
-    with pytest.raises(InputError):
-        project_chip(load_accelerator_file("gaudi2"), year, **kwargs)  # type: ignore[arg-type]
-
-
-def test_report_prints_coverage() -> None:
-    """`validate trends`: the text has the coverage, the JSON every row."""
-    assert "in 90 % band" in backtest_text()
-    payload = backtest_json()
-    assert len(payload["rows"]) == payload["coverage"][-1]["n"]
+def test_network_ports_double_as_their_generations_do() -> None:
+    """EDR to XDR, 12.5 to 100 GB/s in eleven years, is a factor of 1.208 a year; the fit has all ports."""
+    assert fits()["scale_out"].growth == pytest.approx((100 / 12.5) ** (1 / 11), rel=0.02)

@@ -236,7 +236,7 @@ def test_higher_machines_of_2031_train_faster() -> None:
     seconds = []
     for band in Band:
         sets = [f"cluster=gb300-nvl72-2031-{band}", "cluster.devices=72", "plan.global_batch=2304"]
-        seconds.append(simulate(load_scenario("today/bert", sets)).time_to_target.seconds)
+        seconds.append(simulate(load_scenario("today/bert", sets)).to_dict()["time_to_target"]["seconds"])
     assert seconds == sorted(seconds, reverse=True)
     assert all(math.isfinite(time) for time in seconds)
 

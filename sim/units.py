@@ -1,7 +1,7 @@
 """Quantities with units: text such as "900 GB/s" to an SI float, and back.
 
 b is a bit and B a byte, GB is 10⁹ and GiB 2³⁰ bytes; a bare number is refused where a dimension is due.
-SI here means: B, B/s, FLOP, FLOP/s, s, W, Hz, J, kg, and USD for money (prices per second and per joule).
+SI here means: B, B/s, FLOP, FLOP/s, s, W, Hz, J, kg, m², and USD for money (prices per second and per joule).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ Dimension = Literal[
     "joules_per_byte",
     "joules_per_flop",
     "kilograms_per_joule",
+    "area",
 ]
 DIMENSIONS: Final[tuple[Dimension, ...]] = get_args(Dimension)
 
@@ -61,6 +62,7 @@ _SHAPES: Final[dict[str, _Shape]] = {
     "joules_per_byte": _Shape("joules", "bytes", '"30 pJ/B" or "4 pJ/b"'),
     "joules_per_flop": _Shape("joules", "flop", '"0.5 pJ/FLOP"'),
     "kilograms_per_joule": _Shape("kilograms", "joules", '"380 g/kWh"'),
+    "area": _Shape("area", "", '"600 mm2"'),
 }
 _BASES: Final[dict[str, dict[str, str]]] = {
     "bytes": {"B": "1", "b": "0.125", "bit": "0.125"},
@@ -72,11 +74,12 @@ _BASES: Final[dict[str, dict[str, str]]] = {
     "joules": {"J": "1", "Wh": "3600"},
     "kilograms": {"g": "0.001", "t": "1000", "gCO2": "0.001", "tCO2": "1000"},
     "usd": {"USD": "1"},
+    "area": {"m2": "1", "m²": "1", "cm2": "1e-4", "cm²": "1e-4", "mm2": "1e-6", "mm²": "1e-6"},
 }
 _SMALL: Final = {"f": "1e-15", "p": "1e-12", "n": "1e-9", "u": "1e-6", "µ": "1e-6", "μ": "1e-6", "m": "1e-3"}
 _LARGE: Final = {"k": "1e3", "M": "1e6", "G": "1e9", "T": "1e12", "P": "1e15", "E": "1e18", "Z": "1e21"}
 _BINARY: Final = {f"{p}i": str(2 ** (10 * i)) for i, p in enumerate("KMGTPE", start=1)}
-_UNPREFIXED: Final = frozenset(_BASES["seconds"]) - {"s"}
+_UNPREFIXED: Final = (frozenset(_BASES["seconds"]) | frozenset(_BASES["area"])) - {"s"}
 _NUMBER: Final = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?|[+-]?\.?(?:nan|inf\w*)"
 _QUANTITY: Final = re.compile(rf"\s*({_NUMBER})\s*(.*?)\s*", re.IGNORECASE)
 
@@ -207,6 +210,7 @@ _LABELS: Final[dict[str, tuple[str, float]]] = {
     "joules_per_byte": ("J/B", 1.0),
     "joules_per_flop": ("J/FLOP", 1.0),
     "kilograms_per_joule": ("g/kWh", 3.6e9),
+    "area": ("mm2", 1e6),
 }
 
 
@@ -216,7 +220,7 @@ def format_quantity(value: float, dimension: Dimension, binary: bool = False, di
         return _format_seconds(value, digits)
     label, factor = _LABELS[dimension]
     scaled = value * factor
-    if dimension.startswith("usd") or dimension == "kilograms_per_joule" or scaled == 0.0:
+    if dimension.startswith("usd") or dimension in ("kilograms_per_joule", "area") or scaled == 0.0:
         return f"{_digits(scaled, digits)} {label}"
     if binary and dimension == "bytes":
         scales = [(p, float(f)) for p, f in reversed(_BINARY.items())] + [("", 1.0)]

@@ -17,7 +17,7 @@ from sim.errors import InputError, Problem
 from sim.fields import did_you_mean
 from sim.files.clusters import list_clusters, load_cluster, load_links
 from sim.files.hardware import accelerator_files, list_accelerators, load_accelerator_file
-from sim.files.hardware_text import new_accelerator, new_cluster
+from sim.files.hardware_text import dump_accelerator, new_accelerator, new_cluster
 from sim.network import resize
 from sim.ops import Format
 from sim.units import Dimension, parse_quantity
@@ -222,15 +222,71 @@ def _quantity(text: str | None, dimension: Dimension, option: str) -> float | No
 
 
 @command.command("new")
-@click.argument("name")
+@click.argument("name", required=False)
 @click.option("--cluster", is_flag=True, help="A cluster instead of an accelerator.")
+@click.option("--area", metavar="QUANTITY", help="Make a chip of so much silicon, e.g. 600mm2; with the options below.")
+@click.option("--power", metavar="QUANTITY", help="Board power it may draw, e.g. 1kW.")
+@click.option("--stacks", type=int, help="Stacks of memory.")
+@click.option("--node", help="Process node, e.g. n3.")
+@click.option("--matrix-share", type=float, help="Share of the area for matrix units.")
+@click.option("--cache-share", type=float, help="Share of the area for last-level cache.")
+@click.option("--budget", "fields", multiple=True, metavar="FIELD=VALUE", help="Any other, e.g. core=systolic.")
+@click.option("--check", is_flag=True, help="Known chips from their budgets, with the errors.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @options.file_option("-o", "--output", help="File; default NAME.yaml here.")
 @options.force_option
 @options.quiet_option
 @options.debug_option
-def new_command(name: str, cluster: bool, output: Path | None, force: bool, quiet: bool) -> None:
-    """Write a commented accelerator or cluster file NAME.yaml that already passes check."""
-    path = output or Path(f"{name}.yaml")
+def new_command(
+    name: str | None,
+    cluster: bool,
+    area: str | None,
+    power: str | None,
+    stacks: int | None,
+    node: str | None,
+    matrix_share: float | None,
+    cache_share: float | None,
+    fields: tuple[str, ...],
+    check: bool,
+    as_json: bool,
+    output: Path | None,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Write a commented accelerator or cluster file NAME.yaml that already passes check; with --area, --power and
+    --stacks a chip made from that budget, and print where area, power and cost go.
+    """
+    lines: dict[str, object] = {"area": area, "power": power, "stacks": stacks, "node": node and node.lower()}
+    lines |= {"matrix_share": matrix_share, "cache_share": cache_share}
+    stated = [f"{key}={value}" for key, value in lines.items() if value is not None] + list(fields)
+    if check:
+        if name or cluster or stated or output:
+            raise click.UsageError("--check goes alone: it makes no file")
+        study, shown = import_module("sim.horizon.chip_check"), import_module("sim.report.chip_check")
+        answer(study.check_chips(), shown.render, shown.to_json, as_json)
+        return
+    path = output or (Path(f"{name}.yaml") if name else None)
+    if stated:
+        if cluster:
+            raise click.UsageError("--cluster and a chip's budget do not go together")
+        _from_budget(name or (output.stem if output else "chip"), stated, path, Output(force, quiet), as_json)
+        return
+    if name is None or path is None or as_json:
+        raise click.UsageError(
+            "say NAME for a file to fill in, or --area, --power and --stacks for a chip made from them"
+        )
     files = Output(force, quiet)
     files.write(path, new_cluster(name) if cluster else new_accelerator(name))
     files.tell(f"next: foretrain check {path}")
+
+
+def _from_budget(name: str, stated: list[str], path: Path | None, files: Output, as_json: bool) -> None:
+    """The chip of a budget: its balance printed, its file written where one is named."""
+    budgets, report = import_module("sim.files.budget"), import_module("sim.report.chip_design")
+    file = budgets.budget_of_texts(name, stated)
+    made = budgets.chip_of(file)
+    if path is not None:
+        comments = ("A chip from a budget (foretrain hardware new):", *stated)
+        files.write(path, dump_accelerator(budgets.accelerator_of(file, made), comments))
+        files.tell(f"next: foretrain check {path}")
+    answer(made, report.render, report.to_json, as_json)

@@ -112,11 +112,12 @@ _FOLDERS: Final[dict[str, library.Kind]] = {
     "storage": "storage",
     "input data": "inputs",
     "plan": "plans",
+    "process data": "process",
 }
 _TELLING: Final[dict[str, frozenset[str]]] = {
     "scaling domain": frozenset({"curve", "loss", "data_set_units"}),
     "cluster": frozenset({"levels", "graph"}),
-    "accelerator": frozenset({"compute", "memory", "cache", "generation"}),
+    "accelerator": frozenset({"compute", "memory", "cache", "generation", "budget"}),
     "framework": frozenset({"releases"}),
     "validation set": frozenset({"quantity", "measured", "csv"}),
     "host": frozenset({"core_speed", "link_bandwidth"}),
@@ -125,7 +126,7 @@ _TELLING: Final[dict[str, frozenset[str]]] = {
     "scenario": frozenset({"workload", "target", "cluster", "plan", "training", "campaign", "study", "scaling"}),
 }
 #: Hardware answers to more than its schema.
-_LINTED: Final = frozenset({"generation", "host", "storage", "cluster", "accelerator", "links"})
+_LINTED: Final = frozenset({"generation", "host", "storage", "cluster", "accelerator", "links", "process data"})
 _READERS: Final[dict[str, Reader]] = {
     "scaling domain": lambda path, node: load_domain(str(path)),
     "numerics": lambda path, node: read(Numerics, node),

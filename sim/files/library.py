@@ -26,6 +26,7 @@ Kind = Literal[
     "training",
     "campaigns",
     "validation",
+    "process",
 ]
 FOLDERS: Final[dict[Kind, str]] = {
     "scenarios": "scenarios",
@@ -44,6 +45,7 @@ FOLDERS: Final[dict[Kind, str]] = {
     "training": "scenarios/training",
     "campaigns": "scenarios/campaigns",
     "validation": "scenarios/published",
+    "process": "hardware/process",
 }
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
 

@@ -16,6 +16,7 @@ from typing import Final
 from sim.device.records import Accelerator
 from sim.errors import InputError, Problem
 from sim.fields import Status, did_you_mean
+from sim.files.budget import read_file
 from sim.files.clusters import load_links, read_cluster, read_links
 from sim.files.fields import read
 from sim.files.generations import read_generation
@@ -29,6 +30,7 @@ from sim.files.hardware import (
 from sim.files.library import folder, shown
 from sim.files.loader import Node, load
 from sim.files.merge import Resolver
+from sim.files.process import read_process_file
 from sim.network.surroundings import Host, Storage
 from sim.ops import Format
 
@@ -75,7 +77,7 @@ def is_hardware(node: Node) -> bool:
 
 def _kind(node: Node) -> str | None:
     keys = node.value if isinstance(node.value, dict) else {}
-    if "compute" in keys and "memory" in keys:
+    if ("compute" in keys and "memory" in keys) or "budget" in keys:
         return "accelerators"
     if "matrix_unit" in keys or "sustained" in keys:
         return "generations"
@@ -100,6 +102,9 @@ def lint_file(path: Path) -> list[Problem]:
 
 def suspicions(path: Path) -> list[Problem]:
     """What the rules below find in a file that `run` takes; InputError with what it does not take."""
+    if path.resolve().is_relative_to(folder("process")):
+        read_process_file(path)
+        return []
     raw = load(path, shown(path))
     kind = "generations" if path.resolve().is_relative_to(folder("generations")) else _kind(raw)
     if kind == "links":
@@ -134,7 +139,7 @@ def _named(node: Node, path: Path) -> Iterator[Problem]:
 
 
 def _accelerator(node: Node) -> Iterator[Problem]:
-    file = read(AcceleratorFile, node)
+    file = read_file(node)
     chip = build_accelerator(file)
     for rule in (_sources, _capacity, _joint, _sparse_formats, _sparse_peers, _chip_links, _date):
         yield from rule(node, file, chip)

@@ -44,11 +44,13 @@ def merge(base: Node, over: Node, path: Steps = ()) -> Node:
     """`over` laid on `base`: mappings merge key by key, anything else replaces; a mapping over a name extends it.
 
     A part that `extends` a file of its own is another part, but for settings: those of the file, and its own, are laid
-    over the settings below.
+    over the settings below. So is a chip with a name and a budget of its own.
     """
     if base.lost:
         over = over.as_lost
     if not isinstance(over.value, dict):
+        return over
+    if path == ACCELERATOR and {"name", "budget"} <= over.value.keys():
         return over
     if "extends" in over.value:
         if path not in SETTINGS or BELOW in over.value:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 
 from sim.fields import Choice, Flag, Kind, ListOf, MappingOf, Number, OneOf, RecordOf, Text, records_below, statements
+from sim.files.budget import BudgetFile
 from sim.files.clusters import ClusterFile
 from sim.files.hardware import AcceleratorFile
 from sim.files.scenario import READ
@@ -32,7 +33,12 @@ to the devices) `foretrain check` tells.
 
 def reference() -> str:
     """A section for each part, with a table of its fields; then what those hold, and the model families."""
-    parts: dict[str, type] = {**READ, "cluster": ClusterFile, "accelerator": AcceleratorFile}
+    parts: dict[str, type] = {
+        **READ,
+        "cluster": ClusterFile,
+        "accelerator": AcceleratorFile,
+        "accelerator from a budget": BudgetFile,
+    }
     below = {cls for part in (*parts.values(), *FAMILIES.values()) for cls in records_below(part)}
     rest = sorted(below - set(parts.values()), key=lambda cls: cls.__name__)
     sections = [*parts.items(), *((cls.__name__, cls) for cls in rest)]

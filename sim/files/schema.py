@@ -32,6 +32,7 @@ from sim.fields import (
     statements,
 )
 from sim.files import library
+from sim.files.budget import BudgetFile
 from sim.files.clusters import ClusterFile, EdgeGroup, LevelGroup, load_links
 from sim.files.fields import key_names
 from sim.files.frameworks import list_frameworks
@@ -58,6 +59,7 @@ PARTS: Final[dict[type, library.Kind]] = {
     Numerics: "numerics",
     ClusterFile: "clusters",
     AcceleratorFile: "accelerators",
+    BudgetFile: "accelerators",
     PlanRequest: "plans",
     Generation: "generations",
     Training: "training",
@@ -252,6 +254,11 @@ def _link(definitions: Definitions) -> Schema:
     return {"anyOf": [_link_name(), link]}
 
 
+def _chip(definitions: Definitions) -> Schema:
+    """A chip by name, as it is, or as the budget that buys it."""
+    return {"anyOf": [*definitions.part(AcceleratorFile)["anyOf"], definitions.record(BudgetFile)]}
+
+
 def _link_name() -> Schema:
     return {"enum": sorted(load_links())}
 
@@ -271,7 +278,7 @@ def _models_family(definitions: Definitions) -> Schema:
 
 _SPECIAL: Final[Mapping[tuple[type, str], Callable[[Definitions], Schema]]] = {
     (Workload, "family"): _family,
-    (ClusterFile, "accelerator"): lambda definitions: definitions.part(AcceleratorFile),
+    (ClusterFile, "accelerator"): lambda definitions: _chip(definitions),
     (ClusterFile, "host"): lambda definitions: definitions.part(Host),
     (ClusterFile, "storage"): lambda definitions: definitions.part(Storage),
     (Axes, "axes"): _axes,
@@ -338,6 +345,7 @@ def _scenario(definitions: Definitions) -> Schema:
         **texts,
         **{key: _or_null(definitions.part(cls)) for key, cls in parts.items()},
     }
+    properties["accelerator"] = _or_null(_chip(definitions))
     framework = {"type": "string", "pattern": rf"^({'|'.join(list_frameworks())})(@.+)?$"}
     properties["framework"] = {"anyOf": [framework, properties["framework"]]}
     properties["speedups"] = {"type": "array", "items": definitions.whole(SpeedupRequest)}
@@ -353,6 +361,12 @@ def _links(definitions: Definitions) -> Schema:
     return {"type": "object", "additionalProperties": definitions.whole(LinkType)}
 
 
+def _accelerator(definitions: Definitions) -> Schema:
+    """A chip, or the budget that buys one."""
+    bought, whole = definitions.whole(BudgetFile), definitions.whole(AcceleratorFile)
+    return {"if": {"required": ["budget"]}, "then": bought, "else": whole}
+
+
 def _cluster(definitions: Definitions) -> Schema:
     """A cluster, with its accelerator."""
     return definitions.whole(ClusterFile) | {"if": {"required": ["extends"]}, "else": {"required": ["accelerator"]}}
@@ -360,7 +374,7 @@ def _cluster(definitions: Definitions) -> Schema:
 
 KINDS: Final[Mapping[str, Maker]] = {
     "scenario": _scenario,
-    "accelerator": _file(AcceleratorFile),
+    "accelerator": _accelerator,
     "cluster": _cluster,
     "links": _links,
     "scaling": _file(Domain),

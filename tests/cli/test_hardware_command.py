@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from sim.cli.footprint import command as footprint_command
 from sim.cli.hardware import command as hardware_command
 from sim.errors import InputError
+from sim.files.hardware import load_accelerator
 from sim.files.lint import lint_file
 
 
@@ -112,3 +113,39 @@ def test_the_picture_is_coloured_by_the_collective_asked_for(tmp_path: Path) -> 
         refused = CliRunner().invoke(hardware_command, ["show", "dgx-h100", *wrong])
         assert refused.exit_code
         assert says in refused.output + str(refused.exception)
+
+
+def test_new_makes_a_chip_from_a_budget(tmp_path: Path) -> None:
+    """The balance is printed, the file passes check and has the figures printed; without a name nothing is written."""
+    path = tmp_path / "mine.yaml"
+    budget = ("--area", "600mm2", "--power", "1kW", "--stacks", "8", "--node", "N3")
+    found = json.loads(said("new", "mine", *budget, "--json", "-o", str(path), "--quiet"))
+    assert sum(found["area_mm2"].values()) == pytest.approx(600.0)
+    assert found["bandwidth_bytes_per_s"] == load_accelerator(path).memory.bandwidth
+    assert load_accelerator(path).compute["bf16"].peak_flops == pytest.approx(found["peak_flops"]["bf16"], rel=1e-5)
+    assert "cost of making" in said("new", *budget)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_new_prints_known_chips_from_their_budgets() -> None:
+    """Every figure with its error; held out or not."""
+    text = said("new", "--check")
+    assert "h100    peak       989 TFLOP/s" in text
+    assert json.loads(said("new", "--check", "--json"))["largest_held_out_error"] < 0.2
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--area", "600mm2", "--power", "1kW"), "budget.stacks: is required"),
+        (("--area", "600mm2", "--power", "1kW", "--stacks", "8", "--cluster"), "do not go together"),
+        (("--check", "mine"), "--check goes alone"),
+        ((), "say NAME"),
+        (("--area", "60mm2", "--power", "1kW", "--stacks", "8"), "does not hold its blocks"),
+    ],
+)
+def test_new_refuses_half_a_budget(options: tuple[str, ...], says: str) -> None:
+    """With what is missing, or what binds."""
+    refused = CliRunner().invoke(hardware_command, ["new", *options])
+    assert refused.exit_code
+    assert says in refused.output + str(refused.exception)

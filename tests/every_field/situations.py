@@ -62,6 +62,14 @@ price: {purchase: 30000 USD, source: a price list, confidence: B}
 reliability: {mtbf: 50000 h, source: a report, confidence: A}
 """
 
+BUDGET = """\
+name: bought
+budget: {area: 600 mm2, power: 700 W, stacks: 6, year: 2026, node: n3, memory: HBM3e, core: simt, matrix_share: 0.08,
+  cache_share: 0.1, width: 2048, local: 512 KiB, dies: 1, enabled: 0.9, links: [nvlink5], margin: 2}
+generation: hopper
+reliability: {mtbf: 50000 h, source: a report, confidence: A}
+"""
+
 CLUSTER = """\
 name: pod
 status: shipped

@@ -16,6 +16,7 @@ from sim.device.generation import Generation
 from sim.engine.feed.request import InputData
 from sim.errors import InputError
 from sim.fields import ListOf, MappingOf, OneOf, RecordOf, Text, records_below, statements
+from sim.files.budget import BudgetFile, read_file
 from sim.files.clusters import ClusterFile
 from sim.files.fields import read
 from sim.files.hardware import AcceleratorFile
@@ -290,6 +291,31 @@ SITUATIONS: dict[str, Situation] = {
         answer=lambda tree: accelerator_json(read(AcceleratorFile, parse(yaml_text(tree)))),
         roots={(): AcceleratorFile},
     ),
+    "a chip from a budget": Situation(
+        given.tree(given.BUDGET),
+        ("",),
+        {
+            "ChipBudget.node": ("n5",),
+            "ChipBudget.memory": ("HBM3",),
+            "ChipBudget.core": ("systolic",),
+            "ChipBudget.io_node": ("n6",),
+            "ChipBudget.links": (["nvlink6"],),
+            "ChipBudget.width": (4096,),
+            "ChipBudget.dies": (2,),
+            "BudgetFile.generation": ("ampere",),
+        },
+        answer=lambda tree: accelerator_json(read_file(parse(yaml_text(tree)))),
+        roots={(): BudgetFile},
+    ),
+    "a chip from a budget of its year": Situation(
+        given.laid(
+            given.tree(given.BUDGET), {"budget": dict.fromkeys(("node", "memory", "matrix_share", "width", "local"))}
+        ),
+        ("",),
+        {"ChipBudget.year": (2024.0,), "ChipBudget.core": ("systolic",)},
+        answer=lambda tree: accelerator_json(read_file(parse(yaml_text(tree)))),
+        roots={(): BudgetFile},
+    ),
     "a capacity that ends in GB": Situation(
         given.laid(given.tree(given.CHIP), {"memory": {"capacity": "80 GB"}}),
         ("",),
@@ -357,7 +383,7 @@ def test_every_field_counts() -> None:
 
 def test_no_record_is_left_out() -> None:
     """Every field of every record of every input file stands in one of the situations."""
-    inputs = {*ROOTS.values(), *FAMILIES.values(), SpeedupRequest, FrameworkFile, Generation, Axes}
+    inputs = {*ROOTS.values(), *FAMILIES.values(), SpeedupRequest, FrameworkFile, Generation, Axes, BudgetFile}
     fields = {
         f"{cls.__name__}.{statement.name}"
         for top in inputs

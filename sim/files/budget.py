@@ -1,0 +1,125 @@
+"""An accelerator file that states a budget instead of a chip: the chip it buys takes its place at the border."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from sim.device.silicon import ChipBudget, ChipDesign, design
+from sim.errors import InputError, Problem
+from sim.fields import Confidence, Record, Status, about, same_as
+from sim.files.accelerator_file import (
+    AcceleratorFile,
+    CacheGroup,
+    ComputeGroup,
+    FormatGroup,
+    LinksGroup,
+    MatrixGroup,
+    MemoryGroup,
+    PowerGroup,
+    PriceGroup,
+    ReliabilityGroup,
+    Unit,
+)
+from sim.files.clusters import load_links
+from sim.files.fields import at_deepest, read
+from sim.files.generations import list_generations, load_generation
+from sim.files.loader import Mark, Node
+from sim.files.merge import override
+from sim.files.process import load_process
+
+SOURCE: Final = "from a budget of area and power, coefficients of hardware/process (foretrain hardware new)"
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetFile(Record):
+    """A chip that is still to be made: its name, its budget, and whose constants fill what no budget decides."""
+
+    name: str = field(metadata=same_as(AcceleratorFile, "name"))
+    budget: ChipBudget = field(metadata=about("what it may take, and how that is divided"))
+    generation: str = field(
+        default="",
+        metadata=about("whose calibrated constants fill what is left out; empty: those of its kind of core")
+        | {"choices": lambda: ("", *list_generations())},
+    )
+    reliability: ReliabilityGroup | None = field(default=None, metadata=same_as(AcceleratorFile, "reliability"))
+
+
+def read_file(node: Node, path: str = "") -> AcceleratorFile:
+    """An accelerator file as it stands, or the one its budget buys."""
+    return read(AcceleratorFile, node, path) if node.at("budget") is None else read_budget(node, path)
+
+
+def read_budget(node: Node, path: str = "") -> AcceleratorFile:
+    """The accelerator file a budget stands for; what does not fit is told at the line that states it."""
+    keys = node.value if isinstance(node.value, dict) else {}
+    decided = [
+        key for key in keys if key in ("compute", "memory", "cache", "links", "power", "price", "date", "status")
+    ]
+    if decided:
+        hint = "a chip with a `budget` and a `name` of its own stands alone"
+        raise InputError(
+            *(keys[k].problem("is decided by the budget", f"{path}.{k}".strip("."), hint=hint) for k in decided)
+        )
+    file = read(BudgetFile, node, path)
+    try:
+        return accelerator_of(file, chip_of(file))
+    except InputError as error:
+        there = node.at("budget") or node
+        raise InputError(
+            *(at_deepest(there, problem, f"{path}.budget".strip(".")) for problem in error.problems)
+        ) from None
+
+
+def chip_of(file: BudgetFile, sustained: float | None = None) -> ChipDesign:
+    """The chip a budget buys."""
+    process = load_process()
+    rates = {name: link.bandwidth for name, link in load_links().items()}
+    return design(file.budget, process, rates, load_generation(generation_of(file)), sustained)
+
+
+def budget_of_texts(name: str, stated: Sequence[str]) -> BudgetFile:
+    """A budget from `FIELD=VALUE` texts, as a file or `--set` would state them."""
+    root = Node({"name": Node(name, Mark("name")), "budget": Node({}, Mark("budget"))}, Mark("budget"))
+    problems: list[Problem] = []
+    stated_over = override(root, [f"budget.{text}" for text in stated], problems)
+    if problems:
+        raise InputError(*problems)
+    return read(BudgetFile, stated_over)
+
+
+def generation_of(file: BudgetFile) -> str:
+    """Whose constants fill what no budget decides."""
+    cores = load_process().cores
+    return file.generation or (cores[file.budget.core].generation if file.budget.core in cores else "hypothetical")
+
+
+def accelerator_of(file: BudgetFile, made: ChipDesign) -> AcceleratorFile:
+    """The chip as an accelerator file says one."""
+    budget, power, year = file.budget, made.power, int(file.budget.year)
+    units = {name: Unit.VECTOR if name == "fp32" else Unit.MATRIX for name in made.peaks}
+    formats = {name: FormatGroup(peak, unit=units[name]) for name, peak in made.peaks.items()}
+    memory = budget.memory or _memory_name(made)
+    whole = AcceleratorFile(
+        name=file.name,
+        compute=ComputeGroup(formats, matrix_unit=MatrixGroup(made.cores), sustained=power.sustained),
+        memory=MemoryGroup(made.capacity_bytes, made.bandwidth, memory, exact=True),
+        cache=CacheGroup(made.cache_bytes),
+        status=Status.HYPOTHETICAL,
+        date=f"{year}-{int((budget.year - year) * 12) + 1:02d}",
+        generation=generation_of(file),
+        links=LinksGroup(budget.links),
+        power=PowerGroup(power.total_w, idle=power.idle_w, dram=power.dram_byte_j, link=power.link_byte_j),
+        price=PriceGroup(made.cost.total * budget.margin),
+        reliability=file.reliability,
+    )
+    groups = {name: getattr(whole, name) for name in ("compute", "memory", "cache", "links", "power", "price")}
+    sourced: dict[str, Any] = {
+        name: replace(group, source=SOURCE, confidence=Confidence.D) for name, group in groups.items()
+    }
+    return replace(whole, **sourced)
+
+
+def _memory_name(made: ChipDesign) -> str:
+    return next(name for name, stack in load_process().stacks.items() if stack is made.parts.stack)

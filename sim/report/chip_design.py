@@ -1,0 +1,82 @@
+"""The balance of a chip made from a budget: where its area, edge, power and cost go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from sim.device.silicon import ChipDesign
+from sim.report.tables import Column, Table
+from sim.report.text import percent, si, size_text, table, three
+
+
+def render(made: ChipDesign) -> str:
+    """What it is, then where area, power and cost go."""
+    return "\n\n".join(["\n".join(_chip(made)), area_table(made).text(), power_table(made).text(), _cost(made)])
+
+
+def _chip(made: ChipDesign) -> Iterator[str]:
+    parts, power, clock = made.parts, made.power, f"{made.clock_hz / 1e9:.2f} GHz"
+    cores = f"{made.cores} of {made.cores_on_die} cores of {parts.width:,} FMA at {clock}"
+    yield f"{si(made.peak, 'FLOP/s')} dense 16-bit: {cores}"
+    stacks = f"{three(made.capacity_bytes / 1e9)} GB in {made.budget.stacks} stacks"
+    yield f"{si(made.bandwidth, 'B/s')}, {stacks}, {size_text(made.cache_bytes)} last-level cache"
+    drawn = f"{power.total_w:.0f} W of {made.budget.power_w:.0f} W"
+    yield f"{drawn}: long products keep {percent(power.sustained)} of the clock"
+    dies = f"{parts.dies} compute die{'s' if parts.dies > 1 else ''} of {parts.area / parts.dies:.0f} mm2"
+    yield f"{dies}, edge {made.edge_need:.0f} of {made.edge_have:.0f} mm taken"
+
+
+def area_table(made: ChipDesign) -> Table:
+    """Blocks of the dies."""
+    columns = (Column("area"), Column("mm2", "number"), Column("share", "share"), Column(""))
+    rows = (
+        (b.name, round(b.area, 1), b.area / made.parts.area, "on the dies below" if b.below else None)
+        for b in made.blocks
+    )
+    return Table(columns, tuple(rows))
+
+
+def power_table(made: ChipDesign) -> Table:
+    """Power of a large product; links beside it."""
+    power = made.power
+    rows = (
+        ("at rest", power.idle_w, "leakage and clocks of all dies"),
+        ("memory", power.memory_w, f"{power.dram_byte_j * 1e12 / 8:.3g} pJ/bit at the bandwidth reached"),
+        ("arithmetic", power.compute_w, f"{power.flop_j * 1e12:.3g} pJ/FLOP of 16 bits, on-chip movement included"),
+        ("links, beside it", power.links_w, f"{power.link_byte_j * 1e12 / 8:.3g} pJ/bit where all lanes send"),
+    )
+    columns = (Column("power"), Column("W", "number"), Column("share", "share"), Column(""))
+    return Table(columns, tuple((name, round(w, 1), w / power.total_w, note) for name, w, note in rows))
+
+
+def _cost(made: ChipDesign) -> str:
+    cost = made.cost
+    pairs = (
+        ("dies", cost.dies),
+        ("memory", cost.memory),
+        ("interposer and assembly", cost.package),
+        ("test", cost.test),
+    )
+    rows = [[name, f"{usd:,.0f}"] for name, usd in (*pairs, ("cost of making", cost.total))]
+    return "\n".join([table(["cost", "USD"], rows), f"{percent(cost.good)} of the compute dies can be sold"])
+
+
+def to_json(made: ChipDesign) -> dict[str, Any]:
+    """Every figure: areas in mm², edges in mm, the rest SI."""
+    power, cost = made.power, made.cost
+    return {
+        "schema_version": 1,
+        "peak_flops": dict(made.peaks),
+        "cores_on_die": made.cores_on_die,
+        "cores": made.cores,
+        "clock_hz": made.clock_hz,
+        "bandwidth_bytes_per_s": made.bandwidth,
+        "capacity_bytes": made.capacity_bytes,
+        "cache_bytes": made.cache_bytes,
+        "area_mm2": {block.name: block.area for block in made.blocks},
+        "edge_mm": {"need": made.edge_need, "have": made.edge_have},
+        "power": {**asdict(power), "total_w": power.total_w},
+        "cost_usd": {**asdict(cost), "total": cost.total},
+    }

@@ -1,0 +1,124 @@
+"""A chip from a budget: areas add up, power keeps its limit, what nothing fits in is refused with what binds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import exp, pi, sqrt
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sim.device.silicon import ChipBudget, ChipDesign
+from sim.device.silicon.cost import good_share, gross_dies
+from sim.errors import InputError
+from sim.files.budget import BudgetFile, accelerator_of, chip_of
+from sim.files.process import load_process
+
+BUDGET = ChipBudget(area=600e-6, power_w=1000.0, stacks=8, node="n3", links=("nvlink5",))
+
+
+def chip(**changes: Any) -> ChipDesign:
+    """The chip of 600 mm², 1 kW and eight stacks, or of another budget."""
+    return chip_of(BudgetFile("chip", replace(BUDGET, **changes)))
+
+
+def refusals(**changes: Any) -> dict[str, str]:
+    """What is refused of a budget: field → rule and hint."""
+    with pytest.raises(InputError) as caught:
+        chip(**changes)
+    return {problem.path: f"{problem.rule} ({problem.hint})" for problem in caught.value.problems}
+
+
+@given(
+    area=st.floats(300e-6, 850e-6),
+    matrix=st.floats(0.02, 0.12),
+    cache=st.floats(0.0, 0.2),
+    stacks=st.integers(1, 4),
+    power=st.floats(400.0, 3000.0),
+)
+@settings(max_examples=40, deadline=None)
+def test_areas_add_up_and_power_keeps_its_limit(
+    area: float, matrix: float, cache: float, stacks: int, power: float
+) -> None:
+    """Σ blocks = area; the board draws at most its power; peak = 2·cores·width·clock."""
+    made = chip(area=area, matrix_share=matrix, cache_share=cache, stacks=stacks, power_w=power)
+    assert sum(block.area for block in made.blocks) == pytest.approx(area * 1e6, rel=1e-9)
+    assert all(block.area >= 0.0 for block in made.blocks)
+    assert made.power.total_w <= power * (1.0 + 1e-9)
+    assert made.peak == pytest.approx(2.0 * made.cores * made.parts.width * made.clock_hz)
+    assert made.cores <= made.cores_on_die
+
+
+def test_memory_is_stacks_times_a_stack() -> None:
+    """Eight stacks of HBM4: 16.4 TB/s and 288 GB; PHYs of 15 mm² each."""
+    made = chip(year=2026)
+    assert made.bandwidth == pytest.approx(8 * 2048e9)
+    assert made.capacity_bytes == pytest.approx(8 * 36e9)
+    assert {block.name: block.area for block in made.blocks}["memory PHYs"] == pytest.approx(120.0)
+
+
+def test_a_share_left_empty_takes_what_the_rest_leaves() -> None:
+    """A larger cache leaves fewer cores, fewer matrix units a larger cache."""
+    assert chip(cache_share=0.3).cores < chip(cache_share=0.1).cores
+    assert chip(matrix_share=0.05).cache_bytes > chip(matrix_share=0.1).cache_bytes
+    assert chip(matrix_share=0.05, cache_share=0.1).blocks[-1].area > 100.0  # spare
+
+
+def test_power_lowers_the_clock_and_not_the_peak() -> None:
+    """(P − rest − memory) / (e·peak): half of what is left for arithmetic is half of the clock."""
+    full = chip(power_w=1e5)
+    rest = full.power.idle_w + full.power.memory_w
+    half = chip(power_w=rest + 0.5 * full.power.full_w)
+    assert half.power.sustained == pytest.approx(0.5)
+    assert half.peak == full.peak
+    assert full.power.sustained == load_process().blocks.sustained.value
+
+
+def test_the_file_draws_what_the_design_says() -> None:
+    """Sustained rate and memory traffic at the energies of the file are the board's power."""
+    made = chip(power_w=700.0)
+    file = accelerator_of(BudgetFile("chip", BUDGET), made)
+    assert file.power is not None
+    assert file.power.peak == pytest.approx(700.0)
+    assert file.compute.sustained == made.power.sustained
+
+
+def test_a_wafer_and_its_yield() -> None:
+    """About 63 dies of an H100's size fit (TrendForce 60-65); no defects spoil none, spare cores save dies."""
+    cut = (sqrt(814.0) + 0.2) ** 2
+    assert gross_dies(814.0) == pytest.approx(pi * 147**2 / cut - 2 * pi * 147 / sqrt(2 * cut))
+    assert gross_dies(814.0) == pytest.approx(63, rel=0.08)
+    process = load_process()
+    node = process.nodes["n5"]
+    assert good_share(0.0, 500.0, 0, node, process.blocks) == pytest.approx(exp(-0.5))
+    assert good_share(0.0, 500.0, 1, node, process.blocks) == pytest.approx(1.5 * exp(-0.5))
+    assert good_share(300.0, 0.0, 0, node, process.blocks) == pytest.approx((1 + 0.3 / 3) ** -3)
+
+
+def test_what_nothing_fits_in_is_refused_with_what_binds() -> None:
+    """Area (18 + 120 + 6.6 + 11 and a core of 5.07 mm²), edge, reticle, power, interposer, each with a way out."""
+    assert "smaller matrix_share" in refusals(matrix_share=0.5)["area"]
+    assert "take 161 mm2" in refusals(area=100e-6, links=())["area"]
+    assert "edge" in refusals(area=150e-6, stacks=12)["stacks"]
+    assert "the reticle ends at 858 mm2" in refusals(area=2000e-6, dies=2)["dies"]
+    assert "W of memory (at least" in refusals(power_w=300.0)["power_w"]
+    assert "interposers end" in refusals(area=4000e-6, dies=6, stacks=10)["stacks"]
+
+
+def test_every_unknown_name_is_told_at_once() -> None:
+    """With the nearest known one."""
+    found = refusals(node="n33", memory="HBM9", core="smt", links=("nvlink55",))
+    assert set(found) == {"node", "memory", "core", "links.0"}
+    assert 'did you mean "simt"?' in found["core"]
+
+
+def test_dies_below_carry_memory_links_and_cache() -> None:
+    """As MI300X: the compute dies keep their area for cores."""
+    below = chip(io_node="n6", dies=8)
+    assert below.cores > chip(dies=8).cores
+    assert {block.name for block in below.blocks if block.below} == {
+        "last-level cache", "memory PHYs", "link lanes", "fabric", "host, clocks and rest",
+    }  # fmt: skip
+    assert below.cost.dies > chip(dies=8).cost.dies

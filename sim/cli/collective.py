@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Final
 
 import click
 from click.core import ParameterSource
@@ -24,7 +25,7 @@ from sim.report.astra_workload import render as workload_text
 from sim.report.astra_workload import to_json as workload_json
 from sim.report.collective import as_table, render, to_json
 from sim.study.collective_levels import MOST_RANKS, PIECES, Detail
-from sim.study.collective_sweep import astra_sweep, sizes_between, sweep
+from sim.study.collective_sweep import astra_sweep, pipelined, sizes_between, sweep
 from sim.workload.chakra import read_trace
 
 
@@ -95,7 +96,7 @@ def command(
     if astra_system is None and (congestion or workload is not None):
         option, value = ("--congestion", "") if congestion else ("--workload", str(workload))
         raise InputError(Problem("goes with --astra-system", option, value))
-    _check_sizes(only)
+    _check_sizes(only, op)
     sizes = [size(only, "bytes")] if only else sizes_between(size(smallest, "from"), size(largest, "to"), factor)
     if op == "barrier":
         sizes = [0.0]
@@ -108,7 +109,7 @@ def command(
         dims = read_network(path)
         known = to_cluster(dims, path.stem)
     elif astra_system is not None:
-        raise InputError(Problem("goes with an ASTRA-sim network.yml", "astra-system", cluster))
+        raise InputError(Problem("goes with an ASTRA-sim network.yml", "--astra-system", cluster))
     else:
         known = load_cluster(cluster)
         if write_astra is not None:
@@ -119,11 +120,16 @@ def command(
         ran = Workload(workload.name, path.name, known.devices, run)
         show_as(ran, workload_table, workload_text, workload_json, "json" if as_json else form)
         return
-    if astra_system is not None:
-        found = astra_sweep(path.name, dims, read_system(astra_system), KINDS[op], sizes, congestion)
-    else:
-        of = parse_group(group, known)
-        found = sweep(known, KINDS[op], sizes, of, algorithm, detail, PIECES if pieces is None else pieces)
+    with options.told_as(_OPTIONS):
+        if astra_system is not None:
+            found = astra_sweep(path.name, dims, read_system(astra_system), KINDS[op], sizes, congestion)
+        else:
+            of = parse_group(group, known)
+            found = sweep(known, KINDS[op], sizes, of, algorithm, detail, PIECES if pieces is None else pieces)
+    if pieces is not None and not pipelined(known, found):
+        names = ", ".join(dict.fromkeys(name for row in found.rows for name in row.times_s))
+        idle = Problem("is not read: no pipeline cuts the buffer", "--pieces", str(pieces), hint=names)
+        output.tell(f"advice: {idle}")
     if plot is not None:
         from sim.report.figures import curves, kit  # noqa: PLC0415  (start-up time: only with --plot)
 
@@ -144,13 +150,18 @@ def _alone() -> None:
         raise InputError(*(Problem("goes without --workload", option) for option in given))
 
 
-def _check_sizes(only: str | None) -> None:
-    """One size and a range of them exclude each other."""
+_OPTIONS: Final = {"algorithm": "--algorithm", "group": "--group", "group.ranks": "--group", "op": "--op"}
+
+
+def _check_sizes(only: str | None, op: str) -> None:
+    """One size and a range of them exclude each other; a barrier has none."""
     source = click.get_current_context().get_parameter_source
-    given = {"smallest": "--from", "largest": "--to", "factor": "--factor"}
-    stated = [flag for name, flag in given.items() if source(name) == ParameterSource.COMMANDLINE]
-    if only is not None and stated:
-        raise click.UsageError(f"--bytes is one size: leave out {', '.join(stated)}")
+    flags = {"smallest": "--from", "largest": "--to", "factor": "--factor", "only": "--bytes", "pieces": "--pieces"}
+    stated = [flag for name, flag in flags.items() if source(name) == ParameterSource.COMMANDLINE]
+    if op == "barrier" and stated:
+        raise click.UsageError(f"a barrier moves no buffer: leave out {', '.join(stated)}")
+    if only is not None and (ends := [flag for flag in stated if flag not in ("--bytes", "--pieces")]):
+        raise click.UsageError(f"--bytes is one size: leave out {', '.join(ends)}")
 
 
 def _goes_with_ours(system: Path | None, group: str | None, algorithm: str, detail: Detail, write: Path | None) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
@@ -13,6 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from sim.cli.terminal import printable
+from sim.errors import InputError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -110,6 +112,15 @@ def common(function: Function) -> Function:
     for option in (debug_option, quiet_option, seed_option, sets_option, json_option):
         function = option(function)
     return function
+
+
+@contextmanager
+def told_as(options: Mapping[str, str]) -> Iterator[None]:
+    """Problems that lower rooms find in what options say are told of the options, with their dashes."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(*(replace(p, path=options.get(p.path, p.path)) for p in error.problems)) from None
 
 
 class Finished(Generic[T]):

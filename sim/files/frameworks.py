@@ -247,7 +247,9 @@ def _refuse(root: Node, framework: Preset, chosen: dict[str, Node]) -> None:
 
 
 def _with(node: Node, steps: tuple[str, ...], value: Node) -> Node:
-    """`node` with `value` at `steps`, mappings made on the way."""
+    """`node` with `value` at `steps`, mappings made on the way; something else in the way stays, to be told."""
+    if not isinstance(node.value, dict | None):
+        return node
     head, rest = steps[0], steps[1:]
     children = dict(node.value) if isinstance(node.value, dict) else {}
     below = children.get(head) or Node({}, value.mark, value.mark)

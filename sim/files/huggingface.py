@@ -7,12 +7,15 @@ sample is; `sequence` is `max_position_embeddings`, at most 8192 unless the call
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from sim.errors import InputError, Problem
-from sim.fields import did_you_mean
+from sim.fields import did_you_mean, join
 from sim.workload.records import Model
 from sim.workload.transformer import Transformer
 from sim.workload.vit import VisionTransformer
@@ -23,9 +26,10 @@ LONGEST: Final = 8192  # tokens; most training samples are no longer, whatever t
 class Config:
     """The mapping of a file, whose missing and wrong entries are collected as problems."""
 
-    def __init__(self, values: Mapping[str, Any], file: str) -> None:
+    def __init__(self, values: Mapping[str, Any], file: str, path: str = "") -> None:
         self.values = values
         self.file = file
+        self.path = path  # of a part within the file
         self.problems: list[Problem] = []
 
     def size(self, *names: str, default: int | None = None) -> int:
@@ -44,18 +48,36 @@ class Config:
         return default
 
     def flag(self, name: str, default: bool) -> bool:
-        value = self.values.get(name, default)
-        if value is None or not isinstance(value, bool):
+        """True or false, or nothing."""
+        value = self.values.get(name)
+        if value is not None and not isinstance(value, bool):
+            self.refuse("must be true or false", name, repr(value))
+        return value if isinstance(value, bool) else default
+
+    def share(self, name: str, default: float) -> float:
+        """A number from 0 to 1, or nothing."""
+        value = self.values.get(name)
+        if value is None:
             return default
-        return value
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            self.refuse("must be a number from 0 to 1", name, repr(value))
+            return default
+        return float(value)
+
+    def activation(self, *names: str) -> str:
+        """The gated activation of a feed-forward layer."""
+        name = next((name for name in names if self.values.get(name) is not None), names[0])
+        value = str(self.values.get(name) or "silu")
+        if value not in GATED:
+            self.refuse("is no activation that is known here", name, repr(value), f"one of {', '.join(GATED)}")
+        return GATED.get(value, "swiglu")
 
     def refuse(self, rule: str, path: str, value: str = "", hint: str = "") -> None:
-        self.problems.append(Problem(rule, path, value, self.file, hint=hint))
+        self.problems.append(Problem(rule, join(self.path, [path]), value, self.file, hint=hint))
 
     def dropped(self, *names: str) -> bool:
         """Whether any of these dropout rates is above zero."""
-        rates = [self.values.get(name) for name in names]
-        return any(isinstance(rate, int | float) and rate > 0 for rate in rates)
+        return any([self.share(name, 0.0) > 0 for name in names])  # noqa: C419  (each is checked)
 
     def positions(self, *names: str) -> int:
         """Tokens of a sample by default."""
@@ -84,7 +106,7 @@ def llama(c: Config) -> Sizes:
         "kv_heads": c.size("num_key_value_heads", default=0),
         "head_dim": c.size("head_dim", default=0),
         "ffn": c.size("intermediate_size"),
-        "activation": GATED.get(str(c.values.get("hidden_act", c.values.get("hidden_activation", "silu"))), "swiglu"),
+        "activation": c.activation("hidden_act", "hidden_activation"),
         "sequence": c.positions(),
         "tied": c.flag("tie_word_embeddings", False),
         "positions": "rotary",
@@ -154,8 +176,7 @@ def glm4_moe(c: Config) -> Sizes:
     """GLM-4.5 and later: DeepSeek's experts over grouped queries, half of each head rotated."""
     sizes = deepseek(c)
     head = sizes["head_dim"] or sizes["hidden"] // max(1, sizes["heads"])
-    share = c.values.get("partial_rotary_factor", 0.5)
-    sizes["rotary_dim"] = round(head * share) if isinstance(share, int | float) else head
+    sizes["rotary_dim"] = round(head * c.share("partial_rotary_factor", 0.5))
     return {**sizes, "qk_norm": c.flag("use_qk_norm", False)}
 
 
@@ -164,7 +185,7 @@ def language(c: Config) -> Config:
     inner = c.values.get("text_config")
     if not isinstance(inner, dict):
         return c
-    part = Config(inner, c.file)
+    part = Config(inner, c.file, "text_config")
     part.problems = c.problems
     return part
 
@@ -230,7 +251,6 @@ def gpt2(c: Config) -> Sizes:
 
 def gpt_neox(c: Config) -> Sizes:
     sizes = common(c)
-    share = c.values.get("rotary_pct", 0.25)
     head = sizes["hidden"] // sizes["heads"]
     return {
         **sizes,
@@ -238,7 +258,7 @@ def gpt_neox(c: Config) -> Sizes:
         "sequence": c.positions(),
         "tied": c.flag("tie_word_embeddings", False),
         "positions": "rotary",
-        "rotary_dim": round(head * share) if isinstance(share, int | float) else head,
+        "rotary_dim": round(head * c.share("rotary_pct", 0.25)),
         "dropout": c.dropped("attention_dropout", "hidden_dropout"),
     }
 
@@ -368,28 +388,91 @@ READERS: Final[dict[str, Callable[[Config], Sizes]]] = {
 def load_config(path: Path, **changes: Any) -> Model:
     """The model of a `config.json` (or of the folder that holds one), with `changes` to its sizes."""
     file = path / "config.json" if path.is_dir() else path
-    return from_config(read_json(file), str(file), **changes)
+    text = _text(file)
+    with _placing(text):
+        return from_config(_mapping(text, str(file)), str(file), **changes)
 
 
 def read_config(file: Path) -> tuple[str, Sizes]:
     """Family and sizes that a `config.json` names."""
-    return family_sizes(read_json(file), str(file))
+    text = _text(file)
+    with _placing(text):
+        return family_sizes(_mapping(text, str(file)), str(file))
 
 
-def read_json(file: Path) -> dict[str, Any]:
-    """The mapping a JSON file holds; a syntax error is reported with line and column."""
+def _text(file: Path) -> str:
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        return file.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(Problem(f"cannot be read: {error.strerror}", file=str(file))) from None
     except UnicodeDecodeError:
         raise InputError(Problem("is not UTF-8 text", file=str(file))) from None
+
+
+def _mapping(text: str, file: str) -> dict[str, Any]:
+    """The mapping a JSON text holds, every key once; a syntax error is told with line and column."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        values = dict(pairs)
+        if len(values) < len(pairs):
+            names = [name for name, _ in pairs]
+            raise InputError(*(Problem("duplicate key", name, file=file) for name in values if names.count(name) > 1))
+        return values
+
+    try:
+        values = json.loads(text, object_pairs_hook=once)
     except json.JSONDecodeError as error:
-        problem = Problem(f"is not JSON: {error.msg}", file=str(file), line=error.lineno, column=error.colno)
-        raise InputError(problem) from None
+        raise InputError(
+            Problem(f"is not JSON: {error.msg}", file=file, line=error.lineno, column=error.colno)
+        ) from None
+    except (ValueError, RecursionError) as error:
+        rule = "is nested too deeply" if isinstance(error, RecursionError) else "has a number of too many digits"
+        raise InputError(Problem(rule, file=file)) from None
     if not isinstance(values, dict):
-        raise InputError(Problem("must be a JSON object", file=str(file)))
+        raise InputError(Problem("must be a JSON object", file=file))
     return values
+
+
+@contextmanager
+def _placing(text: str) -> Iterator[None]:
+    """Problems of a configuration are told at the value they name, those of none where its mapping begins."""
+    try:
+        yield
+    except InputError as error:
+        placed = (_placed(problem, text) for problem in error.problems)
+        raise InputError(*sorted(placed, key=lambda p: (p.line, p.column))) from None
+
+
+def _placed(problem: Problem, text: str) -> Problem:
+    if problem.line:
+        return problem
+    start = len(text) - len(text.lstrip())
+    for step in problem.path.split("."):
+        found = _values(text, start).get(step)
+        if found is None:
+            break
+        start = found
+    line = text.count("\n", 0, start) + 1
+    return replace(problem, line=line, column=start - text.rfind("\n", 0, start))
+
+
+def _values(text: str, start: int) -> dict[str, int]:
+    """Where the value of each key of the JSON mapping at `start` begins; nothing where there is no such mapping."""
+    found: dict[str, int] = {}
+    filler, decode, at = re.compile(r"[\s,:]*"), json.JSONDecoder().raw_decode, start + 1
+    try:
+        while text[start] == "{" and text[at := _after(filler, text, at)] == '"':
+            key, at = decode(text, at)
+            found[key] = at = _after(filler, text, at)
+            _, at = decode(text, at)
+    except (ValueError, IndexError, RecursionError):
+        return found
+    return found
+
+
+def _after(filler: re.Pattern[str], text: str, at: int) -> int:
+    match = filler.match(text, at)
+    return match.end() if match else at
 
 
 def family_sizes(values: Mapping[str, Any], file: str = "") -> tuple[str, Sizes]:

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 from sim.axes import Axes
 from sim.device.generation import Generation
-from sim.engine.campaign.request import Campaign
+from sim.engine.campaign.request import Campaign, EvaluationRequest
 from sim.engine.feed.request import InputData
 from sim.errors import InputError, Problem
 from sim.fields import (
@@ -321,6 +321,7 @@ _TOGETHER: Final[Mapping[type, tuple[Schema, ...]]] = {
     LevelGroup: (_one("size", "sizes"),),
     Domain: (_one("curve", "loss", "data_set_units"), {"dependentRequired": _DOMAIN}),
     CriticalBatch: (_one("samples", "units"),),
+    EvaluationRequest: (_one("samples", "lasts", "lasts_s"),),
     Storage: (_any("read", "node_read"), _any("write", "node_write")),
 }
 """Which fields a record must hold together."""

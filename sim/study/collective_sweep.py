@@ -114,6 +114,17 @@ def sweep(
     return Sweep(cluster.name, cluster.devices, kind, group, ranks, tuple(rows), busiest)
 
 
+def pipelined(cluster: Cluster, found: Sweep) -> bool:
+    """Whether one of the algorithms that were written out cuts the buffer into as many pieces as it is told."""
+    communicator = Communicator(cluster)
+    names = {name for row in found.rows for name in row.times_s} if found.ranks > 1 else set()
+    cut = (
+        [communicator.schedule(found.kind, 1.0, found.group, name, chunks).pieces for chunks in (1, 2)]
+        for name in sorted(names)
+    )
+    return any(one != two for one, two in cut)
+
+
 def written_out(plan: WrittenOut, sizes: Sequence[float], ranks: int, algorithm: str | None) -> list[SweepRow]:
     """The rows of a collective at a level of detail; what a library would choose is chosen by its closed form."""
     communicator, kind, group = plan.communicator, plan.kind, plan.group

@@ -187,9 +187,35 @@ def test_all_problems_of_a_file_come_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         load_config(path)
     assert [str(problem) for problem in caught.value.problems] == [
-        f"{path}: n_head: is required",
-        f"{path}: vocab_size: must be a positive whole number, got 0",
+        f"{path}:1:1: n_head: is required",
+        f"{path}:1:{path.read_text().index('0}') + 1}: vocab_size: must be a positive whole number, got 0",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('{\n  "model_type": "llamma"\n}', "2:17: model_type: unsupported"),
+        (
+            '\n{"x": [{"vocab_size": "]}"}],\n"model_type": "gpt2",\n  "vocab_size" : "many" }',
+            "4:18: vocab_size: must be",
+        ),
+        ('{"model_type": "gemma3", "text_config": {"hidden_size": -8}}', "1:57: text_config.hidden_size: must be"),
+        ('{"model_type": "gpt2",\n"n_embd": 1,\n"n_embd": 2}', "3:11: n_embd: duplicate key"),
+        ('{"model_type": "gpt_neox", "rotary_pct": NaN}', "1:42: rotary_pct: must be a number from 0 to 1"),
+        ('{"model_type": "llama", "hidden_act": "relu9"}', "1:39: hidden_act: is no activation"),
+        ('{"model_type": "llama", "tie_word_embeddings": "no"}', "1:48: tie_word_embeddings: must be true or false"),
+        ('{"model_type": ' + "9" * 5000 + "}", "1:1: has a number of too many digits"),
+        ("[" * 100_000, "1:1: is nested too deeply"),
+    ],
+)
+def test_refusals_stand_where_the_value_stands(tmp_path: Path, text: str, place: str) -> None:
+    """Line and column counted by hand in the text."""
+    path = tmp_path / "config.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        load_config(path)
+    assert any(str(problem).startswith(f"{path}:{place}") for problem in caught.value.problems), str(caught.value)
 
 
 def test_heads_that_do_not_divide_are_refused() -> None:

@@ -114,8 +114,8 @@ def test_the_plot_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("dgx-h100", "--algorithm", "magic"), "no such algorithm"),
-        (("dgx-h100", "--group", "0,0"), "may occur once"),
+        (("dgx-h100", "--algorithm", "magic"), "--algorithm: no such algorithm"),
+        (("dgx-h100", "--group", "0,0"), "--group: every rank may occur once"),
         (("dgx-h100", "--group", "0"), "at least one rank"),
         (("dgx-h100", "--group", "5-2"), "runs upwards"),
         (("dgx-h100", "--group", "2x8", "--op", "send"), "need 16 devices"),
@@ -232,9 +232,20 @@ def test_a_reduction_in_switches_is_written_out_with_its_switches(capsys: pytest
 def test_one_device_communicates_in_no_time(capsys: pytest.CaptureFixture[str], op: str, algorithm: str) -> None:
     """A cluster of one device (cs-3), or a group of one."""
     for args in (("cs-3",), ("dgx-h100", "--group", "1")):
-        code, out, _ = run(capsys, *args, "--op", op, "--algorithm", algorithm, "--bytes", "1MiB", "--json")
+        size = () if op == "barrier" else ("--bytes", "1MiB")
+        code, out, _ = run(capsys, *args, "--op", op, "--algorithm", algorithm, *size, "--json")
         assert code == 0
         assert json.loads(out)["rows"][0]["time_s"] == 0
+
+
+def test_what_a_collective_does_not_read_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """A barrier moves no buffer; a ring cuts none into pieces, a switch does."""
+    for given in (("--bytes", "3"), ("--pieces", "3", "--level", "phase"), ("--from", "1MiB", "--factor", "4")):
+        code, _, err = run(capsys, "dgx-h100", "--op", "barrier", *given)
+        assert (code, "a barrier moves no buffer" in err) == (2, True)
+    pieces = ("--level", "phase", "--pieces", "4", "--bytes", "1MiB", "--algorithm")
+    assert "advice: --pieces: is not read" in run(capsys, "dgx-h100", *pieces, "ring")[2]
+    assert run(capsys, "dgx-h100", *pieces, "switch")[2] == ""
 
 
 def test_a_barrier_is_one_row_without_bytes(capsys: pytest.CaptureFixture[str]) -> None:

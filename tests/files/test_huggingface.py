@@ -183,12 +183,13 @@ def test_an_unsupported_type_is_named_with_the_list() -> None:
 def test_all_problems_of_a_file_come_at_once(tmp_path: Path) -> None:
     """Missing and wrong entries are reported together, with the file."""
     path = tmp_path / "config.json"
-    path.write_text(json.dumps({**GPT2, "n_head": None, "vocab_size": 0}), encoding="utf-8")
+    text = json.dumps({**GPT2, "n_head": None, "vocab_size": 0})
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError) as caught:
         load_config(path)
     assert [str(problem) for problem in caught.value.problems] == [
-        f"{path}:1:1: n_head: is required",
-        f"{path}:1:{path.read_text().index('0}') + 1}: vocab_size: must be a positive whole number, got 0",
+        f"{path}:1:{text.index('null') + 1}: n_head: is required",
+        f"{path}:1:{text.index('0}') + 1}: vocab_size: must be a positive whole number, got 0",
     ]
 
 

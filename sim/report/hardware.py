@@ -221,9 +221,31 @@ def _formats_table(chip: Accelerator) -> str:
     return table(["format", "unit", "dense peak", "reached", "ridge", "per FLOP"], rows, left=2)
 
 
-def cluster_text(cluster: Cluster) -> str:
-    """One cluster, level by level."""
-    lines = [f"{cluster.name}: {cluster.devices:,} x {cluster.accelerator}, {cluster.status}", ""]
+def together(cluster: Cluster, chip: Accelerator) -> dict[str, Any]:
+    """What all devices of a cluster have: dense peaks by format, memory and its bandwidth."""
+    n = cluster.devices
+    return {
+        "peak_flops": {name: n * entry.peak_flops for name, entry in chip.compute.items()},
+        "memory_bytes": n * chip.memory.capacity_bytes,
+        "memory_bandwidth_bytes_per_s": n * chip.memory.bandwidth,
+    }
+
+
+def cluster_json(cluster: Cluster, chip: Accelerator) -> dict[str, Any]:
+    """One cluster, with what its devices have together."""
+    return {"cluster": cluster_row(cluster) | {"together": together(cluster, chip)}}
+
+
+def cluster_text(cluster: Cluster, chip: Accelerator) -> str:
+    """One cluster, what its devices have together, and its links level by level."""
+    found = together(cluster, chip)
+    peaks = ", ".join(f"{name} {si(peak, 'FLOP/s')}" for name, peak in found["peak_flops"].items())
+    lines = [
+        f"{cluster.name}: {cluster.devices:,} x {cluster.accelerator}, {cluster.status}",
+        f"together {peaks} (dense peaks); {si(found['memory_bytes'], 'B')} of memory at "
+        f"{si(found['memory_bandwidth_bytes_per_s'], 'B/s')}",
+        "",
+    ]
     rows = []
     block = 1
     for level in cluster.levels:

@@ -119,10 +119,10 @@ def pipelined(cluster: Cluster, found: Sweep) -> bool:
     communicator = Communicator(cluster)
     names = {name for row in found.rows for name in row.times_s} if found.ranks > 1 else set()
     cut = (
-        [communicator.schedule(found.kind, 1.0, found.group, name, chunks).pieces for chunks in (1, 2)]
+        [communicator.schedule(found.kind, 1.0, found.group, name, chunks).pieces for chunks in (4, 8)]
         for name in sorted(names)
     )
-    return any(one != two for one, two in cut)
+    return any(few != many for few, many in cut)
 
 
 def written_out(plan: WrittenOut, sizes: Sequence[float], ranks: int, algorithm: str | None) -> list[SweepRow]:

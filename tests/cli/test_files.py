@@ -117,7 +117,7 @@ def test_scenarios_are_listed_by_the_question_they_answer(run):
     """Each folder has its question, which heads its scenarios once."""
     listed = json.loads(run("scenarios", "--json").out)["scenarios"]
     asked = {row["name"].partition("/")[0]: row["question"] for row in listed}
-    assert set(asked) == {"runs", "today", "domains", "paper"}
+    assert set(asked) == {"runs", "today", "domains", "paper", "horizon"}
     assert all(question.endswith("?") for question in asked.values())
     lines = run("scenarios").out.splitlines()
     assert [line for line in lines if line and not line.startswith("  ")] == list(asked.values())

@@ -159,3 +159,9 @@ def test_the_printed_framework_is_read_back() -> None:
     line = next(line for line in render(result).splitlines() if line.strip().startswith("framework: "))
     again = build(document(yaml.safe_load(line.strip())["framework"]))
     assert again.framework == scenario.framework
+
+
+def test_what_is_no_mapping_is_told_although_a_framework_has_settings_there() -> None:
+    """They were laid over it, and it was lost."""
+    with pytest.raises(InputError, match=r"workload\.numerics: must be a mapping, got a list"):
+        build(document("megatron-lm", workload={"family": "gpt2", "numerics": [[1]]}))

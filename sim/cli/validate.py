@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -16,6 +17,9 @@ from sim.report import validation as report
 from sim.report.validation_page import constants_markdown
 from sim.report.validation_page import markdown as markdown_table
 from sim.validation.sets import Report, find_set, row_scenario, row_trace, set_files, validate
+
+SPECIAL: Final = ("paper", "trends", "generations")
+"""Sets that are computed instead of read from a CSV."""
 
 
 @options.command()
@@ -52,8 +56,8 @@ def command(
 ) -> None:
     """Simulate published measurements and print the errors, beside a null model.
 
-    SETS are names (`paper`, `trends`, and those of scenarios/published) or files; all of them when empty. A set that
-    cannot be read does not stop the others.
+    SETS are names (`paper`, `trends`, `generations`, and those of scenarios/published) or files; all of them when
+    empty. A set that cannot be read does not stop the others.
     """
     if (constants or show_scenario) and (as_json or markdown or plot is not None or (constants and (sets or row_ids))):
         raise click.UsageError("--constants stands alone, --show-scenario beside a set and its --row")
@@ -62,7 +66,7 @@ def command(
 
         show(constants_markdown(safe(known())))
         return
-    if row_ids and (len(sets) != 1 or sets[0] in ("paper", "trends")):
+    if row_ids and (len(sets) != 1 or sets[0] in SPECIAL):
         raise click.UsageError("--row needs exactly one set that has a CSV")
     if show_scenario:
         if len(row_ids) != 1:
@@ -72,7 +76,7 @@ def command(
     output = Output(force, quiet, (*sets, rows))
     output.check(plot, trace)
     if turned or trace is not None:
-        if len(sets) != 1 or sets[0] in ("paper", "trends") or (trace is not None and len(row_ids) != 1):
+        if len(sets) != 1 or sets[0] in SPECIAL or (trace is not None and len(row_ids) != 1):
             raise click.UsageError("--sensitivity needs exactly one set of runs, --trace one of its rows (--row)")
         if trace is not None:
             output.write(trace, row_trace(find_set(sets[0]), row_ids[0], rows, packed=trace.suffix == ".gz"))
@@ -80,9 +84,9 @@ def command(
             _sensitivity(sets[0], rows, as_json, quiet)
             return
     names = sets or (*(() if markdown else ("paper",)), *set_files())
-    if markdown and (as_json or {"paper", "trends"} & set(names)):
+    if markdown and (as_json or set(SPECIAL) & set(names)):
         raise click.UsageError("--markdown prints published sets only, and not with --json")
-    if rows is not None and (len(names) != 1 or names[0] in ("paper", "trends")):
+    if rows is not None and (len(names) != 1 or names[0] in SPECIAL):
         raise click.UsageError("--rows needs exactly one set that has a CSV")
     columns = tuple(name.strip() for name in by.split(",")) if by else ()
     body: dict[str, object] = {}
@@ -92,7 +96,7 @@ def command(
     try:
         for name in names:
             try:
-                if name in ("paper", "trends"):
+                if name in SPECIAL:
                     text, found = _special(name)
                     body |= found
                 else:
@@ -136,6 +140,12 @@ def _special(name: str) -> tuple[str, dict[str, object]]:
         from sim.report import trends  # noqa: PLC0415  (start-up time)
 
         return trends.backtest_text(), trends.backtest_json()
+    if name == "generations":
+        from sim.report.generations import generations, generations_json  # noqa: PLC0415  (start-up time)
+        from sim.validation.generations import orders, ratios  # noqa: PLC0415  (start-up time)
+
+        pairs, ranked = ratios(), orders()
+        return generations(pairs, ranked), generations_json(pairs, ranked)
     from sim.validation.paper import lines  # noqa: PLC0415  (start-up time)
 
     found = list(lines())

@@ -72,7 +72,12 @@ def find_set(name: str | Path) -> Path:
     path = known.get(str(name)) or Path(name)
     if not path.is_file():
         raise InputError(
-            Problem("unknown validation set", "SET", repr(str(name)), hint=f"one of paper, trends, {', '.join(known)}")
+            Problem(
+                "unknown validation set",
+                "SET",
+                repr(str(name)),
+                hint=f"one of paper, trends, generations, {', '.join(known)}",
+            )
         )
     return path
 

@@ -12,6 +12,7 @@ from sim.cli.terminal import show_as
 from sim.errors import InputError, Problem
 from sim.report.study import as_table, render, to_json
 from sim.study.explore import asked, front
+from sim.study.start import started
 from sim.study.store import facts, outcomes
 from sim.study.sweep import Outcomes, study_file, study_of
 
@@ -21,6 +22,9 @@ from sim.study.sweep import Outcomes, study_file, study_of
 @sweep.space_options
 @click.option("--objective", "objectives", multiple=True, help="A metric to be best in (repeatable).")
 @click.option("--constraint", "constraints", multiple=True, metavar="METRIC<=BOUND", help="Repeatable.")
+@click.option(
+    "--start", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Study file whose front competes."
+)
 @options.format_option
 @options.common
 def command(
@@ -35,6 +39,7 @@ def command(
     shard: str,
     objectives: tuple[str, ...],
     constraints: tuple[str, ...],
+    start: Path | None,
     form: str,
     as_json: bool,
     sets: tuple[str, ...],
@@ -44,10 +49,11 @@ def command(
     """Simulate SCENARIO over a space of designs and print the Pareto front of the objectives (time and energy)."""
     wanted, bounds = asked(objectives, constraints)
     study = study_of(scenario, sets, *sweep.space(axes, rows, Combination(combine)), samples, seed or 0)
+    study = study if start is None else started(study, start, lambda found: front(found, wanted, bounds))
     with study_file(output) as file:
         interrupted = sweep.simulate_all(study, file, sweep.part(shard), jobs, dask, quiet)
         best = front(outcomes(file), wanted, bounds)
-        found = Outcomes(study.designs, facts(file), tuple(best))
+        found = Outcomes(study.designs, facts(file), tuple(best), tuple(metric.name for metric in wanted))
     if best or as_json:
         show_as(found, as_table, render, to_json, "json" if as_json else form)
     if interrupted:

@@ -37,6 +37,7 @@ def command(
     if output is None:
         raise click.UsageError("say where the page goes: -o page.html")
     from sim.report.page import comparison_page, run_page, study_page  # noqa: PLC0415  (start-up time)
+    from sim.study.chip_balance import balance  # noqa: PLC0415
     from sim.study.dossier import dossier  # noqa: PLC0415
     from sim.study.sweep import read_study  # noqa: PLC0415
 
@@ -61,7 +62,8 @@ def command(
             raise click.UsageError("--set and --seed go with a scenario: a study was simulated already")
         files = Output(force, quiet, (path,))
         files.check(output)
-        files.write(output, study_page(safe(read_study(path)), path.stem))
+        study = safe(read_study(path))
+        files.write(output, study_page(study, path.stem, safe(balance(study))))
         return
     if (path / "run.json").is_file():
         about = _about(path / "run.json")

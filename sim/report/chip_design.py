@@ -8,15 +8,16 @@ from typing import Any
 
 from sim.device.silicon import ChipDesign
 from sim.report.tables import Column, Table
-from sim.report.text import percent, si, size_text, table, three
+from sim.report.text import percent, si, size_text, three
 
 
 def render(made: ChipDesign) -> str:
     """What it is, then where area, power and cost go."""
-    return "\n\n".join(["\n".join(_chip(made)), area_table(made).text(), power_table(made).text(), _cost(made)])
+    return "\n\n".join(["\n".join(chip_lines(made)), area_table(made).text(), power_table(made).text(), _cost(made)])
 
 
-def _chip(made: ChipDesign) -> Iterator[str]:
+def chip_lines(made: ChipDesign) -> Iterator[str]:
+    """What it computes, keeps, draws and is made of, a sentence each."""
     parts, power, clock = made.parts, made.power, f"{made.clock_hz / 1e9:.2f} GHz"
     cores = f"{made.cores} of {made.cores_on_die} cores of {parts.width:,} FMA at {clock}"
     yield f"{si(made.peak, 'FLOP/s')} dense 16-bit: {cores}"
@@ -26,6 +27,10 @@ def _chip(made: ChipDesign) -> Iterator[str]:
     yield f"{drawn}: long products keep {percent(power.sustained)} of the clock"
     dies = f"{parts.dies} compute die{'s' if parts.dies > 1 else ''} of {parts.area / parts.dies:.0f} mm2"
     yield f"{dies}, edge {made.edge_need:.0f} of {made.edge_have:.0f} mm taken"
+
+
+def _cost(made: ChipDesign) -> str:
+    return f"{cost_table(made).text()}\n{percent(made.cost.good)} of the compute dies can be sold"
 
 
 def area_table(made: ChipDesign) -> Table:
@@ -51,7 +56,8 @@ def power_table(made: ChipDesign) -> Table:
     return Table(columns, tuple((name, round(w, 1), w / power.total_w, note) for name, w, note in rows))
 
 
-def _cost(made: ChipDesign) -> str:
+def cost_table(made: ChipDesign) -> Table:
+    """What a package costs to make."""
     cost = made.cost
     pairs = (
         ("dies", cost.dies),
@@ -59,8 +65,8 @@ def _cost(made: ChipDesign) -> str:
         ("interposer and assembly", cost.package),
         ("test", cost.test),
     )
-    rows = [[name, f"{usd:,.0f}"] for name, usd in (*pairs, ("cost of making", cost.total))]
-    return "\n".join([table(["cost", "USD"], rows), f"{percent(cost.good)} of the compute dies can be sold"])
+    rows = tuple((name, round(usd)) for name, usd in (*pairs, ("cost of making", cost.total)))
+    return Table((Column("cost"), Column("USD", "count")), rows)
 
 
 def to_json(made: ChipDesign) -> dict[str, Any]:

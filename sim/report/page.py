@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
+from typing import Final
 
 from sim.files import Leaf
+from sim.report import balance
 from sim.report import compare as comparison
 from sim.report.figures import compared, kit, run, studies
 from sim.report.figures.kit import Figure
@@ -16,6 +18,7 @@ from sim.report.study import as_table
 from sim.report.tables import Column, Table
 from sim.report.text import duration, gib, percent, si
 from sim.result import Result
+from sim.study.chip_balance import Balance
 from sim.study.compare import Comparison
 from sim.study.dossier import Dossier
 from sim.study.explore import front
@@ -61,9 +64,9 @@ def comparison_page(found: Comparison) -> str:
     return kit.document(f"{title}: foretrain", "\n".join(body), drawn=bool(figures))
 
 
-def study_page(found: Outcomes, title: str) -> str:
-    """A sweep or exploration: figures, Pareto fronts, the designs as a table."""
-    figures = list(_study_figures(found))
+def study_page(found: Outcomes, title: str, chosen: Balance | None = None) -> str:
+    """A sweep or exploration: figures, Pareto fronts, the designs as a table; of a budget first its best chip."""
+    figures = list(_study_figures(found, ("devices_usd", *BESIDE) if chosen else BESIDE))
     failed = sum(bool(outcome.reason) for outcome in found.outcomes)
     done, total = len(found.outcomes), len(found.designs)
     lead = f"{done:,} of {total:,} designs simulated" + (f", {failed:,} without a result" if failed else "")
@@ -72,11 +75,12 @@ def study_page(found: Outcomes, title: str) -> str:
     body = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="lead">{escape(lead)}. {escape(_best(found))}</p>',
+        balance.section(found, chosen) if chosen else "",
         _contents(figures),
         *map(kit.shown, figures),
         f"<h2>Designs</h2>\n{as_table(shown).html(more)}",
     ]
-    return kit.document(f"{title}: foretrain", "\n".join(body), drawn=bool(figures))
+    return kit.document(f"{title}: foretrain", "\n".join(filter(None, body)), drawn=bool(figures))
 
 
 def _sentence(text: str) -> str:
@@ -123,11 +127,15 @@ def _figures(found: Dossier) -> Iterator[Figure]:
         yield topology(found.scenario.cluster)
 
 
-def _study_figures(found: Outcomes) -> Iterator[Figure]:
+BESIDE: Final = ("energy_j", "devices", "memory_bytes")
+"""What is set against time, the first that differs."""
+
+
+def _study_figures(found: Outcomes, beside: Sequence[str]) -> Iterator[Figure]:
     metric = METRICS["time_to_target_s" if _has(found, "time_to_target_s") else "step_s"]
     if (drawn := studies.lines(found, metric)) is not None:
         yield drawn
-    for other in ("energy_j", "devices", "memory_bytes"):
+    for other in beside:
         if _has(found, other):
             pair = (METRICS[other], metric)
             yield studies.pareto(found, front(found.outcomes, pair, ()), pair)

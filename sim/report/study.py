@@ -31,7 +31,7 @@ EXPORTS: Final = (".csv", ".jsonl", ".parquet")
 
 def as_table(found: Outcomes) -> Table:
     """One row per design: its number, its values on the axes, its figures, and why there are none."""
-    designs, figures = found.designs, [METRICS[name] for name in SHOWN]
+    designs, figures = found.designs, [METRICS[name] for name in dict.fromkeys((*SHOWN, *found.objectives))]
     axes = tuple(Column(axis.path) for axis in designs.axes)
     columns = (Column("design"), *axes, *(Column(m.label, KINDS.get(m.name, "number")) for m in figures))
     rows = tuple(

@@ -35,6 +35,7 @@ class Designs:
     combination: Combination = Combination.GRID
     samples: int = 0
     seed: int = 0
+    start: tuple[Design, ...] = ()  # designs of an earlier study, numbered after those of the axes
     points: tuple[tuple[object, ...], ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -47,6 +48,11 @@ class Designs:
             raise InputError(Problem(f"must have at most {MOST_DESIGNS:,} designs", "study.axes", f"{len(self):,}"))
 
     def __len__(self) -> int:
+        return self._crossed + len(self.start)
+
+    @property
+    def _crossed(self) -> int:
+        """Designs that the axes make."""
         if self.combination is Combination.GRID:
             return math.prod(len(values) for values in self.points)
         return len(self.points[0]) if self.combination is Combination.ZIP else self.samples
@@ -55,6 +61,8 @@ class Designs:
         """The values of design `number`, in the order of the axes."""
         if not 0 <= number < len(self):
             raise IndexError(f"design {number} of {len(self)}")
+        if number >= self._crossed:
+            return self.start[number - self._crossed]
         if self.combination is Combination.ZIP:
             return tuple(values[number] for values in self.points)
         if self.combination is not Combination.GRID:

@@ -10,13 +10,16 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from sim.axes import Combination, axis
 from sim.errors import InputError, Problem
 from sim.scenario import Scenario
 from sim.study.metrics import METRICS, Metric, Sense, metric
+from sim.study.runner import Progress
+from sim.study.start import started
 from sim.study.store import Outcome
-from sim.study.sweep import Outcomes, sweep
+from sim.study.sweep import Outcomes, simulated, study_of
 from sim.units import dimension_of, parse_quantity
 
 OBJECTIVES: Final = ("time_to_target_s", "energy_j")
@@ -48,15 +51,30 @@ def explore(
     *,
     objectives: Sequence[str] = OBJECTIVES,
     constraints: Sequence[str] = (),
-    **space: Any,
+    start: str | Path | None = None,
+    combine: Combination | str = Combination.GRID,
+    samples: int = 0,
+    sets: Sequence[str] = (),
+    file: str | Path | None = None,
+    jobs: int | None = None,
+    dask: str | None = None,
+    seed: int = 0,
+    sort: str = "number",
+    progress: Progress = lambda finished, total: None,
 ) -> Outcomes:
     """The designs of a space that nothing beats in all `objectives`, within `constraints` ("device_power_w<=700 W").
 
-    `axes` and `space` say the designs and where they run, as of `sim.sweep`.
+    `start`: the file of an earlier study whose front competes; the rest says the designs and where they run, as of
+    `sim.sweep`.
     """
     wanted, bounds = asked(objectives, constraints)
-    found = sweep(scenario, axes, **space)
-    return replace(found, outcomes=tuple(front(found.outcomes, wanted, bounds)))
+    chosen = [axis(path, given) for path, given in (axes or {}).items()]
+    study = study_of(scenario, sets, chosen, Combination(combine), samples, seed)
+    if start is not None:
+        study = started(study, Path(start), lambda found: front(found, wanted, bounds))
+    found = simulated(study, file, jobs, dask, sort, progress)
+    best = tuple(front(found.outcomes, wanted, bounds))
+    return replace(found, outcomes=best, objectives=tuple(metric.name for metric in wanted))
 
 
 def asked(objectives: Sequence[str], constraints: Sequence[str]) -> tuple[list[Metric], list[Constraint]]:

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from sim.errors import InfeasibleError, InputError, Problem, UnreachableError
-from sim.files import load_scenario, scenario_of
+from sim.files import load_document, load_scenario, scenario_of
+from sim.files.scenario import resolved
 from sim.scenario import Scenario
 from sim.simulation import simulate
 from sim.study.designs import Designs
@@ -56,6 +57,7 @@ class Study:
     def identity(self) -> dict[str, object]:
         """What a study file must agree on: the resolved base, the axes, the seed, the release."""
         base = scenario_of(self.scenario, self.sets)
+        start = {"start": [list(design) for design in self.designs.start]} if self.designs.start else {}
         axes = {axis.path: axis.stated for axis in self.designs.axes}
         return {
             "scenario": _key(repr(base), self.seed).hex(),
@@ -65,7 +67,18 @@ class Study:
             "designs": len(self.designs),
             "sample_seed": self.designs.seed,
             "release": version("foretrain"),
+            **start,
+            **self._budget,
         }
+
+    @property
+    def _budget(self) -> dict[str, object]:
+        """The resolved base where its chip is bought with a budget: a report makes the chip of a design from it."""
+        if isinstance(self.scenario, Scenario):
+            return {}
+        document = load_document(self.scenario, self.sets)
+        bought = document.node.at("cluster", "accelerator", "budget") is not None
+        return {"bought": resolved(document)} if bought else {}
 
 
 def _key(scenario: str, seed: int) -> bytes:

@@ -29,6 +29,7 @@ class Outcomes(Answer):
     designs: Designs
     identity: Mapping[str, object]
     outcomes: tuple[Outcome, ...]
+    objectives: tuple[str, ...] = ()  # metrics that designs were chosen by
 
 
 def sweep(
@@ -52,6 +53,18 @@ def sweep(
     """
     chosen = [axis(path, given) for path, given in (axes or {}).items()]
     study = study_of(scenario, sets, chosen, Combination(combine), samples, seed)
+    return simulated(study, file, jobs, dask, sort, progress)
+
+
+def simulated(
+    study: Study,
+    file: str | Path | None,
+    jobs: int | None,
+    dask: str | None,
+    sort: str,
+    progress: Progress,
+) -> Outcomes:
+    """Every design of a study, those that its file holds already as they stand there."""
     with study_file(file) as path:
         way, workers = executors(len(study.designs), jobs, dask)
         run(study, path, way, workers, progress=progress)
@@ -84,7 +97,9 @@ def read_study(file: Path) -> Outcomes:
         raise InputError(Problem(rule, f"study.axes.{long[0]}", file=str(file)))
     seed = stated.get("sample_seed")
     listed = tuple(axis(path, given) for path, given in axes.items())
-    designs = Designs(listed, Combination(combination), samples, seed if isinstance(seed, int) else 0)
+    given = stated.get("start", [])
+    start = tuple(tuple(design) for design in given) if isinstance(given, list) else ()
+    designs = Designs(listed, Combination(combination), samples, seed if isinstance(seed, int) else 0, start)
     return stored(designs, file)
 
 

@@ -51,6 +51,7 @@ def space_options(function: Function) -> Function:
 @click.option("--key", default="", help="Field to vary, e.g. cluster.devices: short for one --axis, with --values.")
 @click.option("--values", default="", help="Comma-separated values of --key.")
 @click.option("--export", "exported", type=click.Path(path_type=Path, dir_okay=False), help=".csv, .jsonl, .parquet")
+@click.option("--screen", is_flag=True, help="Answer designs of hardware properties (peak=…) in columns; no campaign.")
 @click.option("--sort", default="number", help="Order of the table: a metric, e.g. time_to_target_s.")
 @click.option("--limit", type=click.IntRange(1), default=50, help="Rows of the table.")
 @options.format_option
@@ -69,6 +70,7 @@ def command(
     key: str,
     values: str,
     exported: Path | None,
+    screen: bool,
     sort: str,
     limit: int,
     form: str,
@@ -85,12 +87,17 @@ def command(
     if bool(key) != bool(values):
         raise click.UsageError("--key and --values go together")
     one = [axis_of_text(f"{key}={values}")] if key else []
-    study = study_of(scenario, sets, *space(axes, rows, Combination(combine), one), samples, seed or 0)
+    study = study_of(scenario, sets, *space(axes, rows, Combination(combine), one), samples, seed or 0, screen)
     writer = Output(force, quiet, [scenario, rows])
     writer.check(exported)
     with study_file(output) as file:
         interrupted = simulate_all(study, file, part(shard), jobs, dask, quiet)
         failed = failures(file)
+        if screen and not quiet:
+            from sim.study.screening import notes  # noqa: PLC0415  (numpy, and the search)
+
+            for note in notes(study):
+                say(f"{scenario}: {note}")
         form = "json" if as_json else form
         found = stored(study.designs, file, sort, None if form == "json" else limit)
         show_as(found, as_table, render, to_json, form)
@@ -128,7 +135,7 @@ def simulate_all(
     study: Study, file: Path, shard: tuple[int, int], jobs: int | None, dask: str | None, quiet: bool
 ) -> bool:
     """Run what is left, with a bar; whether it was interrupted."""
-    way, workers = executors(len(study.designs) // shard[1], jobs, dask)
+    way, workers = executors(len(study.designs) // shard[1], jobs, dask, study.screened)
     with options.counted("designs", quiet) as progress:
         try:
             run(study, file, way, workers, shard, progress)

@@ -16,7 +16,7 @@ from sim.device.records import (
     TileShape,
 )
 from sim.device.roofline import ridge_point, roofline_time
-from sim.device.timing import compute_of, op_time, sparse_gain, time_ops, vector_rate, with_kernels
+from sim.device.timing import choices, compute_of, op_time, sparse_gain, time_ops, timer, vector_rate, with_kernels
 
 __all__ = [
     "Accelerator",
@@ -31,6 +31,7 @@ __all__ = [
     "Power",
     "Source",
     "TileShape",
+    "choices",
     "compute_of",
     "default_power",
     "op_energy",
@@ -40,6 +41,7 @@ __all__ = [
     "roofline_time",
     "sparse_gain",
     "time_ops",
+    "timer",
     "vector_rate",
     "with_kernels",
 ]

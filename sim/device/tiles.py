@@ -47,11 +47,15 @@ class TileTime:
 
 def tile_time(product: Product, unit: MatrixUnit, rate: float, cache_bandwidth: float | None) -> TileTime:
     """The fastest tiling on offer; `rate` is the whole chip's FLOP/s on a product that fills it."""
+    per_byte = 1.0 / cache_bandwidth if cache_bandwidth else 0.0
+    return min(tilings(product, unit, rate), key=lambda option: max(option.compute_s, option.cache_bytes * per_byte))
+
+
+def tilings(product: Product, unit: MatrixUnit, rate: float) -> Iterator[TileTime]:
+    """Every tiling on offer."""
     rate *= alignment(product, unit)
     shapes = unit.shapes or (TileShape(unit.tile_m, unit.tile_n),)
-    options = (_tiled(product, unit, rate, shape, split) for shape in shapes for split in _splits(product, unit, shape))
-    per_byte = 1.0 / cache_bandwidth if cache_bandwidth else 0.0
-    return min(options, key=lambda option: max(option.compute_s, option.cache_bytes * per_byte))
+    return (_tiled(product, unit, rate, shape, split) for shape in shapes for split in _splits(product, unit, shape))
 
 
 def alignment(product: Product, unit: MatrixUnit) -> float:

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Literal
 
 from sim.device.records import Accelerator, Compute, MatrixUnit, OpsTime, OpTime, TileShape
-from sim.device.tiles import Product, off_matrix_unit, tile_time
+from sim.device.tiles import Product, off_matrix_unit, tile_time, tilings
 from sim.device.traffic import convolution_bytes, convolution_product, gather_bytes, gemm_bytes, pointwise_bytes
 from sim.errors import InputError, Problem
 from sim.ops import (
@@ -181,39 +181,52 @@ def _blocked_bytes(op: Gemm | Convolution | Attention | Gather, accelerator: Acc
 
 
 def _gemm(op: Gemm, accelerator: Accelerator, unit: MatrixUnit) -> OpTime:
-    rows = (op.m, op.n) if op.transposed else None
-    product = Product(op.m, op.n, op.k, op.batch, BYTES_PER_ELEMENT[op.format], rows)
-    if off_matrix_unit(product, unit):
-        rate = vector_rate(accelerator, op.format) * accelerator.clock
-        tiled = tile_time(product, vector_unit(unit), rate, accelerator.cache.bandwidth)
-        return _result(accelerator, tiled.compute_s, gemm_bytes(op, accelerator), tiled.cache_bytes)
-    gain = sparse_gain(op.sparsity, accelerator)
-    return _product(product, op.format, accelerator, unit, gemm_bytes(op, accelerator), gain)
+    return _tiled(_gemm_units(op, accelerator, unit), gemm_bytes(op, accelerator), accelerator)
 
 
 def _convolution(op: Convolution, accelerator: Accelerator, unit: MatrixUnit) -> OpTime:
-    product = convolution_product(op)
-    dram_bytes = convolution_bytes(op, accelerator)
+    return _tiled(_convolution_units(op, accelerator, unit), convolution_bytes(op, accelerator), accelerator)
+
+
+def _tiled(units: tuple[Product, MatrixUnit, float], dram_bytes: float, accelerator: Accelerator) -> OpTime:
+    tiled = tile_time(*units, accelerator.cache.bandwidth)
+    return _result(accelerator, tiled.compute_s, dram_bytes, tiled.cache_bytes)
+
+
+def choices(op: Op, accelerator: Accelerator) -> list[OpTime]:
+    """The times of every tiling of a product, of which it takes the shortest; of another op its time."""
+    unit = accelerator.matrix_unit
+    if unit is not None and isinstance(op, Gemm):
+        units, dram_bytes = _gemm_units(op, accelerator, unit), gemm_bytes(op, accelerator)
+    elif unit is not None and isinstance(op, Convolution):
+        units, dram_bytes = _convolution_units(op, accelerator, unit), convolution_bytes(op, accelerator)
+    else:
+        return [_time(op, accelerator)]
+    return [_result(accelerator, tiled.compute_s, dram_bytes, tiled.cache_bytes) for tiled in tilings(*units)]
+
+
+def _gemm_units(op: Gemm, accelerator: Accelerator, unit: MatrixUnit) -> tuple[Product, MatrixUnit, float]:
+    """The product, the units that compute it, and their FLOP/s."""
+    rows = (op.m, op.n) if op.transposed else None
+    product = Product(op.m, op.n, op.k, op.batch, BYTES_PER_ELEMENT[op.format], rows)
+    if off_matrix_unit(product, unit):
+        return product, vector_unit(unit), vector_rate(accelerator, op.format) * accelerator.clock
+    return _units(product, op.format, accelerator, unit, sparse_gain(op.sparsity, accelerator))
+
+
+def _convolution_units(
+    op: Convolution, accelerator: Accelerator, unit: MatrixUnit
+) -> tuple[Product, MatrixUnit, float]:
     kept = unit.convolution if compute_of(accelerator, op.format).matrix else unit.vector_convolution
-    return _product(product, op.format, accelerator, unit, dram_bytes, kept * sparse_gain(op.sparsity, accelerator))
+    return _units(convolution_product(op), op.format, accelerator, unit, kept * sparse_gain(op.sparsity, accelerator))
 
 
-def _product(
-    product: Product,
-    number_format: Format,
-    accelerator: Accelerator,
-    unit: MatrixUnit,
-    dram_bytes: float,
-    kept: float = 1.0,
-) -> OpTime:
+def _units(
+    product: Product, number_format: Format, accelerator: Accelerator, unit: MatrixUnit, kept: float = 1.0
+) -> tuple[Product, MatrixUnit, float]:
     entry = compute_of(accelerator, number_format)
     rate = entry.peak_flops * entry.achievable * accelerator.clock * kept
-    if entry.matrix:
-        rate *= accelerator.sustained
-    else:
-        unit = vector_unit(unit)
-    tiled = tile_time(product, unit, rate, accelerator.cache.bandwidth)
-    return _result(accelerator, tiled.compute_s, dram_bytes, tiled.cache_bytes)
+    return (product, unit, rate * accelerator.sustained) if entry.matrix else (product, vector_unit(unit), rate)
 
 
 def with_kernels(accelerator: Accelerator, rate: float) -> Accelerator:

@@ -41,11 +41,12 @@ def simulate_step(record: StepRecord, engine: Engine = "simpy", trace: bool = Fa
 
 def build(record: StepRecord, *, detail: bool = False) -> Program:
     """The program of one step."""
-    return _skeleton(Shaped(record), detail).filled(record, detail=detail)
+    return skeleton(Shaped(record), detail).filled(record, detail=detail)
 
 
 @lru_cache(maxsize=16)
-def _skeleton(shaped: Shaped, detail: bool) -> Skeleton:
+def skeleton(shaped: Shaped, detail: bool) -> Skeleton:
+    """The tasks of a step of this shape."""
     record = shaped.record
     if record.plan.layer_schedule != LayerSchedule.NONE and len(record.stages) > 1:
         return recurrent.build(record, detail=detail)

@@ -135,6 +135,10 @@ class Communicator:
             self._cases[key] = Case(self.cluster, self.topology, layout(self.cluster, group), kind)
         return self._cases[key]
 
+    def launch_s(self, kind: CollectiveKind, group: Group) -> float:
+        """Launch of a collective (s)."""
+        return self.case(kind, group).base_s
+
     def schedule(
         self,
         kind: CollectiveKind,

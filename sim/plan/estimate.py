@@ -25,7 +25,7 @@ def step_time(record: StepRecord) -> float | None:
     """Seconds of the step; None where the closed form does not apply."""
     if not applies(record):
         return None
-    return _One(record).step()
+    return SingleStage(record).step()
 
 
 def lower_bound(record: StepRecord) -> float:
@@ -150,8 +150,13 @@ def _of_blocks(chunk: Chunk) -> Iterator[Transfer]:
     return (t for block in chunk.blocks for t in (block.gather, block.reduce) if t is not None)
 
 
-class _One:
-    """One stage: kernels in order, transfers in order, each kernel slowed while transfers run beside it."""
+class SingleStage:
+    """One stage: kernels in order, transfers in order, each kernel slowed while transfers run beside it.
+
+    Its arithmetic (`greater`, `_kernel`, `_whole`, `_same`) is on numbers; `sim.search.hardware` does it on columns.
+    """
+
+    greater = staticmethod(max)
 
     def __init__(self, record: StepRecord) -> None:
         self.record = record
@@ -214,11 +219,11 @@ class _One:
         self.compute += seconds
 
     def _transfer(self, transfer: Transfer, ready: float) -> float:
-        self.stream = max(self.stream, ready) + transfer.seconds
+        self.stream = self.greater(self.stream, ready) + transfer.seconds
         return self.stream
 
     def _wait(self, until: float) -> None:
-        self.compute = max(self.compute, until)
+        self.compute = self.greater(self.compute, until)
 
     def _gathered(self, gathers: tuple[Transfer, ...]) -> None:
         """The forward pass; a gather is waited for where its first block begins."""
@@ -230,7 +235,7 @@ class _One:
         begins = sorted({0, *(place for place in due if place < len(works))})
         for low, high in zip(begins, [*begins[1:], len(works)], strict=True):
             self._wait(due.get(low, 0.0))
-            self._kernel(*_whole(works[low:high]))
+            self._kernel(*self._whole(works[low:high]))
 
     def _backward(self, reductions: tuple[Transfer, ...]) -> None:
         """The backward pass; buckets leave as they fill, or all of them after it."""
@@ -239,7 +244,7 @@ class _One:
         ends = sorted({*(min(t.place, len(works)) for t in beside), len(works)})
         low = 0
         for high in ends:
-            self._kernel(*_whole(works[low:high]))
+            self._kernel(*self._whole(works[low:high]))
             for transfer in beside:
                 if min(transfer.place, len(works)) == high:
                     self._transfer(transfer, self.compute)
@@ -252,7 +257,7 @@ class _One:
 
     def _sharded(self, units: list[Block], forward: bool) -> None:
         """Blocks gathered one ahead (two in memory), their gradients scattered behind them."""
-        ready = self._gather(units[0], forward, max(self.compute, self.waits))
+        ready = self._gather(units[0], forward, self.greater(self.compute, self.waits))
         self._wait(self.waits)
         self.waits = 0.0
         when = self.plan.framework.gathers_when(forward)
@@ -263,7 +268,7 @@ class _One:
                 ready = self._gather(units[k + 1], forward, free)
             self._wait(wait)
             work = unit.forward if forward else unit.backward
-            self._kernel(*_whole([work]))
+            self._kernel(*self._whole([work]))
             if more and when == BackwardPrefetch.POST:
                 ready = self._gather(units[k + 1], forward, self.compute)
             held = 0.0
@@ -271,7 +276,7 @@ class _One:
                 end = self._transfer(unit.reduce, self.compute)
                 held = 0.0 if self.plan.framework.overlap_gradients else end
             if more and when == BackwardPrefetch.NONE:
-                ready = self._gather(units[k + 1], forward, max(self.compute, held))
+                ready = self._gather(units[k + 1], forward, self.greater(self.compute, held))
             self._wait(held if more else 0.0)
             self.waits = held
 
@@ -284,16 +289,15 @@ class _One:
     def _finished(self) -> float:
         """Reductions under way, the gradient norm, the update, gathers that were not prefetched."""
         record = self.record
-        end = max(self.compute, self.stream) + (self.stage.across.seconds if self.stage.across else 0.0)
+        end = self.greater(self.compute, self.stream) + (self.stage.across.seconds if self.stage.across else 0.0)
         end += record.norm.seconds if record.norm else 0.0
         end += self.stage.offload_s + self.stage.update.seconds
         if not self.plan.framework.overlap_gathers:
             end += sum(t.seconds for t in self.chunk.gathers)
         return end
 
-
-def _whole(works: list[Work]) -> tuple[float, float]:
-    """(seconds, stretch) of works run one after the other."""
-    seconds = sum(work.seconds for work in works)
-    slowed = sum(work.seconds * work.stretch for work in works)
-    return seconds, slowed / seconds if seconds > 0.0 else 1.0
+    def _whole(self, works: list[Work]) -> tuple[float, float]:
+        """(seconds, stretch) of works run one after the other."""
+        seconds = sum(work.seconds for work in works)
+        slowed = sum(work.seconds * work.stretch for work in works)
+        return seconds, slowed / seconds if seconds > 0.0 else 1.0

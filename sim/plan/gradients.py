@@ -149,7 +149,7 @@ def reductions(exchange: Exchange, parts: Iterable[Part], copies: float = 0.0) -
         if closing not in known:
             known[closing] = _reduced(exchange, closing)
         out.append(replace(known[closing], place=place))
-    return tuple(m for m in out if m.seconds > 0.0)
+    return tuple(m for m in out if exchange.pricer.lasts(m.seconds))
 
 
 def reductions_s(
@@ -250,7 +250,7 @@ def gathers(exchange: Exchange, parts: Iterable[Part], copies: float = 0.0) -> t
                 first = place
     held["data"] += copies * exchange.weight_bytes
     out += _gather(exchange, held, first, tensors)
-    return tuple(m for m in out if m.seconds > 0.0)
+    return tuple(m for m in out if exchange.pricer.lasts(m.seconds))
 
 
 def _gather(exchange: Exchange, held: dict[str, float], place: int, tensors: dict[str, int]) -> list[Transfer]:
@@ -276,4 +276,5 @@ def block_transfers(exchange: Exchange, part: Part) -> tuple[Transfer | None, Tr
     reduce = joined([exchange.reduction(n * exchange.gradient_bytes, axis) for axis, n in present.items()], 0)
     gather = replace(gather, name=f"gather {part.layer.name}", axis="data")
     reduce = replace(reduce, name=f"reduce {part.layer.name}", axis="data")
-    return (gather if gather.seconds > 0.0 else None), (reduce if reduce.seconds > 0.0 else None)
+    lasts = exchange.pricer.lasts
+    return (gather if lasts(gather.seconds) else None), (reduce if lasts(reduce.seconds) else None)

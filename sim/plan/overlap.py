@@ -41,6 +41,7 @@ def exposed(
     collective: Callable[[Collective], float],
     kernel: Callable[[Op], float],
     pieces: Callable[[Collective], float] | None = None,
+    lesser: Callable[[float, float], float] = min,
 ) -> tuple[float, dict[str, float]]:
     """(seconds the collectives add to the kernels, seconds of all collectives by axis).
 
@@ -57,12 +58,12 @@ def exposed(
         else:
             seconds, cover = (pieces or collective)(op), kernel(product) * (1.0 - 1.0 / rule.ranks)
         axes[op.axis] = axes.get(op.axis, 0.0) + seconds
-        hidden = min(seconds, cover)
+        hidden = lesser(seconds, cover)
         share = rule.share if op.axis == "tensor" else 0.0
         if not (rule.experts and op.axis == "expert"):
             added += seconds - hidden + hidden * share / (1.0 - share)
     if rule.experts and "expert" in axes:
-        hidden = min(axes["expert"], sum(kernel(op) for op in ops if not isinstance(op, Collective)))
+        hidden = lesser(axes["expert"], sum(kernel(op) for op in ops if not isinstance(op, Collective)))
         added += axes["expert"] - hidden + hidden * EXPERT_SHARE / (1.0 - EXPERT_SHARE)
     return added, axes
 

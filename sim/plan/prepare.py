@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sim.device import time_ops
 from sim.device.records import Accelerator
 from sim.errors import InputError, Problem
 from sim.network import Cluster, Communicator, Level, LinkType, level_of
@@ -203,7 +202,7 @@ class Recorder:
         """The optimiser's kernels, and the wait for the host that follows them."""
         numerics, gap_s = self.pricer.numerics, self.plan.framework.gap_s
         ops = (*update_ops(elements, numerics), *(op for p in rows for op in parameter_update(p, numerics)))
-        time = time_ops(ops, self.pricer.accelerator)
+        time = self.pricer.kernels(ops)
         seconds, overhead_s = time.seconds + gap_s, time.overhead_s + gap_s
         return Work(seconds, time.memory_bound_s, overhead_s, dram_bytes=time.dram_bytes, ops=ops)
 
@@ -228,7 +227,7 @@ class Recorder:
         seconds = communicator.send(nbytes, stride)
         if t > 1 and not (self.plan.sequence_parallel if split is None else split):
             gathered = self.pricer.time("all_gather", nbytes, self.groups.tensor)
-            seconds = min(seconds, communicator.send(nbytes / t, stride) + gathered)
+            seconds = self.pricer.lesser(seconds, communicator.send(nbytes / t, stride) + gathered)
         return Transfer("activations", "pipeline", seconds, nbytes, sent_bytes=nbytes)
 
     def _mirror(self, chunks: Chunks, copies: float) -> Transfer:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from typing import Final
 
-from sim.device import op_time, time_ops, with_kernels
+from sim.device import time_ops, timer, with_kernels
 from sim.device.records import Accelerator, OpsTime
 from sim.network import Cluster, Communicator, Group, level_of
 from sim.ops import BYTES_PER_ELEMENT, Collective, CollectiveKind, Convolution, Gather, Gemm, Op, Pointwise
@@ -67,6 +67,7 @@ class Pricer:
         chip = accelerator if numerics.launch == Launch.EAGER else replace(accelerator, host_s=0.0)
         self.accelerator = with_kernels(chip, numerics.kernel_rate)
         self.communicator = communicator
+        self._timer = timer(self.accelerator)
         self._layers: dict[tuple[int, Shard], tuple[Layer, ...]] = {}
         self._passes: dict[tuple[object, ...], Pass] = {}
         self._added: dict[tuple[object, ...], tuple[float, tuple[tuple[str, float], ...], float]] = {}
@@ -91,6 +92,31 @@ class Pricer:
         if key not in self._seconds:
             self._seconds[key] = self.communicator.time(kind, nbytes, group)
         return self._seconds[key]
+
+    def kernels(self, ops: Sequence[Op]) -> OpsTime:
+        """What ops take on the device, one after the other."""
+        return time_ops(ops, self.accelerator)
+
+    def kernel(self, op: Op) -> float:
+        """Seconds of one op, each time it runs."""
+        return self._timer(op).seconds * op.count
+
+    # the arithmetic of prices, which `sim.search.hardware` does on columns
+
+    @staticmethod
+    def lesser(a: float, b: float) -> float:
+        """The smaller price."""
+        return b if b < a else a
+
+    @staticmethod
+    def stretch(slowed: float, seconds: float) -> float:
+        """How much longer a slowed pass is."""
+        return slowed / seconds if seconds > 0.0 else 1.0
+
+    @staticmethod
+    def lasts(seconds: float) -> bool:
+        """Whether it takes any time."""
+        return seconds > 0.0
 
     def contention(self, group: Group) -> Contention:
         """What a collective of the group takes from the kernels beside it."""
@@ -133,7 +159,7 @@ class Pricer:
             back += self._flattened(layer, flat) if way not in (Way.FORWARD, Way.FORWARD_BESIDE, Way.INPUTS) else ()
             ops = layer.forward if way.forward else (*again, *back)
             python = len(ops) if way.forward else len(again)
-            kernels = time_ops((op for op in ops if not isinstance(op, Collective)), self.accelerator)
+            kernels = self.kernels([op for op in ops if not isinstance(op, Collective)])
             issued = issue_s(ops, python, self.host_s, plan.tensor)
             axes = tuple(sorted({op.axis for op in ops if isinstance(op, Collective)}))
             self._passes[key] = Pass(ops, len(again), kernels, issued, axes)
@@ -172,7 +198,7 @@ class Pricer:
     ) -> Work:
         """All ops one after the other, `issue_s` seconds at least; a collective may hide behind a kernel beside it."""
         kernels, (added, axes, sent) = run.kernels, inside
-        waiting = max(0.0, run.issue_s - kernels.seconds - added)
+        waiting = max(0.0, run.issue_s - kernels.seconds - added) if run.issue_s > 0.0 else 0.0
         seconds = kernels.seconds + added + waiting
         shared = any(level_of(self.communicator.cluster, groups.axis(axis)) == contention.level for axis, _ in axes)
         slowed = (
@@ -191,7 +217,7 @@ class Pricer:
             executed_flops=kernels.executed_flops,
             dram_bytes=kernels.dram_bytes,
             sent_bytes=sent,
-            stretch=slowed / seconds if seconds > 0.0 else 1.0,
+            stretch=self.stretch(slowed, seconds),
             ops=run.ops,
             recomputed=run.recomputed,
         )
@@ -205,8 +231,9 @@ class Pricer:
             ops,
             OverlapRule(overlap, groups.tensor.size, share, experts),
             lambda op: self.time(op.kind, op.bytes, groups.axis(op.axis)) * op.count,
-            lambda op: op_time(op, self.accelerator).seconds * op.count,
+            self.kernel,
             lambda op: self._pieces(op, groups),
+            self.lesser,
         )
         sent = sum(
             op.count * sent_bytes(op.kind, op.bytes, groups.axis(op.axis).size)
@@ -218,8 +245,8 @@ class Pricer:
     def _pieces(self, op: Collective, groups: Groups) -> float:
         """Seconds of t−1 copies of 1/t of the buffer between neighbours, with no launch of a collective."""
         group = groups.axis(op.axis)
-        launch = self.communicator.case(op.kind, group).base_s
-        return (self.communicator.cost(op.kind, group, "ring").seconds(op.bytes) - launch) * op.count
+        whole = self.communicator.cost(op.kind, group, "ring").seconds(op.bytes)
+        return (whole - self.communicator.launch_s(op.kind, group)) * op.count
 
 
 def sent_bytes(kind: CollectiveKind, nbytes: float, ranks: int) -> float:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Final
 
 from sim.device.records import Accelerator
 from sim.errors import InputError, Problem
 from sim.network.records import Cluster, LinkType
 from sim.scenario import Scenario
-from sim.units import Dimension
+from sim.units import Dimension, read_quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,3 +152,23 @@ def property_of(name: str) -> Property:
     if found is None:
         raise InputError(Problem("is no hardware property", value=name, hint=f"one of {', '.join(PROPERTIES)}"))
     return found
+
+
+def turned(scenario: Scenario, name: str, value: object) -> Scenario:
+    """The scenario with a property of that value: a number (SI), or text with a unit."""
+    prop = property_of(name)
+    have = prop.value(scenario)
+    if have is None:
+        raise InputError(Problem("is no limit of this scenario", name, str(value)))
+    return prop.scaled(scenario, quantity_of(prop, value) / have)
+
+
+def quantity_of(prop: Property, value: object) -> float:
+    """A value of a property, in SI."""
+    try:
+        number = value if isinstance(value, int | float) else read_quantity(value, prop.dimension)
+    except InputError as error:
+        raise InputError(*(replace(problem, path=prop.name) for problem in error.problems)) from None
+    if not number > 0.0 or not isfinite(number):
+        raise InputError(Problem("must be positive", prop.name, str(value)))
+    return float(number)

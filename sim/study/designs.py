@@ -73,6 +73,18 @@ class Designs:
             design.append(values[place])
         return tuple(reversed(design))
 
+    def places(self, numbers: NDArray[np.intp]) -> list[NDArray[np.intp] | None]:
+        """Of every axis, which of its points some designs take; None where they are sampled, or of another study."""
+        if self.start or self.combination not in (Combination.GRID, Combination.ZIP):
+            return [None for _ in self.axes]
+        if self.combination is Combination.ZIP:
+            return [numbers for _ in self.axes]
+        found: list[NDArray[np.intp] | None] = []
+        for values in reversed(self.points):
+            found.append(numbers % len(values))
+            numbers = numbers // len(values)
+        return found[::-1]
+
     def overrides(self, number: int) -> dict[str, object]:
         """Design `number` as field → value."""
         return {axis.path: value for axis, value in zip(self.axes, self[number], strict=True)}

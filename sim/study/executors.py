@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from sim.errors import InputError, Problem
-from sim.study.runner import CHUNK, Executors
+from sim.study.runner import CHUNK, SCREENED_CHUNK, Executors
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,11 +34,13 @@ class Here(Executor):
         return future
 
 
-def executors(designs: int, jobs: int | None = None, dask: str | None = None) -> tuple[Executors, int]:
+def executors(
+    designs: int, jobs: int | None = None, dask: str | None = None, screened: bool = False
+) -> tuple[Executors, int]:
     """(how to get an executor, its workers): Dask where an address is given, processes where they pay."""
     if dask is not None:
         return partial(_dask, dask), 64
-    workers = min(jobs or os.cpu_count() or 1, -(-designs // CHUNK))
+    workers = min(jobs or os.cpu_count() or 1, -(-designs // (SCREENED_CHUNK if screened else CHUNK)))
     return (Here, 1) if workers <= 1 else (partial(_processes, workers), workers)
 
 

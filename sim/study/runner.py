@@ -23,6 +23,7 @@ from sim.files import load_document, load_scenario, scenario_of
 from sim.files.scenario import resolved
 from sim.scenario import Scenario
 from sim.simulation import simulate
+from sim.simulation.properties import PROPERTIES, turned
 from sim.study.designs import Designs
 from sim.study.metrics import METRICS, values
 from sim.study.store import KEY_BYTES, Outcome, Store
@@ -31,27 +32,35 @@ CHUNK: Final = 32  # designs a task holds: a lost task costs a second, a task's 
 IN_FLIGHT: Final = 4  # tasks waiting per worker: no worker waits for the writer, and memory does not grow
 MOST_RESTARTS: Final = 100
 
+SCREENED_CHUNK: Final = 16_384  # designs screened together: columns that stay in the cache
+
+Rows: TypeAlias = "list[Outcome]"
+Task: TypeAlias = "Callable[[Study, tuple[int, ...]], Rows]"
 Progress: TypeAlias = Callable[[int, int], None]  # (finished designs, all designs)
 Executors: TypeAlias = Callable[[], AbstractContextManager[Executor]]
 
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A base scenario, its overrides, the designs laid over it, and the seed of every simulation."""
+    """A base scenario, its overrides, the designs laid over it, and the seed of every simulation.
+
+    `screened`: the designs differ in hardware properties alone and are answered in columns (`sim.study.screening`)."""
 
     scenario: str | Scenario
     sets: tuple[str, ...]
     designs: Designs
     seed: int = 0
+    screened: bool = False
 
     def design(self, number: int) -> Scenario:
-        """The scenario of a design."""
+        """The scenario of a design: fields first, then the properties of its hardware."""
         overrides = self.designs.overrides(number)
+        properties = [(name, overrides.pop(name)) for name in list(overrides) if name in PROPERTIES]
         if isinstance(self.scenario, Scenario):
-            return reduce(
-                lambda made, item: made.with_(*item), overrides.items(), scenario_of(self.scenario, self.sets)
-            )
-        return load_scenario(self.scenario, (*self.sets, *(assignment(*item) for item in overrides.items())))
+            made = reduce(lambda s, item: s.with_(*item), overrides.items(), scenario_of(self.scenario, self.sets))
+        else:
+            made = load_scenario(self.scenario, (*self.sets, *(assignment(*item) for item in overrides.items())))
+        return reduce(lambda s, item: turned(s, *item), properties, made)
 
     @property
     def identity(self) -> dict[str, object]:
@@ -66,6 +75,7 @@ class Study:
             "samples": self.designs.samples,
             "designs": len(self.designs),
             "sample_seed": self.designs.seed,
+            "screened": self.screened,
             "release": version("foretrain"),
             **start,
             **self._budget,
@@ -127,16 +137,25 @@ def run(
     """Simulate every design of the study that `file` does not hold yet; `shard` (i, n): those ≡ i mod n."""
     place, parts = shard
     total = len(range(place, len(study.designs), parts))
+    if study.screened:
+        screen(study, (0,))  # what cannot be screened is told before anything is
     with Store(file, study.identity, list(METRICS)) as store:
         known = store.done()
         finished = sum(1 for number in known if number % parts == place)
         progress(finished, total)
         left = (n for n in range(place, len(study.designs), parts) if n not in known)
-        chunks = _chunks(left, CHUNK if workers > 1 else 1)
-        for outcomes in _streamed(study, chunks, executors, workers):
-            store.add(outcomes)
-            finished += len(outcomes)
+        task, size = (screen, SCREENED_CHUNK) if study.screened else (evaluate, CHUNK if workers > 1 else 1)
+        for rows in _streamed(study, task, _chunks(left, size), executors, workers):
+            store.add(rows)
+            finished += len(rows)
             progress(finished, total)
+
+
+def screen(study: Study, numbers: tuple[int, ...]) -> Rows:
+    """Answer some designs in columns."""
+    from sim.study.screening import rows  # noqa: PLC0415  (numpy, and the search: only where designs are screened)
+
+    return rows(study.scenario, study.sets, study.designs, study.seed, numbers)
 
 
 def _chunks(numbers: Iterable[int], size: int) -> Iterator[tuple[int, ...]]:
@@ -146,26 +165,26 @@ def _chunks(numbers: Iterable[int], size: int) -> Iterator[tuple[int, ...]]:
 
 
 def _streamed(
-    study: Study, waiting: Iterator[tuple[int, ...]], executors: Executors, workers: int
-) -> Iterator[list[Outcome]]:
+    study: Study, task: Task, waiting: Iterator[tuple[int, ...]], executors: Executors, workers: int
+) -> Iterator[Rows]:
     """Outcomes as they finish; when workers die their chunks are handed to new ones."""
     again: list[tuple[int, ...]] = []
     most = IN_FLIGHT * workers if workers > 1 else 1
     for _ in range(MOST_RESTARTS):
-        tasks: dict[Future[list[Outcome]], tuple[int, ...]] = {}
+        tasks: dict[Future[Rows], tuple[int, ...]] = {}
         with executors() as executor:
             try:
                 while True:
                     while len(tasks) < most and (again or (chunk := next(waiting, ()))):
                         again = again or [chunk]
-                        tasks[executor.submit(evaluate, study, again[-1])] = again[-1]
+                        tasks[executor.submit(task, study, again[-1])] = again[-1]
                         again.pop()
                     if not tasks:
                         return
                     for future in wait(tasks, return_when=FIRST_COMPLETED).done:
-                        outcomes = future.result()
+                        rows = future.result()
                         del tasks[future]
-                        yield outcomes
+                        yield rows
             except BrokenExecutor:
                 again += tasks.values()
             except BaseException:

@@ -43,16 +43,19 @@ def sweep(
     jobs: int | None = None,
     dask: str | None = None,
     seed: int = 0,
+    screen: bool = False,
     sort: str = "number",
     progress: Progress = lambda finished, total: None,
 ) -> Outcomes:
     """Simulate a scenario for every design of a space: `sweep("paper/word-lm", {"plan.sub_batch": [32, 64]})`.
 
     `axes`: field → a list of values or `{"from", "to", "count", "scale"}`; without them the scenario's own study.
+    An axis is a field of the scenario or a property of its hardware (`peak`, `link_bandwidth` …). `screen`: designs
+    that differ in such properties alone are answered in columns, without a campaign, a hundred thousand a second.
     `file`: the study file, gone on with where it was stopped; `jobs`, `dask`: where designs run.
     """
     chosen = [axis(path, given) for path, given in (axes or {}).items()]
-    study = study_of(scenario, sets, chosen, Combination(combine), samples, seed)
+    study = study_of(scenario, sets, chosen, Combination(combine), samples, seed, screen)
     return simulated(study, file, jobs, dask, sort, progress)
 
 
@@ -66,7 +69,7 @@ def simulated(
 ) -> Outcomes:
     """Every design of a study, those that its file holds already as they stand there."""
     with study_file(file) as path:
-        way, workers = executors(len(study.designs), jobs, dask)
+        way, workers = executors(len(study.designs), jobs, dask, study.screened)
         run(study, path, way, workers, progress=progress)
         return stored(study.designs, path, sort)
 
@@ -110,6 +113,7 @@ def study_of(
     combination: Combination = Combination.GRID,
     samples: int = 0,
     seed: int = 0,
+    screened: bool = False,
 ) -> Study:
     """The study of `axes`, or the scenario's own."""
     chosen = tuple(axes)
@@ -122,7 +126,7 @@ def study_of(
         chosen = tuple(axis(path, given) for path, given in own.axes.items())
         combination, samples = own.combine, own.samples
     named = scenario if isinstance(scenario, Scenario) else str(scenario)
-    return Study(named, tuple(sets), Designs(chosen, combination, samples, seed), seed)
+    return Study(named, tuple(sets), Designs(chosen, combination, samples, seed), seed, screened)
 
 
 def axis_of_text(text: str, option: str = "--axis") -> Axis:

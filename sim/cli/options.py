@@ -64,7 +64,7 @@ def _page(ctx: click.Context, param: click.Parameter, value: Path | None) -> Pat
     return value
 
 
-def _scenarios(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def scenarios(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Names of the library that go on like this, and files."""
     from sim.files.library import names  # noqa: PLC0415  (start-up time: only while a shell completes)
 
@@ -72,7 +72,7 @@ def _scenarios(ctx: click.Context, param: click.Parameter, incomplete: str) -> l
     return [*known, CompletionItem(incomplete, type="file")]
 
 
-scenario_argument = click.argument("scenario", shell_complete=_scenarios)
+scenario_argument = click.argument("scenario", shell_complete=scenarios)
 
 
 def _one_form(context: click.Context, _: click.Parameter, value: Any) -> Any:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from sim.errors import InputError, Problem
 from sim.fields import did_you_mean, join
+from sim.files.library import confine
 from sim.workload.records import Model
 from sim.workload.transformer import Transformer
 from sim.workload.vit import VisionTransformer
@@ -402,7 +403,7 @@ def read_config(file: Path) -> tuple[str, Sizes]:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8-sig")
+        return confine(file).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(Problem(f"cannot be read: {error.strerror}", file=str(file))) from None
     except UnicodeDecodeError:

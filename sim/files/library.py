@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Final, Literal
 
@@ -48,6 +51,31 @@ FOLDERS: Final[dict[Kind, str]] = {
     "process": "hardware/process",
 }
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
+_WITHIN: Final[ContextVar[Path | None]] = ContextVar("within", default=None)
+
+
+@contextmanager
+def within(folder: Path) -> Iterator[None]:
+    """Inside, no file is looked for or read but those of the library and those in `folder`, links followed: what a page
+    of `foretrain app` names is not its user's word."""
+    token = _WITHIN.set(real(folder))
+    try:
+        yield
+    finally:
+        _WITHIN.reset(token)
+
+
+def here() -> Path:
+    """Where relative names start: the folder files are looked for `within`, else the current one."""
+    return _WITHIN.get() or Path()
+
+
+def confine(path: Path) -> Path:
+    """The path itself; InputError where files are looked for `within` a folder and it lies outside."""
+    folder = _WITHIN.get()
+    if folder is None or any(real(path).is_relative_to(place) for place in (folder, *_library())):
+        return path
+    raise InputError(Problem("lies outside the folder this app may read", "", str(path), hint=f"it reads {folder}"))
 
 
 def root() -> Path:
@@ -57,6 +85,11 @@ def root() -> Path:
         if (folder / "hardware").is_dir() and (folder / "scenarios").is_dir():
             return folder
     raise InputError(Problem("the library (hardware/ and scenarios/) is not installed", file=str(package)))
+
+
+def _library() -> tuple[Path, Path]:
+    """The two folders of the library; what else lies in a checkout is none of it."""
+    return root() / "hardware", root() / "scenarios"
 
 
 def folder(kind: Kind) -> Path:
@@ -82,14 +115,14 @@ def find(kind: Kind, name: str, near: Path | None = None) -> Path:
     if "\x00" in name or not name.strip():
         raise InputError(Problem(f"no such {_singular(kind)}", value=repr(name)))
     path = _expanded(name)
-    places = [place for place in (near, Path()) if place is not None]
+    places = [place for place in (near, here()) if place is not None]
     if path.suffix in _SUFFIXES:
-        return next((place / path for place in places if (place / path).exists()), path)
+        return next((place / path for place in places if confine(place / path).exists()), places[-1] / path)
     if (inside := _in_library(kind, name)) is not None:
         return inside
     for place in places:
         for candidate in (place / path, place / f"{name}.yaml"):
-            if candidate.is_file():
+            if confine(candidate).is_file():
                 return candidate
         if (place / path).is_dir():
             raise InputError(Problem("is a directory, a YAML file is needed", file=name))

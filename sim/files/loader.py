@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 import yaml
 
 from sim.errors import InputError, Problem
+from sim.files.library import confine
 
 MAX_BYTES: Final = 16_000_000
 MAX_NODES: Final = 500_000
@@ -96,7 +97,7 @@ class Node:
 def load(path: Path, shown: str = "") -> Node:
     """The tree of a YAML file; `shown` is the name messages use for it."""
     name = shown or str(path)
-    if path.is_dir():
+    if confine(path).is_dir():
         raise InputError(Problem("is a directory, a YAML file is needed", file=name))
     try:
         with path.open("rb") as stream:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sim.errors import InputError, Problem
 from sim.fields import FILLED, Confidence, Record, about, did_you_mean
 from sim.files.fields import read, read_partial
-from sim.files.library import find, names, shown
+from sim.files.library import confine, find, here, names, shown
 from sim.files.loader import Node, load
 from sim.workload.records import Model
 from sim.workload.registry import FAMILIES
@@ -104,15 +104,16 @@ def config_file(name: str, folder: Path) -> Path | None:
     (`ORG/NAME`) in the hub's cache, its `main` revision. A name of the library is no path, but `./gpt2` is."""
     if is_model(name) and not name.startswith((".", "/")):
         return None
+    folder = here() / folder
     for path in (folder / name, folder / name / "config.json"):
-        if path.suffix == ".json" and (path.is_file() or path.name == Path(name).name):
+        if path.suffix == ".json" and (confine(path).is_file() or path.name == Path(name).name):
             return path
     if name.count("/") != 1 or not all(name.split("/")):
         return None
     home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
     cached = Path(os.environ.get("HF_HUB_CACHE") or home / "hub") / f"models--{name.replace('/', '--')}"
     main = cached / "refs" / "main"
-    if not main.is_file():
+    if not confine(main).is_file():
         return None
     found = cached / "snapshots" / main.read_text(encoding="utf-8").strip() / "config.json"
     return found if found.is_file() else None

@@ -121,9 +121,23 @@ def load_document(name: str | Path, sets: Sequence[str] = ()) -> Document:
 
 def document_of(values: Mapping[str, object], label: str, sets: Sequence[str] = ()) -> Document:
     """The resolved tree of a scenario given as plain values (JSON types); `label` stands for its file in messages."""
+    return text_document(json.dumps(values), label, sets)
+
+
+def text_document(text: str, label: str, sets: Sequence[str] = ()) -> Document:
+    """The resolved tree of a scenario given as YAML; names of files in it start from `library.here`."""
     resolver = Resolver()
-    root = resolver.extended(hoisted(parse(json.dumps(values), label)), ())
+    root = resolver.extended(hoisted(parse(text, label)), ())
     return _document(resolver, root, sets, label, label)
+
+
+def overrides(sets: Sequence[str]) -> dict[str, Any]:
+    """What a file says that extends a scenario instead of overriding leaves of it."""
+    problems: list[Problem] = []
+    said = override(Node({}, Mark("--set")), sets, problems)
+    if problems:
+        raise InputError(*problems)
+    return dict(said.plain)
 
 
 def _document(resolver: Resolver, root: Node, sets: Sequence[str], shown_as: str, stem: str) -> Document:

@@ -32,13 +32,13 @@ MOST_ROWS = 200
 def run_page(found: Dossier) -> str:
     """One run with everything beside it."""
     result = found.result
-    figures = list(_figures(found))
+    figures = list(figures_of(found))
     body = [
         f"<h1>{escape(result.name)}</h1>",
         f'<p class="lead">{escape(_sentence(answer_line(result)))}</p>',
-        _key_figures(result),
+        key_figures(result),
         f"<p><strong>{escape(result.bottleneck.statement)}</strong></p>",
-        _levers(result),
+        levers(result),
         _contents(figures),
         *map(kit.shown, figures),
         f'<h2>Plan</h2>\n<pre class="wrap">{escape(plan_line(result))}</pre>',
@@ -99,7 +99,8 @@ def _best(found: Outcomes) -> str:
     return "No design has a result."
 
 
-def _figures(found: Dossier) -> Iterator[Figure]:
+def figures_of(found: Dossier) -> Iterator[Figure]:
+    """Every picture of a run; those of runs beside it where they are there."""
     result, metric = found.result, METRICS["time_to_target_s" if found.result.time_to_target else "step_s"]
     yield run.budget(result.step)
     if result.campaign is not None and result.campaign.seeds:
@@ -153,7 +154,7 @@ def _contents(figures: Sequence[Figure]) -> str:
     return f'<nav aria-label="Contents">{links}</nav>' if links else ""
 
 
-def _key_figures(result: Result) -> str:
+def key_figures(result: Result) -> str:
     """What an architect looks for first."""
     goal, step, batch = result.time_to_target, result.step, result.plan.global_batch
     pairs: list[tuple[str, str, str]] = [("step", duration(step.time_s), f"{batch:,} samples")]
@@ -182,7 +183,8 @@ def _key_figures(result: Result) -> str:
     return f"<dl>{''.join(items)}</dl>"
 
 
-def _levers(result: Result) -> str:
+def levers(result: Result) -> str:
+    """What would help most, as a table; nothing where nothing was tried."""
     rows = tuple((lever.change, lever_effect(lever, result)) for lever in result.bottleneck.levers)
     columns = (Column("what would help most"), Column("to"))
     return Table(columns, rows).html("Each change alone.") if rows else ""

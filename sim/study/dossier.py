@@ -66,7 +66,7 @@ def ops_of(scenario: Scenario, plan: Plan) -> tuple[OpRow, ...]:
 
 
 def _beside(scenario: Scenario, result: Result, seed: int) -> Iterator[Outcomes | Sensitivity | None]:
-    kept = replace(scenario, cluster_choices=(), plan=_kept(scenario.plan, result.plan))
+    kept = replace(scenario, cluster_choices=(), plan=kept_plan(scenario.plan, result.plan))
     yield _devices(kept, result, seed)
     yield _batches(kept, result, seed)
     metric = "step_s" if result.time_to_target is None else "time_to_target_s"
@@ -76,7 +76,7 @@ def _beside(scenario: Scenario, result: Result, seed: int) -> Iterator[Outcomes 
         yield None
 
 
-def _kept(asked: PlanRequest, chosen: Plan) -> PlanRequest:
+def kept_plan(asked: PlanRequest, chosen: Plan) -> PlanRequest:
     """The plan as it was chosen; a global batch that nobody gave follows from the rest of it."""
     names = [field.name for field in fields(asked) if field.name not in ("search", "global_batch")]
     return replace(asked, search=False, **{name: getattr(chosen, name) for name in names})

@@ -10,10 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from sim.answer import Answer
+from sim.engine.step import Engine
 from sim.errors import InfeasibleError, InputError, Problem, UnreachableError
 from sim.files import scenario_of
 from sim.scenario import Scenario
@@ -69,16 +71,23 @@ def sensitivity(
     properties: Sequence[str] = (),
     step: float = 1.1,
     seed: int = 0,
+    engine: Engine = "simpy",
+    turned: Callable[[Property, float], Scenario] | None = None,
 ) -> Sensitivity:
-    """The elasticity of the metric `name` in every hardware property (or those named), largest first."""
+    """The elasticity of the metric `name` in every hardware property (or those named), largest first.
+
+    `turned` gives the scenario with a property times a factor, where that is not the record with its field scaled.
+    """
     if not 1.0 < step <= 10.0:
         raise InputError(Problem("must be above 1 and at most 10", "--step", f"{step:g}"))
     scenario = scenario_of(scenario)
     chosen, wanted = _properties(scenario, properties), metric(name)
-    base = _figure(wanted, scenario, seed)
+    figure = partial(_figure, wanted, seed=seed, engine=engine)
+    base = figure(scenario)
     found = []
     for prop, value in chosen:
-        low, high, reason = _turned(wanted, scenario, prop, step, seed)
+        scaled = partial(prop.scaled, scenario) if turned is None else partial(turned, prop)
+        low, high, reason = _turned(figure, scaled, step)
         slope = None if low is None or high is None else math.log(high / low) / (2.0 * math.log(step))
         found.append(Elasticity(prop, value, base, step, low, high, slope, reason))
     return Sensitivity(name, tuple(sorted(found, key=lambda e: -abs(e.elasticity or 0.0))))
@@ -94,22 +103,22 @@ def _properties(scenario: Scenario, names: Sequence[str]) -> list[tuple[Property
     return [(prop, value) for prop, value in valued if value is not None]
 
 
-def _figure(wanted: Metric, scenario: Scenario, seed: int) -> float:
-    value = wanted.of(simulate(scenario, levers=False, seed=seed))
+def _figure(wanted: Metric, scenario: Scenario, seed: int, engine: Engine = "simpy") -> float:
+    value = wanted.of(simulate(scenario, levers=False, seed=seed, engine=engine))
     if value is None:
         raise InputError(Problem("has no value in this scenario", value=wanted.name))
     return value
 
 
 def _turned(
-    wanted: Metric, scenario: Scenario, prop: Property, step: float, seed: int
+    figure: Callable[[Scenario], float], scaled: Callable[[float], Scenario], step: float
 ) -> tuple[float | None, float | None, str]:
     """(metric at 1/step, at step times of the property, why one is missing)."""
     figures: list[float | None] = []
     reason = ""
     for factor in (1.0 / step, step):
         try:
-            figures.append(_figure(wanted, prop.scaled(scenario, factor), seed))
+            figures.append(figure(scaled(factor)))
         except InfeasibleError as error:
             figures.append(None)
             reason = error.reason.statement

@@ -65,7 +65,8 @@ def shown(figure: Figure) -> str:
         numbers = f"<details><summary>the numbers</summary>{figure.table.html(figure.title)}</details>\n"
     return (
         f'<figure id="{figure.key}">\n<h2>{escape(figure.title)}</h2>\n'
-        f'<div class="plot" role="img" aria-label="{escape(figure.text)}" style="height:{figure.height}px"></div>\n'
+        f'<div class="plot" role="img" aria-label="{escape(figure.text)}" data-height="{figure.height}" '
+        f'style="height:{figure.height}px"></div>\n'
         f'<script type="application/json">{_json(_plain(spec))}</script>\n'
         f"<figcaption>{escape(figure.text)}</figcaption>\n{numbers}</figure>"
     )
@@ -77,11 +78,11 @@ def document(title: str, body: str, drawn: bool = True) -> str:
     if drawn:
         from plotly.offline import get_plotlyjs  # noqa: PLC0415  (0.1 s: only where a picture is written)
 
-        scripts = f"<script>{get_plotlyjs()}</script>\n<script>{_SCRIPT}</script>\n"
+        scripts = f"<script>{get_plotlyjs()}</script>\n<script>{SCRIPT}\nforetrain.show(document);</script>\n"
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n"
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n"
         f"{scripts}</body>\n</html>\n"
     )
 
@@ -114,7 +115,7 @@ def _rounded(value: Any) -> Any:
     return [_rounded(item) for item in value] if isinstance(value, list) else value
 
 
-_STYLE: Final = """
+STYLE: Final = """
 :root { color-scheme: light dark;
   --ink: #1c2430; --muted: #5d6875; --line: #d8dee6; --ground: #fff; --raised: #f5f7fa; }
 @media (prefers-color-scheme: dark) {
@@ -163,8 +164,8 @@ summary { cursor: pointer; }
 }
 """
 
-_SCRIPT: Final = """
-(function () {
+SCRIPT: Final = """
+var foretrain = (function () {
   "use strict";
   var dark = window.matchMedia("(prefers-color-scheme: dark)");
   var themes = {
@@ -183,6 +184,9 @@ _SCRIPT: Final = """
     var theme = themes[dark.matches && !paper ? "dark" : "light"];
     var spec = painted(JSON.parse(plot.nextElementSibling.textContent), theme);
     var narrow = plot.clientWidth < 560;
+    var named = spec.data.filter(function (trace) { return trace.name && trace.showlegend !== false; }).length;
+    var rows = narrow && spec.data.length > 1 ? Math.max(0, named - 3) : 0;
+    plot.style.height = Number(plot.dataset.height) + 19 * rows + "px";
     var layout = Object.assign({
       autosize: true, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", hovermode: "closest",
       font: {family: "system-ui, sans-serif", size: narrow ? 11 : 13, color: theme["@ink"]},
@@ -204,25 +208,31 @@ _SCRIPT: Final = """
     });
     return Plotly.react(plot, spec.data, layout, {displayModeBar: false, displaylogo: false});
   }
-  var plots = Array.prototype.slice.call(document.querySelectorAll(".plot"));
-  function all(paper) { plots.forEach(function (plot) { draw(plot, paper); }); }
-  var next = 0;
-  function one() {
-    if (next >= plots.length) { document.documentElement.setAttribute("data-drawn", String(plots.length)); return; }
-    draw(plots[next]);
-    next += 1;
-    window.requestAnimationFrame(one);
-  }
-  window.requestAnimationFrame(one);
+  function plotsIn(root) { return Array.prototype.slice.call(root.querySelectorAll(".plot")); }
+  function drawn() { return plotsIn(document).filter(function (plot) { return plot.data; }); }
   var widths = new Map();
   var watch = new ResizeObserver(function (entries) {
     entries.forEach(function (entry) {
       var width = Math.round(entry.contentRect.width);
-      if (plots.indexOf(entry.target) < next && widths.get(entry.target) !== width) draw(entry.target);
+      if (entry.target.data && width && widths.get(entry.target) !== width) draw(entry.target);
       widths.set(entry.target, width);
     });
   });
-  plots.forEach(function (plot) { watch.observe(plot); });
+  function show(root) {
+    var plots = plotsIn(root), next = 0;
+    function one() {
+      if (next >= plots.length) {
+        document.documentElement.setAttribute("data-drawn", String(drawn().length));
+        return;
+      }
+      draw(plots[next]);
+      watch.observe(plots[next]);
+      next += 1;
+      window.requestAnimationFrame(one);
+    }
+    window.requestAnimationFrame(one);
+  }
+  function all(paper) { drawn().forEach(function (plot) { draw(plot, paper); }); }
   dark.addEventListener("change", function () { all(false); });
   var opened = [];
   window.addEventListener("beforeprint", function () {
@@ -234,5 +244,6 @@ _SCRIPT: Final = """
     opened.forEach(function (part) { part.open = false; });
     all(false);
   });
+  return {draw: draw, show: show};
 })();
 """.replace("COLORWAY", json.dumps(list(PALETTE)))

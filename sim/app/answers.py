@@ -1,0 +1,88 @@
+"""The answers of a design: at once, with the plan its unscaled hardware has; then whole, by SimPy.
+
+At once the plan is kept and the step is the recursion's, which equals SimPy's; only the search for a plan is left out.
+What is kept between questions is what a plan was chosen for, by the scenario itself: the same for every page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Final
+
+from sim.app.design import Asked, ask, turned
+from sim.app.state import Design
+from sim.errors import ForetrainError
+from sim.files import locating
+from sim.plan import Plan
+from sim.result import Result
+from sim.scenario import Scenario
+from sim.simulation import simulate
+from sim.simulation.properties import Property
+from sim.study.compare import Case, Comparison
+from sim.study.dossier import Dossier, bare, kept_plan
+from sim.study.sensitivity import Sensitivity, sensitivity
+
+MOST_PLANS: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A scenario known by all it says."""
+
+    key: bytes
+    scenario: Scenario = field(compare=False)
+
+
+@lru_cache(maxsize=MOST_PLANS)
+def _chosen(known: _Known) -> Plan:
+    return simulate(known.scenario, engine="recursion", levers=False).plan
+
+
+def chosen_plan(scenario: Scenario) -> Plan:
+    """The plan of a scenario, searched or filled in where it leaves it open."""
+    return _chosen(_Known(blake2b(repr(scenario).encode()).digest(), scenario))
+
+
+def at_once(asked: Asked) -> Result:
+    """The answer for the plan of the unscaled hardware: no search, no levers, no bands."""
+    fixed = _fixed(asked.scenario, chosen_plan(asked.unscaled))
+    with locating(asked.document):
+        return simulate(fixed, engine="recursion", levers=False)
+
+
+def confirmed(asked: Asked) -> Dossier:
+    """The answer by SimPy, with the plan chosen anew, levers, bands and the timeline of a step."""
+    with locating(asked.document):
+        return bare(asked.document, asked.scenario, simulate(asked.scenario, trace=True))
+
+
+def worth(asked: Asked, metric: str) -> Sensitivity:
+    """The elasticity of the metric in every hardware property, the plan kept, each turned as its slider turns it."""
+    plan = chosen_plan(asked.unscaled)
+
+    def scaled(prop: Property, factor: float) -> Scenario:
+        return _fixed(ask(turned(asked.design, prop.name, factor)).scenario, plan)
+
+    return sensitivity(_fixed(asked.scenario, plan), metric, engine="recursion", turned=scaled)
+
+
+def compared(designs: Mapping[str, Design]) -> Comparison:
+    """Designs side by side, at once."""
+    return Comparison(tuple(_case(label, design) for label, design in designs.items()))
+
+
+def _case(label: str, design: Design) -> Case:
+    try:
+        return Case(label, at_once(ask(design)))
+    except ForetrainError as error:
+        return Case(label, None, error)
+
+
+def _fixed(scenario: Scenario, plan: Plan) -> Scenario:
+    """The scenario with that plan, on the part of the cluster it is for."""
+    cluster = next((part for part in scenario.cluster_choices if part.devices == plan.devices), scenario.cluster)
+    request = replace(kept_plan(scenario.plan, plan), global_batch=plan.global_batch)
+    return replace(scenario, cluster=cluster, cluster_choices=(), plan=request)

@@ -110,7 +110,7 @@ def build_accelerator(file: AcceleratorFile) -> Accelerator:
         links=file.links.types,
         sparsity=file.compute.sparsity,
         zero_skipping=file.compute.zero_skipping,
-        power=_power(file, compute, memory),
+        power=_power(file, compute),
         price_usd=file.price.purchase if file.price else None,
         mtbf_s=file.reliability.mtbf if file.reliability else None,
         sources=_sources(file),
@@ -182,14 +182,14 @@ def _matrix_unit(group: MatrixGroup | None, constants: Generation) -> MatrixUnit
     return replace(unit, tile_m=m, tile_n=n, tile_k=k, shapes=())
 
 
-def _power(file: AcceleratorFile, compute: Mapping[Format, Compute], memory: Memory) -> Power | None:
+def _power(file: AcceleratorFile, compute: Mapping[Format, Compute]) -> Power | None:
     group = file.power
     if group is None:
         return None
     default = DRAM_PJ_PER_BIT.get(file.memory.type.upper(), DRAM_PJ_PER_BIT["HBM3"])
     per_bit = default if group.dram is None else group.dram / (BITS_PER_BYTE * PICO)
     sustained = _given(file.compute.sustained, load_generation(file.generation).sustained)
-    power = default_power(group.peak, compute, memory, per_bit, group.idle, sustained)
+    power = default_power(group.peak, compute, per_bit, group.idle, sustained)
     cache_j = _given(group.cache, CACHE_PJ_PER_BIT * BITS_PER_BYTE * PICO)
     return replace(power, cache_byte_j=cache_j, link_byte_j=_given(group.link, power.link_byte_j), cap_w=group.cap)
 

@@ -28,6 +28,7 @@ FIELDS: Final = (
     "model_flops_per_s_per_device",
     "recompute_flops_per_s_per_device",
     "memory_bytes",
+    "joules_per_unit",
     "communication_s",
     "exposed_communication_s",
 )  # what a measured column of runs is compared with
@@ -84,6 +85,7 @@ def outcome_of(result: Result, evaluation: EvaluationRequest | None = None) -> O
             "model_flops_per_s_per_device": step.model_flops / step.time_s / result.devices,
             "recompute_flops_per_s_per_device": WITH_RECOMPUTE * step.model_flops / step.time_s / result.devices,
             "memory_bytes": result.fullest.total_bytes,
+            "joules_per_unit": result.energy.step_j / units if result.energy else 0.0,
             "communication_s": sum(step.communication_s.values()),
             "exposed_communication_s": step.exposed_communication_s,
         },

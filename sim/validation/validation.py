@@ -26,6 +26,7 @@ LESS_IS_FASTER: Final = frozenset(
     (
         "step_time_s",
         "memory_bytes",
+        "joules_per_unit",
         "seconds",
         "seconds_per_sample",
         "epochs",

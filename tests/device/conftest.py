@@ -30,7 +30,7 @@ def chip(
         matrix_unit=replace(kind.matrix_unit, units=units),
         kernel_overhead_s=kind.kernel_overhead_s,
         sparsity=2.0,
-        power=default_power(watts, compute, memory),
+        power=default_power(watts, compute),
         pointwise=kind.pointwise,
         attention=kind.attention,
         sustained=kind.sustained,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sim.device import Accelerator, Compute, Memory, default_power, op_energy, op_time, ops_energy
+from sim.device import Accelerator, Compute, default_power, op_energy, op_time, ops_energy
 from sim.errors import InputError
 from sim.files.generations import list_generations, load_generation
 from sim.ops import Gemm, Pointwise
@@ -38,13 +38,12 @@ def test_energy_adds_up_and_unknown_power_is_zero(a100: Accelerator) -> None:
 
 
 def test_a_vector_flop_beside_a_matrix_unit_costs_no_more_than_the_v100s() -> None:
-    """3 TFLOP/s of a vector unit cannot draw a board's 280 W (93 pJ each): 4.1 pJ per byte; alone it draws the rest."""
-    memory = Memory(16e9, 700e9, 0.9)
+    """3 TFLOP/s of a vector unit cannot draw a board's 280 W (93 pJ each): 4.4 pJ per byte; alone it draws the rest."""
     vector, matrix = Compute(3e12, 0.9, matrix=False), Compute(46e12, 0.95)
-    both = default_power(280.0, {"fp32": vector, "bf16": matrix}, memory)
-    assert both.flop_j["fp32"] == pytest.approx(16.4e-12)
-    alone = default_power(280.0, {"fp32": vector}, memory)
-    dynamic = 280.0 * 0.88 - 700e9 * 0.9 * 4.5 * 8e-12
+    both = default_power(280.0, {"fp32": vector, "bf16": matrix})
+    assert both.flop_j["fp32"] == pytest.approx(17.6e-12)
+    alone = default_power(280.0, {"fp32": vector})
+    dynamic = 280.0 * 0.88
     assert alone.flop_j["fp32"] == pytest.approx(dynamic / 2.7e12)
     assert both.flop_j["bf16"] == pytest.approx(dynamic / (46e12 * 0.95))
     assert both.link_byte_j == pytest.approx(104e-12)

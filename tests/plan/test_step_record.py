@@ -17,7 +17,7 @@ from sim.plan.framework import Framework
 from sim.workload.first_order import TABLE_2
 from sim.workload.records import Numerics
 
-POWERED = replace(CHIP, power=default_power(400.0, CHIP.compute, CHIP.memory))
+POWERED = replace(CHIP, power=default_power(400.0, CHIP.compute))
 
 
 def recorded(plan: Plan, numerics: Numerics = NUMERICS) -> StepRecord:

@@ -22,7 +22,7 @@ def _gib(nbytes: float) -> str:
 
 def fullest(memory: tuple[DeviceMemory, ...]) -> DeviceMemory:
     """The class of devices that holds most relative to its capacity."""
-    return max(memory, key=lambda device: device.total_bytes / device.capacity_bytes)
+    return max(memory, key=lambda device: device.needed_bytes / device.capacity_bytes)
 
 
 def infeasible(model: Model, plan: Plan, numerics: Numerics, accelerator: Accelerator) -> Infeasible:
@@ -30,11 +30,11 @@ def infeasible(model: Model, plan: Plan, numerics: Numerics, accelerator: Accele
     worst = fullest(device_memory(model, plan, numerics, accelerator))
     kind, most = max(worst.bytes_by_kind.items(), key=lambda item: item[1])
     statement = (
-        f"{worst.name}: needs {_gib(worst.total_bytes)}, has {_gib(worst.capacity_bytes)}; "
+        f"{worst.name}: needs {_gib(worst.needed_bytes)}, has {_gib(worst.capacity_bytes)}; "
         f"the largest part is {kind} with {_gib(most)}"
     )
     levers = _levers(model, plan, numerics, accelerator, worst)
-    return Infeasible(statement, worst.name, worst.total_bytes, worst.capacity_bytes, levers)
+    return Infeasible(statement, worst.name, worst.needed_bytes, worst.capacity_bytes, levers)
 
 
 def _levers(
@@ -43,13 +43,13 @@ def _levers(
     tried = []
     for change, other in _changes(plan):
         need = fullest(device_memory(model, other, numerics, accelerator))
-        if need.total_bytes < worst.total_bytes:
-            lever = Lever(change, need.total_bytes, "memory_bytes", FITS if need.fits else "still too much")
-            tried.append((not need.fits, need.total_bytes, lever))
+        if need.needed_bytes < worst.needed_bytes:
+            lever = Lever(change, need.needed_bytes, "memory_bytes", FITS if need.fits else "still too much")
+            tried.append((not need.fits, need.needed_bytes, lever))
     tried.sort(key=lambda item: item[:2])
     more = Lever(
-        f"devices with at least {_gib(worst.total_bytes)} of memory",
-        worst.total_bytes,
+        f"devices with at least {_gib(worst.needed_bytes)} of memory",
+        worst.needed_bytes,
         "memory_bytes",
         f"{FITS}, as planned",
     )

@@ -4,6 +4,8 @@ weights, gradients, optimizer, master: elements on the device × bytes of the fo
 (Rajbhandari et al. 2020, §5). activations: what a block keeps (by recompute policy) × micro-batches in flight.
 workspace: the fullest transient of a block; with recomputation also what the block being recomputed keeps.
 communication: parameters gathered for the running block and the next, buckets on their way, messages between stages.
+cached: of a copy made for the update what fits in the place of activations, given up by then: an allocator holds both,
+in blocks of other sizes, and gives one back when memory is short (PyTorch's caching allocator): a plan fits without it.
 """
 
 from __future__ import annotations
@@ -51,6 +53,10 @@ def layer_memory(
         kinds |= _dynamic(stage, chunks, plan, numerics)
         moving = kinds["activations"] + kinds["workspace"] + kinds["communication"]
         kinds |= overhead(moving, plan, accelerator)
+        copied = copied_for_update(chunks, plan, groups, spread[stage])
+        if copied > 0.0:
+            kinds["cached"] = min(copied, kinds["activations"] + kinds["workspace"])
+            kinds["gradients"] += copied - kinds["cached"]
         name = f"stage {stage}" if plan.pipeline > 1 else "all devices"
         devices = plan.devices // plan.pipeline
         result.append(DeviceMemory(name, devices, kinds, accelerator.memory.capacity_bytes))
@@ -150,11 +156,9 @@ def state(
     state = whole if zero < 1 else cut
     on_host = plan.offload == Offload.OPTIMIZER
     moment = BYTES_PER_ELEMENT[numerics.optimizer_format]
-    copy = BYTES_PER_ELEMENT[plan.framework.update_buffer] if plan.framework.update_buffer else 0.0
     return {
         "weights": (whole if zero < 3 else cut) * BYTES_PER_ELEMENT[numerics.weights] + packed_bytes(chunks),
         "gradients": _gradients(chunks, whole if zero < 2 else cut, whole, plan, numerics)
-        + state * copy
         + _dummies(chunks, plan, numerics),
         "optimizer": 0.0 if on_host else state * MOMENTS[numerics.optimizer] * moment,
         "master": 0.0 if on_host or numerics.master is None else state * BYTES_PER_ELEMENT[numerics.master],
@@ -171,6 +175,14 @@ def packed_bytes(chunks: Sequence[Sequence[Part]]) -> float:
         for op in (*part.layer.forward, *part.layer.backward)
         if isinstance(op, Gemm | Convolution) and op.sparsity is not None
     )
+
+
+def copied_for_update(chunks: Sequence[Sequence[Part]], plan: Plan, groups: Groups, moved: float) -> float:
+    """The copy of its gradients a device makes for the update (DeepSpeed)."""
+    if plan.framework.update_buffer is None:
+        return 0.0
+    elements = sharded_elements(chunks, plan, groups, tied_copy(chunks, plan) + moved)
+    return elements * BYTES_PER_ELEMENT[plan.framework.update_buffer]
 
 
 def _gradients(

@@ -187,5 +187,10 @@ class DeviceMemory:
         return sum(self.bytes_by_kind.values())
 
     @property
+    def needed_bytes(self) -> float:
+        """Without what the allocator gives back when memory is short."""
+        return self.total_bytes - self.bytes_by_kind.get("cached", 0.0)
+
+    @property
     def fits(self) -> bool:
-        return self.total_bytes <= self.capacity_bytes
+        return self.needed_bytes <= self.capacity_bytes

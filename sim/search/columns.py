@@ -22,7 +22,7 @@ from sim.plan.candidates import Variant
 from sim.plan.gradients import Closing
 from sim.plan.groups import Groups
 from sim.plan.layout import Assigned, Part, assign
-from sim.plan.memory import exchanged, in_flight, messages, overhead, state
+from sim.plan.memory import copied_for_update, exchanged, in_flight, messages, overhead, state
 from sim.plan.prepare import Recorder
 from sim.plan.pricing import Contention, Pricer, shard_of
 from sim.plan.records import DEGREES, Plan, Sharding
@@ -101,7 +101,7 @@ class Candidate:
 
     layout: Plan
     variant: Variant
-    total_bytes: float
+    needed_bytes: float
     capacity_bytes: float
     least_s: float | None
 
@@ -160,13 +160,15 @@ class Composition:
         return np.asarray(kept + np.where(np.isfinite(fullest), fullest, 0.0))
 
     def bytes(self, rows: Sequence[Row], accelerator: Accelerator) -> Floats:
-        """Of the fullest device of every plan."""
+        """What the fullest device of every plan needs (see `DeviceMemory.needed_bytes`)."""
         plan = rows[0].layout
         held = self.counts.sum(axis=1) > 0.0
         output = np.where(held, np.array([row.layers.outputs for row in rows])[:, None, :], 0.0).max(axis=2)
-        moving = self.kept(rows) + messages(output, plan) + np.array([row.exchange.buffers for row in rows])
-        around = overhead(moving, plan, accelerator)
+        kept, sent = self.kept(rows), messages(output, plan) + np.array([row.exchange.buffers for row in rows])
+        around = overhead(kept + sent, plan, accelerator)
         fixed = np.array([row.exchange.state for row in rows])
+        copied = np.array([row.exchange.copied for row in rows])
+        moving = np.maximum(kept, copied) + sent
         return np.asarray((fixed + moving + around["fragmentation"] + around["reserve"]).max(axis=1))
 
     def least(self, rows: Sequence[Timed]) -> Floats:
@@ -210,6 +212,7 @@ class Exchange:
         self.every_pass = plan.sharding in EVERY_PASS
         numerics, groups = pricer.numerics, self.recorder.groups
         self.state = [sum(state(chunks, plan, numerics, groups, 0.0).values()) for chunks in self.parts]
+        self.copied = [copied_for_update(chunks, plan, groups, 0.0) for chunks in self.parts]
         self.buffers = [exchanged(chunks, plan, numerics) for chunks in self.parts]
         self._sends: dict[tuple[float, bool], float] = {}
 

@@ -195,8 +195,8 @@ def _nothing_fits(
     if not every:
         rule = f"no layout divides {devices} devices, the model and a global batch of {global_batch} as asked"
         return Infeasible(rule, "all devices", 0.0, 0.0, _other_sizes(screen, devices, global_batch, limits))
-    least = min(every, key=lambda c: c.total_bytes / c.capacity_bytes)
-    need, have = least.total_bytes, least.capacity_bytes
+    least = min(every, key=lambda c: c.needed_bytes / c.capacity_bytes)
+    need, have = least.needed_bytes, least.capacity_bytes
     statement = (
         f"none of {len(every):,} plans fits {devices:,} devices; the smallest needs {need / GIB:.1f} GiB "
         f"and has {have / GIB:.1f} GiB ({described(least.plan)})"

@@ -52,7 +52,7 @@ class Screen:
     def memory(self, plan: Plan) -> DeviceMemory:
         """The fullest device of a plan."""
         weighed = layer_memory(self.pricer.layers(plan), plan, self.numerics, self.accelerator)
-        return max(weighed, key=lambda device: device.total_bytes)
+        return max(weighed, key=lambda device: device.needed_bytes)
 
     def record(self, plan: Plan) -> StepRecord:
         """The plan's step, for the engine."""
@@ -88,7 +88,7 @@ class Screen:
         except InputError as error:
             self.refused = error
             return None
-        return Candidate(layout, variant, memory.total_bytes, memory.capacity_bytes, least)
+        return Candidate(layout, variant, memory.needed_bytes, memory.capacity_bytes, least)
 
     def exact(self, plan: Plan) -> float | None:
         """Seconds of a step in closed form, where that applies."""

@@ -71,7 +71,7 @@ def test_plans_screened_together_are_weighed_as_each_alone(given, optimizer, dev
     assert [c.plan for c in every] == list(candidates(asked, devices, 64, limits))
     for candidate in random.Random(seed).sample(every, min(20, len(every))):
         memory = alone.memory(candidate.plan)
-        assert candidate.total_bytes == pytest.approx(memory.total_bytes, rel=1e-12)
+        assert candidate.needed_bytes == pytest.approx(memory.needed_bytes, rel=1e-12)
         assert (candidate.least_s is not None) == memory.fits
         if candidate.least_s is not None:
             assert candidate.least_s == pytest.approx(lower_bound(alone.record(candidate.plan)), rel=1e-12)

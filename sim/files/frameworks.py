@@ -21,7 +21,7 @@ from sim.plan.records import DEGREES
 from sim.scenario import PlanRequest
 from sim.workload.records import Numerics
 
-_DATE: Final = re.compile(r"\d{4}(-\d{2}){0,2}")
+DATE: Final = re.compile(r"\d{4}(-\d{2}){0,2}")
 _PARTS: Final[dict[str, tuple[tuple[str, ...], Any]]] = {
     "framework": (("framework",), Framework),
     "plan": (("plan",), PlanRequest),
@@ -162,7 +162,7 @@ def without_framework(root: Node) -> Applied:
 def _found(named: Node, date: Node | None) -> tuple[Preset, Node]:
     text = str(named.value)
     when = "" if date is None or date.value is None else str(date.value)
-    if date is not None and when and not _DATE.fullmatch(when):
+    if date is not None and when and not DATE.fullmatch(when):
         raise InputError(date.problem("must be year, year-month or year-month-day", "software_date", when))
     if date is not None and when and "@" in text:
         raise InputError(date.problem("is told by the release", "software_date", when, f"leave it out, or {text!r}"))

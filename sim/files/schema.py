@@ -35,7 +35,7 @@ from sim.files import library
 from sim.files.budget import BudgetFile
 from sim.files.clusters import ClusterFile, EdgeGroup, LevelGroup, load_links
 from sim.files.fields import key_names
-from sim.files.frameworks import list_frameworks
+from sim.files.frameworks import DATE, list_frameworks
 from sim.files.hardware import AcceleratorFile
 from sim.files.models import PublishedModel, list_models, load_model_file
 from sim.files.scenario import READ, TEXTS
@@ -340,6 +340,8 @@ def _scenario(definitions: Definitions) -> Schema:
     parts: dict[str, type] = {**READ, "cluster": ClusterFile, "accelerator": AcceleratorFile}
     texts: Schema = {key: {"type": "string"} for key in TEXTS}
     texts["objective"] = {"enum": [str(name) for name in Objective]}
+    year = {"type": "integer", "minimum": 1000, "maximum": 9999}
+    texts["software_date"] = {"anyOf": [{"type": "string", "pattern": f"^({DATE.pattern})?$"}, year]}
     texts["sources"] = {"type": "array", "items": {"type": "string"}}
     properties = {
         "extends": _extends(_name("scenarios")),

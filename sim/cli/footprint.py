@@ -26,6 +26,7 @@ from sim.study.footprint import footprint
     type=click.FloatRange(min=0, min_open=True),
     help="Training samples; default: 20 units per active parameter.",
 )
+@click.option("--decode", type=click.IntRange(min=1), help="A query adds one token after so many (decoders).")
 @click.option("--parameters", type=float, default=None, help="Solve the sizes left open for this parameter count.")
 @options.sets_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
@@ -37,6 +38,7 @@ def command(
     accelerator: str,
     batch: int,
     samples: float | None,
+    decode: int | None,
     parameters: float | None,
     sets: tuple[str, ...],
     as_json: bool,
@@ -45,11 +47,12 @@ def command(
 ) -> None:
     """Footprint of a trained model: NAME is a published model, a config.json, or a family (see `foretrain model`).
 
-    Parameters, size on disk, memory, latency, throughput and energy of a query, with weights in fp32, 16 bits, fp8 and
-    int8, pruned 2:4, and distilled to half of the blocks.
+    Parameters, size on disk, memory, latency, throughput and energy of a query, with weights in fp32, 16 bits, fp8,
+    int8 and every narrow format of the chip, in 4 bits beside wider products, pruned 2:4, and distilled to half of the
+    blocks.
     """
     if samples is not None and not isfinite(samples):
         raise InputError(Problem("must be finite", "samples", f"{samples:g}"))
     model, _ = load_model(name, sets, parameters)
-    found = footprint(model, load_accelerator(accelerator), batch, samples)
+    found = footprint(model, load_accelerator(accelerator), batch, samples, decode)
     show_as(found, as_table, footprint_text, footprint_json, "json" if as_json else form)

@@ -20,7 +20,7 @@ from sim.device.tiles import Product, off_matrix_unit, tile_time, tilings
 from sim.device.traffic import convolution_bytes, convolution_product, gather_bytes, gemm_bytes, pointwise_bytes
 from sim.errors import InputError, Problem
 from sim.ops import (
-    BYTES_PER_ELEMENT,
+    ELEMENT_BYTES,
     Attention,
     Collective,
     Convolution,
@@ -208,7 +208,7 @@ def choices(op: Op, accelerator: Accelerator) -> list[OpTime]:
 def _gemm_units(op: Gemm, accelerator: Accelerator, unit: MatrixUnit) -> tuple[Product, MatrixUnit, float]:
     """The product, the units that compute it, and their FLOP/s."""
     rows = (op.m, op.n) if op.transposed else None
-    product = Product(op.m, op.n, op.k, op.batch, BYTES_PER_ELEMENT[op.format], rows)
+    product = Product(op.m, op.n, op.k, op.batch, ELEMENT_BYTES[op.format], rows)
     if off_matrix_unit(product, unit):
         return product, vector_unit(unit), vector_rate(accelerator, op.format) * accelerator.clock
     return _units(product, op.format, accelerator, unit, sparse_gain(op.sparsity, accelerator))

@@ -6,14 +6,14 @@ import math
 
 from sim.device.records import Accelerator, Memory
 from sim.device.tiles import Product
-from sim.ops import BYTES_PER_ELEMENT, Convolution, Gather, Gemm, Pointwise
+from sim.ops import ELEMENT_BYTES, Convolution, Gather, Gemm, Pointwise
 
 USABLE_CACHE = 0.5  # assumed: one op's blocks fill half of the cache, the next ones are loaded into the other
 
 
 def gemm_bytes(op: Gemm, accelerator: Accelerator) -> float:
     """Compulsory traffic, or the tiled product's where the cache is too small for it."""
-    product = Product(op.m, op.n, op.k, op.batch, BYTES_PER_ELEMENT[op.format])
+    product = Product(op.m, op.n, op.k, op.batch, ELEMENT_BYTES[op.format])
     reread = reread_bytes(product, accelerator.cache.capacity_bytes * USABLE_CACHE)
     return op.bytes_read + op.bytes_written + reread
 
@@ -41,7 +41,7 @@ def convolution_product(op: Convolution) -> Product:
     taps = op.kernel_h * op.kernel_w
     outputs = op.n * op.h_out * op.w_out
     c_in, c_out = op.c_in // op.groups, op.c_out // op.groups
-    size = BYTES_PER_ELEMENT[op.format]
+    size = ELEMENT_BYTES[op.format]
     rows = (c_in, c_out)
     if op.direction == "forward":
         return Product(outputs, c_out, c_in * taps, op.groups, size, rows)

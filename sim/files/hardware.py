@@ -33,7 +33,7 @@ from sim.files.generations import load_generation
 from sim.files.library import find, names
 from sim.files.loader import Node
 from sim.files.merge import Resolver
-from sim.ops import Format
+from sim.ops import PLAIN, Format
 
 __all__ = [
     "GROUPS",
@@ -149,8 +149,13 @@ def _given(value: float | None, default: float) -> float:
 def _compute(name: Format, group: FormatGroup, whole: ComputeGroup, constants: Generation) -> Compute:
     matrix = group.unit == Unit.MATRIX
     ceiling = whole.achievable if matrix else None
-    share = _given(group.achievable, _given(ceiling, constants.achievable[name if matrix else "fp32"]))
+    share = _given(group.achievable, _given(ceiling, _ceiling(constants, name if matrix else "fp32")))
     return Compute(group.peak, share, matrix)
+
+
+def _ceiling(constants: Generation, name: Format) -> float:
+    """What the generation says of a format, or of the plain one whose unit it runs on."""
+    return constants.achievable.get(name) or constants.achievable[PLAIN[name]]
 
 
 def _pointwise(group: MemoryGroup, constants: Generation) -> float | None:

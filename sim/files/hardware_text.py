@@ -181,7 +181,7 @@ generation: hypothetical
 
 compute:
   # achievable: 0.8  # best large product / peak on the matrix unit
-  formats:  # dense peaks, never the sparse ones; fp64 fp32 tf32 bf16 fp16 fp8 int8 fp4
+  formats:  # dense peaks, never the sparse ones; fp64 fp32 tf32 bf16 fp16 fp8 int8 fp4 int4 mxfp8 mxfp6 mxfp4 nvfp4
     fp32: {peak: 150 TFLOP/s, unit: vector}
     bf16: {peak: 5000 TFLOP/s}
     fp8: {peak: 10 PFLOP/s}

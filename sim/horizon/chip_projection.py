@@ -36,6 +36,11 @@ from sim.horizon.trends import format_step, known_fits, typical
 from sim.ops import Format
 
 WIDER: Final[Mapping[Format, tuple[Format, ...]]] = {
+    "nvfp4": ("mxfp4", "fp4", "fp8", "int8", "bf16", "fp16"),
+    "mxfp4": ("nvfp4", "fp4", "fp8", "int8", "bf16", "fp16"),
+    "mxfp6": ("mxfp8", "fp8", "int8", "bf16", "fp16"),
+    "mxfp8": ("fp8", "int8", "bf16", "fp16"),
+    "int4": ("fp4", "int8", "fp8", "bf16", "fp16"),
     "fp4": ("fp8", "int8", "bf16", "fp16"),
     "fp8": ("bf16", "fp16", "int8"),
     "int8": ("fp8", "bf16", "fp16"),

@@ -6,7 +6,7 @@ All ops share `name`, `format`, `count` (times executed one after the other, not
 properties `flops`, `bytes_read`, `bytes_written`.
 """
 
-from sim.ops.formats import BYTES_PER_ELEMENT, Format
+from sim.ops.formats import BLOCKS, BYTES_PER_ELEMENT, ELEMENT_BYTES, PLAIN, Format
 from sim.ops.records import (
     Attention,
     Axis,
@@ -26,7 +26,10 @@ from sim.ops.records import (
 from sim.ops.sparsity import SparsePattern, Sparsity
 
 __all__ = [
+    "BLOCKS",
     "BYTES_PER_ELEMENT",
+    "ELEMENT_BYTES",
+    "PLAIN",
     "Attention",
     "Axis",
     "Collective",

@@ -19,7 +19,8 @@ class Gemm:
     """C[m,n] = A[m,k]·B[k,n], `batch` independent products; `accumulate` reads C as well.
 
     `transposed`: k counts samples, so that memory holds rows of m and of n elements (weight gradients).
-    `sparsity`: of B, whose zeros are not stored; `flops` counts them all the same.
+    `sparsity`: of B, whose zeros are not stored; `flops` counts them all the same.  `kept_as`: the format B is stored
+    in where it is widened on the way to the unit (weights of 4 bits, products of 16).
     """
 
     name: str
@@ -33,6 +34,7 @@ class Gemm:
     count: int = 1
     transposed: bool = False
     sparsity: Sparsity | None = None
+    kept_as: Format | None = None
 
     @property
     def flops(self) -> float:
@@ -41,7 +43,7 @@ class Gemm:
     @property
     def weight_bytes(self) -> float:
         """Bytes of B."""
-        return self.batch * self.k * self.n * _stored(self.format, self.sparsity)
+        return self.batch * self.k * self.n * _stored(self.kept_as or self.format, self.sparsity)
 
     @property
     def bytes_read(self) -> float:
@@ -71,6 +73,7 @@ class Convolution:
     format: Format = "bf16"
     count: int = 1
     sparsity: Sparsity | None = None  # of the filters
+    kept_as: Format | None = None  # the filters, where widened on the way to the unit
 
     @property
     def flops(self) -> float:
@@ -84,7 +87,7 @@ class Convolution:
     @property
     def weight_bytes(self) -> float:
         elements = self.c_out * (self.c_in // self.groups) * self.kernel_h * self.kernel_w
-        return elements * _stored(self.format, self.sparsity)
+        return elements * _stored(self.kept_as or self.format, self.sparsity)
 
     @property
     def output_bytes(self) -> float:

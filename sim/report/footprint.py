@@ -16,6 +16,7 @@ def footprint_json(found: ModelFootprint) -> dict[str, Any]:
         "model": found.model,
         "accelerator": found.accelerator,
         "batch": found.batch,
+        "decode_context": found.decode,
         "variants": [_variant(v) for v in found.variants],
         "training": None if found.training is None else asdict(found.training),
         "training_reason": found.no_training or None,
@@ -41,8 +42,9 @@ def _variant(v: Variant) -> dict[str, Any]:
 
 def footprint_text(found: ModelFootprint) -> str:
     """Variants as rows, then what training took."""
+    query = "one forward pass over one sample" if found.decode is None else f"one token more, after {found.decode:,}"
     lines = [
-        f"{found.model} on {found.accelerator}: a query is one forward pass over one sample; latency is that of one "
+        f"{found.model} on {found.accelerator}: a query is {query}; latency is that of one "
         f"query, memory, queries/s and energy those of {found.batch} at once, or of as many as fit",
         "",
         as_table(found).text(),

@@ -2,21 +2,24 @@
 parameters, size on disk, memory, latency, throughput and energy of a query, by weight format and for a pruned and a
 distilled variant, beside what training it takes.
 
-A query is one forward pass over one sample (a sequence, an image, a sentence pair).  Accuracy of the variants is not
-predicted.
+A query is one forward pass over one sample (a sequence, an image, a sentence pair), or the next token of a sequence
+whose keys and values are kept (issued as a captured graph, as serving engines do; recalled).  Accuracy of the variants
+is not predicted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 from sim.device import Accelerator, ops_energy, time_ops
 from sim.errors import InputError, Problem
-from sim.ops import BYTES_PER_ELEMENT, Convolution, Format, Gemm, Op, Sparsity
+from sim.ops import BYTES_PER_ELEMENT, Attention, Convolution, Format, Gemm, Op, Sparsity
 from sim.plan.energy import step_energy
 from sim.plan.prepare import single_device
+from sim.workload.decoding import decoding
 from sim.workload.records import Layer, Model, Numerics
 
 FORMATS: Final[tuple[Format, ...]] = ("fp32", "bf16", "fp8", "int8")
@@ -71,6 +74,7 @@ class ModelFootprint:
     variants: tuple[Variant, ...]
     training: Training | None  # None: the chip has no format to train in, as `no_training` says
     no_training: str = ""
+    decode: int | None = None  # tokens before the one a query adds
 
     @property
     def queries_to_equal_training(self) -> float | None:
@@ -80,22 +84,29 @@ class ModelFootprint:
         return spent / query if query and spent else None
 
 
-def footprint(model: Model, accelerator: Accelerator, batch: int = 32, samples: float | None = None) -> ModelFootprint:
+def footprint(
+    model: Model, accelerator: Accelerator, batch: int = 32, samples: float | None = None, decode: int | None = None
+) -> ModelFootprint:
     """The model on the chip: latency for one query; memory, throughput and energy for `batch` at once, or as many of
-    them (halved until it fits) as the memory holds.
+    them (halved until it fits) as the memory holds.  `decode`: a query is one token after so many.
     """
     if model.parameters <= 0:
         raise InputError(Problem("has no parameters, so there is nothing to keep or to ask", "model", model.name))
     narrow = sixteen(accelerator)
-    formats = tuple(dict.fromkeys(narrow if name == "bf16" else name for name in FORMATS))
-    variants = [_variant(_name(name), name, model, accelerator, batch) for name in formats]
-    variants.append(_pruned(narrow, model, accelerator, batch))
-    variants.append(_variant("distilled", narrow, model, accelerator, batch, _halved))
+    asked, chip = (
+        (model, accelerator) if decode is None else (decoding(model, decode), replace(accelerator, host_s=0.0))
+    )
+    narrower = (name for name in chip.compute if BYTES_PER_ELEMENT[name] < BYTES_PER_ELEMENT["bf16"])
+    formats = tuple(dict.fromkeys((*(narrow if name == "bf16" else name for name in FORMATS), *narrower)))
+    variants = [_variant(_name(name), name, asked, chip, batch) for name in formats]
+    variants.append(_four_bits(narrow, asked, chip, batch))
+    variants.append(_pruned(narrow, asked, chip, batch))
+    variants.append(_variant("distilled", narrow, asked, chip, batch, _halved))
     amount = samples or UNITS_PER_PARAMETER * model.active_parameters / model.units_per_sample
     trains = narrow in TRAINABLE
     training = _training(model, accelerator, narrow, batch, amount) if trains else None
     reason = "" if trains else f"{accelerator.name} computes in {', '.join(accelerator.compute)} only: inference"
-    return ModelFootprint(model.name, accelerator.name, batch, tuple(variants), training, reason)
+    return ModelFootprint(model.name, accelerator.name, batch, tuple(variants), training, reason, decode)
 
 
 def sixteen(accelerator: Accelerator) -> Format:
@@ -113,6 +124,16 @@ def _numerics(number: Format, accelerator: Accelerator) -> Numerics:
     return Numerics(compute=number, activations=between, weights=number, gradients=between)
 
 
+def _four_bits(number: Format, model: Model, chip: Accelerator, batch: int) -> Variant:
+    """Weights of every block in 4 bits with their scales, widened to `number` on the way to the products; what widening
+    takes in a kernel is not counted."""
+    layers = model.layers(1, _numerics(number, chip))
+    blocks = sum(layer.count * layer.parameter_elements for layer in layers if layer.kind == "block")
+    removed = blocks * (BYTES_PER_ELEMENT[number] - BYTES_PER_ELEMENT["int4"])
+    found = _variant("int4 weights", number, model, chip, batch, partial(_in_blocks, kept_as="int4"), (0.0, removed))
+    return found if found.note else replace(found, note=f"blocks; products in {number}")
+
+
 Change = Callable[[Sequence[Layer]], list[Layer]]
 
 
@@ -128,12 +149,12 @@ def _halved(layers: Sequence[Layer]) -> list[Layer]:
     ]
 
 
-def _sparse_blocks(layers: Sequence[Layer]) -> list[Layer]:
-    """Blocks with sparse weights in every product; embedding and head stay dense."""
+def _in_blocks(layers: Sequence[Layer], **weights: Any) -> list[Layer]:
+    """Blocks with the weights of every product kept so; embedding and head stay as they are."""
     return [
         replace(
             layer,
-            forward=tuple(replace(op, sparsity=PRUNED) if isinstance(op, _PRODUCTS) else op for op in layer.forward),
+            forward=tuple(replace(op, **weights) if isinstance(op, _PRODUCTS) else op for op in layer.forward),
         )
         if layer.kind == "block"
         else layer
@@ -201,7 +222,9 @@ def _pruned(number: Format, model: Model, chip: Accelerator, batch: int) -> Vari
     size = BYTES_PER_ELEMENT[number]
     removed = blocks * (1.0 - PRUNED.kept), blocks * (size - PRUNED.bytes_per_element(size))
     skips = chip.sparsity > 1.0
-    found = _variant("pruned 2:4", number, model, chip, batch, _sparse_blocks if skips else _same, removed)
+    found = _variant(
+        "pruned 2:4", number, model, chip, batch, partial(_in_blocks, sparsity=PRUNED) if skips else _same, removed
+    )
     return found if skips or found.note else replace(found, note=f"{chip.name} has no structured sparsity")
 
 
@@ -210,10 +233,19 @@ def _parameters(layers: Iterable[Layer]) -> float:
 
 
 def _activations(layers: Sequence[Layer]) -> float:
-    """What is live in a forward pass: the stream between blocks twice, and the widest result of an op."""
+    """What is live in a forward pass: the stream between blocks twice, the widest result of an op, and keys and values
+    of tokens before."""
     stream = max((layer.output_bytes for layer in layers), default=0.0)
     widest = max((op.bytes_written for layer in layers for op in layer.forward), default=0.0)
-    return 2.0 * stream + widest
+    return 2.0 * stream + widest + sum(layer.count * _kept(op) for layer in layers for op in layer.forward)
+
+
+def _kept(op: Op) -> float:
+    """Keys and values of the tokens before one that is added."""
+    if not isinstance(op, Attention) or op.q_len > 1:
+        return 0.0
+    width = op.head_dim + (op.v_head_dim or op.head_dim)
+    return op.count * op.batch * op.kv_heads * op.kv_len * width * BYTES_PER_ELEMENT[op.format]
 
 
 def _forward(layers: Iterable[Layer]) -> list[Op]:

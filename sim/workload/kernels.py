@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, TypeAlias
 
-from sim.ops import BYTES_PER_ELEMENT, Collective, CollectiveKind, Gather, Gemm, Op, Pointwise
+from sim.ops import BLOCKS, BYTES_PER_ELEMENT, Collective, CollectiveKind, Gather, Gemm, Op, Pointwise
 from sim.workload.graph import LayerKind, Node, Tensor
 from sim.workload.recorder import Note, Recorder
 from sim.workload.records import Numerics, Parameter, Shard
@@ -335,11 +335,12 @@ def weight_gradient(f: Frame, name: str, m: int, n: int, k: int, batch: int = 1)
 
 
 def casts(f: Frame, name: str, elements: float) -> list[Op]:
-    """Activations stored wider than the compute format: cast once more (8 bit: plus the transposed copy)."""
+    """Activations stored wider than the compute format: cast once more (8 bits and less: plus the transposed copy,
+    whose blocks lie the other way where they share a scale)."""
     narrow = BYTES_PER_ELEMENT[f.numerics.compute]
     if narrow >= f.act:
         return []
-    copies = 2 if narrow == 1 else 1
+    copies = 2 if narrow < BYTES_PER_ELEMENT["bf16"] else 1
     return [pointwise(f, f"{name}.cast", elements, f.act, copies * narrow)]
 
 
@@ -350,7 +351,8 @@ def weight_casts(f: Frame, name: str, elements: float) -> list[Op]:
     sparsity = f.numerics.sparsity(name)
     if sparsity is not None:
         return [pointwise(f, f"{name}.prune", elements, wide, 2.0 * sparsity.bytes_per_element(narrow))]
-    return [pointwise(f, f"{name}.weight_cast", elements, wide, narrow)] if narrow < wide else []
+    copies = 2 if f.numerics.compute in BLOCKS else 1  # scaled along either side
+    return [pointwise(f, f"{name}.weight_cast", elements, wide, copies * narrow)] if narrow < wide else []
 
 
 def bias_pass(f: Frame, name: str, elements: float) -> list[Op]:

@@ -29,15 +29,19 @@ NUMBERS: Final[Mapping[CollectiveKind, int]] = {
 
 
 TYPES: Final[tuple[tuple[str, Format], ...]] = (
-    ("float4", "fp4"), ("float8", "fp8"), ("bfloat16", "bf16"), ("half", "fp16"), ("float16", "fp16"),
+    ("quint4", "int4"), ("float4", "fp4"), ("float6", "mxfp6"), ("float8", "fp8"),
+    ("bfloat16", "bf16"), ("half", "fp16"), ("float16", "fp16"),
     ("double", "fp64"), ("float64", "fp64"), ("float", "fp32"), ("char", "int8"), ("int8", "int8"),
 )  # fmt: skip
-"""How frameworks write the types of tensors: `Tensor(c10::BFloat16)`, `Tensor(float)`, `bfloat16` …"""
+"""How frameworks write the types of tensors: `Tensor(c10::BFloat16)`, `Tensor(float)`, `bfloat16` …
+(of block-scaled ones the elements alone)"""
 
 
 WRITTEN: Final[Mapping[Format, str]] = {
     "fp64": "double", "fp32": "float", "tf32": "float", "bf16": "c10::BFloat16", "fp16": "c10::Half",
-    "fp8": "c10::Float8_e4m3fn", "int8": "signed char", "fp4": "c10::Float4_e2m1fn_x2",
+    "fp8": "c10::Float8_e4m3fn", "int8": "signed char", "fp4": "c10::Float4_e2m1fn_x2", "int4": "c10::quint4x2",
+    "mxfp8": "c10::Float8_e4m3fn", "mxfp6": "c10::Float6_e3m2fn", "mxfp4": "c10::Float4_e2m1fn_x2",
+    "nvfp4": "c10::Float4_e2m1fn_x2",
 }  # fmt: skip
 
 

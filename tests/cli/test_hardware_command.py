@@ -87,7 +87,9 @@ def test_footprint_json() -> None:
     """Six variants and the training beside them."""
     found = CliRunner().invoke(footprint_command, ["gpt2", "--json", "--batch", "4"], catch_exceptions=False)
     payload = json.loads(found.stdout)
-    assert [v["name"] for v in payload["variants"]] == ["fp32", "16-bit", "fp8", "int8", "pruned 2:4", "distilled"]
+    assert [v["name"] for v in payload["variants"]] == [
+        "fp32", "16-bit", "fp8", "int8", "int4 weights", "pruned 2:4", "distilled"
+    ]  # fmt: skip
     assert payload["training"]["device_s"] > 0
 
 

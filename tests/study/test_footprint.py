@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sim.errors import InputError
 from sim.files.hardware import load_accelerator
 from sim.files.models import preset
 from sim.report.footprint import footprint_json, footprint_text
@@ -38,6 +39,36 @@ def test_pruned_blocks_keep_half_of_the_values_and_their_indices() -> None:
     dense, pruned = variant(found, "16-bit"), variant(found, "pruned 2:4")
     blocks = 2 * (dense.parameters - pruned.parameters)
     assert dense.disk_bytes - pruned.disk_bytes == pytest.approx(blocks * (2 - 1.125))
+
+
+@pytest.mark.parametrize(
+    ("name", "bits"), [("mxfp8", 8.25), ("mxfp6", 6.25), ("mxfp4", 4.25), ("nvfp4", 4.5), ("fp4", 4.0)]
+)
+def test_block_scaled_weights_carry_their_scales(name: str, bits: float) -> None:
+    """A byte of scale for every 32 elements (OCP MX 1.0) or 16 (NVFP4); the chip's own formats have a row each."""
+    found = variant(of(chip="b200-sxm-180gb"), name)
+    assert found.disk_bytes == pytest.approx(found.parameters * bits / 8)
+    assert found.latency_s is not None
+
+
+def test_weights_of_four_bits_are_widened_on_the_way() -> None:
+    """Blocks in 4.125 bits (16 for every 128 weights), the rest in 16; one query reads the weights and little else, so
+    that it is sooner, and no product is faster than in 16 bits."""
+    found = of(batch=64)
+    wide, narrow = variant(found, "16-bit"), variant(found, "int4 weights")
+    blocks = 85.05e6  # of BERT base: 12 blocks of 7.09 M
+    assert wide.disk_bytes - narrow.disk_bytes == pytest.approx(blocks * (2 - 4.125 / 8), rel=1e-3)
+    assert 0.0 < (narrow.latency_s or 0.0) <= (wide.latency_s or 0.0)
+    assert narrow.throughput_per_s == pytest.approx(wide.throughput_per_s, rel=0.05)
+
+
+def test_an_int8_chip_of_2015_takes_weights_of_four_bits() -> None:
+    """TPU v1 at 34 GB/s of memory: one image waits for the weights, 25.6 MB or about half of that."""
+    found = footprint(preset("resnet50"), load_accelerator("tpu-v1"))
+    eight, four = variant(found, "int8"), variant(found, "int4 weights")
+    assert four.disk_bytes < 0.6 * eight.disk_bytes
+    assert (four.latency_s or 0.0) < (eight.latency_s or 0.0)
+    assert "products in int8" in four.note
 
 
 def test_pruning_is_faster_only_with_structured_sparsity() -> None:
@@ -121,3 +152,25 @@ def test_training_data_follow_the_parameters_a_unit_meets() -> None:
     found = footprint(preset("dlrm"), load_accelerator("a100-sxm4-80gb"))
     assert found.training is not None
     assert found.training.samples == pytest.approx(20 * 2.372e6, rel=1e-3)
+
+
+def test_a_decoded_token_waits_for_weights_and_keys() -> None:
+    """Llama 3 8B in 16 bits on an H100, one token after 2,048: the 7.50 G weights of blocks and head and 268 MB of keys
+    and values (32 blocks, 8 heads of 128) once over 3.35 TB/s, and the starts of kernels on top.  With blocks in 4
+    bits most of their bytes are spared: a row is less than a tile."""
+    chip = load_accelerator("h100-sxm5-80gb")
+    found = footprint(preset("llama3-8b"), chip, 1, decode=2048)
+    whole = variant(found, "16-bit")
+    kept = 32 * 2 * 8 * 128 * 2048 * 2
+    read_s = (2 * 7.505e9 + kept) / (chip.memory.bandwidth * chip.memory.achievable)
+    assert read_s < (whole.latency_s or 0.0) < read_s + 32 * 15 * chip.kernel_overhead_s
+    assert whole.memory_bytes - whole.disk_bytes == pytest.approx(kept, rel=0.01)
+    narrow = variant(found, "int4 weights")
+    spared_s = 6.98e9 * (2 - 4.125 / 8) / (chip.memory.bandwidth * chip.memory.achievable)  # weights of the blocks
+    assert 0.7 * spared_s < (whole.latency_s or 0.0) - (narrow.latency_s or 0.0) <= spared_s
+
+
+def test_only_decoders_write_tokens() -> None:
+    """An encoder has nothing to add a token to."""
+    with pytest.raises(InputError, match="decoders that keep keys and values"):
+        footprint(preset("bert-base"), load_accelerator("a100-sxm4-80gb"), 1, decode=128)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.errors import InputError
-from sim.ops import Attention, Collective, Gather, Gemm
+from sim.ops import Attention, Collective, Gather, Gemm, Pointwise
 from sim.workload.records import Layer, Numerics, Shard
 from sim.workload.transformer import Transformer, expand
 
@@ -355,3 +355,19 @@ def test_the_fullest_moment_of_a_block_is_what_a_reader_adds_up() -> None:
     found = block(gpt().layers(2, Numerics()))
     unit = 2.0 * 2 * 512 * 1024
     assert found.workspace_bytes == pytest.approx(5.5 * unit)
+
+
+@pytest.mark.parametrize(
+    ("number", "stored"), [("fp8", 1.0), ("mxfp8", 1 + 1 / 32), ("mxfp4", 0.5 + 1 / 32), ("nvfp4", 0.5 + 1 / 16)]
+)
+def test_operands_are_quantised_along_either_side(number: Any, stored: float) -> None:
+    """Activations in 16 bits: a pass reads 2 B and writes the operand twice (as it is and transposed), scales with it;
+    the product reads it with its scales and counts the FLOPs of any format."""
+    layer = block(gpt().layers(1, Numerics(compute=number)))
+    cast = next(op for op in layer.forward if op.name == "mlp.up.cast")
+    product = next(op for op in layer.forward if op.name == "mlp.up")
+    assert isinstance(cast, Pointwise)
+    assert isinstance(product, Gemm)
+    assert (cast.reads / cast.elements, cast.writes / cast.elements) == (2.0, pytest.approx(2 * stored))
+    assert product.bytes_read == pytest.approx((product.m + product.n) * product.k * stored)
+    assert product.flops == 2.0 * product.m * product.n * product.k

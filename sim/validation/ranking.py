@@ -3,6 +3,8 @@
 A group holds the rows of one published set with the same model, devices, global batch and sequence length.  Ranks are
 compared by Spearman's coefficient; two times closer than 2 % are a tie and share their rank:
 rank(i) = 1 + #{j: tⱼ < tᵢ, not tied} + ½·#{j ≠ i: tⱼ tied with tᵢ}.
+No prediction tells two measurements of one plan apart: the best correlation there can be is that with the mean rank of
+every plan, which repeated measurements set.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ class Ranking:
     group: str
     rows: tuple[str, ...]
     correlation: float
+    ceiling: float  # of any prediction
+    spread: float  # of the measured times: the longest over the shortest, less one
 
 
 def rankings(requests: Iterable[Request], rows: Iterable[Comparison]) -> tuple[Ranking, ...]:
@@ -37,11 +41,28 @@ def rankings(requests: Iterable[Request], rows: Iterable[Comparison]) -> tuple[R
         request = asked.get(row.id)
         if request is not None and row.status == "ok" and math.isfinite(row.error):
             found[(row.group, *_equal(request.overrides))].append(row)
-    return tuple(
-        Ranking(str(key[0]), tuple(row.id for row in group), _correlation(group))
-        for key, group in found.items()
-        if len(group) >= LEAST and len({_plan(asked[row.id].overrides) for row in group}) > 1
-    )
+    result = []
+    for key, group in found.items():
+        plans = [_plan(asked[row.id].overrides) for row in group]
+        if len(group) >= LEAST and len(set(plans)) > 1:
+            times = [row.time_over_ideal for row in group]
+            result.append(
+                Ranking(
+                    str(key[0]),
+                    tuple(row.id for row in group),
+                    _correlation(group),
+                    ceiling(times, plans),
+                    max(times) / min(times) - 1.0,
+                )
+            )
+    return tuple(result)
+
+
+def ceiling(times: Sequence[float], plans: Sequence[object]) -> float:
+    """The correlation of measured ranks with the mean rank of each plan."""
+    own = ranks(times, TIE)
+    means = {plan: mean(r for r, other in zip(own, plans, strict=True) if other == plan) for plan in set(plans)}
+    return correlation(own, [means[plan] for plan in plans])
 
 
 def _plan(overrides: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
@@ -61,7 +82,11 @@ def _correlation(rows: Sequence[Comparison]) -> float:
 
 def spearman(first: Sequence[float], second: Sequence[float], tie: float = TIE) -> float:
     """Correlation of the ranks; 0 where all of one side tie."""
-    a, b = ranks(first, tie), ranks(second, tie)
+    return correlation(ranks(first, tie), ranks(second, tie))
+
+
+def correlation(a: Sequence[float], b: Sequence[float]) -> float:
+    """Pearson's; 0 where one side does not vary."""
     centre_a, centre_b = mean(a), mean(b)
     spread = math.sqrt(sum((x - centre_a) ** 2 for x in a) * sum((y - centre_b) ** 2 for y in b))
     both = sum((x - centre_a) * (y - centre_b) for x, y in zip(a, b, strict=True))
@@ -83,9 +108,14 @@ def notes(requests: Iterable[Request], rows: Iterable[Comparison]) -> tuple[str,
     found: dict[str, list[Ranking]] = defaultdict(list)
     for ranking in rankings(requests, rows):
         found[ranking.group].append(ranking)
-    return tuple(
-        f"ranking of plans in {name}: Spearman {mean(r.correlation for r in groups):.2f} over "
-        f"{len(groups)} groups of {LEAST} rows or more ({sum(len(r.rows) for r in groups)} rows; "
-        f"lowest {min(r.correlation for r in groups):.2f})"
-        for name, groups in found.items()
+    return tuple(_note(name, groups) for name, groups in found.items())
+
+
+def _note(name: str, groups: Sequence[Ranking]) -> str:
+    own = [ranking.correlation for ranking in groups]
+    size = (
+        f"{len(groups)} groups of {LEAST} rows or more ({sum(len(r.rows) for r in groups)} rows; lowest {min(own):.2f}"
     )
+    least, most = min(r.spread for r in groups), mean(r.ceiling for r in groups)
+    limits = f"measured times differ by {least:.0%} at least; repeated measurements allow {most:.2f})"
+    return f"ranking of plans in {name}: Spearman {mean(own):.2f} over {size}; {limits}"

@@ -219,6 +219,7 @@ def _held_out(
         return {}, cast(tuple[str, ...], import_module("sim.validation.minutes").notes(spec, counted, asked))
     notes = import_module("sim.validation.scaling_efficiency").notes(asked, counted, outcomes)
     notes += import_module("sim.validation.ranking").notes(asked, counted)
+    notes += import_module("sim.validation.by_framework").notes(spec, asked, counted, _simulator(spec))
     return leave_one_set_out(counted), notes
 
 

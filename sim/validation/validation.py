@@ -429,16 +429,25 @@ def leave_one_set_out(rows: Sequence[Comparison]) -> dict[str, float]:
     One factor per chip stretches the compute share of every step; its value is the median over the other groups' rows
     of what each row asks for.  A chip seen in one group only keeps its catalogue value.
     """
+    members: dict[str, list[float]] = defaultdict(list)
+    for row, error in left_out_errors(rows, lambda row: row.group):
+        members[row.group].append(error)
+    return {group: mean(members[group]) for group in sorted(members)}
+
+
+def left_out_errors(rows: Sequence[Comparison], part: Callable[[Comparison], str]) -> list[tuple[Comparison, float]]:
+    """Absolute error of each row with its chip's rate refitted on the rows of the other parts."""
     timed = _timed(rows)
-    result: dict[str, float] = {}
-    for group in sorted({row.group for row in timed}):
-        errors = []
-        for row in (r for r in timed if r.group == group):
-            others = [_wanted(r) for r in timed if r.group != group and r.accelerator == row.accelerator]
-            factor = median(others) if others else 1.0
-            errors.append(abs((1.0 + row.error) * (1.0 + (factor - 1.0) * row.compute_share) - 1.0))
-        result[group] = mean(errors)
-    return result
+    wanted: dict[str, list[tuple[str, float]]] = defaultdict(list)
+    for row in timed:
+        wanted[row.accelerator].append((part(row), _wanted(row)))
+    factors = {
+        (chip, mine): median([value for other, value in found if other != mine] or [1.0])
+        for chip, found in wanted.items()
+        for mine in {name for name, _ in found}
+    }
+    changed = ((row, factors[row.accelerator, part(row)]) for row in timed)
+    return [(row, abs((1.0 + row.error) * (1.0 + (f - 1.0) * row.compute_share) - 1.0)) for row, f in changed]
 
 
 def _wanted(row: Comparison) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sim.validation.ranking import rankings, ranks, spearman
+from sim.validation.ranking import ceiling, rankings, ranks, spearman
 from sim.validation.validation import Comparison, Measure, Request
 
 
@@ -37,3 +37,12 @@ def test_groups_differ_in_their_plan_alone() -> None:
     (found,) = rankings([p[0] for p in pairs], [p[1] for p in pairs])
     assert found.rows == tuple(f"r{k}" for k in range(6))
     assert found.correlation == pytest.approx(1.0)
+    assert found.spread == pytest.approx(5.0)
+    assert found.ceiling == pytest.approx(1.0)
+
+
+def test_repeated_measurements_set_a_ceiling() -> None:
+    """Two plans measured twice, interleaved: ranks 1, 3 and 2, 4 have means 2 and 3, whose correlation with the ranks
+    is √(Σ(mean − 2.5)²/Σ(rank − 2.5)²) = √(1/5)."""
+    assert ceiling([1.0, 2.0, 3.0, 4.0], ["a", "b", "a", "b"]) == pytest.approx(0.2**0.5)
+    assert ceiling([1.0, 2.0, 3.0, 4.0], ["a", "b", "c", "d"]) == pytest.approx(1.0)

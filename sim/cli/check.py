@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from sim.cli import options
-from sim.cli.terminal import printable, say, show, show_json
+from sim.cli.terminal import advise, printable, show, show_json
 from sim.errors import InputError, Problem
 from sim.files.checking import Finding, check_file, files_of
 from sim.files.loader import Node
@@ -36,9 +36,7 @@ def command(paths: tuple[str, ...], sets: tuple[str, ...], as_json: bool, quiet:
             verdict = f"{len(finding.problems)} problem(s)" if finding.problems else "ok"
             verdict += f", {len(finding.advice)} piece(s) of advice" if finding.advice else ""
             show(f"{printable(finding.file)}: {finding.kind}: {verdict}")
-    for advice in dict.fromkeys(advice for finding in findings for advice in finding.advice):
-        if not quiet and not as_json:
-            say(f"advice: {advice}")
+    advise((advice for finding in findings for advice in finding.advice), quiet or as_json)
     checked.leave()
     if problems:
         raise InputError(*dict.fromkeys(problems))

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from sim.cli import options
 from sim.cli.output import Output
 from sim.cli.sizes import KINDS, size
-from sim.cli.terminal import show_as
+from sim.cli.terminal import advise, show_as
 from sim.engine.astra_trace import run_trace
 from sim.errors import InputError, Problem
 from sim.files.astra import from_cluster as astra_dimensions
@@ -128,8 +128,7 @@ def command(
             found = sweep(known, KINDS[op], sizes, of, algorithm, detail, PIECES if pieces is None else pieces)
     if pieces is not None and not pipelined(known, found):
         names = ", ".join(dict.fromkeys(name for row in found.rows for name in row.times_s))
-        idle = Problem("is not read: no pipeline cuts the buffer", "--pieces", str(pieces), hint=names)
-        output.tell(f"advice: {idle}")
+        advise([Problem("is not read: no pipeline cuts the buffer", "--pieces", str(pieces), hint=names)], quiet)
     if plot is not None:
         from sim.report.figures import curves, kit  # noqa: PLC0415  (start-up time: only with --plot)
 

@@ -8,7 +8,7 @@ import click
 
 from sim.cli import options
 from sim.cli.process import FailedItemsError
-from sim.cli.terminal import show_as
+from sim.cli.terminal import advise, show_as
 from sim.report.compare import as_table, render, to_json
 from sim.study.compare import Case, Comparison, explained, named, run_all
 from sim.study.metrics import metric as known
@@ -50,6 +50,7 @@ def command(
     given = cases.items, wanted, attribute, axes, figure
     causes = options.Finished("causes", (explained(*given) for _ in range(not cases.interrupted)), 1, quiet)
     found = causes.items[0] if causes.items else Comparison(tuple(cases.items))
+    advise((advice for case in cases.items for advice in case.advice), quiet)
     if cases.items:
         show_as(found, as_table, render, to_json, "json" if as_json else form)
     cases.leave()

@@ -11,9 +11,10 @@ import click
 from sim.cli import options
 from sim.cli.compare import fail_with
 from sim.cli.output import Output
-from sim.cli.terminal import safe
+from sim.cli.terminal import advise, safe
 from sim.errors import InputError, Problem
 from sim.files import load_document
+from sim.files.idle import idle_fields
 from sim.study.compare import Comparison, explained, named, run_all
 from sim.study.store import MAGIC
 
@@ -49,6 +50,7 @@ def command(
         causes = options.Finished(
             "causes", (explained(cases.items, wanted, True) for _ in range(not cases.interrupted)), 1, quiet
         )
+        advise((advice for case in cases.items for advice in case.advice), quiet)
         compared = causes.items[0] if causes.items else Comparison(tuple(cases.items))
         files.write(output, comparison_page(safe(compared)))
         cases.leave()
@@ -73,6 +75,7 @@ def command(
     files.check(output)
     with options.counted("report", quiet) as progress:
         found = dossier(document, seed or 0, progress)
+    advise(idle_fields(document, found.scenario, found.result), quiet)
     files.write(output, run_page(safe(found)))
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from sim.cli import options
-from sim.cli.terminal import show_as
+from sim.cli.terminal import advise, show_as
 from sim.errors import Unreachable, UnreachableError
-from sim.files import load_scenario
+from sim.files import build, load_document, locating
+from sim.files.idle import idle_fields
 from sim.report.require import as_table, render, to_json
 from sim.simulation.properties import PROPERTIES
 from sim.study.require import require
@@ -30,7 +31,11 @@ def command(
     quiet: bool,
 ) -> None:
     """The least hardware with which SCENARIO reaches its target by the deadline, run forward as proof."""
-    found = require(load_scenario(scenario, sets), deadline, names, seed or 0)
+    document = load_document(scenario, sets)
+    with locating(document), options.told_as({"deadline": "--deadline", "property": "--property"}):
+        asked = build(document)
+        found = require(asked, deadline, names, seed or 0)
+    advise(idle_fields(document, asked), quiet)
     show_as(found, as_table, render, to_json, "json" if as_json else form)
     if not found.feasible:
         statement = f"no allowed hardware meets the deadline: {found.reason}"

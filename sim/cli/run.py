@@ -10,7 +10,7 @@ import click
 
 from sim.cli import options
 from sim.cli.output import Output
-from sim.cli.terminal import answer, safe
+from sim.cli.terminal import advise, answer, safe
 from sim.engine.step import Engine
 from sim.engine.trace import trace_file
 from sim.files import Document, build, load_document, locating
@@ -59,8 +59,7 @@ def command(
     with locating(document):
         asked = build(document)
         result = simulate(asked, engine=engine, trace=trace is not None, seed=seed or 0)
-    for advice in idle_fields(document, asked, result):
-        files.tell(f"advice: {advice}")
+    advise(idle_fields(document, asked, result), quiet)
     if trace is not None:
         spans = result.campaign.spans if result.campaign else ()
         both = replace(result.step, slices=(*result.step.slices, *spans))

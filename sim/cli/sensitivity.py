@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from sim.cli import options
-from sim.cli.terminal import show_as
-from sim.files import load_scenario
+from sim.cli.terminal import advise, show_as
+from sim.files import build, load_document, locating
+from sim.files.idle import idle_fields
 from sim.report import shares
 from sim.report.sensitivity import as_table, render, to_json
 from sim.study.sensitivity import sensitivity
@@ -38,9 +39,13 @@ def command(
     quiet: bool,
 ) -> None:
     """Elasticities of a figure of SCENARIO in every hardware property, largest first: a tornado."""
-    loaded, form = load_scenario(scenario, sets), "json" if as_json else form
-    if sobol:
-        found = variance(loaded, metric, names, span, samples, seed or 0)
-        show_as(found, shares.as_table, shares.render, shares.to_json, form)
-    else:
-        show_as(sensitivity(loaded, metric, names, step, seed or 0), as_table, render, to_json, form)
+    document, form = load_document(scenario, sets), "json" if as_json else form
+    with locating(document):
+        asked = build(document)
+        turned = None if sobol else sensitivity(asked, metric, names, step, seed or 0)
+        varied = variance(asked, metric, names, span, samples, seed or 0) if sobol else None
+    advise(idle_fields(document, asked), quiet)
+    if varied is not None:
+        show_as(varied, shares.as_table, shares.render, shares.to_json, form)
+    if turned is not None:
+        show_as(turned, as_table, render, to_json, form)

@@ -12,9 +12,10 @@ from sim.axes import Axis, Combination
 from sim.cli import options
 from sim.cli.output import Output
 from sim.cli.process import worst
-from sim.cli.terminal import say, show_as
+from sim.cli.terminal import advise, say, show_as
 from sim.errors import InputError, Problem
 from sim.report.study import as_table, export, render, to_json
+from sim.study.advice import idle_in
 from sim.study.designs import axes_of_csv
 from sim.study.executors import executors
 from sim.study.runner import Study, run
@@ -134,7 +135,8 @@ def part(text: str) -> tuple[int, int]:
 def simulate_all(
     study: Study, file: Path, shard: tuple[int, int], jobs: int | None, dask: str | None, quiet: bool
 ) -> bool:
-    """Run what is left, with a bar; whether it was interrupted."""
+    """Run what is left, with a bar, and tell what no design reads; whether it was interrupted."""
+    advise(idle_in(study), quiet)
     way, workers = executors(len(study.designs) // shard[1], jobs, dask, study.screened)
     with options.counted("designs", quiet) as progress:
         try:

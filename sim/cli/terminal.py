@@ -7,7 +7,7 @@ import dataclasses
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final, TextIO, TypeVar
 
 from sim.errors import InputError, Problem
@@ -105,6 +105,12 @@ def say(line: str) -> None:
         sys.stderr.flush()
     except (OSError, InputError):
         return
+
+
+def advise(advice: Iterable[Problem], quiet: bool) -> None:
+    """What was given and looks like a slip, each once, on stderr unless `--quiet`."""
+    for problem in () if quiet else dict.fromkeys(advice):
+        say(f"advice: {problem}")
 
 
 def flush() -> None:

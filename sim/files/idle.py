@@ -41,13 +41,16 @@ def _idle(document: Document, scenario: Scenario, result: Result | None) -> Iter
         if node is None or node.value is None or node.plain == defaults.get(path) or not _own(document, node):
             continue
         if why := why_idle():
-            yield node.problem(f"is not read: {why}", path, shown(node.plain))
+            there, said = node.key_mark if isinstance(node.value, dict) else node.mark, node.at("name") or node
+            where = there or node.mark
+            yield Problem(f"is not read: {why}", path, shown(said.plain), where.file, where.line, where.column)
 
 
 def _own(document: Document, node: Node) -> bool:
     """Whether the user states it: by an option, in the scenario itself or in another file of theirs."""
-    file = node.mark.file
-    return not node.mark.line or file == document.file or not (library.root() / file).exists()
+    mark = node.key_mark or node.mark
+    file = mark.file
+    return not mark.line or file == document.file or not (library.root() / file).exists()
 
 
 def _plain(scenario: Scenario, _: Result | None) -> str:
@@ -74,6 +77,19 @@ def _tolerance(scenario: Scenario, result: Result | None) -> str:
         return "the sub-batch is given"
     by_rule = result is None or result.sub_batch is not None
     return "" if by_rule else "the sub-batch is chosen for the objective, not by the rule"
+
+
+def _scaling(scenario: Scenario, result: Result | None) -> str:
+    """Of a domain a number of units reads how many a padded sample holds."""
+    why, domain = _plain(scenario, result), scenario.scaling
+    if scenario.target.units is None or domain is None or domain.units_per_sample is None:
+        return why
+    return "" if model_of(scenario, None).padded else why
+
+
+def _storage(scenario: Scenario, _: Result | None) -> str:
+    used = scenario.training.input is not None or scenario.campaign.checkpoints is not None
+    return "" if used else "there is neither training.input nor campaign.checkpoints"
 
 
 def _seeds(scenario: Scenario, _: Result | None) -> str:
@@ -116,12 +132,20 @@ def _not_recomputed(plan: Plan | PlanRequest) -> str:
     return "nothing is recomputed" if (plan.recompute or Recompute.NONE) == Recompute.NONE else ""
 
 
+def _one_copy(plan: Plan | PlanRequest) -> str:
+    """Of a plan as it is laid out; degrees that are asked for leave the rest open."""
+    return "one rank has all gradients" if isinstance(plan, Plan) and plan.copies == 1 else ""
+
+
 def _one(axis: str) -> OfPlan:
     return lambda plan: "" if (getattr(plan, axis) or 1) > 1 else f"plan.{axis} is 1"
 
 
 _OF_SCENARIO: Final[Mapping[str, OfScenario]] = {
     "objective": _objective,
+    "scaling": _scaling,
+    "study": lambda _, result: "one design is simulated; `foretrain sweep` simulates all" if result else "",
+    "cluster.storage": _storage,
     "target.metric": _plain,
     "plan.sparse_embeddings": _tables,
     "plan.table_cut": _cut_tables,
@@ -144,6 +168,7 @@ _OF_PLAN: Final[Mapping[str, OfPlan]] = {
         _unsharded(plan) or ("" if plan.shard_group else "plan.shard_group is 0")
     ),
     "framework.gather": _unsharded,
+    "framework.overlap_gradients": _one_copy,
     "framework.overlap_sends": _one("pipeline"),
     "framework.spare_buffers": _one("pipeline"),
     "framework.overlap_tensor": _one("tensor"),

@@ -137,14 +137,13 @@ class Resolver:
                 raise InputError(
                     Problem(f"extends more than {LONGEST_CHAIN} files, one over the other", value=name.value)
                 )
-            if (real, at) in self.joined:
-                return self.joined[real, at]
-            node = self.file(path, at)
+            if (real, at) not in self.joined:
+                self.joined[real, at] = self.extended(self.file(path, at), at, (*stack, real))
         except InputError as error:
             self.problems.extend(self._here(name, at, problem) for problem in error.problems)
             return Node({}, name.mark, name.key_mark, lost=True)
-        self.joined[real, at] = self.extended(node, at, (*stack, real))
-        return self.joined[real, at]
+        found = self.joined[real, at]
+        return Node(found.value, found.mark, name.key_mark or name.mark, found.lost)  # a part stands where it is named
 
     def _configured(self, name: Node) -> bool:
         """Whether a workload is a Hugging Face configuration on this disk."""

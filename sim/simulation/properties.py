@@ -150,7 +150,7 @@ def property_of(name: str) -> Property:
     """The property of that name."""
     found = PROPERTIES.get(name)
     if found is None:
-        raise InputError(Problem("is no hardware property", value=name, hint=f"one of {', '.join(PROPERTIES)}"))
+        raise InputError(Problem("is no hardware property", "--property", name, hint=f"one of {', '.join(PROPERTIES)}"))
     return found
 
 

@@ -11,6 +11,7 @@ from sim.answer import Answer
 from sim.axes import Axis, axis
 from sim.errors import Infeasible, InfeasibleError, InputError, Problem, UnreachableError
 from sim.files import build, load_document, locating, scenario_of
+from sim.files.idle import idle_fields
 from sim.result import Result
 from sim.scenario import Scenario
 from sim.simulation import simulate
@@ -29,6 +30,7 @@ class Case:
     result: Result | None
     failure: Exception | None = None
     scenario: Scenario | None = None  # that was simulated
+    advice: tuple[Problem, ...] = ()  # what its file states and its run does not read
 
     @property
     def infeasible(self) -> Infeasible | None:
@@ -89,7 +91,8 @@ class Asked:
         document = load_document(self.given, self.sets)
         with locating(document):
             scenario = build(document)
-            return Case(self.label, simulate(scenario, seed=self.seed, levers=False), scenario=scenario)
+            result = simulate(scenario, seed=self.seed, levers=False)
+        return Case(self.label, result, scenario=scenario, advice=idle_fields(document, scenario, result))
 
 
 def compare(

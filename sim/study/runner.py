@@ -54,13 +54,23 @@ class Study:
 
     def design(self, number: int) -> Scenario:
         """The scenario of a design: fields first, then the properties of its hardware."""
-        overrides = self.designs.overrides(number)
-        properties = [(name, overrides.pop(name)) for name in list(overrides) if name in PROPERTIES]
+        fields, properties = self._stated(number)
         if isinstance(self.scenario, Scenario):
-            made = reduce(lambda s, item: s.with_(*item), overrides.items(), scenario_of(self.scenario, self.sets))
+            made = reduce(lambda s, item: s.with_(*item), fields.items(), scenario_of(self.scenario, self.sets))
         else:
-            made = load_scenario(self.scenario, (*self.sets, *(assignment(*item) for item in overrides.items())))
-        return reduce(lambda s, item: turned(s, *item), properties, made)
+            made = load_scenario(self.scenario, self.overrides(number))
+        return reduce(lambda s, item: turned(s, *item), properties.items(), made)
+
+    def _stated(self, number: int) -> tuple[dict[str, object], dict[str, object]]:
+        """Fields of the scenario and properties of its hardware that a design gives."""
+        given = self.designs.overrides(number)
+        return {k: v for k, v in given.items() if k not in PROPERTIES}, {
+            k: v for k, v in given.items() if k in PROPERTIES
+        }
+
+    def overrides(self, number: int) -> tuple[str, ...]:
+        """Fields that a design lays over the base scenario, as `--set` reads them."""
+        return (*self.sets, *(assignment(*item) for item in self._stated(number)[0].items()))
 
     @property
     def identity(self) -> dict[str, object]:

@@ -99,14 +99,14 @@ def _properties(scenario: Scenario, names: Sequence[str]) -> list[tuple[Property
     valued = [(prop, prop.value(scenario)) for prop in listed]
     absent = [prop.name for prop, value in valued if value is None and names]
     if absent:
-        raise InputError(Problem("is no limit of this scenario", value=", ".join(absent)))
+        raise InputError(Problem("is no limit of this scenario", "--property", ", ".join(absent)))
     return [(prop, value) for prop, value in valued if value is not None]
 
 
 def _figure(wanted: Metric, scenario: Scenario, seed: int, engine: Engine = "simpy") -> float:
     value = wanted.of(simulate(scenario, levers=False, seed=seed, engine=engine))
     if value is None:
-        raise InputError(Problem("has no value in this scenario", value=wanted.name))
+        raise InputError(Problem("has no value in this scenario", "--metric", wanted.name))
     return value
 
 

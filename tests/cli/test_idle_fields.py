@@ -98,3 +98,69 @@ def test_a_present_belongs_to_a_learning_curve(run):
     outcome = run("run", "today/chinchilla", "--set", "scaling.current_error=3")
     assert outcome.code == 2
     assert "scaling.current_error: belongs to a learning curve" in outcome.err
+
+
+def told_by(run, *arguments):
+    outcome = run(*arguments)
+    assert outcome.code == 0, outcome.err
+    return [line for line in outcome.err.splitlines() if line.startswith("advice: ")]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("compare", "today/resnet50", "today/bert"),
+        ("compare", "today/resnet50", "today/bert", "--json"),
+        ("sweep", "today/resnet50", "--axis", "plan.sub_batch=16,32"),
+        ("explore", "today/resnet50", "--axis", "plan.sub_batch=16,32"),
+        ("require", "today/resnet50", "--deadline", "2 h", "--property", "memory_bandwidth"),
+        ("sensitivity", "today/resnet50", "--property", "memory_bandwidth"),
+        ("report", "today/resnet50", "today/bert", "-o", "page.html"),
+    ],
+)
+def test_every_command_that_simulates_tells_it_once(run, command, tmp_path, monkeypatch):
+    """However many runs it takes; `--quiet` says nothing."""
+    monkeypatch.chdir(tmp_path)
+    assert told_by(run, *command) == []
+    change = ("--set", "plan.shard_group=4", "--force") if command[0] == "report" else ("--set", "plan.shard_group=4")
+    told = told_by(run, *command, *change)
+    assert told == ["advice: --set plan.shard_group=4: plan.shard_group: is not read: nothing is sharded, got 4"]
+    assert run(*command, *change, "--quiet").err == ""
+
+
+def test_a_sweep_tells_what_none_of_its_designs_reads(run, tmp_path):
+    """An axis too; not what one of the designs reads."""
+    path = tmp_path / "a.yaml"
+    path.write_text(SCENARIO)
+    assert told_by(run, "sweep", path, "--axis", "plan.shard_group=2,4") == [
+        "advice: --axis: plan.shard_group: is not read: nothing is sharded"
+    ]
+    group = ("--set", "plan.shard_group=2")
+    assert told_by(run, "sweep", path, "--axis", "plan.sharding=none,full", *group) == []
+
+
+def test_parts_that_nothing_reads_are_told_where_they_are_named(run, tmp_path):
+    """A domain beside a number of steps, a storage nobody reads from, axes that `run` does not go along."""
+    path, idle = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    path.write_text(SCENARIO + "target: {steps: 10}\n")
+    axes = "study: {axes: {plan.data: [2, 4]}}\n"
+    idle.write_text(f"extends: a.yaml\ncluster: {{storage: bloom-gpfs}}\nscaling: char-lm\n{axes}")
+    told = "\n".join(told_by(run, "run", idle))
+    for start in ("2:11: cluster.storage: is not read: ", "3:1: scaling: is not read: ", "4:1: study: is not read: "):
+        assert f"{idle}:{start}" in told
+    used = idle.with_name("c.yaml")
+    used.write_text(f"extends: a.yaml\ncluster: {{storage: bloom-gpfs}}\n{CHECKPOINTS}")
+    assert not any("cluster.storage" in line for line in told_by(run, "run", used))
+
+
+CHECKPOINTS = "campaign: {checkpoints: {interval: 1 h}}\n"
+
+
+def test_one_rank_reduces_no_gradients(run):
+    """With or without overlap the step is the same; on two ranks it is not."""
+    one = ("today/resnet50", "--set", "cluster.devices=1")
+    before, _ = answer(run, *one)
+    after, told = answer(run, *one, "--set", "framework.overlap_gradients=false")
+    assert before["step"] == after["step"]
+    assert [line for line in told if "framework.overlap_gradients: is not read: one rank has all gradients" in line]
+    assert answer(run, "today/resnet50", "--set", "framework.overlap_gradients=false")[1] == []

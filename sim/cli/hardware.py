@@ -16,7 +16,7 @@ from sim.cli.terminal import answer, safe, show, show_as, show_json
 from sim.errors import InputError, Problem
 from sim.fields import did_you_mean
 from sim.files.clusters import list_clusters, load_cluster, load_links
-from sim.files.hardware import accelerator_files, list_accelerators, load_accelerator, load_accelerator_file
+from sim.files.hardware import accelerator_files, list_accelerators, load_accelerator_file, load_accelerator_of
 from sim.files.hardware_text import dump_accelerator, new_accelerator, new_cluster
 from sim.network import resize
 from sim.ops import Format
@@ -100,7 +100,7 @@ def show_command(
             kind = KINDS[op or "all-reduce"]
             wanted = drawing.DrawnCollective(kind, buffer_size(nbytes or "1GiB", "bytes"), algorithm)
             Output(force, True, (name,)).write(draw, kit.page(drawing.topology(cluster, wanted)))
-        chip = load_accelerator(cluster.accelerator)
+        chip = load_accelerator_of(name)
         answer(
             cluster,
             lambda found: report.cluster_text(found, chip),

@@ -12,6 +12,7 @@ from pathlib import Path
 from sim.device.energy import BITS_PER_BYTE, CACHE_PJ_PER_BIT, DRAM_PJ_PER_BIT, PICO, default_power
 from sim.device.generation import Generation
 from sim.device.records import Accelerator, Cache, Compute, MatrixUnit, Memory, Power, Source
+from sim.errors import InputError, Problem
 from sim.fields import Status
 from sim.files.accelerator_file import (
     GROUPS,
@@ -69,6 +70,15 @@ def load_accelerator(name_or_path: str | Path, base: Path | None = None) -> Acce
 def load_accelerator_file(name_or_path: str | Path, base: Path | None = None) -> AcceleratorFile:
     """The same, as the file says it: vendor, generation and kind of memory included."""
     return read_file(Resolver({(): "accelerators"}).whole(find("accelerators", str(name_or_path), base)))
+
+
+def load_accelerator_of(cluster: str | Path) -> Accelerator:
+    """The accelerator of a cluster (of that name in the library, or of that file): named there, or stated whole."""
+    resolver = Resolver({(): "clusters", ("accelerator",): "accelerators"})
+    node = resolver.resolved(resolver.whole(find("clusters", str(cluster)))).at("accelerator")
+    if resolver.problems or node is None:
+        raise InputError(*resolver.problems or [Problem("is required", "accelerator", file=str(cluster))])
+    return read_accelerator(node, "accelerator")
 
 
 def list_accelerators() -> tuple[str, ...]:

@@ -15,6 +15,7 @@ import re
 import resource
 import shutil
 import signal
+import socketserver
 import sys
 import traceback
 from collections.abc import Iterator
@@ -127,6 +128,7 @@ def _impossible(value: object, path: str = "") -> Iterator[str]:
 def run_cases(kind: str, count: int, number: int, tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """`count` cases of one kind, always the same for the same number; the first that ends badly is shown whole."""
     monkeypatch.chdir(tmp_path)  # type: ignore[arg-type]
+    monkeypatch.setattr(socketserver.BaseServer, "serve_forever", lambda *_, **__: None)  # the app answers until Ctrl-C
 
     @seed(number)
     @settings(

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from sim.engine import recursion
 from sim.engine.program import Program
 from sim.engine.records import Spread
 from sim.engine.step import build
@@ -56,23 +57,27 @@ def largest_of(ranks: int, uniform: Floats) -> Floats:
 def jittered_steps(record: StepRecord, sigma: float, *, steps: int = 16, seed: int = 0) -> StepTimes:
     """Step times when every kernel pass of every rank takes (1 + σ·z) times as long, z standard normal.
 
-    All data-parallel replicas are kept apart as the vector axis; contention is left out of the draw.
+    All data-parallel replicas are kept apart as the vector axis.  Passes and collectives take what they take in the
+    step without jitter, contention included (who runs beside whom is not drawn anew): without jitter it is that step.
     """
     if not 0.0 <= sigma < 1.0:
         raise InputError(Problem("must lie in [0, 1)", "training.jitter", str(sigma)))
     program = build(record)
+    times = recursion.run(program)
+    held = [end - start for start, end in zip(times.start, times.end, strict=True)]
     streams = np.random.SeedSequence(seed).spawn(steps)
-    return StepTimes(tuple(_one(record, program, sigma, np.random.default_rng(s)) for s in streams))
+    return StepTimes(tuple(_one(record, program, held, sigma, np.random.default_rng(s)) for s in streams))
 
 
-def _one(record: StepRecord, program: Program, sigma: float, draw: np.random.Generator) -> float:
+def _one(record: StepRecord, program: Program, held: list[float], sigma: float, draw: np.random.Generator) -> float:
+    """`held`: seconds every task takes without jitter."""
     plan = record.plan
     replicas, ranks = plan.data, plan.devices // (plan.data * plan.pipeline)
     free = np.zeros((len(program.tracks), replicas))
     ends: list[Floats] = []
     kernels = [track.kind == "compute" for track in program.tracks]
     joint = [track.axis in JOINT_AXES for track in program.tracks]
-    for track, seconds, after in zip(program.track, program.seconds, program.after, strict=True):
+    for track, seconds, after in zip(program.track, held, program.after, strict=True):
         start = free[track]
         for j in after:
             start = np.maximum(start, ends[j])
@@ -100,7 +105,7 @@ def _affordable(record: StepRecord) -> int:
 
 
 def spread(record: StepRecord, step_s: float, sigma: float, *, draws: int = 32, seed: int = 0) -> Spread:
-    """Steps of `step_s` [s] under jitter: the draws (without contention) relative to the step without jitter.
+    """Steps of `step_s` [s] under jitter: the draws relative to the step without jitter.
 
     Of many micro-batches so many are drawn that fill and drain of the pipeline no longer count: the mean then grows as
     the step does, and the deviations of n times as many independent passes are 1/√n of it.

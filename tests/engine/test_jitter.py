@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from prepared import data_parallel, pipeline
@@ -9,7 +11,11 @@ from prepared import data_parallel, pipeline
 from sim.engine import simulate_step
 from sim.engine.jitter import jittered_steps, largest_of, spread
 from sim.errors import InputError
+from sim.files import document_of
+from sim.files.scenario import build
 from sim.plan import slowed
+from sim.simulation.planning import choose_plan, model_of
+from sim.simulation.stepping import record_of
 
 
 @pytest.mark.parametrize("ranks", [1, 8, 1024])
@@ -34,6 +40,20 @@ def test_without_jitter_the_step_is_the_step() -> None:
     times = jittered_steps(prepared, 0.0, steps=3)
     assert times.seconds == pytest.approx([simulate_step(prepared).time_s] * 3)
     assert times.std_s == pytest.approx(0.0)
+
+
+def test_contention_is_in_the_steps_under_jitter() -> None:
+    """Gradients that slow the kernels beside them: σ = 0 gives their step, not that of free links, and σ adds to it."""
+    shared = {"extends": "dgx-a100-superpod", "devices": 64}
+    asked = {"workload": "bert-large", "cluster": shared, "plan": {"sub_batch": 4}, "target": {"steps": 1}}
+    scenario = build(document_of(asked, "s"))
+    model = model_of(scenario, None)
+    record = record_of(scenario, model, choose_plan(scenario, model)[0])
+    step_s = simulate_step(record).time_s
+    assert record.steals
+    assert step_s > 1.002 * simulate_step(replace(record, steals=False)).time_s
+    assert jittered_steps(record, 0.0, steps=1).seconds[0] == pytest.approx(step_s, rel=1e-12)
+    assert jittered_steps(record, 0.05, steps=4).mean_s > step_s
 
 
 def test_jitter_costs_more_the_more_ranks_meet_at_a_barrier() -> None:

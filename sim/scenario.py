@@ -141,7 +141,7 @@ class Training(Record):
     jitter: float = field(
         default=0.0,
         metadata=about(
-            "relative standard deviation of every pass on every device; 0: none, as well-run nodes have it, whose epochs "
+            "relative standard deviation of every pass on every device; 0: none, as on well-run nodes, whose epochs "
             "vary by 0.18 % on one node and 0.55 % on 2 to 16 (medians of MLPerf's logs v0.7-v2.0, own reduction)",
             ge=0,
             lt=1,

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 WIDEST: Final = 64.0
 """Multiples of the critical batch that are tried: there 65 times the samples save under 2 % of the steps."""
+SMALLEST: Final = 1.0 / 256.0
+"""The same at the other end: there samples exceed those of the smallest batch by 0.4 %."""
 EARLIER: Final = 0.995  # of the time to the target, for a lever to be told
 MOST: Final = 2**20  # samples per device and pass, as in the paper's figure 11
 STRIDES: Final = (4, 2, 1)  # steps over the grid of device counts and batches, where every point is a whole search
@@ -219,11 +221,11 @@ def _searched(scenario: Scenario, model: Model, projection: Projection | None, w
 
 
 def _batches(scenario: Scenario, widest: float | None) -> tuple[int, ...]:
-    """Global batches to search layouts for: that given, else from 1/64 to 64 times the critical batch."""
+    """Global batches to search layouts for: that given, else from 1/256 to 64 times the critical batch."""
     given = scenario.plan.global_batch
     if given is not None or widest is None:
         return (given or 1,)
-    return tuple(size for size in _sizes(max(1, int(widest))) if size >= min(widest, widest / WIDEST**2))
+    return tuple(size for size in _sizes(max(1, int(widest))) if size >= min(widest, widest / WIDEST * SMALLEST))
 
 
 def _least(value: Callable[[tuple[int, int], float], float], shape: tuple[int, int]) -> tuple[int, int]:

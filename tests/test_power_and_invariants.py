@@ -9,6 +9,7 @@ import pytest
 from sim import load_scenario, simulate
 from sim.errors import InputError
 from sim.files import build, document_of
+from sim.report.run import render
 from sim.simulation import model_of
 from sim.simulation.invariants import check_result
 from sim.simulation.stepping import record_of
@@ -37,6 +38,25 @@ def test_the_average_power_keeps_the_cap_and_the_clock_follows(scenario):
     assert held.step.time_s > free.step.time_s
     arithmetic = held.energy.by_kind["arithmetic"] / free.energy.by_kind["arithmetic"]
     assert arithmetic == pytest.approx(held.energy.clock**2)
+
+
+def test_a_flop_and_a_byte_at_each_level_have_their_price(scenario):
+    """H100: a FLOP is what idle leaves of 700 W at full rate; HBM3 4.5 pJ, SRAM 0.13 pJ and a link 13 pJ a bit.
+
+    Shares are those of the step, and a capped clock makes FLOPs cheaper, not bytes.
+    """
+    chip, free = scenario.accelerator, simulate(scenario, levers=False)
+    entry = chip.compute["bf16"]
+    full = entry.peak_flops * entry.achievable * chip.sustained
+    assert free.energy.flop_j == pytest.approx((chip.power.peak_w - chip.power.idle_w) / full)
+    assert free.energy.byte_j == pytest.approx({"cache": 1.04e-12, "memory": 36e-12, "link": 104e-12})
+    line = next(line for line in render(free).splitlines() if "a byte moved" in line)
+    share = 100 * free.energy.by_kind["memory"] / free.energy.step_j
+    assert f"a FLOP {1e12 * free.energy.flop_j:.3g} pJ" in line
+    assert f"memory 36 ({share:.2g} %)" in line
+    held = simulate(capped(scenario, 0.8 * free.energy.mean_device_w), levers=False).energy
+    assert held.flop_j == pytest.approx(free.energy.flop_j * held.clock**2)
+    assert held.byte_j == free.energy.byte_j
 
 
 def test_a_cap_above_what_a_step_draws_changes_nothing(scenario):

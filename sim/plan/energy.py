@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sim.device.energy import ops_energy
 from sim.device.records import Accelerator, Power
@@ -20,6 +20,8 @@ class Energy:
     mean_device_w: float
     by_kind: Mapping[str, float]  # J per step
     clock: float = 1.0  # that the power limit leaves, relative to the full one
+    flop_j: float | None = None  # of one FLOP of the products, at that clock
+    byte_j: Mapping[str, float] = field(default_factory=dict)  # of one byte moved, by level
 
 
 def step_energy(record: StepRecord, chip: Accelerator, step_s: float, steps: float | None) -> Energy:
@@ -27,7 +29,8 @@ def step_energy(record: StepRecord, chip: Accelerator, step_s: float, steps: flo
     kinds = moved_energy(record, chip) | {"idle": _power(chip).idle_w * step_s * record.plan.devices}
     total = sum(kinds.values())
     mean = total / step_s / record.plan.devices
-    return Energy(total, total * steps if steps is not None else None, mean, kinds, chip.clock)
+    moved = {"cache": _power(chip).cache_byte_j, "memory": _power(chip).dram_byte_j, "link": _power(chip).link_byte_j}
+    return Energy(total, total * steps if steps is not None else None, mean, kinds, chip.clock, byte_j=moved)
 
 
 def moved_energy(record: StepRecord, chip: Accelerator) -> dict[str, float]:

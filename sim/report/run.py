@@ -11,6 +11,7 @@ from typing import Any, Final, get_args
 
 from sim.errors import Lever
 from sim.ops import Axis
+from sim.plan.energy import Energy
 from sim.plan.framework import Framework
 from sim.plan.records import AXES as RANK_ORDER
 from sim.plan.records import DeviceMemory, Plan, Sharding
@@ -228,6 +229,16 @@ def _memory(result: Result) -> str:
     return "\n".join(lines)
 
 
+def _movement(energy: Energy) -> str:
+    """What a FLOP and a byte at each level cost, and their shares of the step."""
+    levels = ", ".join(
+        f"{level} {1e12 * joules:.3g} ({percent(energy.by_kind.get(level, 0.0) / energy.step_j)})"
+        for level, joules in energy.byte_j.items()
+    )
+    flop = "" if energy.flop_j is None else f"a FLOP {1e12 * energy.flop_j:.3g} pJ, "
+    return f"  {flop}a byte moved, pJ (share of the step): {levels}"
+
+
 def _expense(result: Result) -> str:
     """Energy to the target (of a step where there is none) by kind, and what the devices cost."""
     lines = []
@@ -239,6 +250,7 @@ def _expense(result: Result) -> str:
         total = step if energy.target_j is None else f"{si(energy.target_j / WH, 'Wh')} to the target"
         shares = ", ".join(f"{kind} {percent(joules / energy.step_j)}" for kind, joules in kinds.items())
         lines.append(f"Energy of the devices {total}, {energy.mean_device_w:,.0f} W per device: {shares}")
+        lines.append(_movement(energy))
     if cost is not None:
         hours = f", {si(cost.device_hours)} device hours" if cost.device_hours is not None else ""
         price = "not known" if cost.devices_usd is None else si(cost.devices_usd, "USD")

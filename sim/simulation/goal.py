@@ -126,4 +126,5 @@ def energy_of(
     limit = scenario.accelerator.power.cap_w or scenario.accelerator.power.peak_w
     if spent.mean_device_w > limit * (1.0 + 1e-9):  # only where the time is not ours
         return None, f"in the published compute time a device would draw {spent.mean_device_w:.0f} W of {limit:.0f} W"
-    return spent, ""
+    power, clock = scenario.accelerator.power, scenario.accelerator.clock
+    return replace(spent, flop_j=power.flop_j[scenario.workload.numerics.compute] * clock**2), ""

@@ -11,6 +11,7 @@ from sim.cli.model import load_model
 from sim.cli.terminal import show_as
 from sim.errors import InputError, Problem
 from sim.files.hardware import load_accelerator
+from sim.files.quality import qualities
 from sim.report.footprint import as_table, footprint_json, footprint_text
 from sim.study.footprint import footprint
 
@@ -49,10 +50,12 @@ def command(
 
     Parameters, size on disk, memory, latency, throughput and energy of a query, with weights in fp32, 16 bits, fp8,
     int8 and every narrow format of the chip, in 4 bits beside wider products, pruned 2:4, and distilled to half of the
-    blocks.
+    blocks; where it was published, the quality of a variant beside that of the model before it, and whether it lies on
+    the frontier of quality against footprint.
     """
     if samples is not None and not isfinite(samples):
         raise InputError(Problem("must be finite", "samples", f"{samples:g}"))
     model, _ = load_model(name, sets, parameters)
-    found = footprint(model, load_accelerator(accelerator), batch, samples, decode)
+    published = {} if sets or parameters else qualities(name)  # of the model as it was published
+    found = footprint(model, load_accelerator(accelerator), batch, samples, decode, published)
     show_as(found, as_table, footprint_text, footprint_json, "json" if as_json else form)

@@ -36,6 +36,8 @@ def _variant(v: Variant) -> dict[str, Any]:
         "latency_s": v.latency_s,
         "throughput_per_s": v.throughput_per_s,
         "energy_per_query_j": v.energy_j,
+        "quality": None if v.quality is None else asdict(v.quality) | {"relative": v.quality.relative},
+        "best": v.best,
         "note": v.note,
     }
 
@@ -78,6 +80,8 @@ COLUMNS: Final = (
     Column("latency", "seconds"),
     Column("queries/s", "number"),
     Column("energy/query", "si", "J"),
+    Column("quality"),
+    Column("frontier"),
     Column("note"),
 )
 
@@ -90,4 +94,7 @@ def as_table(found: ModelFootprint) -> Table:
 def _cells(v: Variant) -> tuple[Cell, ...]:
     note = v.note if v.fits else f"{v.note}; does not fit".lstrip("; ")
     sizes = (v.parameters, v.disk_bytes, v.batch, v.memory_bytes)
-    return (v.name, v.format, *sizes, v.latency_s, v.throughput_per_s, v.energy_j, note or None)
+    q = v.quality
+    quality = None if q is None else f"{q.value:g} of {q.baseline:g} {q.metric}"
+    frontier = None if v.best is None else "yes" if v.best else "no"
+    return (v.name, v.format, *sizes, v.latency_s, v.throughput_per_s, v.energy_j, quality, frontier, note or None)

@@ -3,19 +3,21 @@ parameters, size on disk, memory, latency, throughput and energy of a query, by 
 distilled variant, beside what training it takes.
 
 A query is one forward pass over one sample (a sequence, an image, a sentence pair), or the next token of a sequence
-whose keys and values are kept (issued as a captured graph, as serving engines do; recalled).  Accuracy of the variants
-is not predicted.
+whose keys and values are kept (issued as a captured graph, as serving engines do; recalled).  Quality of the variants
+is not predicted but looked up where it was published (scenarios/quality.yaml), relative to the same model before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Final
 
 from sim.device import Accelerator, ops_energy, time_ops
 from sim.errors import InputError, Problem
+from sim.files.quality import Quality
 from sim.ops import BYTES_PER_ELEMENT, Attention, Convolution, Format, Gemm, Op, Sparsity
 from sim.plan.energy import step_energy
 from sim.plan.prepare import single_device
@@ -51,6 +53,8 @@ class Variant:
     fits: bool
     note: str = ""
     batch: int = 1  # queries at once that memory, throughput and energy are for
+    quality: Quality | None = None  # published
+    best: bool | None = None  # no other of known quality has as much of it in less memory, time and energy
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +89,16 @@ class ModelFootprint:
 
 
 def footprint(
-    model: Model, accelerator: Accelerator, batch: int = 32, samples: float | None = None, decode: int | None = None
+    model: Model,
+    accelerator: Accelerator,
+    batch: int = 32,
+    samples: float | None = None,
+    decode: int | None = None,
+    published: Mapping[str, Quality] = MappingProxyType({}),
 ) -> ModelFootprint:
     """The model on the chip: latency for one query; memory, throughput and energy for `batch` at once, or as many of
-    them (halved until it fits) as the memory holds.  `decode`: a query is one token after so many.
+    them (halved until it fits) as the memory holds.  `decode`: a query is one token after so many; `published`: variant
+    → its quality.
     """
     if model.parameters <= 0:
         raise InputError(Problem("has no parameters, so there is nothing to keep or to ask", "model", model.name))
@@ -102,11 +112,36 @@ def footprint(
     variants.append(_four_bits(narrow, asked, chip, batch))
     variants.append(_pruned(narrow, asked, chip, batch))
     variants.append(_variant("distilled", narrow, asked, chip, batch, _halved))
+    variants = _judged(variants, published)
     amount = samples or UNITS_PER_PARAMETER * model.active_parameters / model.units_per_sample
     trains = narrow in TRAINABLE
     training = _training(model, accelerator, narrow, batch, amount) if trains else None
     reason = "" if trains else f"{accelerator.name} computes in {', '.join(accelerator.compute)} only: inference"
     return ModelFootprint(model.name, accelerator.name, batch, tuple(variants), training, reason, decode)
+
+
+def _judged(variants: Sequence[Variant], published: Mapping[str, Quality]) -> list[Variant]:
+    """The variants with their published quality, and whether one lies on the frontier of quality against footprint."""
+    known = [replace(v, quality=published.get(v.name)) for v in variants]
+    costs = {v.name: cost for v in known if v.fits and (cost := _costs(v)) is not None}
+
+    def best(one: Variant) -> bool | None:
+        if one.name not in costs:
+            return None
+        others = (cost for name, cost in costs.items() if name != one.name)
+        return not any(
+            all(a <= b for a, b in zip(cost, costs[one.name], strict=True)) and cost != costs[one.name]
+            for cost in others
+        )
+
+    return [replace(v, best=best(v)) for v in known]
+
+
+def _costs(v: Variant) -> tuple[float, ...] | None:
+    """What is better the less of it there is: memory, latency, energy of a query, relative quality lost."""
+    if v.quality is None or v.latency_s is None:
+        return None
+    return v.memory_bytes / v.batch, v.latency_s, v.energy_j or 0.0, -v.quality.relative
 
 
 def sixteen(accelerator: Accelerator) -> Format:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sim.errors import InputError
+from sim.files.fields import read
 from sim.files.hardware import load_accelerator
+from sim.files.library import folder
+from sim.files.loader import load
 from sim.files.models import preset
+from sim.files.quality import QualityFile, qualities
 from sim.report.footprint import footprint_json, footprint_text
 from sim.study.footprint import ModelFootprint, Variant, footprint
 
@@ -152,6 +158,31 @@ def test_training_data_follow_the_parameters_a_unit_meets() -> None:
     found = footprint(preset("dlrm"), load_accelerator("a100-sxm4-80gb"))
     assert found.training is not None
     assert found.training.samples == pytest.approx(20 * 2.372e6, rel=1e-3)
+
+
+def test_published_quality_and_the_frontier() -> None:
+    """75.92 of 76.13 (torchvision's int8 ResNet-50). A variant that costs more and reaches less is off the frontier."""
+    model, chip = preset("resnet50"), load_accelerator("a100-sxm4-80gb")
+    published = qualities("resnet50")
+    assert published["int8"].relative == pytest.approx(75.92 / 76.13)
+    shown = {v.name: v for v in footprint(model, chip, published=published).variants}
+    assert (shown["int8"].best, shown["fp32"].best, shown["16-bit"].best) == (True, True, None)
+    worse = published | {"fp32": replace(published["fp32"], value=75.0)}
+    assert not {v.name: v for v in footprint(model, chip, published=worse).variants}["fp32"].best
+
+
+def test_less_perplexity_is_better() -> None:
+    """DistilGPT2: 21.1 after 16.3."""
+    assert qualities("gpt2")["distilled"].relative == pytest.approx(16.3 / 21.1)
+    assert qualities("no-such-model") == {}
+
+
+def test_qualities_are_of_models_of_the_library_and_of_variants_that_exist() -> None:
+    names = {"fp32", "16-bit", "fp8", "int8", "pruned 2:4", "distilled"}
+    entries = read(QualityFile, load(folder("scenarios") / "quality.yaml", "quality.yaml")).qualities
+    for entry in entries:
+        assert (folder("models") / f"{entry.model}.yaml").exists()
+        assert entry.variant in names
 
 
 def test_a_decoded_token_waits_for_weights_and_keys() -> None:

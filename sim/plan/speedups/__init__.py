@@ -19,6 +19,7 @@ from sim.plan.speedups.recomputation import Recomputation
 from sim.plan.speedups.selective_backprop import SelectiveBackprop
 from sim.plan.speedups.sequence_packing import SequencePacking
 from sim.plan.speedups.stochastic_depth import StochasticDepth
+from sim.plan.speedups.structured_sparsity import StructuredSparsity
 
 SPEEDUPS: Final[dict[str, Speedup]] = {
     method.name: method
@@ -34,6 +35,7 @@ SPEEDUPS: Final[dict[str, Speedup]] = {
         LocalSgd(),
         ChannelPruning(),
         LowRank(),
+        StructuredSparsity(),
         MixedPrecision(),
         QuantisedTraining(),
         Recomputation(),
@@ -42,7 +44,6 @@ SPEEDUPS: Final[dict[str, Speedup]] = {
     )
 }
 ELSEWHERE: Final[dict[str, str]] = {
-    "structured_sparsity": "workload.numerics.sparse_products",
     "large_batch": "plan.global_batch",
     "early_exit": "inference only",
 }

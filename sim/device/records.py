@@ -86,6 +86,17 @@ class FusedAttention(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class MemoryTier(Record):
+    """Memory beside the device's own that it can offload to: the host's, or memory behind a switch."""
+
+    name: str = field(metadata=about("host, cxl …", pattern=FILLED))
+    bandwidth: float = field(metadata=about("to and from one device, all devices busy", dimension="bandwidth", gt=0))
+    capacity_bytes: float | None = field(
+        default=None, metadata=about("for one device; empty: as much as is asked for", dimension="bytes", gt=0)
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Memory(Record):
     """Off-chip memory."""
 
@@ -99,6 +110,9 @@ class Memory(Record):
     random_bytes: float = field(
         default=64.0,
         metadata=about("cost of starting a random access, as bytes streamed in that time", dimension="bytes", ge=0),
+    )
+    tiers: tuple[MemoryTier, ...] = field(
+        default=(), metadata=about("where plan.offload puts things, nearest first; empty: a host at 25 GB/s")
     )
 
 

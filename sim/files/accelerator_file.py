@@ -12,7 +12,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from sim.device.records import Accelerator, Cache, Compute, FusedAttention, MatrixUnit, Memory, Power, Source
+from sim.device.records import (
+    Accelerator,
+    Cache,
+    Compute,
+    FusedAttention,
+    MatrixUnit,
+    Memory,
+    MemoryTier,
+    Power,
+    Source,
+)
 from sim.fields import Confidence, Record, Status, about, same_as
 from sim.files.generations import DEFAULT_GENERATION, list_generations
 from sim.ops import Format
@@ -86,6 +96,7 @@ class MemoryGroup(Group):
     reserve: float = field(default=0.0, metadata=same_as(Memory, "reserve_bytes"))
     access: float | None = field(default=None, metadata=same_as(Memory, "access_bytes", _GENERATION))
     random: float | None = field(default=None, metadata=same_as(Memory, "random_bytes", _GENERATION))
+    tiers: tuple[MemoryTier, ...] = field(default=(), metadata=same_as(Memory, "tiers"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,6 +183,7 @@ def _memory(group: MemoryGroup, constants: Generation) -> Memory:
         reserve_bytes=group.reserve,
         access_bytes=_given(group.access, constants.access_bytes),
         random_bytes=_given(group.random, constants.random_bytes),
+        tiers=group.tiers,
     )
 
 

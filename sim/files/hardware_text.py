@@ -99,6 +99,11 @@ def _memory(group: MemoryGroup) -> Iterator[str]:
         yield "  exact: true"
     if group.reserve:
         yield f"  reserve: {_bytes(group.reserve)}"
+    if group.tiers:
+        yield "  tiers:"
+    for tier in group.tiers:
+        held = f", capacity: {_bytes(tier.capacity_bytes)}" if tier.capacity_bytes else ""
+        yield f"    - {{name: {tier.name}, bandwidth: {_quantity(tier.bandwidth, 'bandwidth')}{held}}}"
     for key in ("access", "random"):
         if getattr(group, key) is not None:
             yield f"  {key}: {getattr(group, key):g} B"

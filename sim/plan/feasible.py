@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Final
 
 from sim.device.records import Accelerator
 from sim.errors import Infeasible, Lever
@@ -13,6 +14,7 @@ from sim.workload.records import Model, Numerics, Recompute
 
 GIB = 2.0**30
 FITS = "fits"
+SEARCHED: Final = Lever("plan: auto", note="searches every layout of these devices for one that fits")
 
 
 def _gib(nbytes: float) -> str:
@@ -22,13 +24,18 @@ def _gib(nbytes: float) -> str:
 
 def fullest(memory: tuple[DeviceMemory, ...]) -> DeviceMemory:
     """The class of devices that holds most relative to its capacity."""
-    return max(memory, key=lambda device: device.needed_bytes / device.capacity_bytes)
+    return max(memory, key=lambda device: (not device.fits, device.needed_bytes / device.capacity_bytes))
 
 
 def infeasible(model: Model, plan: Plan, numerics: Numerics, accelerator: Accelerator) -> Infeasible:
     """Why the plan does not fit, with every lever's computed effect (those that make it fit first)."""
     worst = fullest(device_memory(model, plan, numerics, accelerator))
     kind, most = max(worst.bytes_by_kind.items(), key=lambda item: item[1])
+    if worst.needed_bytes <= worst.capacity_bytes:
+        need, have = worst.offloaded_bytes, worst.tiers_bytes
+        statement = f"{worst.name}: {_gib(need)} to offload, the tiers of memory beside it hold {_gib(have)}"
+        wider = Lever(f"memory.tiers of {_gib(need)} for a device", need, "memory_bytes", FITS)
+        return Infeasible(statement, worst.name, need, have, (wider, SEARCHED))
     statement = (
         f"{worst.name}: needs {_gib(worst.needed_bytes)}, has {_gib(worst.capacity_bytes)}; "
         f"the largest part is {kind} with {_gib(most)}"
@@ -53,8 +60,7 @@ def _levers(
         "memory_bytes",
         f"{FITS}, as planned",
     )
-    searched = Lever("plan: auto", note="searches every layout of these devices for one that fits")
-    return (*(lever for _, _, lever in tried), more, searched)
+    return (*(lever for _, _, lever in tried), more, SEARCHED)
 
 
 def _changes(plan: Plan) -> Iterator[tuple[str, Plan]]:

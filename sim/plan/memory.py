@@ -20,6 +20,7 @@ from sim.plan.groups import Groups, groups_of
 from sim.plan.layout import Assigned, Part, assign
 from sim.plan.pricing import shard_of
 from sim.plan.records import DeviceMemory, Offload, PipelineSchedule, Plan, Sharding
+from sim.plan.tiers import away_capacity
 from sim.workload.records import Launch, Layer, Model, Numerics, OptimizerName, Parameter, Policy, Recompute
 from sim.workload.update import MOMENTS
 
@@ -59,7 +60,9 @@ def layer_memory(
             kinds["gradients"] += copied - kinds["cached"]
         name = f"stage {stage}" if plan.pipeline > 1 else "all devices"
         devices = plan.devices // plan.pipeline
-        result.append(DeviceMemory(name, devices, kinds, accelerator.memory.capacity_bytes))
+        away = held_away(stage, chunks, plan, numerics, groups)
+        capacity = accelerator.memory.capacity_bytes
+        result.append(DeviceMemory(name, devices, kinds, capacity, away, away_capacity(accelerator)))
     return tuple(result)
 
 
@@ -251,6 +254,25 @@ def activations(stage: int, chunks: Sequence[Sequence[Part]], plan: Plan, policy
             later += saved
     kept, workspace = max(((kept - freed, transient) for freed, transient in moments), key=sum, default=(0.0, 0.0))
     return kept + min(away, 2.0 * most), workspace  # of what goes to the host two blocks are under way
+
+
+def held_away(stage: int, chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics, groups: Groups) -> float:
+    """Bytes a device of a stage has offloaded at the fullest moment."""
+    if plan.offload == Offload.NONE:
+        return 0.0
+    if plan.offload == Offload.OPTIMIZER:
+        moments = MOMENTS[numerics.optimizer] * BYTES_PER_ELEMENT[numerics.optimizer_format]
+        master = BYTES_PER_ELEMENT[numerics.master] if numerics.master else 0.0
+        return sharded_elements(chunks, plan, groups, tied_copy(chunks, plan)) * (moments + master)
+    left = plan.recompute_layers if plan.recompute_layers is not None else 10**9
+    away = 0.0
+    for chunk, flying in zip(chunks, in_flight(stage, plan), strict=True):
+        for part in chunk:
+            again = min(left, part.count) if part.layer.kind == "block" else part.count
+            left -= again if part.layer.kind == "block" else 0
+            for count, rule in ((again, plan.policy), (part.count - again, Recompute.NONE)):
+                away += flying * count * on_host(part.layer, rule, plan) if count else 0.0
+    return away
 
 
 def on_host(layer: Layer, policy: Policy, plan: Plan) -> float:

@@ -12,14 +12,13 @@ from sim.ops import BYTES_PER_ELEMENT
 from sim.plan.gradients import Closing, Exchange, block_transfers, gathers, reductions, reductions_s
 from sim.plan.groups import Groups, groups_of
 from sim.plan.layout import Part, assign
-from sim.plan.memory import on_host, sharded_elements, tied_copy
+from sim.plan.memory import held_away, on_host, sharded_elements, tied_copy
 from sim.plan.pricing import Contention, Pricer, sent_bytes
 from sim.plan.records import Offload, Plan, Sharding
 from sim.plan.step_record import Block, Chunk, Stage, StepRecord, Transfer, Way, Work, with_compute
+from sim.plan.tiers import moved_s, tiers_of
 from sim.workload.records import Layer, Model, Numerics, OptimizerName, Parameter, Policy, Recompute
 from sim.workload.update import parameter_update, update_ops
-
-HOST_BANDWIDTH = 25e9  # B/s between device and host, for offloading: PCIe 4 x16, 32 GB/s raw, about 25 reached
 
 Chunks = tuple[tuple[Part, ...], ...]
 
@@ -32,14 +31,13 @@ def prepare(
     communicator: Communicator,
     *,
     compute_s: float | None = None,
-    host_bandwidth: float = HOST_BANDWIDTH,
 ) -> StepRecord:
     """The record of one step.
 
     `compute_s`: seconds of compute of one step on one worker, replacing the device model (a published input); it is
     split over blocks and passes by their FLOPs.
     """
-    record = step_record(Pricer(model, numerics, accelerator, communicator), plan, host_bandwidth)
+    record = step_record(Pricer(model, numerics, accelerator, communicator), plan)
     return record if compute_s is None else with_compute(record, compute_s)
 
 
@@ -49,13 +47,13 @@ def single_device(model: Model, sub_batch: int, numerics: Numerics, accelerator:
     return prepare(model, Plan(sub_batch, sub_batch), numerics, accelerator, Communicator(alone))
 
 
-def step_record(pricer: Pricer, plan: Plan, host_bandwidth: float = HOST_BANDWIDTH) -> StepRecord:
+def step_record(pricer: Pricer, plan: Plan) -> StepRecord:
     """The record of one step of `plan`; the pricer remembers what plans share."""
     layers = pricer.layers(plan)
     parts = assign(layers, plan)
     recorder = Recorder.of(pricer, plan)
     groups = recorder.groups
-    stages = recorder.stages(parts, host_bandwidth)
+    stages = recorder.stages(parts)
     if plan.schedule.splits and not any(b.work(Way.WEIGHTS).ops for s in stages for c in s.chunks for b in c.blocks):
         rule = f"the model has no ops for gradients of weights alone, which {plan.schedule} runs apart"
         raise InputError(Problem(rule, "plan.schedule", plan.schedule, hint="schedule: 1f1b"))
@@ -99,31 +97,33 @@ class Recorder:
         groups = groups_of(plan)
         return cls(pricer, plan, groups, Exchange(plan, groups, pricer), _contention(pricer, plan, groups))
 
-    def stages(self, parts: Sequence[Chunks], host_bandwidth: float) -> tuple[Stage, ...]:
+    def stages(self, parts: Sequence[Chunks]) -> tuple[Stage, ...]:
         """Every stage; those that hold the same share one record."""
         known: dict[object, Stage] = {}
         stages = []
         for chunks in parts:
             key = tuple(tuple((id(part.layer), part.count) for part in chunk) for chunk in chunks)
             if key not in known:
-                known[key] = self._stage(chunks, host_bandwidth)
+                known[key] = self._stage(chunks)
             stages.append(known[key])
         return tuple(stages)
 
-    def _stage(self, chunks: Chunks, host_bandwidth: float) -> Stage:
+    def _stage(self, chunks: Chunks) -> Stage:
         plan = self.plan
         left = plan.recompute_layers if plan.recompute_layers is not None else 10**9
         copies = tied_copy(chunks, plan)
+        held = held_away(0, chunks, plan, self.pricer.numerics, self.groups)  # the first stage keeps most passes
         built = []
         for number, chunk in enumerate(chunks):
             blocks: list[Block] = []
             for part in chunk:
                 again = min(left, part.count) if part.layer.kind == "block" else part.count
                 left -= again if part.layer.kind == "block" else 0
-                blocks += self._blocks(part, again, host_bandwidth)
+                blocks += self._blocks(part, again, held)
             built.append(self._chunk(blocks, chunk, copies if number == len(chunks) - 1 else 0.0))
         updated, rows = self._updated(chunks, copies)
-        offloaded = self._offload_bytes(updated) / host_bandwidth if plan.offload == Offload.OPTIMIZER else 0.0
+        tiers = tiers_of(self.pricer.accelerator)
+        offloaded = moved_s(self._offload_bytes(updated), held, tiers) if plan.offload == Offload.OPTIMIZER else 0.0
         across = self.exchange.across((part for chunk in chunks for part in chunk), copies)
         mirror = self._mirror(chunks, copies) if plan.directions > 1 else None
         update = self._update(updated, rows)
@@ -171,19 +171,21 @@ class Recorder:
             return Chunk(tuple(blocks))
         return Chunk(tuple(blocks), gathers(self.exchange, parts, copies), reductions(self.exchange, parts, copies))
 
-    def _blocks(self, part: Part, again: int, host_bandwidth: float) -> list[Block]:
+    def _blocks(self, part: Part, again: int, held: float) -> list[Block]:
         """The part's blocks, those that recompute apart from those that do not."""
         policies: tuple[tuple[Policy, int], ...] = ((self.plan.policy, again), (Recompute.NONE, part.count - again))
-        return [self._block(part, count, policy, host_bandwidth) for policy, count in policies if count > 0]
+        return [self._block(part, count, policy, held) for policy, count in policies if count > 0]
 
-    def _block(self, part: Part, count: int, policy: Policy, host_bandwidth: float) -> Block:
+    def _block(self, part: Part, count: int, policy: Policy, held: float) -> Block:
         layer, plan = part.layer, self.plan
         priced = (layer, policy, plan, self.groups, self.around)
         others = self.pricer.others(*priced)
         gather, reduce = block_transfers(self.exchange, part)
-        moved_s = on_host(layer, policy, plan) / host_bandwidth
+        offloaded_s = moved_s(on_host(layer, policy, plan), held, tiers_of(self.pricer.accelerator))
         works = self.pricer.works(*priced)
-        return Block(layer.name, layer.kind, count, *works, gather, self._regathered(layer), reduce, moved_s, others)
+        return Block(
+            layer.name, layer.kind, count, *works, gather, self._regathered(layer), reduce, offloaded_s, others
+        )
 
     def _updated(self, chunks: Chunks, copies: float) -> tuple[float, list[Parameter]]:
         """(weights one device updates whole, embeddings of which it updates the touched rows alone).

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
 from typing import Final
 
 from sim.errors import Problem
@@ -181,6 +182,8 @@ class DeviceMemory:
     count: int
     bytes_by_kind: Mapping[str, float]  # weights, gradients, optimizer, master, activations …
     capacity_bytes: float
+    offloaded_bytes: float = 0.0  # offloaded, at the fullest moment
+    tiers_bytes: float = inf  # what the memory beside it holds
 
     @property
     def total_bytes(self) -> float:
@@ -193,4 +196,4 @@ class DeviceMemory:
 
     @property
     def fits(self) -> bool:
-        return self.needed_bytes <= self.capacity_bytes
+        return self.needed_bytes <= self.capacity_bytes and self.offloaded_bytes <= self.tiers_bytes

@@ -158,6 +158,10 @@ def accelerator_json(file: AcceleratorFile) -> dict[str, Any]:
         "rate_error": chip.rate_error or None,
         "memory_achievable": chip.memory.achievable,
         "memory_reserve_bytes": chip.memory.reserve_bytes,
+        "memory_tiers": [
+            {"name": tier.name, "bandwidth_bytes_per_s": tier.bandwidth, "capacity_bytes": tier.capacity_bytes}
+            for tier in chip.memory.tiers
+        ],
         "cache_capacity_bytes": chip.cache.capacity_bytes,
         "cache_bandwidth_bytes_per_s": chip.cache.bandwidth,
         "links": list(chip.links),
@@ -193,6 +197,9 @@ def accelerator_text(file: AcceleratorFile) -> str:
         + (f", {si(chip.cache.bandwidth, 'B/s')}" if chip.cache.bandwidth else ""),
         f"kernel   {duration(chip.kernel_overhead_s)} to start and drain",
     ]
+    for tier in memory.tiers:
+        held = "" if tier.capacity_bytes is None else f"{_gib(tier.capacity_bytes)}, "
+        lines.append(f"beside   {tier.name}: {held}{si(tier.bandwidth, 'B/s')}")
     if chip.links:
         lines.append(f"links    {', '.join(chip.links)}")
     if chip.power:

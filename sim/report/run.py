@@ -226,6 +226,8 @@ def _memory(result: Result) -> str:
     for kind, nbytes in full.bytes_by_kind.items():
         if nbytes > 0:
             lines.append(f"  {kind:<26} {gib(nbytes):>10}  {bar(nbytes / full.capacity_bytes)}")
+    if full.offloaded_bytes > 0:
+        lines.append(f"  {'offloaded, beside it':<26} {gib(full.offloaded_bytes):>10}")
     return "\n".join(lines)
 
 
@@ -444,6 +446,8 @@ def _device_json(device: DeviceMemory) -> dict[str, Any]:
         **{f"{kind}_bytes": nbytes for kind, nbytes in kinds.items()},
         "total_bytes": device.total_bytes,
         "capacity_bytes": device.capacity_bytes,
+        "offloaded_bytes": device.offloaded_bytes,
+        "tiers_bytes": device.tiers_bytes if device.tiers_bytes < UNLIMITED else None,
         "fits": device.fits,
     }
 

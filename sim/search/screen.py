@@ -52,7 +52,7 @@ class Screen:
     def memory(self, plan: Plan) -> DeviceMemory:
         """The fullest device of a plan."""
         weighed = layer_memory(self.pricer.layers(plan), plan, self.numerics, self.accelerator)
-        return max(weighed, key=lambda device: device.needed_bytes)
+        return max(weighed, key=lambda device: (not device.fits, device.needed_bytes))
 
     def record(self, plan: Plan) -> StepRecord:
         """The plan's step, for the engine."""

@@ -231,6 +231,11 @@ SITUATIONS: dict[str, Situation] = {
         given.scenario(given.MIXTURE, plan={"recompute": None}, workload={"numerics": {"compute": "bf16"}}),
         ("workload",),
     ),
+    "offloaded": Situation(
+        given.scenario(given.LANGUAGE, plan={"offload": "optimizer"}, **STEPS),
+        ("cluster.accelerator",),
+        {"MemoryTier.capacity_bytes": ("0.5 GB",)},
+    ),
     "zeros": Situation(
         given.scenario(
             given.LANGUAGE,

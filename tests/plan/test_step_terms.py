@@ -7,15 +7,16 @@ from dataclasses import replace
 import pytest
 from tiny import CHIP, NUMERICS, cluster, model
 
+from sim.device.records import MemoryTier
 from sim.network import Communicator, Group
 from sim.ops import Collective
-from sim.plan import Plan, StepRecord, device_memory, prepare
+from sim.plan import Plan, StepRecord, device_memory, infeasible, prepare
 from sim.plan.framework import Framework
 from sim.plan.gradients import Exchange
 from sim.plan.groups import groups_of
 from sim.plan.issue import AUTOGRAD, PYTHON
-from sim.plan.prepare import HOST_BANDWIDTH
 from sim.plan.pricing import Pricer
+from sim.plan.tiers import HOST, moved_s
 from sim.workload.records import Shard
 
 WEIGHT, GRADIENT = 2, 4  # bytes
@@ -28,8 +29,39 @@ def recorded(plan: Plan, chip=CHIP, numerics=NUMERICS, **link: float) -> StepRec
 def test_an_optimiser_on_the_host_moves_gradients_down_and_weights_up() -> None:
     """(4 + 2) bytes of every weight the device updates, once a step, over 25 GB/s."""
     stage = recorded(Plan(2, 64, data=8, sharding="optimizer", offload="optimizer")).stages[0]
-    assert stage.offload_s == pytest.approx(model().parameters / 8 * (GRADIENT + WEIGHT) / HOST_BANDWIDTH)
+    assert stage.offload_s == pytest.approx(model().parameters / 8 * (GRADIENT + WEIGHT) / HOST.bandwidth)
     assert recorded(Plan(2, 64, data=8)).stages[0].offload_s == 0.0
+
+
+TIERS = (MemoryTier("host", 50e9, 10e9), MemoryTier("cxl", 5e9, 30e9))
+
+
+@pytest.mark.parametrize(
+    ("held", "seconds"),
+    [
+        (8e9, 1e9 / 50e9),  # all of it in the host
+        (20e9, 0.5e9 / 50e9 + 0.5e9 / 5e9),  # half of it behind the switch
+        (0.0, 1e9 / 50e9),  # passes through
+    ],
+)
+def test_what_is_offloaded_fills_the_nearest_memory_first(held: float, seconds: float) -> None:
+    """A gigabyte moved evenly over what is held: 10 GB at 50 GB/s, the rest at 5 GB/s."""
+    assert moved_s(1e9, held, TIERS) == pytest.approx(seconds)
+
+
+def test_more_than_the_tiers_hold_does_not_fit() -> None:
+    """Two moments and a master copy of 4 B each over 8 ranks; a tier of half of that refuses them, and says so."""
+    chip = replace(CHIP, memory=replace(CHIP.memory, tiers=TIERS))
+    plan, big = Plan(1, 64, data=8, sharding="optimizer", offload="optimizer"), model(8)
+    (one,) = device_memory(big, plan, NUMERICS, chip)
+    assert one.offloaded_bytes == pytest.approx(big.parameters / 8 * 12)
+    assert one.fits
+    small = replace(chip, memory=replace(chip.memory, tiers=(MemoryTier("host", 50e9, one.offloaded_bytes / 2),)))
+    (full,) = device_memory(big, plan, NUMERICS, small)
+    assert not full.fits
+    reason = infeasible(big, plan, NUMERICS, small)
+    assert (reason.need_bytes, reason.have_bytes) == (full.offloaded_bytes, one.offloaded_bytes / 2)
+    assert "tiers of memory beside it" in reason.statement
 
 
 def test_tensor_ranks_send_a_part_each_and_gather_it_inside_the_node() -> None:

@@ -136,12 +136,26 @@ def gemma(c: Config) -> Sizes:
 
 
 def gemma2(c: Config) -> Sizes:
-    return {**gemma(c), "sandwich_norm": True}
+    return {**gemma(c), "sandwich_norm": True, **alternating(c, 4096, 2)}
 
 
 def gemma3(c: Config) -> Sizes:
-    """Gemma 3, its language part: norms on heads. Its local layers are computed with the whole sequence."""
-    return {**gemma2(language(c)), "qk_norm": True}
+    """Gemma 3, its language part: norms on heads."""
+    c = language(c)
+    return {**gemma2(c), "qk_norm": True, **alternating(c, 4096, 6)}
+
+
+def alternating(c: Config, window: int, period: int) -> Sizes:
+    """Blocks in a window, the last of each period with the whole sequence: as `layer_types` lists them, or with the
+    defaults of the family (transformers' configuration classes)."""
+    kinds = c.values.get("layer_types")
+    period = c.size("sliding_window_pattern", default=period)
+    if isinstance(kinds, list) and "full_attention" in kinds:
+        period = kinds.index("full_attention") + 1
+        expected = ["full_attention" if (k + 1) % period == 0 else "sliding_attention" for k in range(len(kinds))]
+        if kinds != expected:
+            c.refuse(f"must repeat {period - 1} blocks in a window and one that sees the whole sequence", "layer_types")
+    return {"window": c.size("sliding_window", default=window), "global_every": period}
 
 
 def llama4(c: Config) -> Sizes:
@@ -160,10 +174,10 @@ def llama4(c: Config) -> Sizes:
 
 
 def gpt_oss(c: Config) -> Sizes:
-    """gpt-oss: biases everywhere but in the norms, a learned score per head. Its local layers are computed with the
-    whole sequence."""
+    """gpt-oss: biases everywhere but in the norms, a learned score per head, every second block in a window."""
     return {
         **llama(c),
+        **alternating(c, 128, 2),
         "bias": True,
         "qkv_bias": True,
         "sinks": True,

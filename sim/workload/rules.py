@@ -14,7 +14,15 @@ if TYPE_CHECKING:
 
 def size_problems(model: Transformer) -> list[Problem]:
     """Sizes that do not go together."""
-    return [*_heads(model), *_ends(model), *_experts(model)]
+    return [*_heads(model), *_ends(model), *_experts(model), *_windows(model)]
+
+
+def _windows(model: Transformer) -> list[Problem]:
+    if model.global_every and not model.window:
+        return [
+            Problem("tells blocks with a window apart", "global_every", str(model.global_every), hint="window: 4096")
+        ]
+    return []
 
 
 def _heads(model: Transformer) -> list[Problem]:

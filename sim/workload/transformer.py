@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from itertools import groupby
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from sim.errors import Problem
 from sim.fields import DEEPEST, Record, about, size
@@ -38,7 +38,14 @@ from sim.workload.vocabulary import (
 
 Kind = Literal["decoder", "encoder", "encoder_decoder"]
 Positions = Literal["learned", "rotary", "relative", "transformer_xl", "alibi", "sinusoidal", "none"]
-Block = tuple[Literal["encoder", "decoder"], bool]  # which stack, and whether its feed-forward part is a mixture
+
+
+class Block(NamedTuple):
+    """A kind of block: its stack, whether its feed-forward part is a mixture, and whether it attends in the window."""
+
+    stack: Literal["encoder", "decoder"]
+    experts: bool
+    local: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +117,10 @@ class Transformer(Record):
         metadata=size("cached tokens of the past each query also sees (Transformer-XL)", "tokens", least=0), default=0
     )
     window: int = field(metadata=size("sliding attention window; 0: none", "tokens", least=0), default=0)
+    global_every: int = field(
+        metadata=size("with a window, one block in so many attends to the whole sequence; 0: none", "blocks", least=0),
+        default=0,
+    )
     q_rank: int = field(metadata=size("rank of the query's latent projection (MLA); 0: none", least=0), default=0)
     kv_rank: int = field(
         metadata=size("rank of the key-value latent projection (MLA); 0: plain attention", least=0), default=0
@@ -149,7 +160,9 @@ class Transformer(Record):
     def encoder_tokens(self) -> int:
         return (self.encoder_sequence or self.sequence) if self.kind == "encoder_decoder" else 0
 
-    def attention(self, cross: bool = False, causal: bool | None = None, kv_heads: int = 0) -> AttentionSizes:
+    def attention(
+        self, cross: bool = False, causal: bool | None = None, kv_heads: int = 0, local: bool = True
+    ) -> AttentionSizes:
         """Sizes of self or cross attention."""
         rotary = (self.rotary_dim or self.head_dim) if self.positions == "rotary" and not cross else 0
         return AttentionSizes(
@@ -167,7 +180,7 @@ class Transformer(Record):
             self.kv_rank,
             cross,
             self.encoder_tokens if cross else self.memory,
-            0 if cross else self.window,
+            0 if cross or not local else self.window,
             self.positions in ("relative", "transformer_xl") and not cross,
             self.positions == "transformer_xl" and not cross,
             self.sinks and not cross,
@@ -226,28 +239,33 @@ class Transformer(Record):
         found: list[tuple[Block, int]] = []
         for stack, depth in self.stacks():
             first = min(depth, self.dense_layers) if self.experts else depth
-            steps = [(False, first)]
-            if self.moe_every == 1:
-                steps.append((True, depth - first))
-            else:
-                whole, rest = divmod(depth - first, self.moe_every)
-                steps += [(False, self.moe_every - 1), (True, 1)] * whole + [(False, rest)]
-            for mixed, run in groupby(steps, key=lambda step: step[0]):
-                count = sum(n for _, n in run)
-                found += [((stack, mixed), count)] if count else []
+            kinds = (
+                Block(stack, place >= first and not (place + 1 - first) % self.moe_every, self._local(place))
+                for place in range(depth)
+            )
+            found += [(block, len(list(run))) for block, run in groupby(kinds)]
         return found
+
+    def _local(self, place: int) -> bool:
+        """Whether a block attends in the window: all of them, or all but the last of each `global_every`."""
+        return self.window > 0 and not (self.global_every and (place + 1) % self.global_every == 0)
 
     def block_counts(self) -> Counter[Block]:
         """How many blocks of each kind there are."""
         counts: Counter[Block] = Counter()
+        if self.window and self.global_every:
+            for block, count in self.runs():
+                counts[block] += count
+            return counts
         for stack, depth in self.stacks():
             mixed = max(0, depth - self.dense_layers) // self.moe_every if self.experts else 0
-            counts += Counter({(stack, True): mixed, (stack, False): depth - mixed})
+            local = self.window > 0
+            counts += Counter({Block(stack, True, local): mixed, Block(stack, False, local): depth - mixed})
         return counts
 
     def block_weights(self, block: Block, kv_heads: int = 0) -> list[Weight]:
         """Weights of one block; `kv_heads` above its own when ranks outnumber them and each keeps a copy."""
-        stack, experts = block
+        stack, experts, _ = block
         cross = self.kind == "encoder_decoder" and stack == "decoder"
         norms = (3 if cross else 2) * (2 if self.sandwich_norm else 1)
         norm = Weight("norm", norms * self.hidden * (2 if self.has_norm_bias else 1), "none", matmul=False)
@@ -299,7 +317,7 @@ class Transformer(Record):
         """Forward FLOPs of one block and one sample."""
         tokens = self.encoder_tokens if block[0] == "encoder" else self.sequence
         past = self.encoder_tokens if self.encoder_blocks else tokens + self.memory
-        flops = attention_flops(self.attention(), tokens)
+        flops = attention_flops(self.attention(local=block.local), tokens)
         if self.encoder_blocks and block[0] == "decoder":
             flops += attention_flops(self.attention(cross=True), tokens)
         for w in self.block_weights(block):
@@ -373,13 +391,15 @@ def sent(model: Transformer, frames: dict[str, Frame]) -> float:
 
 def block_layer(model: Transformer, frames: dict[str, Frame], block: Block, count: int) -> Layer:
     """`count` equal blocks: attention, cross attention behind an encoder, feed-forward, each with norm and residual."""
-    stack, experts = block
+    stack, experts, local = block
     f = frames[stack]
     kv_heads = max(model.kv_heads, f.tensor)  # fewer key-value heads than ranks: replicated
     causal = model.kind != "encoder" and stack == "decoder"
-    k = Kernels(f, f"{stack} block" + (" with experts" if experts else ""))
+    wide = " with all of the sequence" if model.window and not local else ""
+    k = Kernels(f, f"{stack} block" + (" with experts" if experts else "") + wide)
+    own = model.attention(causal=causal, kv_heads=kv_heads, local=local)
     x = k.taken("residual stream", f.rows * model.hidden)
-    x = residual(k, model, "attention", x, lambda y: attention(k, model.attention(causal=causal, kv_heads=kv_heads), y))
+    x = residual(k, model, "attention", x, lambda y: attention(k, own, y))
     output = f.rows * model.hidden * f.act
     if "encoder" in frames and stack == "decoder":
         cross = model.attention(cross=True, causal=False, kv_heads=kv_heads)

@@ -128,6 +128,19 @@ def test_counts_are_those_of_the_weights(config: dict[str, Any], parameters: int
     assert from_config(config).parameters == parameters
 
 
+def test_windows_alternate_as_the_configuration_says() -> None:
+    """Gemma 2 and gpt-oss every second block, Gemma 3 five of six (the defaults of transformers' classes, or what
+    `layer_types` lists); any other order is refused."""
+    for config, period, window in ((GEMMA_2, 2, 4096), (GEMMA_3, 6, 4096), (GPT_OSS, 2, 128)):
+        model = from_config(config)
+        assert (model.global_every, model.window) == (period, window)
+    local, whole = "sliding_attention", "full_attention"
+    told = from_config({**GEMMA_3, "sliding_window": 512, "layer_types": [local, local, whole] * 8 + [local] * 2})
+    assert (told.global_every, told.window) == (3, 512)
+    with pytest.raises(InputError, match="layer_types: must repeat"):
+        from_config({**GEMMA_3, "layer_types": [local, whole, whole] * 8 + [local] * 2})
+
+
 def test_deepseek_v3_has_its_671_billion() -> None:
     """671B in all and 37B active are printed."""
     model = from_config(DEEPSEEK)

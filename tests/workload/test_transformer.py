@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sim.errors import InputError
 from sim.ops import Attention, Collective, Gather, Gemm, Pointwise
 from sim.workload.records import Layer, Numerics, Shard
-from sim.workload.transformer import Transformer, expand
+from sim.workload.transformer import Block, Transformer, expand
 
 PLAIN = Numerics(attention="plain")
 
@@ -340,8 +340,28 @@ def test_blocks_are_counted_as_they_are_laid_out() -> None:
     for first, every, depth in [(0, 1, 5), (3, 1, 7), (2, 3, 11), (1, 2, 6), (0, 4, 3)]:
         model = gpt(depth=depth, experts=4, dense_layers=first, moe_every=every)
         mixed = [i >= first and (i - first) % every == every - 1 for i in range(depth)]
-        assert [kind for (_, kind), count in model.runs() for _ in range(count)] == mixed
-        assert model.block_counts()["decoder", True] == sum(mixed)
+        assert [block.experts for block, count in model.runs() for _ in range(count)] == mixed
+        assert model.block_counts()[Block("decoder", True)] == sum(mixed)
+
+
+def test_blocks_in_a_window_alternate_with_blocks_that_see_everything() -> None:
+    """Five in a window and one without (Gemma 3): scores are 2·2·heads·s·keys·d FLOPs forward, keys the window or the
+    sequence; runs, counts and layers hold the same blocks, and only the scores differ."""
+    whole, local = gpt(depth=14), gpt(depth=14, window=64)
+    mixed = gpt(depth=14, window=64, global_every=6)
+    wide = [not block.local for block, count in mixed.runs() for _ in range(count)]
+    assert wide == [(i + 1) % 6 == 0 for i in range(14)]
+    assert mixed.block_counts() == {Block("decoder", False, True): 12, Block("decoder", False, False): 2}
+    assert mixed.parameters == whole.parameters
+    forward = [model.flops_per_sample()[0] for model in (whole, local, mixed)]
+    assert forward[2] == pytest.approx((2 * forward[0] + 12 * forward[1]) / 14, rel=1e-12)
+    saved = 2 * 2.0 * mixed.heads * mixed.sequence * (mixed.sequence - 64) * mixed.head_dim
+    assert forward[0] - forward[2] == pytest.approx(12 * saved, rel=1e-12)
+    names = [(layer.name, layer.count) for layer in mixed.layers(1, Numerics())[1:-1]]
+    assert [count for _, count in names] == [5, 1, 5, 1, 2]
+    assert len({name for name, _ in names}) == 2
+    with pytest.raises(InputError, match="global_every: tells blocks with a window apart"):
+        gpt(global_every=6)
 
 
 def test_the_fullest_moment_of_a_block_is_what_a_reader_adds_up() -> None:

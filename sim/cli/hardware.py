@@ -295,4 +295,5 @@ def _from_budget(name: str, stated: list[str], path: Path | None, files: Output,
         comments = ("A chip from a budget (foretrain hardware new):", *stated)
         files.write(path, dump_accelerator(budgets.accelerator_of(file, made), comments))
         files.tell(f"next: foretrain check {path}")
-    answer(made, report.render, report.to_json, as_json)
+    bands = budgets.bands_of(file)
+    answer(made, lambda m: report.render(m, bands), lambda m: report.to_json(m, bands), as_json)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
-from sim.device.silicon import ChipBudget, ChipDesign, design
+from sim.device.silicon import ChipBudget, ChipDesign, Process, design
+from sim.device.silicon.band import Band, bands
 from sim.errors import InputError, Problem
 from sim.fields import Confidence, Record, Status, about, same_as
 from sim.files.accelerator_file import (
@@ -29,7 +31,7 @@ from sim.files.loader import Mark, Node
 from sim.files.merge import override
 from sim.files.process import load_process
 
-SOURCE: Final = "from a budget of area and power, coefficients of hardware/process (foretrain hardware new)"
+SOURCE: Final = "from a budget (foretrain hardware new)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +76,17 @@ def read_budget(node: Node, path: str = "") -> AcceleratorFile:
 
 def chip_of(file: BudgetFile, sustained: float | None = None) -> ChipDesign:
     """The chip a budget buys."""
-    process = load_process()
+    return _designed(file, file.budget, load_process(), sustained)
+
+
+def bands_of(file: BudgetFile, sustained: float | None = None) -> tuple[Band, ...]:
+    """How far the ranges of the coefficients move that chip."""
+    return bands(chip_of(file, sustained), load_process(), partial(_designed, file, sustained=sustained))
+
+
+def _designed(file: BudgetFile, budget: ChipBudget, process: Process, sustained: float | None = None) -> ChipDesign:
     rates = {name: link.bandwidth for name, link in load_links().items()}
-    return design(file.budget, process, rates, load_generation(generation_of(file)), sustained)
+    return design(budget, process, rates, load_generation(generation_of(file)), sustained)
 
 
 def budget_of_texts(name: str, stated: Sequence[str]) -> BudgetFile:
@@ -114,11 +124,25 @@ def accelerator_of(file: BudgetFile, made: ChipDesign) -> AcceleratorFile:
         price=PriceGroup(made.cost.total * budget.margin),
         reliability=file.reliability,
     )
-    groups = {name: getattr(whole, name) for name in ("compute", "memory", "cache", "links", "power", "price")}
     sourced: dict[str, Any] = {
-        name: replace(group, source=SOURCE, confidence=Confidence.D) for name, group in groups.items()
+        name: replace(getattr(whole, name), source=f"{SOURCE}: {text}", confidence=Confidence.D)
+        for name, text in _sources(made).items()
     }
     return replace(whole, **sourced)
+
+
+def _sources(made: ChipDesign) -> dict[str, str]:
+    """What each group rests on most."""
+    core, node, stack, blocks = made.parts.core, made.parts.node, made.parts.stack, made.parts.blocks
+    figures = {
+        "compute": (core.fma, core.delivery, node.logic, node.speed),
+        "memory": (stack.rate, stack.capacity),
+        "cache": (core.cache, node.sram),
+        "links": (blocks.serdes_area,),
+        "power": (core.energy, node.energy, stack.energy, blocks.idle),
+        "price": (node.wafer, node.defects, stack.price, blocks.package, blocks.test),
+    }
+    return {group: "; ".join(dict.fromkeys(figure.source for figure in found)) for group, found in figures.items()}
 
 
 def _memory_name(made: ChipDesign) -> str:

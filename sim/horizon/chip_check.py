@@ -15,16 +15,18 @@ from typing import ClassVar
 
 from sim.answer import Answer
 from sim.device.records import Accelerator
-from sim.device.silicon import ChipBudget, ChipDesign, Process
+from sim.device.silicon import ChipBudget, Process
 from sim.device.silicon.area import MIB, MM2, Parts, fixed_areas, parts_of
+from sim.device.silicon.band import Band
 from sim.device.silicon.power import power_of
-from sim.files.budget import BudgetFile, chip_of
+from sim.files.budget import BudgetFile, bands_of
 from sim.files.clusters import load_links
 from sim.files.hardware import load_accelerator
 from sim.files.process import KnownChip, load_known_chips, load_process
 
 FIGURES = ("peak", "bandwidth", "power")
 PICO = 1e-12
+EDGE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +38,18 @@ class Returned:
     fit: tuple[str, ...]  # coefficients fitted on the chip; empty: held out
     note: str
     published: float
-    budget: float
+    band: Band
     null: float
 
     @property
     def error(self) -> float:
         """Of the budget."""
-        return self.budget / self.published - 1.0
+        return self.band.value / self.published - 1.0
+
+    @property
+    def inside(self) -> bool:
+        """Whether the published figure lies in what the ranges of the coefficients leave open (to a thousandth)."""
+        return self.band.low * (1.0 - EDGE) <= self.published <= self.band.high * (1.0 + EDGE)
 
     @property
     def null_error(self) -> float:
@@ -62,6 +69,12 @@ class ChipCheck(Answer):
         """Largest error of a held-out chip."""
         return max(abs(row.error) for row in self.rows if not row.fit)
 
+    @property
+    def inside(self) -> tuple[int, int]:
+        """(figures of held-out chips inside their ranges, all of theirs)."""
+        rows = [row for row in self.rows if not row.fit]
+        return sum(row.inside for row in rows), len(rows)
+
 
 @dataclass(frozen=True, slots=True)
 class CoreFit:
@@ -80,11 +93,10 @@ def check_chips() -> ChipCheck:
 
 
 def _returned(name: str, known: KnownChip, chips: Mapping[str, KnownChip]) -> Iterator[Returned]:
-    real, made = load_accelerator(known.chip), remade(known)
-    published, found = _published(real), (made.peak, made.bandwidth, made.power.total_w)
-    null = _null(name, known, chips)
-    for figure, was, now, none in zip(FIGURES, published, found, null, strict=True):
-        yield Returned(name, figure, known.fit, known.note, was, now, none)
+    real = load_accelerator(known.chip)
+    found = {band.name: band for band in bands_of(_file(known), real.sustained)}
+    for figure, was, none in zip(FIGURES, _published(real), _null(name, known, chips), strict=True):
+        yield Returned(name, figure, known.fit, known.note, was, found[figure], none)
 
 
 def _published(real: Accelerator) -> tuple[float, float, float]:
@@ -125,10 +137,8 @@ def budget_of(known: KnownChip) -> ChipBudget:
     return whole.with_("cache_share", cache / known.area)
 
 
-def remade(known: KnownChip) -> ChipDesign:
-    """A known chip from its budget, at the share of the clock its own steps keep."""
-    real = load_accelerator(known.chip)
-    return chip_of(BudgetFile("known", budget_of(known), generation=real.generation), real.sustained)
+def _file(known: KnownChip) -> BudgetFile:
+    return BudgetFile("known", budget_of(known), generation=load_accelerator(known.chip).generation)
 
 
 def fitted(core: str) -> CoreFit:

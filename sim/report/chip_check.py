@@ -9,15 +9,17 @@ from sim.report.tables import Column, Table
 from sim.report.text import percent, si
 
 _UNITS: Final = {"peak": "FLOP/s", "bandwidth": "B/s", "power": "W"}
-_COLUMNS: Final = ("chip", "figure", "published", "from its budget", "error", "null model", "error", "fitted on it")
+_COLUMNS: Final = ("chip", "figure", "published", "from its budget", "error", "range", "null model", "fitted on it")
 
 
 def render(check: ChipCheck) -> str:
     """A row per figure, the largest error of a held-out chip, and what the model leaves out."""
+    inside, figures = check.inside
     notes = dict.fromkeys(f"{row.chip}: {row.note}" for row in check.rows if row.note)
     lines = [
-        f"largest error of a held-out chip {percent(check.largest)}",
-        "null model: area times the mean per mm2 of the fitted chips on the nearest node",
+        f"held-out chips: largest error {percent(check.largest)}, {inside} of {figures} figures inside the range",
+        "range: what those of the coefficients leave open",
+        "null model: error of area times the mean per mm2 of the fitted chips on the nearest node",
         "power: of a large product with memory streaming, at the share of the clock that the chip's own steps keep",
         *notes,
     ]
@@ -31,9 +33,10 @@ def as_table(check: ChipCheck) -> Table:
 
 
 def _row(row: Returned) -> tuple[str, ...]:
-    unit = _UNITS[row.figure]
-    values = (si(row.budget, unit), percent(row.error, True), si(row.null, unit), percent(row.null_error, True))
-    return (row.chip, row.figure, si(row.published, unit), *values, ", ".join(row.fit) or "held out")
+    unit, band = _UNITS[row.figure], row.band
+    span = f"{si(band.low, unit)} .. {si(band.high, unit)}"
+    found = (si(row.published, unit), si(band.value, unit), percent(row.error, True), span)
+    return (row.chip, row.figure, *found, percent(row.null_error, True), ", ".join(row.fit) or "held out")
 
 
 def to_json(check: ChipCheck) -> dict[str, Any]:
@@ -47,7 +50,9 @@ def to_json(check: ChipCheck) -> dict[str, Any]:
                 "figure": row.figure,
                 "unit": _UNITS[row.figure],
                 "published": row.published,
-                "budget": row.budget,
+                "budget": row.band.value,
+                "low": row.band.low,
+                "high": row.band.high,
                 "error": row.error,
                 "null": row.null,
                 "null_error": row.null_error,

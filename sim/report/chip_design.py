@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from sim.device.silicon import ChipDesign
+from sim.device.silicon.band import Band
 from sim.report.tables import Column, Table
 from sim.report.text import percent, si, size_text, three
 
+UNITS: Final = {"peak": "FLOP/s", "bandwidth": "B/s", "power": "W", "cost": "USD"}
 
-def render(made: ChipDesign) -> str:
-    """What it is, then where area, power and cost go."""
-    return "\n\n".join(["\n".join(chip_lines(made)), area_table(made).text(), power_table(made).text(), _cost(made)])
+
+def render(made: ChipDesign, bands: Sequence[Band] = ()) -> str:
+    """What it is, how sure that is, then where area, power and cost go."""
+    parts = ["\n".join(chip_lines(made)), band_table(bands).text() if bands else "", area_table(made).text()]
+    return "\n\n".join(filter(None, [*parts, power_table(made).text(), _cost(made)]))
+
+
+def band_table(bands: Sequence[Band]) -> Table:
+    """What the ranges of the coefficients do to the chip."""
+    columns = (Column("figure"), Column("value"), Column("what the ranges of the coefficients leave open"))
+    rows = (
+        (b.name, si(b.value, UNITS[b.name]), f"{si(b.low, UNITS[b.name])} .. {si(b.high, UNITS[b.name])}")
+        for b in bands
+    )
+    return Table(columns, tuple(rows))
 
 
 def chip_lines(made: ChipDesign) -> Iterator[str]:
@@ -69,12 +83,13 @@ def cost_table(made: ChipDesign) -> Table:
     return Table((Column("cost"), Column("USD", "count")), rows)
 
 
-def to_json(made: ChipDesign) -> dict[str, Any]:
+def to_json(made: ChipDesign, bands: Sequence[Band] = ()) -> dict[str, Any]:
     """Every figure: areas in mm², edges in mm, the rest SI."""
     power, cost = made.power, made.cost
     return {
         "schema_version": 1,
         "peak_flops": dict(made.peaks),
+        "bands": {b.name: {"low": b.low, "high": b.high} for b in bands},
         "cores_on_die": made.cores_on_die,
         "cores": made.cores,
         "clock_hz": made.clock_hz,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from math import exp, pi, sqrt
 from typing import Any
 
@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.device.silicon import ChipBudget, ChipDesign
+from sim.device.silicon import ChipBudget, ChipDesign, Figure, Process
+from sim.device.silicon.band import bands
 from sim.device.silicon.cost import good_share, gross_dies
 from sim.errors import InputError
-from sim.files.budget import BudgetFile, accelerator_of, chip_of
+from sim.files.budget import BudgetFile, accelerator_of, bands_of, chip_of
 from sim.files.process import load_process
 
 BUDGET = ChipBudget(area=600e-6, power_w=1000.0, stacks=8, node="n3", links=("nvlink5",))
@@ -32,7 +33,7 @@ def refusals(**changes: Any) -> dict[str, str]:
 
 
 @given(
-    area=st.floats(300e-6, 850e-6),
+    area=st.floats(450e-6, 850e-6),
     matrix=st.floats(0.02, 0.12),
     cache=st.floats(0.0, 0.2),
     stacks=st.integers(1, 4),
@@ -122,3 +123,31 @@ def test_dies_below_carry_memory_links_and_cache() -> None:
         "last-level cache", "memory PHYs", "link lanes", "fabric", "host, clocks and rest",
     }  # fmt: skip
     assert below.cost.dies > chip(dies=8).cost.dies
+
+
+def test_a_band_is_what_the_ranges_leave_open() -> None:
+    """HBM4's rate is 2,048 to 2,750 GB/s by its sources; nothing else moves it. The power ends at its limit."""
+    found = {band.name: band for band in bands_of(BudgetFile("chip", BUDGET))}
+    assert found["bandwidth"].low == pytest.approx(8 * 2048e9)
+    assert found["bandwidth"].high == pytest.approx(8 * 2750e9)
+    assert found["peak"].low < found["peak"].value < found["peak"].high
+    assert found["power"].high <= BUDGET.power_w
+
+
+def test_no_range_no_band() -> None:
+    """Coefficients that are known exactly leave nothing open."""
+
+    def exact(record: Any) -> Any:
+        figures = {f.name: getattr(record, f.name) for f in fields(record)}
+        pinned = {n: replace(v, low=v.value, high=v.value) for n, v in figures.items() if isinstance(v, Figure)}
+        return replace(record, **pinned)
+
+    process = load_process()
+    sure = Process(
+        {name: exact(node) for name, node in process.nodes.items()},
+        {name: exact(stack) for name, stack in process.stacks.items()},
+        {name: exact(core) for name, core in process.cores.items()},
+        exact(process.blocks),
+    )
+    found = bands(chip(), sure, lambda budget, _: chip(cache_share=budget.cache_share))
+    assert all(band.low == band.value == band.high for band in found)

@@ -19,6 +19,13 @@ def test_a_known_chip_comes_back(name: str) -> None:
     assert all(bool(row.fit) == (name == "a100") for row in rows)
 
 
+def test_most_figures_of_held_out_chips_lie_in_their_ranges() -> None:
+    """Of four chips, three figures each: all but one at most."""
+    inside, figures = check_chips().inside
+    assert figures == 12
+    assert inside >= 11
+
+
 def test_it_does_better_than_area_times_a_constant() -> None:
     """Mean squared error over the five, of every figure."""
     rows = [row for row in check_chips().rows if row.chip in FIVE]
@@ -34,7 +41,7 @@ def test_the_coefficients_are_those_the_fitted_chips_give(core: str) -> None:
     assert again.delivery == pytest.approx(kept.delivery.value, rel=1e-3)
     assert again.control == pytest.approx(kept.control.value, rel=1e-3)
     assert again.clock == pytest.approx(kept.clock.value, rel=1e-3)
-    assert again.energy is None or again.energy == pytest.approx(kept.energy.value, rel=1e-3)
+    assert again.energy is None or again.energy == pytest.approx(kept.energy.value, rel=0.02)  # follows step times
 
 
 def test_no_chip_held_out_has_a_part_in_a_coefficient() -> None:

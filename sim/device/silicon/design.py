@@ -40,6 +40,7 @@ class ChipDesign:
     cores_on_die: int
     cores: int
     clock_hz: float
+    peak: float  # dense 16-bit FLOP/s
     peaks: Mapping[Format, float]
     bandwidth: float
     capacity_bytes: float
@@ -48,11 +49,6 @@ class ChipDesign:
     cost: Cost
     edge_need: float
     edge_have: float
-
-    @property
-    def peak(self) -> float:
-        """Dense 16-bit FLOP/s."""
-        return self.peaks["bf16"]
 
 
 def design(
@@ -81,9 +77,10 @@ def design(
         raise InputError(*wrong)
     cores = max(1, floor(cores_on_die * (budget.enabled or parts.blocks.enabled.value) + SLACK))
     clock = parts.core.clock.value * parts.node.speed.value * GIGA
-    peaks = _peaks(parts, cores, clock)
+    peaks = _peaks(parts, cores, clock, budget.year)
+    sixteen = 2.0 * cores * parts.width * clock
     bandwidth = budget.stacks * parts.stack.rate.value * GIGA
-    rate, reached = peaks["bf16"] * generation.achievable["bf16"], bandwidth * generation.memory_achievable
+    rate, reached = sixteen * generation.achievable["bf16"], bandwidth * generation.memory_achievable
     power = power_of(parts, parts.area + base_area, reached, rate, budget.power_w, sustained)
     if power.sustained < LEAST_CLOCK:
         raise InputError(_too_hot(budget, power))
@@ -98,6 +95,7 @@ def design(
         cores_on_die=cores_on_die,
         cores=cores,
         clock_hz=clock,
+        peak=sixteen,
         peaks=peaks,
         bandwidth=bandwidth,
         capacity_bytes=budget.stacks * parts.stack.capacity.value * GIGA,
@@ -179,8 +177,8 @@ def _too_hot(budget: ChipBudget, power: PowerSplit) -> Problem:
     return problem("power_w", rule, f"{budget.power_w:g} W", hint)
 
 
-def _peaks(parts: Parts, cores: int, clock: float) -> dict[Format, float]:
+def _peaks(parts: Parts, cores: int, clock: float, year: float) -> dict[Format, float]:
     """Dense FLOP/s by format: two a multiply-add."""
-    peak = 2.0 * cores * parts.width * clock
-    found: dict[Format, float] = {"fp32": 2.0 * cores * parts.core.lanes * clock}
-    return found | {name: share * peak for name, share in parts.core.rates.items()}
+    peak, core = 2.0 * cores * parts.width * clock, parts.core
+    found: dict[Format, float] = {"fp32": 2.0 * cores * core.lanes * clock}
+    return found | {name: share * peak for name, share in core.rates.items() if core.since.get(name, 0) <= year}

@@ -63,6 +63,7 @@ class Core(Record):
     lanes: int = field(metadata=about("fp32 multiply-adds of its vector unit a clock", ge=1))
     local_mib: float = field(metadata=about("registers, shared memory, first-level cache of a core", "MiB", gt=0))
     rates: Mapping[Format, float] = field(metadata=about("rate of a format, relative to 16 bits", gt=0))
+    since: Mapping[Format, int] = field(metadata=about("year of the first chip with a format; others always", ge=1990))
     fma: Figure = field(metadata=about("a 16-bit multiply-add a clock", "µm²"))
     delivery: Figure = field(metadata=about("what feeds one", "µm²"))
     control: Figure = field(metadata=about("of a core, whatever its width", "mm²"))

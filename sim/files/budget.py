@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
+from sim.device.records import Accelerator
 from sim.device.silicon import ChipBudget, ChipDesign, Process, design
 from sim.device.silicon.band import Band, bands
 from sim.errors import InputError, Problem
-from sim.fields import Confidence, Record, Status, about, same_as
+from sim.fields import Confidence, Record, Status, about, same_as, short_name
 from sim.files.accelerator_file import (
     AcceleratorFile,
     CacheGroup,
@@ -28,8 +29,9 @@ from sim.files.clusters import load_links
 from sim.files.fields import at_deepest, read
 from sim.files.generations import list_generations, load_generation
 from sim.files.loader import Mark, Node
-from sim.files.merge import override
+from sim.files.merge import ACCELERATOR, override
 from sim.files.process import load_process
+from sim.network.records import Cluster
 
 SOURCE: Final = "from a budget (foretrain hardware new)"
 
@@ -69,9 +71,29 @@ def read_budget(node: Node, path: str = "") -> AcceleratorFile:
         return accelerator_of(file, chip_of(file))
     except InputError as error:
         there = node.at("budget") or node
-        raise InputError(
-            *(at_deepest(there, problem, f"{path}.budget".strip(".")) for problem in error.problems)
-        ) from None
+        found = (at_deepest(there, _called(problem, there), f"{path}.budget".strip(".")) for problem in error.problems)
+        raise InputError(*found) from None
+
+
+def _called(problem: Problem, budget: Node) -> Problem:
+    """A problem of a field under the name its line has, with or without the unit."""
+    short = short_name(problem.path)
+    return replace(problem, path=short) if short and budget.at(short) is not None else problem
+
+
+def lanes_missing(root: Node, cluster: Cluster | None, chip: Accelerator | None) -> list[Problem]:
+    """Links of a scenario's cluster that the budget of its chip pays no lanes for."""
+    there = root.at(*ACCELERATOR, "budget")
+    if there is None or cluster is None or chip is None:
+        return []
+    own = load_process().blocks.on_chip
+    used = dict.fromkeys([*(level.link.name for level in cluster.levels), *(edge.link for edge in cluster.edges)])
+    missing = [name for name in used if name.startswith(own) and name not in chip.links]
+    if not missing:
+        return []
+    rule = f"has no lanes for {' and '.join(missing)}, which the cluster joins its devices with"
+    stated = there.at("links") or there
+    return [stated.problem(rule, ".".join((*ACCELERATOR, "budget", "links")), hint=f"links: [{', '.join(missing)}]")]
 
 
 def chip_of(file: BudgetFile, sustained: float | None = None) -> ChipDesign:

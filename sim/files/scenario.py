@@ -15,6 +15,7 @@ from sim.engine.campaign.request import Campaign
 from sim.errors import InputError, Problem
 from sim.fields import did_you_mean, shown, statements
 from sim.files import library
+from sim.files.budget import lanes_missing
 from sim.files.clusters import load_links, read_cluster
 from sim.files.fields import at_deepest, read, read_partial
 from sim.files.frameworks import with_framework, without_framework
@@ -183,7 +184,7 @@ def build(document: Document, told: Sequence[Problem] = ()) -> Scenario:
     chip = part(read_accelerator, *ACCELERATOR)
     parts |= {key: part(partial(_record, cls), "cluster", key) for key, cls in (("host", Host), ("storage", Storage))}
     problems += _required(root) + _size(root, cluster) + _targets(root, parts["target"], parts["scaling"])
-    problems += _critical_batch(root, parts["scaling"])
+    problems += _critical_batch(root, parts["scaling"]) + lanes_missing(root, cluster, chip)
     if problems or workload is None or cluster is None or chip is None:
         raise InputError(*_sorted(problems, root))
     given = {key: value for key, value in parts.items() if value is not None}

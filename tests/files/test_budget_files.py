@@ -13,8 +13,8 @@ from sim.files.hardware_text import dump_accelerator
 from sim.files.lint import lint_file
 from sim.files.scenario import build, document_of
 
-CHIP = "name: bought\nbudget:\n  area: 600 mm2\n  power: 800 W\n  stacks: 6\n  node: n3\n"
-INLINE = "accelerator={name: bought, budget: {area: 600 mm2, power: 800 W, stacks: 6, node: n3}}"
+CHIP = "name: bought\nbudget:\n  area: 600 mm2\n  power: 800 W\n  stacks: 6\n  node: n3\n  links: [nvlink3]\n"
+INLINE = "accelerator={name: bought, budget: {area: 600 mm2, power: 800 W, stacks: 6, node: n3, links: [nvlink3]}}"
 
 
 @pytest.fixture
@@ -63,11 +63,27 @@ def test_what_nothing_fits_in_is_told_at_its_line(tmp_path: Path) -> None:
     assert all(p.hint for p in caught.value.problems)
 
 
+def test_a_problem_of_the_power_is_told_at_its_line(tmp_path: Path) -> None:
+    """`power` and not `power_w`, as the file calls it."""
+    path = tmp_path / "cold.yaml"
+    path.write_text(CHIP.replace("800 W", "100 W"), encoding="utf-8")
+    with pytest.raises(InputError, match=r"cold\.yaml:4:10: budget.power: leaves 0 W for arithmetic"):
+        load_accelerator(path)
+
+
+def test_lanes_that_the_cluster_uses_are_paid_for() -> None:
+    """A chip without NVLink does not go into a node that is joined by it; cards of the network are not its own."""
+    bare = INLINE.replace(", links: [nvlink3]", "")
+    with pytest.raises(InputError, match=r"budget.links: has no lanes for nvlink3, .*links: \[nvlink3\]"):
+        load_scenario("today/resnet50", [bare])
+    assert load_scenario("today/llama2-70b", [INLINE]).accelerator.links == ("nvlink3",)
+
+
 def test_what_the_budget_decides_is_refused_beside_it(chip: Path, tmp_path: Path) -> None:
     """A bandwidth of its own, or a chip of the cluster that a budget without a name is laid over."""
     path = tmp_path / "both.yaml"
     path.write_text(CHIP + "memory: {capacity: 80 GiB, bandwidth: 3 TB/s}\n", encoding="utf-8")
-    with pytest.raises(InputError, match=r"both\.yaml:7:9: memory: is decided by the budget"):
+    with pytest.raises(InputError, match=r"both\.yaml:8:9: memory: is decided by the budget"):
         load_accelerator(path)
     over = {"extends": "today/resnet50", "accelerator": {"budget": {"area": "600 mm2", "power": "800 W", "stacks": 6}}}
     with pytest.raises(InputError, match="is decided by the budget"):

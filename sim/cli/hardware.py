@@ -227,6 +227,16 @@ def _quantity(text: str | None, dimension: Dimension, option: str) -> float | No
     return value
 
 
+@command.command("process")
+@options.json_option
+@options.format_option
+@options.debug_option
+def process_command(as_json: bool, form: str) -> None:
+    """What a chip from a budget rests on: nodes, memories, cores and blocks, each figure with range and source."""
+    report, process = import_module("sim.report.process"), import_module("sim.files.process").load_process()
+    show_as(process, report.as_table, report.render, report.to_json, "json" if as_json else form)
+
+
 @command.command("new")
 @click.argument("name", required=False)
 @click.option("--cluster", is_flag=True, help="A cluster instead of an accelerator.")

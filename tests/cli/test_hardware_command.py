@@ -151,3 +151,16 @@ def test_new_refuses_half_a_budget(options: tuple[str, ...], says: str) -> None:
     refused = CliRunner().invoke(hardware_command, ["new", *options])
     assert refused.exit_code
     assert says in refused.output + str(refused.exception)
+
+
+def test_process_prints_every_coefficient_with_its_source() -> None:
+    """As the files have them, JSON and CSV alike."""
+    found = json.loads(said("process", "--json"))["figures"]
+    cell = next(row for row in found if (row["of"], row["figure"]) == ("n3", "sram"))
+    assert cell["value"] == 0.021
+    assert cell["unit"] == "µm²"
+    assert all(
+        row["low"] <= row["value"] <= row["high"] and row["source"] and row["confidence"] in "ABCD" for row in found
+    )
+    assert len(said("process", "--format", "csv").splitlines()) == len(found) + 1
+    assert "N3E's cell is N5's" in said("process")

@@ -151,3 +151,33 @@ def test_no_range_no_band() -> None:
     )
     found = bands(chip(), sure, lambda budget, _: chip(cache_share=budget.cache_share))
     assert all(band.low == band.value == band.high for band in found)
+
+
+@given(
+    area=st.floats(1e-9, 1e-2),
+    power_w=st.floats(1e-3, 1e6),
+    stacks=st.integers(1, 64),
+    year=st.floats(2016.0, 2035.0),
+    core=st.sampled_from(["simt", "systolic"]),
+    matrix_share=st.none() | st.floats(0.001, 0.99),
+    cache_share=st.none() | st.floats(0.0, 4.0),
+    width=st.none() | st.integers(16, 2**20),
+    dies=st.none() | st.integers(1, 64),
+    io_node=st.sampled_from(["", "n6"]),
+    enabled=st.none() | st.floats(0.01, 1.0),
+)
+@settings(max_examples=150, deadline=None)
+def test_every_budget_is_a_chip_or_refused(**stated: Any) -> None:
+    """No budget is anything but a chip whose areas add up, or a list of what is wrong with a way out of each."""
+    made, problems = None, ()
+    try:
+        made = chip_of(BudgetFile("chip", ChipBudget(**stated)))
+    except InputError as error:
+        problems = error.problems
+    assert all(problem.hint for problem in problems)
+    if made is None:
+        return
+    on_die = sum(block.area for block in made.blocks if not block.below)
+    assert on_die == pytest.approx(made.parts.area, rel=1e-9)
+    assert accelerator_of(BudgetFile("chip", made.budget), made).compute.formats["fp32"].peak > 0.0
+    assert made.cost.total > 0.0

@@ -13,7 +13,7 @@ from sim.errors import InputError, Problem
 from sim.report.study import as_table, render, to_json
 from sim.study.explore import asked, front
 from sim.study.start import started
-from sim.study.store import facts, outcomes
+from sim.study.store import facts, failures, outcomes
 from sim.study.sweep import Outcomes, study_file, study_of
 
 
@@ -53,6 +53,7 @@ def command(
     with study_file(output) as file:
         interrupted = sweep.simulate_all(study, file, sweep.part(shard), jobs, dask, quiet)
         best = front(outcomes(file), wanted, bounds)
+        why = "" if best else next(iter(failures(file)), "")
         found = Outcomes(study.designs, facts(file), tuple(best), tuple(metric.name for metric in wanted))
     if best or as_json:
         show_as(found, as_table, render, to_json, "json" if as_json else form)
@@ -60,4 +61,4 @@ def command(
         raise KeyboardInterrupt
     if not best:
         stated = " and ".join(bound.text for bound in bounds) or "no design has every objective"
-        raise InputError(Problem("no design meets the constraints", "--constraint", stated))
+        raise InputError(Problem("no design meets the constraints", "--constraint", stated, hint=why))

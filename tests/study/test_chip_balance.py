@@ -120,3 +120,11 @@ def test_the_page_has_front_balance_and_elasticity(tmp_path: Path) -> None:
         assert part in text
     plain = sweep("today/resnet50", {"plan.sub_batch": [32]}, jobs=1)
     assert balance(plain) is None
+
+
+def test_a_space_in_which_nothing_fits_says_why() -> None:
+    """The first reason stands beside the refusal."""
+    options = [NAME, f"--axis={BUDGET}.matrix_share=0.4,0.5", "--quiet", "--jobs", "1"]
+    refused = CliRunner().invoke(explore_command, options)
+    assert isinstance(refused.exception, InputError)
+    assert "does not hold its blocks" in str(refused.exception)

@@ -47,8 +47,9 @@ def default_power(
     dram_pj_per_bit: float = DRAM_PJ_PER_BIT["HBM3"],
     idle_w: float | None = None,
     sustained: float = 1.0,
+    arithmetic_w: float | None = None,
 ) -> Power:
-    """e_flop = (P_peak − P_idle) / (peak·achievable·sustained), by format (J).
+    """e_flop = (P_peak − P_idle) / (peak·achievable·sustained), by format (J); `arithmetic_w` / (…) where it is known.
 
     It is the power limit that keeps a device from its burst rate, so the sustained rate is the one at peak power.
     At least a fifth of the board's power is left to FLOPs (an assumption, for figures that do not fit together).
@@ -57,7 +58,7 @@ def default_power(
     """
     idle = IDLE_SHARE * peak_w if idle_w is None else idle_w
     dram_byte_j = dram_pj_per_bit * BITS_PER_BYTE * PICO
-    dynamic_w = max(0.2 * peak_w, peak_w - idle)
+    dynamic_w = max(0.2 * peak_w, peak_w - idle) if arithmetic_w is None else arithmetic_w
     flop_j = {
         name: dynamic_w / (entry.peak_flops * entry.achievable * (sustained if entry.matrix else 1.0))
         for name, entry in compute.items()

@@ -116,11 +116,19 @@ class LinksGroup(Group):
 
 @dataclass(frozen=True, slots=True)
 class PowerGroup(Group):
-    """Board power, and the energy of movement; the energy of a FLOP is what full rate leaves of the peak."""
+    """Board power, and the energy of movement; the energy of a FLOP is what full rate leaves of the peak, or that of
+    `arithmetic`.
+    """
 
     peak: float = field(metadata=same_as(Power, "peak_w"))
     idle: float | None = field(default=None, metadata=same_as(Power, "idle_w", "a share of the peak"))
     cap: float | None = field(default=None, metadata=same_as(Power, "cap_w"))
+    arithmetic: float | None = field(
+        default=None,
+        metadata=about(
+            "of a large product beside rest and memory; empty: what idle leaves of the peak", dimension="watts", gt=0
+        ),
+    )
     dram: float | None = field(default=None, metadata=same_as(Power, "dram_byte_j", "that of the memory's type"))
     cache: float | None = field(default=None, metadata=same_as(Power, "cache_byte_j", "that of SRAM"))
     link: float | None = field(default=None, metadata=same_as(Power, "link_byte_j", "that of an electrical link"))

@@ -142,7 +142,9 @@ def accelerator_of(file: BudgetFile, made: ChipDesign) -> AcceleratorFile:
         date=f"{year}-{int((budget.year - year) * 12) + 1:02d}",
         generation=generation_of(file),
         links=LinksGroup(budget.links),
-        power=PowerGroup(power.total_w, idle=power.idle_w, dram=power.dram_byte_j, link=power.link_byte_j),
+        power=PowerGroup(
+            power.total_w, idle=power.idle_w, arithmetic=power.compute_w, dram=power.dram_byte_j, link=power.link_byte_j
+        ),
         price=PriceGroup(made.cost.total * budget.margin),
         reliability=file.reliability,
     )

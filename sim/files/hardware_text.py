@@ -111,7 +111,7 @@ def _memory(group: MemoryGroup) -> Iterator[str]:
 
 
 def _power(group: PowerGroup) -> Iterator[str]:
-    for key in ("peak", "idle", "cap"):
+    for key in ("peak", "idle", "cap", "arithmetic"):
         if getattr(group, key) is not None:
             yield f"  {key}: {_quantity(getattr(group, key), 'watts')}"
     for key in ("dram", "cache", "link"):

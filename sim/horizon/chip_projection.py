@@ -264,7 +264,8 @@ def _file(
         ),
         cache=CacheGroup(by["cache"], wider, **signed),
         links=replace(file.links, **signed),
-        power=file.power and replace(file.power, peak=by["power"], idle=None, dram=by["memory energy"], **signed),
+        power=file.power
+        and replace(file.power, peak=by["power"], idle=None, arithmetic=None, dram=by["memory energy"], **signed),
         price=file.price and replace(file.price, purchase=by["price"], **signed),
         reliability=ReliabilityGroup(by["mtbf"], **signed),
     )

@@ -15,6 +15,7 @@ from sim.device.silicon.band import bands
 from sim.device.silicon.cost import good_share, gross_dies
 from sim.errors import InputError
 from sim.files.budget import BudgetFile, accelerator_of, bands_of, chip_of
+from sim.files.hardware import build_accelerator
 from sim.files.process import load_process
 
 BUDGET = ChipBudget(area=600e-6, power_w=1000.0, stacks=8, node="n3", links=("nvlink5",))
@@ -78,12 +79,16 @@ def test_power_lowers_the_clock_and_not_the_peak() -> None:
 
 
 def test_the_file_draws_what_the_design_says() -> None:
-    """Sustained rate and memory traffic at the energies of the file are the board's power."""
+    """Sustained rate and memory traffic at the energies of the record are the board's power."""
     made = chip(power_w=700.0)
-    file = accelerator_of(BudgetFile("chip", BUDGET), made)
-    assert file.power is not None
-    assert file.power.peak == pytest.approx(700.0)
-    assert file.compute.sustained == made.power.sustained
+    found = build_accelerator(accelerator_of(BudgetFile("chip", BUDGET), made))
+    assert found.power is not None
+    rate = found.compute["bf16"].peak_flops * found.compute["bf16"].achievable * found.sustained
+    moved = found.memory.bandwidth * found.memory.achievable
+    drawn = found.power.idle_w + rate * found.power.flop_j["bf16"] + moved * found.power.dram_byte_j
+    assert drawn == pytest.approx(700.0)
+    assert found.power.peak_w == pytest.approx(700.0)
+    assert found.power.flop_j["bf16"] == pytest.approx(made.power.flop_j)
 
 
 def test_a_wafer_and_its_yield() -> None:

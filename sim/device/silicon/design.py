@@ -99,7 +99,7 @@ def design(
         peaks=peaks,
         bandwidth=bandwidth,
         capacity_bytes=budget.stacks * parts.stack.capacity.value * GIGA,
-        cache_bytes=cache / parts.cache * MIB,
+        cache_bytes=float(floor(cache / parts.cache * MIB)),
         power=power,
         cost=cost_of(parts, cores_on_die * parts.core_area, cores_on_die - cores, base_area, budget.stacks),
         edge_need=edge_need(parts, budget.stacks),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -131,6 +132,7 @@ def _is_cluster(name: str) -> bool:
 @command.command("project")
 @click.argument("name")
 @click.option("--year", type=float, required=True, help="When it should ship, e.g. 2031.")
+@click.option("--known", type=float, default=math.inf, help="By what had shipped before this year only, e.g. 2018.")
 @click.option("--low", "band", flag_value="low", help="Write the machine at the low edge of every band.")
 @click.option("--central", "band", flag_value="central", help="The one in the middle (default of a file).")
 @click.option("--high", "band", flag_value="high", help="The one at the high edge.")
@@ -149,6 +151,7 @@ def _is_cluster(name: str) -> bool:
 def project_command(
     name: str,
     year: float,
+    known: float,
     band: str | None,
     new_format: str | None,
     power: str | None,
@@ -172,10 +175,10 @@ def project_command(
         raise click.UsageError("--host and --storage are for clusters")
     if whole:
         study = import_module("sim.horizon.system_projection")
-        projection = study.project_system(name, year, wanted, *limits, host, storage)
+        projection = study.project_system(name, year, wanted, *limits, host, storage, known)
     else:
         study = import_module("sim.horizon.chip_projection")
-        projection = study.project_chip(load_accelerator_file(name), year, wanted, *limits)
+        projection = study.project_chip(load_accelerator_file(name), year, wanted, *limits, known)
     if output is not None:
         _write_projected(projection, output, band, files)
     for text in projection.warnings:
@@ -198,14 +201,26 @@ def _write_projected(projection: Any, output: Path, band: str | None, files: Out
 @click.option("--backtest", is_flag=True, help="What the bands held, at every cut-off year.")
 @click.option("--cutoff", type=int, help="Every prediction made at the start of this year.")
 @click.option("--target", metavar="CHIP", help="With --cutoff: only of this chip.")
+@click.option(
+    "--step", metavar="SCENARIO", help="With --cutoff and --target: the step of a scenario on what was foreseen."
+)
+@options.sets_option
 @options.json_option
 @options.debug_option
-def trends_command(backtest: bool, cutoff: int | None, target: str | None, as_json: bool) -> None:
+def trends_command(
+    backtest: bool, cutoff: int | None, target: str | None, step: str | None, sets: tuple[str, ...], as_json: bool
+) -> None:
     """Every trend that projections follow: its data, fit and scatter; with --backtest what its bands held."""
     report = import_module("sim.report.trends")
     if target is not None and cutoff is None:
         raise click.UsageError("--target goes with --cutoff")
-    if cutoff is not None:
+    if step is not None or sets:
+        if cutoff is None or target is None or step is None:
+            raise click.UsageError("--step goes with --cutoff and --target, --set with --step")
+        scenario = import_module("sim.files.scenario").load_scenario(step, sets)
+        found = import_module("sim.horizon.steps").step_ratio(scenario, cutoff, target)
+        answer(found, report.step_text, report.step_json, as_json)
+    elif cutoff is not None:
         rows = report.predictions(cutoff, target)
         answer(rows, report.predictions_text, report.predictions_json, as_json)
     elif backtest:

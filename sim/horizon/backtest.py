@@ -126,14 +126,14 @@ def quantile(ordered: Sequence[float]) -> float:
 
 
 @cache
-def walk_now(metric: str) -> float | None:
-    """The step a projection of today takes."""
-    return walk(known_backtest(), metric)
+def known_walk(metric: str, before: float = math.inf) -> float | None:
+    """The step that a projection of a year takes."""
+    return walk(known_backtest(), metric, before)
 
 
-def band(metric: str, trend: Fit, years: float) -> float:
-    """Half width (dex) of the 80 % band of a projection made today, `years` from its base."""
-    step = walk_now(metric)
+def band(metric: str, trend: Fit, years: float, before: float = math.inf) -> float:
+    """Half width (dex) of the 80 % band of a projection made at `before`, `years` from its base."""
+    step = known_walk(metric, before)
     return trend.half_width(years) if step is None else step * math.sqrt(1.0 + abs(years))
 
 

@@ -16,8 +16,7 @@ from dataclasses import replace
 from sim.device.energy import IDLE_SHARE
 from sim.errors import InputError, Problem
 from sim.files.hardware import AcceleratorFile, Unit, build_accelerator
-from sim.horizon.projected import Projected
-from sim.horizon.trends import known_fits
+from sim.horizon.projected import Ahead, Projected
 from sim.ops import Format
 
 
@@ -45,34 +44,34 @@ def flop_j(file: AcceleratorFile) -> float:
 def limited(
     file: AcceleratorFile,
     rows: Sequence[Projected],
-    years: float,
+    ahead: Ahead,
     power_w: float | None,
     price_usd: float | None,
 ) -> tuple[list[Projected], list[str]]:
     """Rows held to what the limits pay for, and a sentence for each limit."""
     kept, sentences = list(rows), []
     if power_w is not None:
-        kept, sentence = _by_power(file, kept, years, power_w)
+        kept, sentence = _by_power(file, kept, ahead, power_w)
         sentences.append(sentence)
     if price_usd is not None:
-        kept, sentence = _by_price(file, kept, years, price_usd)
+        kept, sentence = _by_price(file, kept, ahead, price_usd)
         sentences.append(sentence)
     return kept, sentences
 
 
 def _by_power(
-    file: AcceleratorFile, rows: Sequence[Projected], years: float, limit: float
+    file: AcceleratorFile, rows: Sequence[Projected], ahead: Ahead, limit: float
 ) -> tuple[list[Projected], str]:
     if not file.power:
         raise _silent(file, "power", limit)
     name, metric = reference(file)
     chip = build_accelerator(file)
     at = {row.metric: row.value for row in rows}
-    per_watt = file.memory.bandwidth / file.power.peak * _grown("bandwidth", years) / _grown("power", years)
+    per_watt = file.memory.bandwidth / file.power.peak * ahead.factor("bandwidth") / ahead.factor("power")
     thin = min(1.0, limit * per_watt / at["memory bandwidth"])
     memory_w = thin * at["memory bandwidth"] * chip.memory.achievable * at["memory energy"]
     left_w = limit * (1.0 - IDLE_SHARE) - memory_w
-    flop = flop_j(file) / _grown(f"{metric}_per_watt", years)
+    flop = flop_j(file) / ahead.factor(f"{metric}_per_watt")
     entry = chip.compute[name]
     full_w = at[f"{name} peak"] * entry.achievable * (chip.sustained if entry.matrix else 1.0) * flop
     share = min(1.0, left_w / full_w)
@@ -90,21 +89,17 @@ def _by_power(
 
 
 def _by_price(
-    file: AcceleratorFile, rows: Sequence[Projected], years: float, limit: float
+    file: AcceleratorFile, rows: Sequence[Projected], ahead: Ahead, limit: float
 ) -> tuple[list[Projected], str]:
     if not file.price:
         raise _silent(file, "price", limit)
     name, metric = reference(file)
     entry = file.compute.formats[name]
-    per_usd = entry.peak / file.price.purchase * _grown(f"{metric}_per_usd", years)
+    per_usd = entry.peak / file.price.purchase * ahead.factor(f"{metric}_per_usd")
     peak = next(row.value for row in rows if row.metric == f"{name} peak")
     share = min(1.0, limit * per_usd / peak)
     kept = [_held(row, share, "price") if row.metric.endswith(" peak") else row for row in _given(rows, "price", limit)]
     return kept, f"price of {limit:g} USD pays for {share:.0%} of the peak"
-
-
-def _grown(metric: str, years: float) -> float:
-    return known_fits()[metric].factor(years)
 
 
 def _silent(file: AcceleratorFile, name: str, limit: float) -> InputError:

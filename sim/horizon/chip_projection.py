@@ -31,8 +31,8 @@ from sim.files.hardware_text import dump_accelerator
 from sim.horizon.backtest import TESTED_YEARS
 from sim.horizon.chip_limits import dram_byte_j, flop_j, limited, reference
 from sim.horizon.points import METRICS, decimal_year
-from sim.horizon.projected import Band, Projected, along, yearly
-from sim.horizon.trends import format_step, known_fits, typical
+from sim.horizon.projected import Ahead, Band, Projected
+from sim.horizon.trends import format_step, typical
 from sim.ops import Format
 
 WIDER: Final[Mapping[Format, tuple[Format, ...]]] = {
@@ -120,41 +120,45 @@ def project_chip(
     new_format: Format | None = None,
     power_w: float | None = None,
     price_usd: float | None = None,
+    before: float = math.inf,
 ) -> ChipProjection:
-    """`file` extrapolated to `year`; limits on power and price hold the peaks down."""
-    trends = known_fits()
-    years = _years(file, year)
+    """`file` extrapolated to `year` by what had shipped `before`; limits on power and price hold the peaks down."""
+    ahead = _ahead(file, year, before)
     steps = _steps(file, new_format)
     peaks = {name: group.peak for name, group in file.compute.formats.items()}
     peaks |= {step.format: step.factor * peaks[step.like] for step in steps}
-    rows = [along(f"{name} peak", peak, _trend_of(name, file), years) for name, peak in peaks.items()]
-    rows += _memory_rows(file, years) + _issue_rows(file, years) + _budget_rows(file, years)
-    rows, constraints = limited(file, rows, years, power_w, price_usd)
-    first = min(trends[metric].first for metric in METRICS)
-    last = max(trends[metric].last for metric in METRICS)
+    rows = [ahead.along(f"{name} peak", peak, _trend_of(name, file)) for name, peak in peaks.items()]
+    rows += _memory_rows(file, ahead) + _issue_rows(file, ahead) + _budget_rows(file, ahead)
+    rows, constraints = limited(file, rows, ahead, power_w, price_usd)
+    seen = [trend for metric, trend in ahead.fits.items() if metric in METRICS]
+    first, last = min(trend.first for trend in seen), max(trend.last for trend in seen)
     files = {band: _file(file, year, rows, steps, band) for band in Band}
     return ChipProjection(
         chip=file.name,
         year=year,
-        years=years,
+        years=ahead.years,
         beyond_data_years=max(0.0, year - last, first - year),
         span_years=last - first,
-        rows=(*rows, *_energy_rows(file, files, years)),
+        rows=(*rows, *_energy_rows(file, files, ahead)),
         steps=steps,
         constraints=tuple(constraints),
         files=files,
     )
 
 
-def _years(file: AcceleratorFile, year: float) -> float:
-    """Years from the chip to `year`, which may lie before it."""
+def _ahead(file: AcceleratorFile, year: float, before: float) -> Ahead:
+    """From the chip to `year`, which may lie before it."""
     if not file.date:
         raise InputError(Problem("a chip without a date cannot be projected", "date", file.name))
     start = decimal_year(file.date)
     if not start - FARTHEST <= year <= start + FARTHEST:
         rule = f"must lie within {FARTHEST:g} years of {file.name} ({start:.1f})"
         raise InputError(Problem(rule, "year", f"{year:g}"))
-    return year - start
+    ahead = Ahead(year - start, before)
+    if start >= before or not ahead.fits:
+        rule = f"nothing is known then of {file.name} ({start:.1f}) or of any trend"
+        raise InputError(Problem(rule, "known", f"{before:g}"))
+    return ahead
 
 
 def _trend_of(name: Format, file: AcceleratorFile) -> str:
@@ -175,62 +179,66 @@ def _steps(file: AcceleratorFile, new: Format | None) -> tuple[FormatStep, ...]:
     return (FormatStep(new, like, factor, chips),)
 
 
-def _memory_rows(file: AcceleratorFile, years: float) -> list[Projected]:
+def _memory_rows(file: AcceleratorFile, ahead: Ahead) -> list[Projected]:
     """Bandwidth by its trend, capacity at the chip's own reading time, with the scatter of capacities."""
     ratio = file.memory.capacity / file.memory.bandwidth
     note = f"{ratio * 1e3:.3g} ms to read all, as now"
     return [
-        along("memory bandwidth", file.memory.bandwidth, "bandwidth", years),
-        along("memory capacity", file.memory.capacity, "capacity", years, note),
-        along("cache", file.cache.capacity, "cache", years),
+        ahead.along("memory bandwidth", file.memory.bandwidth, "bandwidth"),
+        ahead.along("memory capacity", file.memory.capacity, "capacity", note),
+        ahead.along("cache", file.cache.capacity, "cache"),
     ]
 
 
-def _issue_rows(file: AcceleratorFile, years: float) -> list[Projected]:
+def _issue_rows(file: AcceleratorFile, ahead: Ahead) -> list[Projected]:
     """What the host issues; a compiled program (no host time) is issued whole and keeps its overhead."""
     chip = build_accelerator(file)
     if not chip.host_s:
         return []
-    thread = along("", 1.0, "single_thread", years)
+    thread = ahead.along("", 1.0, "single_thread")
     host = [chip.host_s / speed for speed in (thread.value, thread.high, thread.low)]
-    now = min(known_fits()["launch"].at(decimal_year(file.date)), chip.kernel_overhead_s)
+    rows = [_duration("host issue", chip.host_s, host, ahead, thread.points, "as one thread speeds up")]
+    if (launches := ahead.fits.get("launch")) is None:
+        return rows
+    now = min(launches.at(decimal_year(file.date)), chip.kernel_overhead_s)
     stays = chip.kernel_overhead_s - now
-    launch = along("", now, "launch", years)
+    launch = ahead.along("", now, "launch")
     kernel = [stays + part for part in (launch.value, launch.low, launch.high)]
     split = f"launch {now * 1e6:.2g} of {chip.kernel_overhead_s * 1e6:.2g} us falls, ramp and drain stay"
-    return [
-        _duration("kernel overhead", chip.kernel_overhead_s, kernel, years, launch.points, split),
-        _duration("host issue", chip.host_s, host, years, thread.points, "as one thread speeds up"),
-    ]
+    return [_duration("kernel overhead", chip.kernel_overhead_s, kernel, ahead, launch.points, split), *rows]
 
 
-def _duration(metric: str, now: float, then: Sequence[float], years: float, points: int, note: str) -> Projected:
+def _duration(metric: str, now: float, then: Sequence[float], ahead: Ahead, points: int, note: str) -> Projected:
     value, low, high = then
-    return Projected(metric, now, yearly(value / now, years), value, low, high, points, note, duration=True)
+    return Projected(metric, now, ahead.yearly(value / now), value, low, high, points, note, duration=True)
 
 
-def _budget_rows(file: AcceleratorFile, years: float) -> list[Projected]:
+def _budget_rows(file: AcceleratorFile, ahead: Ahead) -> list[Projected]:
     rows: list[Projected] = []
     if file.power:
-        rows.append(along("power", file.power.peak, "power", years))
-        rows.append(along("memory energy", dram_byte_j(file), "memory_energy", years))
+        rows.append(ahead.along("power", file.power.peak, "power"))
+        rows.append(ahead.along("memory energy", dram_byte_j(file), "memory_energy"))
     if file.price:
-        rows.append(along("price", file.price.purchase, "price", years))
+        rows.append(ahead.along("price", file.price.purchase, "price"))
+    sites = ahead.fits.get("mtbf")
+    if file.reliability is None and sites is None:
+        return rows
     stated = file.reliability.mtbf if file.reliability else typical("mtbf")
-    note = "" if file.reliability else f"{file.name} states none: mean of {known_fits()['mtbf'].n} sites"
-    return [*rows, along("mtbf", stated, "mtbf", years, note)]
+    note = "" if file.reliability or sites is None else f"{file.name} states none: mean of {sites.n} sites"
+    return [*rows, ahead.along("mtbf", stated, "mtbf", note)]
 
 
-def _energy_rows(file: AcceleratorFile, files: Mapping[Band, AcceleratorFile], years: float) -> list[Projected]:
+def _energy_rows(file: AcceleratorFile, files: Mapping[Band, AcceleratorFile], ahead: Ahead) -> list[Projected]:
     """J/FLOP of the reference format, of each machine; beside it what the trend of FLOP/J alone would give."""
     if file.power is None:
         return []
     now = flop_j(file)
     low, value, high = (flop_j(files[band]) for band in (Band.LOW, Band.CENTRAL, Band.HIGH))
-    trend = known_fits()[f"{reference(file)[1]}_per_watt"]
-    note = f"by FLOP/J alone {now / trend.factor(years) * 1e12:.3g} pJ"
+    trend = f"{reference(file)[1]}_per_watt"
+    known = ahead.fits.get(trend)
+    note = f"by FLOP/J alone {now / ahead.factor(trend) * 1e12:.3g} pJ" if known else ""
     edges = min(low, value, high), max(low, value, high)
-    return [Projected("energy per FLOP", now, yearly(value / now, years), value, *edges, trend.n, note)]
+    return [Projected("energy per FLOP", now, ahead.yearly(value / now), value, *edges, known.n if known else 0, note)]
 
 
 def _file(
@@ -267,7 +275,7 @@ def _file(
         power=file.power
         and replace(file.power, peak=by["power"], idle=None, arithmetic=None, dram=by["memory energy"], **signed),
         price=file.price and replace(file.price, purchase=by["price"], **signed),
-        reliability=ReliabilityGroup(by["mtbf"], **signed),
+        reliability=ReliabilityGroup(by["mtbf"], **signed) if "mtbf" in by else None,
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from sim.horizon.backtest import band
-from sim.horizon.trends import factor_of, known_fits
+from sim.horizon.trends import Fit, factor_of, known_fits, trend_of
 
 
 class Band(StrEnum):
@@ -42,19 +44,35 @@ class Projected:
         return float(f"{value:.3g}")
 
 
-def along(metric: str, now: float, trend: str, years: float, note: str = "") -> Projected:
-    """`now` times what `years` of a trend give, within the band the back-tests hold; a slope that is no trend keeps the
-    value and says so."""
-    trends = known_fits()
-    found = trends[trend]
-    factor = factor_of(trends, trend, years) or 1.0
-    edge = 10.0 ** band(trend, found, years)
-    value = now * factor
-    none = f"kept: x{found.growth:.2f} a year is no trend among {found.n} figures"
-    told = "; ".join(text for text in (note, "" if found.distinguishable else none) if text)
-    return Projected(metric, now, yearly(factor, years), value, value / edge, value * edge, found.n, told)
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """`years` after a base, by what had shipped before a year."""
 
+    years: float
+    before: float = math.inf
 
-def yearly(factor: float, years: float) -> float:
-    """The factor of one year."""
-    return float(factor ** (1.0 / years)) if years else 1.0
+    @property
+    def fits(self) -> Mapping[str, Fit]:
+        """The trends known then."""
+        return known_fits(self.before)
+
+    def factor(self, metric: str) -> float:
+        """What the years multiply a metric by; 1 where no trend of it was known."""
+        return factor_of(self.fits, metric, self.years) or 1.0
+
+    def yearly(self, factor: float) -> float:
+        """The factor of one year."""
+        return float(factor ** (1.0 / self.years)) if self.years else 1.0
+
+    def along(self, metric: str, now: float, trend: str, note: str = "") -> Projected:
+        """`now` times what the years of a trend give, within the band the back-tests hold; where there is no trend the
+        value is kept, and says so."""
+        found, factor = trend_of(self.fits, trend), self.factor(trend)
+        if found is None:
+            told = "; ".join(text for text in (note, f"kept: no trend was known by {self.before:g}") if text)
+            return Projected(metric, now, 1.0, now, now, now, 0, told)
+        edge = 10.0 ** band(trend, found, self.years, self.before)
+        value = now * factor
+        none = f"kept: x{found.growth:.2f} a year is no trend among {found.n} figures"
+        told = "; ".join(text for text in (note, "" if found.distinguishable else none) if text)
+        return Projected(metric, now, self.yearly(factor), value, value / edge, value * edge, found.n, told)

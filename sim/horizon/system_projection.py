@@ -8,6 +8,7 @@ collectives, achieved shares, topology, oversubscription and requests per second
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -22,7 +23,7 @@ from sim.files.library import find
 from sim.files.loader import Mark, Node
 from sim.files.merge import Resolver
 from sim.horizon.chip_projection import ChipProjection, project_chip
-from sim.horizon.projected import Band, Projected, along
+from sim.horizon.projected import Ahead, Band, Projected
 from sim.network.surroundings import Host, Storage
 from sim.ops import Format
 
@@ -86,16 +87,19 @@ def project_system(
     price_usd: float | None = None,
     host: str | None = None,
     storage: str | None = None,
+    before: float = math.inf,
 ) -> SystemProjection:
-    """The cluster of that name or file in `year`; `host` and `storage` name those of a cluster without its own."""
+    """The cluster of that name or file in `year`, by what had shipped `before`; `host` and `storage` name those of a
+    cluster without its own."""
     node = _resolved(name, host=host, storage=storage)
     base = read(ClusterFile, node)
     if not base.levels:
         raise InputError(node.problem("a graph of single links has no types whose trend is known: needs levels", name))
-    chip = project_chip(read(AcceleratorFile, _part(node, "accelerator")), year, new_format, power_w, price_usd)
+    chip = project_chip(read(AcceleratorFile, _part(node, "accelerator")), year, new_format, power_w, price_usd, before)
+    ahead = Ahead(chip.years, before)
     hosting = read(Host, found, "host") if (found := node.at("host")) else None
     storing = read(Storage, found, "storage") if (found := node.at("storage")) else None
-    rows = _link_rows(base, chip.years) + _host_rows(hosting, chip.years) + _storage_rows(storing, chip.years)
+    rows = _link_rows(base, ahead) + _host_rows(hosting, ahead) + _storage_rows(storing, ahead)
     return SystemProjection(base, year, chip, tuple(rows), hosting, storing)
 
 
@@ -148,9 +152,9 @@ class _Rate:
     bandwidth: float
 
 
-def _link_rows(base: ClusterFile, years: float) -> list[Projected]:
+def _link_rows(base: ClusterFile, ahead: Ahead) -> list[Projected]:
     return [
-        along(f"{level.name} link", _rate(level), link_trend(_like(level.link)), years, _like(level.link))
+        ahead.along(f"{level.name} link", _rate(level), link_trend(_like(level.link)), _like(level.link))
         for level in base.levels
     ]
 
@@ -160,14 +164,14 @@ def _moved(level: LevelGroup, at: Mapping[str, float]) -> Mapping[str, object]:
     return {**own, "bandwidth": at[f"{level.name} link"]}
 
 
-def _host_rows(host: Host | None, years: float) -> list[Projected]:
+def _host_rows(host: Host | None, ahead: Ahead) -> list[Projected]:
     if host is None:
         return []
     return [
-        along("host cores", float(host.cores), "host_cores", years),
-        along("host memory", host.memory_bytes, "host_memory", years),
-        along("host link", host.link_bandwidth, "host_bus", years),
-        along("core speed", host.core_speed, "single_thread", years),
+        ahead.along("host cores", float(host.cores), "host_cores"),
+        ahead.along("host memory", host.memory_bytes, "host_memory"),
+        ahead.along("host link", host.link_bandwidth, "host_bus"),
+        ahead.along("core speed", host.core_speed, "single_thread"),
     ]
 
 
@@ -186,12 +190,12 @@ def _host_then(host: Host, at: Mapping[str, float], source: str) -> Host:
 _WAYS: Final = ("read", "write", "node_read", "node_write")
 
 
-def _storage_rows(storage: Storage | None, years: float) -> list[Projected]:
+def _storage_rows(storage: Storage | None, ahead: Ahead) -> list[Projected]:
     if storage is None:
         return []
     trend, note = ("host_bus", "a drive of four lanes") if storage.local else ("scale_out", "as a port")
     known = {way: getattr(storage, way) for way in _WAYS}
-    return [along(f"storage {way}", rate, trend, years, note) for way, rate in known.items() if rate is not None]
+    return [ahead.along(f"storage {way}", rate, trend, note) for way, rate in known.items() if rate is not None]
 
 
 def _storage_then(storage: Storage, at: Mapping[str, float], source: str) -> Storage:

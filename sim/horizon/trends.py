@@ -108,9 +108,10 @@ def _fits(points: tuple[Point, ...]) -> dict[str, Fit]:
 
 
 @cache
-def known_fits() -> Mapping[str, Fit]:
-    """Those of all that the library knows."""
-    return MappingProxyType(fits())
+def known_fits(before: float = math.inf) -> Mapping[str, Fit]:
+    """Those of what had shipped before a year: of all that the library knows."""
+    known = (point for point in (*fit_points(), *series_points()) if point.year < before)
+    return MappingProxyType(fits(tuple(known)))
 
 
 def trend_of(trends: Mapping[str, Fit], metric: str) -> Fit | None:

@@ -14,10 +14,12 @@ from sim.horizon.backtest import (
     backtest,
     band,
     coverage,
+    known_walk,
     published_coverage,
-    walk_now,
 )
 from sim.horizon.points import METRICS, SERIES
+from sim.horizon.projected import Band
+from sim.horizon.steps import StepRatio
 from sim.horizon.trends import LEVEL, Fit, known_fits
 from sim.report.text import percent, table
 
@@ -40,7 +42,7 @@ def _fit(found: Fit) -> dict[str, Any]:
         "slope_error_dex_per_year": found.slope_error,
         "residual_dex": found.deviation,
         "trend": found.distinguishable,
-        "band_step_dex": walk_now(found.metric),
+        "band_step_dex": known_walk(found.metric),
     }
 
 
@@ -170,3 +172,27 @@ def predictions_text(rows: Sequence[Backtest]) -> str:
 def predictions_json(rows: Sequence[Backtest]) -> dict[str, Any]:
     """The same."""
     return {"band": LEVEL, "inside": coverage(rows)[-1].inside, "rows": [_row(row) for row in rows]}
+
+
+def step_text(found: StepRatio) -> str:
+    """The ratio foreseen and the one that came."""
+    low, central, high = (f"{found.foreseen[band]:.2f}" for band in Band)
+    return "\n".join(
+        [
+            f"step of {found.base} over the step of {found.target}, links, plan and software the same",
+            f"foreseen at the start of {found.cutoff}: {central}, from {low} to {high}",
+            f"came: {found.actual:.2f}, {'inside' if found.inside else 'OUTSIDE'}",
+        ]
+    )
+
+
+def step_json(found: StepRatio) -> dict[str, Any]:
+    """The same."""
+    return {
+        "base": found.base,
+        "target": found.target,
+        "cutoff": found.cutoff,
+        "actual": found.actual,
+        "foreseen": {str(band): ratio for band, ratio in found.foreseen.items()},
+        "inside": found.inside,
+    }

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from sim.files.scenario import load_scenario
 from sim.horizon.backtest import (
     TESTED_YEARS,
     anchor,
@@ -17,6 +18,8 @@ from sim.horizon.backtest import (
     walk,
 )
 from sim.horizon.points import Point, fit_points
+from sim.horizon.projected import Band
+from sim.horizon.steps import step_ratio
 from sim.report.trends import backtest_json, backtest_text, predictions
 
 
@@ -99,3 +102,14 @@ def test_report_prints_coverage() -> None:
     assert "in 80 % band" in backtest_text()
     payload = backtest_json()
     assert len(payload["rows"]) == payload["coverage"][-1]["n"]
+
+
+@pytest.mark.parametrize(("target", "form"), [("h100-sxm5-80gb", "fp16"), ("tpu-v4", "bf16")])
+@pytest.mark.parametrize(("name", "sub_batch"), [("today/resnet50", 64), ("today/bert", 4)])
+def test_step_time_foreseen_in_2017_encloses_that_of_2022(target: str, form: str, name: str, sub_batch: int) -> None:
+    """From V100 to H100 and from TPU v2 to TPU v4 the low and the high machine enclose the chip that came."""
+    numerics = [f"workload.numerics.{key}={form}" for key in ("compute", "activations", "weights", "gradients")]
+    plan = [f"plan.sub_batch={sub_batch}", f"plan.global_batch={8 * sub_batch}", "cluster.devices=8"]
+    found = step_ratio(load_scenario(name, [*numerics, *plan]), 2018, target)
+    assert found.inside, found
+    assert found.foreseen[Band.LOW] < found.foreseen[Band.CENTRAL] < found.foreseen[Band.HIGH]

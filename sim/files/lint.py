@@ -15,7 +15,7 @@ from typing import Final
 
 from sim.device.records import Accelerator
 from sim.errors import InputError, Problem
-from sim.fields import Status, did_you_mean
+from sim.fields import Confidence, Status, did_you_mean
 from sim.files.budget import read_file
 from sim.files.clusters import load_links, read_cluster, read_links
 from sim.files.fields import read
@@ -256,7 +256,7 @@ def _cluster(node: Node) -> Iterator[Problem]:
         link, like = node.at("levels", number, "link"), node.at("levels", number, "link", "like")
         stated = link.at("bandwidth") if link is not None else None
         name = str(like.plain) if like is not None else level.link.name
-        if stated is not None:
+        if stated is not None and cluster.confidence != Confidence.D:  # no data sheet can have been misread
             yield from _rate(stated, f"levels.{number}.link.bandwidth", name, level.link.bandwidth)
 
 

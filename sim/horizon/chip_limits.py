@@ -2,22 +2,26 @@
 
     P = idle share·P + bandwidth·achievable·e_byte + peak·achievable·sustained·e_flop
 
-A power limit holds memory bandwidth to limit · (B/s/W of the chip) · growth of that ratio, and the peaks to what is
-then left for FLOPs, at the chip's own energy per FLOP divided by the growth of FLOP/J: the energy of a FLOP follows its
-trend, however much of the board memory takes.  A price limit holds the peaks to limit · FLOP/s/USD of the chip ·
-growth of that ratio.
+A power limit holds memory bandwidth to limit · (B/s/W of the chip) · growth of that ratio and to half of the power, and
+the peaks to what is then left for FLOPs, at the chip's own energy per FLOP divided by the growth of FLOP/J: the energy of
+a FLOP follows its trend, however much of the board memory takes.  A price limit holds the peaks to limit · FLOP/s/USD of
+the chip · growth of that ratio.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from sim.device.energy import IDLE_SHARE
 from sim.errors import InputError, Problem
 from sim.files.hardware import AcceleratorFile, Unit, build_accelerator
 from sim.horizon.projected import Ahead, Projected
 from sim.ops import Format
+
+MEMORY_SHARE: Final = 0.5
+"""Most of a limited board's power that memory takes; an assumption: with more the chip would be a memory."""
 
 
 def reference(file: AcceleratorFile) -> tuple[Format, str]:
@@ -68,16 +72,14 @@ def _by_power(
     chip = build_accelerator(file)
     at = {row.metric: row.value for row in rows}
     per_watt = file.memory.bandwidth / file.power.peak * ahead.factor("bandwidth") / ahead.factor("power")
-    thin = min(1.0, limit * per_watt / at["memory bandwidth"])
-    memory_w = thin * at["memory bandwidth"] * chip.memory.achievable * at["memory energy"]
+    trend_w = at["memory bandwidth"] * chip.memory.achievable * at["memory energy"]
+    memory_w = min(trend_w, MEMORY_SHARE * limit, limit * per_watt / at["memory bandwidth"] * trend_w)
+    thin = memory_w / trend_w
     left_w = limit * (1.0 - IDLE_SHARE) - memory_w
     flop = flop_j(file) / ahead.factor(f"{metric}_per_watt")
     entry = chip.compute[name]
     full_w = at[f"{name} peak"] * entry.achievable * (chip.sustained if entry.matrix else 1.0) * flop
     share = min(1.0, left_w / full_w)
-    if share <= 0.0:
-        statement = f"memory alone takes {memory_w:.0f} of {limit:g} W: nothing is left for FLOPs"
-        raise InputError(Problem(statement, "power", f"{limit:g} W"))
     kept = [
         _held(row, share if row.metric.endswith(" peak") else thin, "power")
         if row.metric.endswith(" peak") or row.metric in ("memory bandwidth", "memory capacity")
@@ -85,7 +87,8 @@ def _by_power(
         for row in _given(rows, "power", limit)
     ]
     said = f"power of {limit:g} W pays for {share:.0%} of the trend's peak and {thin:.0%} of its memory bandwidth"
-    return kept, said
+    costly = f", which takes half of it at {at['memory energy'] * 1e12:.3g} pJ/B: it needs cheaper bits"
+    return kept, said + (costly if memory_w == MEMORY_SHARE * limit else "")
 
 
 def _by_price(

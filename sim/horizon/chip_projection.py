@@ -50,6 +50,8 @@ WIDER: Final[Mapping[Format, tuple[Format, ...]]] = {
     "fp32": (),
     "fp64": (),
 }
+KEPT: Final = "achieved and sustained shares, tiles, energy of a byte in cache and on links, reserve"
+"""What of a chip no dated figure tells of."""
 FARTHEST: Final = 30.0
 """Years from the chip beyond which nothing is said."""
 

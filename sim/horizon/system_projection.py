@@ -22,6 +22,7 @@ from sim.files.hardware import AcceleratorFile
 from sim.files.library import find
 from sim.files.loader import Mark, Node
 from sim.files.merge import Resolver
+from sim.horizon import chip_projection
 from sim.horizon.chip_projection import ChipProjection, project_chip
 from sim.horizon.projected import Ahead, Band, Projected
 from sim.network.surroundings import Host, Storage
@@ -29,8 +30,8 @@ from sim.ops import Format
 
 NETWORKS: Final = ("infiniband", "roce", "efa", "slingshot", "omnipath", "aries", "gpudirect", "tcp", "tpu-dcn")
 """Families of hardware/links.yaml that lead out of a node."""
-KEPT: Final = "latency, base, efficiency, topology, sizes, nics, oversubscription, node_requests"
-"""What no dated figure tells of."""
+KEPT: Final = "of links latency, base, efficiency, topology, sizes, nics, oversubscription; requests of storage"
+"""What of a system no dated figure tells of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,11 @@ class SystemProjection:
         host = self.host and _host_then(self.host, at, source)
         storage = self.storage and _storage_then(self.storage, at, source)
         comment = f"{self.base.name} of {self.year:g}: every property at the {band} of its 80 % band"
-        told = (f"{comment.replace('the central', 'the middle')}.", *self.chip.warnings, f"Kept: {KEPT}.")
+        told = (
+            f"{comment.replace('the central', 'the middle')}.",
+            *self.chip.warnings,
+            f"Kept: {chip_projection.KEPT}; {KEPT}.",
+        )
         return dump_cluster(file, self.chip.files[band], host, storage, told)
 
 

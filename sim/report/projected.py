@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from sim.horizon import chip_projection
 from sim.horizon.chip_projection import ChipProjection
 from sim.horizon.projected import Projected
 from sim.horizon.system_projection import KEPT, SystemProjection
@@ -50,7 +51,13 @@ def projection_json(projection: ChipProjection | SystemProjection) -> dict[str, 
     if isinstance(projection, SystemProjection):
         chip = projection_json(projection.chip)
         metrics = {row.metric: _metric(row) for row in projection.rows}
-        return {**chip, "cluster": projection.base.name, "system": metrics, "absent": list(projection.absent)}
+        return {
+            **chip,
+            "kept": f"{chip_projection.KEPT}; {KEPT}",
+            "cluster": projection.base.name,
+            "system": metrics,
+            "absent": list(projection.absent),
+        }
     return {
         "chip": projection.chip,
         "year": projection.year,
@@ -65,6 +72,7 @@ def projection_json(projection: ChipProjection | SystemProjection) -> dict[str, 
             {"format": s.format, "from": s.like, "factor": s.factor, "chips": s.chips} for s in projection.steps
         ],
         "constraints": list(projection.constraints),
+        "kept": chip_projection.KEPT,
     }
 
 
@@ -84,9 +92,17 @@ def _metric(row: Projected) -> dict[str, Any]:
 def projection_text(projection: ChipProjection | SystemProjection) -> str:
     """What was projected, its bands, and how far out it lies."""
     if not isinstance(projection, SystemProjection):
-        return "\n".join([*_head(projection, projection.chip), *_body(projection, projection.rows)])
+        kept = f"kept: {chip_projection.KEPT}"
+        return "\n".join([*_head(projection, projection.chip), *_body(projection, projection.rows), kept])
     rows = (*projection.chip.rows, *projection.rows)
-    return "\n".join([*_head(projection.chip, projection.base.name), *_body(projection.chip, rows), f"kept: {KEPT}"])
+    return "\n".join(
+        [
+            *_head(projection.chip, projection.base.name),
+            *_body(projection.chip, rows),
+            f"kept: {chip_projection.KEPT};",
+            f"  {KEPT}",
+        ]
+    )
 
 
 def _head(p: ChipProjection, name: str) -> list[str]:

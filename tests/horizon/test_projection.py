@@ -269,3 +269,12 @@ def test_what_was_known_by_2018_knows_nothing_of_later_chips() -> None:
     assert projected.row("memory bandwidth").growth < 1.25  # 1.27 with the stacks of later years
     with pytest.raises(InputError, match="nothing is known then"):
         project_chip(load_accelerator_file("h100-sxm5-80gb"), 2031.0, before=2018.0)
+
+
+def test_memory_takes_at_most_half_of_a_limited_board() -> None:
+    """The bits of an A100 at 6 pJ, ten years of its bandwidth in 500 W: held to half, and said."""
+    projected = project_chip(load_accelerator_file("a100-sxm4-80gb"), 2031.0, power_w=500.0)
+    bandwidth, energy = projected.row("memory bandwidth"), projected.row("memory energy")
+    achievable = load_accelerator("a100-sxm4-80gb").memory.achievable
+    assert bandwidth.value * achievable * energy.value == pytest.approx(250.0)
+    assert "needs cheaper bits" in projected.constraints[0]

@@ -2,10 +2,10 @@
 
     P = idle share·P + bandwidth·achievable·e_byte + peak·achievable·sustained·e_flop
 
-A power limit holds memory bandwidth to limit · (B/s/W of the chip) · growth of that ratio and to half of the power, and
-the peaks to what is then left for FLOPs, at the chip's own energy per FLOP divided by the growth of FLOP/J: the energy of
-a FLOP follows its trend, however much of the board memory takes.  A price limit holds the peaks to limit · FLOP/s/USD of
-the chip · growth of that ratio.
+A power limit holds memory bandwidth to limit · (B/s/W of the chip) · growth of that ratio and to half of the power,
+and the peaks to what is then left for FLOPs, at the chip's own energy per FLOP divided by the growth of FLOP/J: the
+energy of a FLOP follows its trend, however much of the board memory takes.  A price limit holds the peaks to
+limit · FLOP/s/USD of the chip · growth of that ratio.
 """
 
 from __future__ import annotations

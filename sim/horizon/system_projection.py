@@ -25,6 +25,7 @@ from sim.files.merge import Resolver
 from sim.horizon import chip_projection
 from sim.horizon.chip_projection import ChipProjection, project_chip
 from sim.horizon.projected import Ahead, Band, Projected
+from sim.horizon.trends import LEVEL
 from sim.network.surroundings import Host, Storage
 from sim.ops import Format
 
@@ -75,12 +76,9 @@ class SystemProjection:
         )
         host = self.host and _host_then(self.host, at, source)
         storage = self.storage and _storage_then(self.storage, at, source)
-        comment = f"{self.base.name} of {self.year:g}: every property at the {band} of its 80 % band"
-        told = (
-            f"{comment.replace('the central', 'the middle')}.",
-            *self.chip.warnings,
-            f"Kept: {chip_projection.KEPT}; {KEPT}.",
-        )
+        place = "in the middle" if band == Band.CENTRAL else f"at the {band} edge"
+        comment = f"{self.base.name} of {self.year:g}: every property {place} of its {100 * LEVEL:g} % band."
+        told = (comment, *self.chip.warnings, f"Kept: {chip_projection.KEPT};", f"  {KEPT}.")
         return dump_cluster(file, self.chip.files[band], host, storage, told)
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 from sim.errors import InputError
 from sim.fields import Confidence, Status
 from sim.files.cluster_text import dump_cluster
-from sim.files.clusters import ClusterFile, LevelGroup, load_links
+from sim.files.clusters import ClusterFile, LevelGroup, resolve_link
 from sim.files.fields import read
 from sim.files.hardware import AcceleratorFile
 from sim.files.library import find
@@ -65,7 +65,10 @@ class SystemProjection:
         """One of the three machines as a cluster file that stands alone."""
         at = {row.metric: row.at(band) for row in self.rows}
         source = f"{self.base.name} projected to {self.year:g}, {band} (foretrain hardware project)"
-        levels = tuple(replace(level, link=_moved(level, at)) for level in self.base.levels)
+        levels = tuple(
+            replace(level, link=_moved(level, row.at(band)))
+            for level, row in zip(self.base.levels, self.rows, strict=False)  # rows of links come first
+        )
         file = replace(
             self.base,
             name=name or self.named(band),
@@ -102,7 +105,7 @@ def project_system(
     ahead = Ahead(chip.years, before)
     hosting = read(Host, found, "host") if (found := node.at("host")) else None
     storing = read(Storage, found, "storage") if (found := node.at("storage")) else None
-    rows = _link_rows(base, ahead) + _host_rows(hosting, ahead) + _storage_rows(storing, ahead)
+    rows = _link_rows(base, node, ahead) + _host_rows(hosting, ahead) + _storage_rows(storing, ahead)
     return SystemProjection(base, year, chip, tuple(rows), hosting, storing)
 
 
@@ -120,7 +123,10 @@ def _resolved(name: str, **parts: str | None) -> Node:
     given = {key: Node(value, Mark(f"--{key}")) for key, value in parts.items() if value is not None}
     if isinstance(root.value, dict):
         root = Node({**root.value, **given}, root.mark)
-    return resolver.resolved(root)
+    whole = resolver.resolved(root)
+    if resolver.problems:
+        raise InputError(*resolver.problems)
+    return whole
 
 
 def _part(node: Node, name: str) -> Node:
@@ -142,29 +148,19 @@ def _like(link: object) -> str:
     return str(link.get("like", "")) if isinstance(link, Mapping) else str(link)
 
 
-def _rate(level: LevelGroup) -> float:
-    """B/s of a level's link, of its type or its own."""
-    stated = level.link.get("bandwidth") if isinstance(level.link, Mapping) else None
-    if stated is None:
-        return load_links()[_like(level.link)].bandwidth
-    return read(_Rate, Node({"bandwidth": Node(stated, Mark(""))}, Mark(""))).bandwidth
+def _link_rows(base: ClusterFile, node: Node, ahead: Ahead) -> list[Projected]:
+    """One a level, in their order."""
+    rows = []
+    for number, level in enumerate(base.levels):
+        link = resolve_link(node.at("levels", number, "link") or node, f"levels.{number}.link")
+        kind = _like(level.link)
+        rows.append(ahead.along(f"{level.name} link", link.bandwidth, link_trend(kind), kind))
+    return rows
 
 
-@dataclass(frozen=True, slots=True)
-class _Rate:
-    bandwidth: float
-
-
-def _link_rows(base: ClusterFile, ahead: Ahead) -> list[Projected]:
-    return [
-        ahead.along(f"{level.name} link", _rate(level), link_trend(_like(level.link)), _like(level.link))
-        for level in base.levels
-    ]
-
-
-def _moved(level: LevelGroup, at: Mapping[str, float]) -> Mapping[str, object]:
+def _moved(level: LevelGroup, bandwidth: float) -> Mapping[str, object]:
     own = dict(level.link) if isinstance(level.link, Mapping) else {"like": level.link}
-    return {**own, "bandwidth": at[f"{level.name} link"]}
+    return {**own, "bandwidth": bandwidth}
 
 
 def _host_rows(host: Host | None, ahead: Ahead) -> list[Projected]:

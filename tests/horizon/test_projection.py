@@ -278,3 +278,34 @@ def test_memory_takes_at_most_half_of_a_limited_board() -> None:
     achievable = load_accelerator("a100-sxm4-80gb").memory.achievable
     assert bandwidth.value * achievable * energy.value == pytest.approx(250.0)
     assert "needs cheaper bits" in projected.constraints[0]
+
+
+def test_a_part_that_leads_nowhere_is_told_with_its_place(tmp_path: Path) -> None:
+    """A host nobody knows, by option; a link type nobody knows, in the file."""
+    with pytest.raises(InputError, match="no such host"):
+        project_system("gb300-nvl72", 2031.0, host="nosuch")
+    path = tmp_path / "x.yaml"
+    path.write_text(
+        "name: x\naccelerator: h100-sxm5-80gb\nsource: assumed\n"
+        "levels: [{name: node, topology: switch, size: 8, link: nvlinkk}]\n"
+    )
+    with pytest.raises(InputError, match="unknown link type") as told:
+        project_system(str(path), 2031.0)
+    assert (told.value.problems[0].line, told.value.problems[0].path) == (4, "levels.0.link")
+
+
+def test_levels_of_one_name_keep_their_own_links(tmp_path: Path) -> None:
+    """Each grows from its own rate, by its own kind."""
+    path = tmp_path / "x.yaml"
+    path.write_text(
+        "name: x\naccelerator: h100-sxm5-80gb\nsource: assumed\nlevels:\n"
+        "  - {name: node, topology: switch, size: 8, link: {like: nvlink4, efficiency: 0.5}}\n"
+        "  - {name: node, topology: rail, size: 4, nics: 8, link: infiniband-ndr}\n"
+    )
+    system = project_system(str(path), 2031.0)
+    path.write_text(system.text(Band.CENTRAL, "x"))
+    inner, outer = (level.link for level in load_cluster(path).levels)
+    years, trends = system.chip.years, known_fits()
+    assert inner.bandwidth == pytest.approx(450e9 * trends["link"].growth ** years, rel=0.01)
+    assert inner.efficiency == 0.5
+    assert outer.bandwidth == pytest.approx(50e9 * trends["scale_out"].growth ** years, rel=0.01)

@@ -120,7 +120,12 @@ def told_as(options: Mapping[str, str]) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise InputError(*(replace(p, path=options.get(p.path, p.path)) for p in error.problems)) from None
+        raise told_of(error, options) from None
+
+
+def told_of(error: InputError, options: Mapping[str, str]) -> InputError:
+    """The same problems, told of the options; those that stand in a file stay there."""
+    return InputError(*(p if p.file else replace(p, path=options.get(p.path, p.path)) for p in error.problems))
 
 
 class Finished(Generic[T]):

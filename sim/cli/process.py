@@ -92,7 +92,8 @@ def _told(error: BaseException) -> tuple[int, list[str]]:
         return EXIT_INFEASIBLE, _infeasible(error)
     if isinstance(error, UnreachableError):
         reason = error.reason
-        bounds = "" if reason.target is None else f" (target {reason.target:g}, floor {reason.floor:g})"
+        known = reason.target is not None and reason.floor is not None
+        bounds = f" (target {reason.target:g}, floor {reason.floor:g})" if known else ""
         return EXIT_UNREACHABLE, [f"unreachable: {reason.statement}{bounds}"]
     if isinstance(error, OSError) and error.strerror is not None:
         return EXIT_INPUT, [f"{error.filename or 'input or output'}: {error.strerror.lower()}"]

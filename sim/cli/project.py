@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from sim.cli import options
+from sim.cli.process import FailedItemsError
 from sim.cli.terminal import show_as
+from sim.errors import InputError
 from sim.report.projection import as_table, render, to_json
 from sim.study.projection import project_domains
 
@@ -19,7 +21,13 @@ from sim.study.projection import project_domains
 def command(domains: tuple[str, ...], target: float | None, as_json: bool, form: str) -> None:
     """Data and model size at the target of DOMAINS (files or names; the paper's five when empty).
 
-    Recomputed from the power laws, beside what tables 1 and 3 of the paper print.
+    Recomputed from the power laws, beside what tables 1 and 3 of the paper print. A domain without an answer does not
+    lose the others.
     """
-    rows = project_domains(domains, target)
-    show_as(rows, as_table, render, to_json, "json" if as_json else form)
+    rows, failures = project_domains(domains, target)
+    if rows:
+        show_as(rows, as_table, render, to_json, "json" if as_json else form)
+    if failures:
+        said = {"target.error": "--target"}
+        told = [options.told_of(each, said) if isinstance(each, InputError) else each for each in failures]
+        raise FailedItemsError(*told)

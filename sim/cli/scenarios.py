@@ -7,7 +7,7 @@ from itertools import groupby
 
 from sim.cli import options
 from sim.cli.terminal import show_as
-from sim.files.checking import kind_of
+from sim.files.kinds import kind_of
 from sim.files.library import find, folder, names, shown
 from sim.files.loader import load
 from sim.report.tables import Column, Table

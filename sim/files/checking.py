@@ -14,11 +14,12 @@ from sim.files import library
 from sim.files.fields import read
 from sim.files.frameworks import read_framework
 from sim.files.idle import idle_fields
+from sim.files.kinds import kind_of
 from sim.files.lint import suspicions
 from sim.files.loader import Node, load
 from sim.files.models import load_model_file
 from sim.files.scaling import load_domain
-from sim.files.scenario import KEYS, build, load_document, locating
+from sim.files.scenario import build, load_document, locating
 from sim.scenario import PlanRequest
 from sim.simulation import check_scenario
 from sim.workload.records import Numerics
@@ -42,20 +43,6 @@ def files_of(path: str) -> list[Path]:
     if place.is_dir():
         return sorted(p for p in place.rglob("*") if p.suffix in (".yaml", ".yml") and p.is_file())
     return [library.find("scenarios", path)]
-
-
-def kind_of(path: Path, node: Node) -> str:
-    """What a file is: by its place in the library, else by its keys."""
-    keys = set(node.value) if isinstance(node.value, dict) else set()
-    for kind, part in _FOLDERS.items():
-        if library.real(path).is_relative_to(library.folder(part)):
-            return kind
-    if library.real(path).is_relative_to(library.folder("scenarios")) and not keys & set(KEYS):
-        return "validation set" if keys & _TELLING["validation set"] else "published figures"
-    told = next((kind for kind, telling in _TELLING.items() if keys & telling), None)
-    if told is None and keys and path.name == "links.yaml":
-        return "links"
-    return told or "scenario"
 
 
 def check_file(path: Path, sets: Sequence[str] = (), readers: Mapping[str, Reader] = MappingProxyType({})) -> Finding:
@@ -100,31 +87,6 @@ def _linted(path: Path, shown: str, kind: str) -> Finding:
     return Finding(shown, kind, found) if ours else Finding(shown, kind, advice=found)
 
 
-_FOLDERS: Final[dict[str, library.Kind]] = {
-    "accelerator": "accelerators",
-    "cluster": "clusters",
-    "generation": "generations",
-    "framework": "frameworks",
-    "published model": "models",
-    "scaling domain": "scaling",
-    "numerics": "numerics",
-    "host": "hosts",
-    "storage": "storage",
-    "input data": "inputs",
-    "plan": "plans",
-    "process data": "process",
-}
-_TELLING: Final[dict[str, frozenset[str]]] = {
-    "scaling domain": frozenset({"curve", "loss", "data_set_units"}),
-    "cluster": frozenset({"levels", "graph"}),
-    "accelerator": frozenset({"compute", "memory", "cache", "generation", "budget"}),
-    "framework": frozenset({"releases"}),
-    "validation set": frozenset({"quantity", "measured", "csv"}),
-    "host": frozenset({"core_speed", "link_bandwidth"}),
-    "storage": frozenset({"node_read", "node_write"}),
-    "input data": frozenset({"stored_bytes", "stored"}),
-    "scenario": frozenset({"workload", "target", "cluster", "plan", "training", "campaign", "study", "scaling"}),
-}
 #: Hardware answers to more than its schema.
 _LINTED: Final = frozenset({"generation", "host", "storage", "cluster", "accelerator", "links", "process data"})
 _READERS: Final[dict[str, Reader]] = {

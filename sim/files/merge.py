@@ -101,11 +101,15 @@ class Resolver:
             raise InputError(*self.problems)
         return node
 
-    def file(self, path: Path, at: Steps = ()) -> Node:
-        """The raw tree of the file that stands at `at`."""
+    def raw(self, path: Path) -> Node:
+        """The tree of a file as it stands there."""
         shown = library.shown(path)
         self.folders[shown] = path.parent
-        node = load(path, shown)
+        return load(path, shown)
+
+    def file(self, path: Path, at: Steps = ()) -> Node:
+        """The tree of the file that stands at `at`."""
+        node = self.raw(path)
         return hoisted(node) if not at and ACCELERATOR in self.parts else node
 
     def extended(self, node: Node, at: Steps, stack: tuple[Path, ...] = ()) -> Node:

@@ -20,6 +20,7 @@ from sim.files.clusters import load_links, read_cluster
 from sim.files.fields import at_deepest, read, read_partial
 from sim.files.frameworks import with_framework, without_framework
 from sim.files.hardware import read_accelerator
+from sim.files.kinds import refuse_other_kind
 from sim.files.loader import Mark, Node, parse
 from sim.files.merge import ACCELERATOR, Resolver, hoisted, override, through_list
 from sim.files.models import config_file, family_of, list_models
@@ -116,7 +117,9 @@ def load_document(name: str | Path, sets: Sequence[str] = ()) -> Document:
     """The resolved tree of a scenario."""
     path = library.find("scenarios", str(name))
     resolver = Resolver()
-    root = resolver.extended(resolver.file(path), (), (library.real(path),))
+    own = resolver.raw(path)
+    refuse_other_kind(path, own)
+    root = resolver.extended(hoisted(own), (), (library.real(path),))
     return _document(resolver, root, sets, library.shown(path), path.stem)
 
 

@@ -29,8 +29,11 @@ def render(rows: Sequence[Projected]) -> str:
         if row.domain.units_per_sample is not None
     ]
     notes += [_passes(row) for row in rows]
-    if all(row.projection.extrapolated for row in rows):
+    beyond = [row.domain.name for row in rows if row.projection.extrapolated]
+    if len(beyond) == len(rows):
         notes.append("every target lies beyond the data the laws were fitted on: these are extrapolations")
+    elif beyond:
+        notes.append(f"beyond the data their laws were fitted on, extrapolated: {', '.join(beyond)}")
     return "\n\n".join(parts) + "\n\n" + "\n".join(notes)
 
 

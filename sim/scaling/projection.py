@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sim.errors import InputError, Problem
+from sim.errors import InputError, Problem, Unreachable, UnreachableError
 from sim.scaling.batch import check_batch, samples_as_it_grows, samples_at
 from sim.scaling.laws import Region, check_error, data_for, data_scale, error_at, parameters_for, region
 from sim.scaling.loss import loss_at, optimum, optimum_with_repeats
@@ -41,8 +41,26 @@ class Effort:
     critical_batch: float | None  # samples, at the target
 
 
+MOST: Final = 1.3e50
+"""Atoms of the Earth (recalled): no data set and no model has as many units, whatever a power law says so far out."""
+
+
 def project(domain: Domain, target_error: float | None = None, units_per_sample: float | None = None) -> Projection:
-    """Data and parameters at `target_error` (the domain's own when empty)."""
+    """Data and parameters at `target_error` (the domain's own when empty).
+
+    UnreachableError for a target below the irreducible error, and for one that asks for more than could exist.
+    """
+    found = _projected(domain, target_error, units_per_sample)
+    for amount, what in ((found.dataset_units, f"{domain.unit}s"), (found.parameters or 0.0, "parameters")):
+        if amount > MOST:
+            said = f"asks for {amount:.3g} {what}, more than the Earth has atoms ({MOST:g}): nothing that could exist"
+            floor = domain.curve.irreducible if domain.curve else domain.loss.irreducible if domain.loss else None
+            error = found.target_error
+            raise UnreachableError(Unreachable(f"an error of {error:g} {said} reaches it", error, floor))
+    return found
+
+
+def _projected(domain: Domain, target_error: float | None, units_per_sample: float | None) -> Projection:
     error = domain.target_error if target_error is None else target_error
     per_sample = units_per_sample or domain.units_per_sample
     if domain.loss is not None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from sim.errors import ForetrainError
 from sim.files.scaling import load_domain
 from sim.scaling import Domain, Projection, project
 
@@ -20,7 +21,16 @@ class Projected:
     projection: Projection
 
 
-def project_domains(names: Sequence[str] = (), target: float | None = None) -> list[Projected]:
-    """Each domain (library name or file; the paper's five when empty) at `target` or its own."""
-    domains = [load_domain(name) for name in (names or PAPER)]
-    return [Projected(domain, project(domain, target)) for domain in domains]
+def project_domains(
+    names: Sequence[str] = (), target: float | None = None
+) -> tuple[list[Projected], list[ForetrainError]]:
+    """Each domain (library name or file; the paper's five when empty) at `target` or its own; why others have none."""
+    found: list[Projected] = []
+    failures: list[ForetrainError] = []
+    for name in names or PAPER:
+        try:
+            domain = load_domain(name)
+            found.append(Projected(domain, project(domain, target)))
+        except ForetrainError as error:
+            failures.append(error)
+    return found, failures

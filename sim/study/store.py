@@ -14,7 +14,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -45,12 +45,20 @@ class Store:
         self.path = path
         self.metrics = tuple(metrics)
         self._reasons: dict[str, int] = {}
+        self._lock = _locked(path)
         try:
-            self._lock = _locked(path)
             self._db = sqlite3.connect(path, isolation_level=None)
+        except sqlite3.DatabaseError as error:
+            _unlock(path, self._lock)
+            raise InputError(Problem(f"cannot be opened: {error}", file=str(path))) from None
+        try:
             self._open(identity)
         except sqlite3.DatabaseError as error:
+            self.close()
             raise InputError(Problem(f"is not a study file: {error}", file=str(path))) from None
+        except BaseException:
+            self.close()
+            raise
 
     def _open(self, identity: Mapping[str, object]) -> None:
         db = self._db
@@ -75,7 +83,6 @@ class Store:
         stated = facts(self.path)
         differing = [name for name, value in identity.items() if stated.get(name) != json.loads(json.dumps(value))]
         if differing:
-            self.close()
             rule = f"belongs to another study: its {', '.join(differing)} differ{'s' if len(differing) == 1 else ''}"
             raise InputError(Problem(rule, file=str(self.path), hint="another -o FILE, or the study it was made with"))
 
@@ -104,9 +111,10 @@ class Store:
         return self._reasons[text]
 
     def close(self) -> None:
-        """Fold the log into the file and let others have it."""
-        self._db.close()
-        os.close(self._lock)
+        """Fold the log into the file, so that nothing stands beside it, and let others have it."""
+        with closing(self._db), suppress(sqlite3.DatabaseError):  # somebody reads: the next writer folds it
+            self._db.execute("PRAGMA journal_mode=DELETE")
+        _unlock(self.path, self._lock)
 
     def __enter__(self) -> Self:
         return self
@@ -116,22 +124,42 @@ class Store:
 
 
 def _locked(path: Path) -> int:
-    """A descriptor that holds the study alone; the lock goes with the process, however it ends."""
+    """A descriptor that holds the study alone; the lock goes with the process, however it ends.
+
+    Who ends takes the lock file away while holding it: a lock of a file that is gone by then holds nothing.
+    """
     import fcntl  # noqa: PLC0415  (POSIX only; a study file is the only thing locked)
 
-    descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    while True:
+        try:
+            descriptor = os.open(_lock_file(path), os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            rule = f"cannot be written: {(error.strerror or '').lower()}"
+            raise InputError(Problem(rule, file=str(path))) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            raise InputError(Problem("is being written by another process", file=str(path))) from None
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), _lock_file(path).stat()):
+                return descriptor
         os.close(descriptor)
-        raise InputError(Problem("is being written by another process", file=str(path))) from None
-    return descriptor
+
+
+def _unlock(path: Path, descriptor: int) -> None:
+    _lock_file(path).unlink(missing_ok=True)
+    os.close(descriptor)
+
+
+def _lock_file(path: Path) -> Path:
+    return path.with_name(path.name + ".lock")
 
 
 def _read(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise InputError(Problem("no such study file", file=str(path)))
-    return sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
 
 
 def begun(path: Path) -> bool:

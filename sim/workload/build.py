@@ -28,6 +28,9 @@ def build_model(
     wanted = parameters
     if wanted is None and not any(name in sizes for name in WIDTHS):
         wanted = projected
+        if wanted is not None and wanted > LARGEST:
+            rule = f"asks for a model of {wanted:.3g} parameters, no model is solved beyond {LARGEST:g}"
+            raise InputError(Problem(rule, "target.error"))
     if wanted is not None and not 0 < wanted <= LARGEST:
         raise InputError(Problem(f"must be positive and at most {LARGEST:g}", "workload.parameters", f"{wanted:g}"))
     try:

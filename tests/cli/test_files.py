@@ -126,3 +126,18 @@ def test_scenarios_are_listed_by_the_question_they_answer(run):
 def test_schema_prints_one_object(run):
     """What an editor reads."""
     assert json.loads(run("schema").out)["title"] == "foretrain scenario"
+
+
+def test_a_target_that_nothing_could_reach(run):
+    """3e77 words are more than the Earth has atoms: exit 4; the other domains are not lost, wrong options are named."""
+    outcome = run("project", "word-lm", "imagenet-resnet50", "--target", "0.25")
+    assert (outcome.code, "extrapolated: word-lm" in outcome.out) == (0, True)
+    outcome = run("project", "word-lm", "chinchilla", "--target", "1e-4")
+    assert (outcome.code, outcome.out) == (4, "")
+    assert "asks for 3.05e+77 words, more than the Earth has atoms" in outcome.err
+    assert "is at or below the irreducible error 1.8172" in outcome.err
+    outcome = run("project", "word-lm", "char-lm", "--target", "1.9e-3")
+    assert (outcome.code, "char-lm  char" in outcome.out, "1.3e+50" in outcome.err) == (4, True, True)
+    assert "--target: must be a positive number, got -1.0" in run("project", "word-lm", "--target", "-1").err
+    outcome = run("run", "paper/word-lm", "--set", "target.error=0.3")
+    assert (outcome.code, "target.error: asks for a model of" in outcome.err) == (2, True)

@@ -17,10 +17,10 @@ from sim.axes import Axes
 from sim.device.generation import Generation
 from sim.engine.feed.request import InputData
 from sim.errors import InputError
-from sim.files.checking import kind_of
 from sim.files.clusters import read_cluster, read_links
 from sim.files.fields import read
 from sim.files.hardware import read_accelerator
+from sim.files.kinds import kind_of
 from sim.files.library import find
 from sim.files.loader import load, parse
 from sim.files.merge import Resolver

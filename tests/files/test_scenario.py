@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sim.errors import InputError
-from sim.files import load_document, load_scenario
+from sim.files import library, load_document, load_scenario
 
 
 def problems(path, *sets):
@@ -247,3 +247,22 @@ def test_wrong_options_are_told_with_the_file(small):
     starts = ("workload: no such", "plan.tensor: must", "cluster.levels.7: no such element", "must be PATH=VALUE")
     assert all(any(start in message for message in found) for start in starts), found
     assert len(found) == len(starts), found
+
+
+@pytest.mark.parametrize(
+    ("file", "says"),
+    [
+        ("hardware/clusters/paper-2019-ring.yaml", "'cluster', no scenario (`foretrain hardware show` prints it"),
+        ("scenarios/scaling/word-lm.yaml", "'scaling domain', no scenario (`foretrain project` takes it"),
+        ("scenarios/published/llm_steps.yaml", "'validation set', no scenario (`foretrain validate` runs it"),
+    ],
+)
+def test_a_file_of_another_kind_is_told_with_what_takes_it(file, says, tmp_path):
+    """Not as a scenario with every key unknown; by its keys too, where it lies elsewhere."""
+    text = (library.root() / file).read_text(encoding="utf-8")
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(text, encoding="utf-8")
+    for path in (library.root() / file, mine):
+        with pytest.raises(InputError) as caught:
+            load_scenario(path)
+        assert says in str(caught.value)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,47 @@ def test_two_processes_do_not_write_one_study_file(study: Study, tmp_path: Path)
         pytest.raises(InputError, match="another process"),
     ):
         Store(tmp_path / "s.db", study.identity, list(METRICS))
+
+
+def test_nothing_stands_beside_a_finished_study(study: Study, tmp_path: Path) -> None:
+    """No log, no lock: after a run, after one that goes on, a refusal, reading; a name may hold anything."""
+    file = tmp_path / "a study?#%20.db"
+    for _ in range(2):
+        run(study, file, Here, 1)
+        assert facts(file)["designs"] == len(list(outcomes(file))) == 8
+        assert list(tmp_path.iterdir()) == [file]
+    with pytest.raises(InputError, match="belongs to another study"):
+        run(Study(study.scenario, (), Designs((axis("plan.sub_batch", [1]),))), file, Here, 1)
+    file.write_text("no study")
+    with pytest.raises(InputError, match="is not a study file"):
+        run(study, file, Here, 1)
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_study_file_has_one_writer_at_a_time(study: Study, tmp_path: Path) -> None:
+    """Eight that come and go, each taking the lock file away: never two inside."""
+    file, inside, most, turns = tmp_path / "s.db", [0], [0], [0]
+    identity, refused = study.identity, set[str]()
+
+    def writer() -> None:
+        for _ in range(25):
+            try:
+                with Store(file, identity, list(METRICS)):
+                    inside[0] += 1
+                    most[0] = max(most[0], inside[0])
+                    time.sleep(0.0005)
+                    turns[0] += 1
+                    inside[0] -= 1
+            except InputError as error:
+                refused.add(str(error).rpartition(": ")[2])
+
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(writer) for _ in range(8)]:
+            done.result()
+    assert turns[0] > 1
+    assert most[0] == 1
+    assert refused <= {"is being written by another process"}
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_a_half_written_chunk_is_not_there(study: Study, tmp_path: Path) -> None:

@@ -22,7 +22,6 @@ from sim.report.run import render, to_json
 from sim.result import Result
 from sim.scenario import Scenario
 from sim.simulation import simulate
-from sim.study.dossier import bare
 
 FILES = ("result.json", "report.txt", "report.html", "scenario.yaml", "run.json", "log.txt")
 
@@ -76,6 +75,7 @@ def _folder(
 ) -> dict[str, str | bytes]:
     """The files of a run folder: the same run gives the same bytes."""
     from sim.report.page import run_page  # noqa: PLC0415  (start-up time: only with -o)
+    from sim.study.dossier import bare  # noqa: PLC0415
 
     text = render(safe(result))
     about = {

@@ -88,7 +88,7 @@ def _narrowest(scenario: Scenario) -> float | None:
 
 def _slowest(scenario: Scenario) -> float | None:
     delays = [v.link.latency_s for v in scenario.cluster.levels] + [e.latency_s for e in scenario.cluster.edges]
-    return max(delays, default=None)
+    return max(delays, default=0.0) or None
 
 
 def _format_peak(scenario: Scenario) -> float | None:

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
@@ -32,6 +32,33 @@ class Here(Executor):
         except Exception as error:  # handed to whoever asks for the result, as executors do
             future.set_exception(error)
         return future
+
+
+class Cluster(Executor):
+    """Dask's executor as those of this machine are: a task `lost` with its workers breaks it, so that it is handed out
+    anew (Dask gives a task up once four workers have died under it, whatever they died of)."""
+
+    def __init__(self, inner: Executor, lost: type[BaseException]) -> None:
+        self._inner, self._lost = inner, lost
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """The task under way."""
+        future: Future[T] = Future()
+
+        def settle(done: Future[T]) -> None:
+            error = CancelledError() if done.cancelled() else done.exception()
+            if error is None:
+                future.set_result(done.result())
+            else:
+                lost = isinstance(error, self._lost | CancelledError)
+                future.set_exception(BrokenExecutor(str(error)) if lost else error)
+
+        self._inner.submit(fn, *args, **kwargs).add_done_callback(settle)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Its tasks are cancelled unless they are waited for."""
+        self._inner.shutdown(wait=wait and not cancel_futures)
 
 
 def executors(
@@ -66,4 +93,4 @@ def _dask(address: str) -> Iterator[Executor]:
         why = " ".join(str(error).split())[:120]
         raise InputError(Problem(f"nobody answers there: {why}", "--dask", address)) from None
     with client:
-        yield client.get_executor(pure=False)
+        yield Cluster(client.get_executor(pure=False), distributed.scheduler.KilledWorker)

@@ -61,6 +61,7 @@ METRICS: Final = {
         Metric("mfu", "mfu", Sense.MORE, lambda r: r.mfu),
         Metric("memory_bytes", "memory of the fullest device", Sense.LESS, lambda r: r.fullest.total_bytes),
         Metric("energy_j", "energy to target", Sense.LESS, _target_energy),
+        Metric("cost_usd", "cost to target", Sense.LESS, _spent),
         Metric("device_power_w", "mean power of a device", Sense.LESS, _power),
         Metric("devices_usd", "price of the devices", Sense.LESS, _devices_price),
         Metric("device_hours", "device hours", Sense.LESS, _device_hours),
@@ -71,7 +72,7 @@ METRICS: Final = {
 
 SPENT: Final = (  # what reaching the target takes
     METRICS["time_to_target_s"],
-    Metric("cost_usd", "cost to target", Sense.LESS, _spent),
+    METRICS["cost_usd"],
     METRICS["energy_j"],
 )
 

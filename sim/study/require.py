@@ -11,11 +11,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import NormalDist
 from typing import ClassVar, Final
 
 from sim.answer import Answer
 from sim.errors import InfeasibleError, InputError, Problem
 from sim.files import scenario_of
+from sim.result import Band
 from sim.scenario import Scenario
 from sim.simulation import simulate
 from sim.simulation.properties import Property, property_of
@@ -28,12 +30,14 @@ SLACK: Final = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """A property: what it is, what it must be, and whether the deadline hangs on it."""
+    """A property: what it is, what it must be, whether the deadline hangs on it, and the trend of chips it follows
+    (a metric of `sim.horizon.trends`; empty: none is known)."""
 
     prop: Property
     have: float
     need: float
     binding: bool
+    trend: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class Requirement(Answer):
     today_s: float | None
     feasible: bool
     reason: str = ""
+    date: str = ""  # of the chip
+    probability: float | None = None  # of meeting the deadline, by the errors of the constants; None: they have none
 
 
 def require(
@@ -71,10 +77,35 @@ def require(
     values = [v for v in have if v is not None]
     seconds = question.seconds(factors)
     needed = tuple(
-        Needed(p, v, v * p_factor(p, f), question.binds(factors, i))
+        Needed(p, v, v * p_factor(p, f), question.binds(factors, i), _trend(p.name, scenario))
         for i, (p, v, f) in enumerate(zip(props, values, factors, strict=True))
     )
-    return Requirement(deadline_s, needed, seconds if seconds is not None else math.inf, today, True)
+    forward = seconds if seconds is not None else math.inf
+    chance = question.probability(factors)
+    return Requirement(deadline_s, needed, forward, today, True, date=scenario.accelerator.date, probability=chance)
+
+
+TRENDS: Final = {
+    "memory_bandwidth": "bandwidth", "memory_capacity": "capacity", "cache_capacity": "cache", "link_bandwidth": "link",
+}  # fmt: skip
+
+
+def _trend(name: str, scenario: Scenario) -> str:
+    """The metric of shipped chips a property follows; a peak that of its unit."""
+    if name == "peak":
+        return "matrix16" if scenario.accelerator.compute[scenario.workload.numerics.compute].matrix else "fp32"
+    return TRENDS.get(name, "")
+
+
+def within(deadline_s: float, band: Band) -> float:
+    """Share of outcomes up to a deadline: log-normal on either side of the median, by the 5th and 95th percentile."""
+    low, middle, high = math.log(band.p05), math.log(band.p50), math.log(band.p95)
+    at = math.log(deadline_s)
+    side = middle - low if at < middle else high - middle
+    if side <= 0.0:
+        return float(at >= middle)
+    normal = NormalDist()
+    return normal.cdf((at - middle) / side * normal.inv_cdf(0.95))
 
 
 def _seconds(deadline: float | str) -> float:
@@ -100,13 +131,23 @@ class _Question:
     deadline_s: float
     seed: int
 
-    def seconds(self, factors: Sequence[float]) -> float | None:
-        """Time to the target; None where the plan does not fit."""
+    def scaled(self, factors: Sequence[float]) -> Scenario:
+        """The scenario with better parts."""
         changed = self.scenario
         for prop, factor in zip(self.props, factors, strict=True):
             changed = prop.scaled(changed, p_factor(prop, factor))
+        return changed
+
+    def probability(self, factors: Sequence[float]) -> float | None:
+        """Of meeting the deadline, with the errors the constants of its laws and its chip are known with."""
+        known = simulate(self.scaled(factors), seed=self.seed).uncertainty
+        band = known.bands.get("time_to_target_s") if known is not None else None
+        return None if band is None else within(self.deadline_s, band)
+
+    def seconds(self, factors: Sequence[float]) -> float | None:
+        """Time to the target; None where the plan does not fit."""
         try:
-            goal = simulate(changed, levers=False, seed=self.seed).time_to_target
+            goal = simulate(self.scaled(factors), levers=False, seed=self.seed).time_to_target
         except InfeasibleError:
             return None
         if goal is None:
@@ -136,11 +177,8 @@ class _Question:
 
     def obstacle(self) -> str:
         """What stands in the way when even boundless properties do not do it."""
-        changed = self.scenario
-        for prop in self.props:
-            changed = prop.scaled(changed, p_factor(prop, LARGEST))
         try:
-            return simulate(changed, levers=False, seed=self.seed).bottleneck.statement
+            return simulate(self.scaled([LARGEST] * len(self.props)), levers=False, seed=self.seed).bottleneck.statement
         except InfeasibleError as error:
             return error.reason.statement
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sim.errors import InputError, Problem
 from sim.files import scenario_of
 from sim.plan.energy import moved_energy
+from sim.plan.expense import expenses, site_of
 from sim.result import Result
 from sim.scenario import Scenario
 from sim.search.hardware import Hardware, HardwareScreen, Priced
@@ -92,6 +93,7 @@ class DesignScreen:
         goal = base.time_to_target
         target = goal.steps * step_s if goal is not None and self.scenario.campaign.empty else None
         rented = base.cost is not None and base.cost.device_hours is not None
+        joules = None if watts is None or target is None else watts * devices * target
         columns: dict[str, Floats | float | None] = dict.fromkeys(METRICS)
         columns |= {
             "time_to_target_s": target,
@@ -100,13 +102,21 @@ class DesignScreen:
             "mfu": base.mfu * base.step.time_s / (step_s * hardware.peak),
             "memory_bytes": base.fullest.total_bytes,
             "device_power_w": watts,
-            "energy_j": None if watts is None or target is None else watts * devices * target,
+            "energy_j": joules,
+            "cost_usd": self._cost(target, joules) if target is not None and rented else None,
             "devices_usd": None if base.cost is None else base.cost.devices_usd,
             "device_hours": target / 3600.0 * devices if target is not None and rented else None,
             "devices": float(devices),
             "global_batch": float(base.plan.global_batch),
         }
         return columns
+
+    def _cost(self, target: Any, joules: Any) -> Any:
+        """USD to the target, as `sim.simulation.spending`."""
+        prices, chip = self.scenario.campaign.prices, self.scenario.accelerator
+        idle_w = chip.power.idle_w if chip.power else 0.0
+        site = None if joules is None else site_of(prices, joules, idle_w, self.base.devices, 0.0).site_j
+        return sum(expenses(prices, chip.price_usd, self.base.devices, target, site).values())
 
     def _within_power(self, hardware: Hardware) -> tuple[Floats, NDArray[np.bool_], Floats | None]:
         """(seconds, whether the power limit can be kept, mean power) at the highest clock that keeps it, as

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
+from concurrent.futures import Executor, Future
 from pathlib import Path
 
 import pytest
+
+from sim.study.axes import axis
+from sim.study.executors import Cluster
+from sim.study.runner import run
+from sim.study.sweep import stored, study_of
+from sim.study.sweep import sweep as sweep_here
 
 AXES = ("--axis", "plan.sub_batch=1,2,4,8,16,32,-1", "--axis", "accelerator.memory.bandwidth=1 TB/s:4 TB/s:24:log")
 
@@ -61,3 +70,57 @@ def test_a_killed_study_goes_on(tmp_path: Path) -> None:
 def test_fifty_kills(tmp_path: Path) -> None:
     """At random moments, start-up and writing among them."""
     check_kills(tmp_path, 50)
+
+
+class LostError(Exception):
+    """As Dask's KilledWorker."""
+
+
+class Losing(Executor):
+    """Runs tasks at once; now and then one is lost or cancelled, as when workers die."""
+
+    def __init__(self, draw: random.Random) -> None:
+        self.draw = draw
+
+    def submit(self, fn, /, *args, **kwargs):  # type: ignore[no-untyped-def]
+        future: Future[object] = Future()
+        fate = self.draw.random()
+        if fate < 0.2:
+            future.set_exception(LostError())
+        elif fate < 0.3:
+            future.cancel()
+        else:
+            future.set_result(fn(*args, **kwargs))
+        return future
+
+
+SPACE = {
+    "plan.sub_batch": [1, 2, 4, 8, 16, 32, -1],
+    "accelerator.memory.bandwidth": {"from": "1 TB/s", "to": "4 TB/s", "count": 24, "scale": "log"},
+}
+
+
+def test_tasks_lost_with_their_workers_are_run_again(tmp_path: Path) -> None:
+    """Every third task is lost: the content is that of an undisturbed study."""
+    draw, whole = random.Random(5), sweep_here("paper/frontier-image", SPACE, jobs=1)
+    study = study_of("paper/frontier-image", axes=[axis(path, given) for path, given in SPACE.items()])
+    run(study, tmp_path / "lost.db", lambda: Cluster(Losing(draw), LostError), 64)
+    assert stored(study.designs, tmp_path / "lost.db").outcomes == whole.outcomes
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_fifty_kills_of_a_dask_worker() -> None:
+    """One of two worker processes dies by SIGKILL at a random moment of each of 50 studies."""
+    distributed = pytest.importorskip("distributed")
+    draw, whole = random.Random(3), sweep_here("paper/frontier-image", SPACE, jobs=1)
+    for _ in range(50):
+        with distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=logging.CRITICAL
+        ) as cluster:
+            pid = draw.choice(list(cluster.workers.values())).pid
+            timer = threading.Timer(draw.uniform(0.0, 3.0), os.kill, (pid, signal.SIGKILL))
+            timer.start()
+            assert sweep_here("paper/frontier-image", SPACE, dask=cluster.scheduler_address).outcomes == whole.outcomes
+            timer.cancel()
+            timer.join()

@@ -38,6 +38,7 @@ class Communicator:
         self.cluster = cluster
         self.topology: Topology = topology(cluster)
         self._cases: dict[tuple[str, Group], Case] = {}
+        self._groups: dict[Group, Case] = {}  # one of each group's
         self._costs: dict[tuple[str, Group, str], CollectiveCost] = {}
         self._lines: dict[tuple[str, Group, str], tuple[CollectiveCost, ...]] = {}
         self._candidates: dict[tuple[str, Group], tuple[CollectiveCost, ...]] = {}
@@ -132,7 +133,10 @@ class Communicator:
         """The layout of a group over the cluster, ready for pricing."""
         key = (kind, group)
         if key not in self._cases:
-            self._cases[key] = Case(self.cluster, self.topology, layout(self.cluster, group), kind)
+            known = self._groups.get(group)
+            if known is None:
+                known = self._groups[group] = Case(self.cluster, self.topology, layout(self.cluster, group), kind)
+            self._cases[key] = known.of(kind)
         return self._cases[key]
 
     def launch_s(self, kind: CollectiveKind, group: Group) -> float:

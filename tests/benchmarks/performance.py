@@ -14,6 +14,7 @@ from math import log
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import numpy as np
 import simpy
 
 from sim.engine import simulate_step
@@ -26,6 +27,7 @@ from sim.plan.candidates import layouts, limits_of
 from sim.search import search
 from sim.search.screen import Screen
 from sim.simulation import simulate
+from sim.study.screening import DesignScreen
 from sim.workload.records import Numerics
 from tests.benchmarks.conftest import cpu
 
@@ -33,6 +35,7 @@ PEERS: Final = Path(__file__).parents[1] / "data" / "peers_speed.csv"
 NUMERICS: Final = Numerics("bf16", "bf16", "bf16", "fp32", attention="flash")
 CHIP: Final = load_accelerator("h100-sxm5-80gb")
 TIMEOUTS: Final = 10_000
+TOGETHER: Final = 16_384
 
 
 class Cost(NamedTuple):
@@ -121,8 +124,28 @@ def jobs() -> Iterator[tuple[str, str, Callable[[], object]]]:
     def screened() -> int:
         return sum(1 for _ in Screen(model, NUMERICS, CHIP, communicator).run(layouts(model, 1024, 1536, limits)))
 
+    for name, family, degrees in (
+        ("Llama 2 7B, TP8×DP8", "llama2-7b", {"tensor": 8, "data": 8, "global_batch": 64}),
+        ("GPT-3 175B, TP8×PP8×DP8", "gpt3-175b", {"tensor": 8, "pipeline": 8, "data": 8, "global_batch": 256}),
+    ):
+        designs, goal = 65_536, "0.066 s (1,000,000 a second)"
+        yield f"{designs:,} designs of chip and links, {name}", goal, _designs(family, degrees, designs)
     count = screened()
     yield f"{count:,} plans screened, memory and bound", f"{count / 50_000:.2g} s (50,000 a second)", screened
+
+
+def _designs(family: str, degrees: dict[str, int], count: int) -> Callable[[], object]:
+    """Designs of a fixed plan in columns: kernels, network, memory and power limit; gradients after the passes."""
+    plan = degrees | {"sub_batch": 1, "sequence_parallel": True}
+    base = {"workload": {"family": family}, "target": {"steps": 1000}, "plan": plan}
+    base |= {"cluster": {"extends": "dgx-h100-superpod", "devices": 64 * degrees.get("pipeline", 1)}}
+    base |= {"framework": {"overlap_gradients": False}}
+    screen = DesignScreen(build(document_of(base, "performance")))
+    draw = np.random.default_rng(0)
+    names = ("peak", "memory_bandwidth", "link_bandwidth", "link_latency", "memory_capacity")
+    columns = {name: np.exp(draw.uniform(-1.0, 0.0, count)) for name in names}
+    parts = [{name: column[at : at + TOGETHER] for name, column in columns.items()} for at in range(0, count, TOGETHER)]
+    return lambda: [screen.run(part) for part in parts]
 
 
 def _search(model: object, devices: int, batch: int) -> Callable[[], object]:

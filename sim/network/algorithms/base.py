@@ -43,7 +43,11 @@ class Case:
     kind: CollectiveKind
     _shifts: dict[tuple[tuple[int, int], ...], Ends] = field(default_factory=dict)
     _switches: dict[int, ToSwitch] = field(default_factory=dict)
-    memory: dict[str, Any] = field(default_factory=dict)  # what an algorithm found out about it, by name
+    memory: dict[object, Any] = field(default_factory=dict)  # what an algorithm found out about it
+
+    def of(self, kind: CollectiveKind) -> Case:
+        """Another collective on the same layout: what was found of who sends to whom is found already."""
+        return Case(self.cluster, self.topology, self.layout, kind, self._shifts, self._switches, self.memory)
 
     @property
     def n(self) -> int:

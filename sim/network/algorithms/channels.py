@@ -148,9 +148,10 @@ class Piped(Algorithm):
     @classmethod
     def hand_overs(cls, case: Case) -> list[tuple[Tree, list[Alike]]]:
         """The priced hand-overs of each tree and its copies; kept."""
-        if cls.name not in case.memory:
-            case.memory[cls.name] = [(tree, list(priced(case, tree, cls.moved(case)))) for tree in cls.trees(case)]
-        found: list[tuple[Tree, list[Alike]]] = case.memory[cls.name]
+        key = cls.name, case.kind
+        if key not in case.memory:
+            case.memory[key] = [(tree, list(priced(case, tree, cls.moved(case)))) for tree in cls.trees(case)]
+        found: list[tuple[Tree, list[Alike]]] = case.memory[key]
         return found
 
     @classmethod

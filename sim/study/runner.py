@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from sim.errors import InfeasibleError, InputError, Problem, UnreachableError
+from sim.errors import ForetrainError, InfeasibleError, InputError, Problem, UnreachableError
 from sim.files import load_document, load_scenario, scenario_of
 from sim.files.scenario import resolved
 from sim.scenario import Scenario
@@ -52,10 +52,21 @@ class Study:
     seed: int = 0
     screened: bool = False
 
-    def design(self, number: int) -> Scenario:
-        """The scenario of a design: fields first, then the properties of its hardware."""
+    def base(self) -> Scenario | None:
+        """What all designs share, where they differ in hardware properties alone and it can be read."""
+        if any(axis.path not in PROPERTIES for axis in self.designs.axes):
+            return None
+        try:
+            return scenario_of(self.scenario, self.sets)
+        except ForetrainError:
+            return None  # every design says why
+
+    def design(self, number: int, base: Scenario | None = None) -> Scenario:
+        """The scenario of a design: fields first, then the properties of its hardware; `base`: read already."""
         fields, properties = self._stated(number)
-        if isinstance(self.scenario, Scenario):
+        if base is not None:
+            made = base
+        elif isinstance(self.scenario, Scenario):
             made = reduce(lambda s, item: s.with_(*item), fields.items(), scenario_of(self.scenario, self.sets))
         else:
             made = load_scenario(self.scenario, self.overrides(number))
@@ -64,9 +75,8 @@ class Study:
     def _stated(self, number: int) -> tuple[dict[str, object], dict[str, object]]:
         """Fields of the scenario and properties of its hardware that a design gives."""
         given = self.designs.overrides(number)
-        return {k: v for k, v in given.items() if k not in PROPERTIES}, {
-            k: v for k, v in given.items() if k in PROPERTIES
-        }
+        properties = {name: given.pop(name) for name in list(given) if name in PROPERTIES}
+        return given, properties
 
     def overrides(self, number: int) -> tuple[str, ...]:
         """Fields that a design lays over the base scenario, as `--set` reads them."""
@@ -112,13 +122,14 @@ def assignment(path: str, value: object) -> str:
 
 def evaluate(study: Study, numbers: tuple[int, ...]) -> list[Outcome]:
     """Simulate some designs; one that cannot be built, does not fit or cannot reach its target keeps its reason."""
-    return [_outcome(study, number) for number in numbers]
+    base = study.base()
+    return [_outcome(study, number, base) for number in numbers]
 
 
-def _outcome(study: Study, number: int) -> Outcome:
+def _outcome(study: Study, number: int, base: Scenario | None) -> Outcome:
     key = b""
     try:
-        scenario = study.design(number)
+        scenario = study.design(number, base)
         key = _key(repr(scenario), study.seed)
         return Outcome(number, key, values(simulate(scenario, levers=False, seed=study.seed)))
     except Exception as error:  # whatever it is, the other designs are worth their answer

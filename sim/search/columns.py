@@ -289,8 +289,11 @@ class Columns:
         return self._layers[key]
 
     def _cell(self, layout: Plan, variant: Variant) -> Cell | None:
-        """Of a plan; None where the stages cannot be filled."""
-        layers = self.layers(layout, variant.sub_batch)
+        """Of a plan; None where the model cannot be cut so, or the stages cannot be filled."""
+        try:
+            layers = self.layers(layout, variant.sub_batch)
+        except InputError:
+            return None
         shape = (layout.pipeline, variant.virtual_stages, layers.shape)
         if shape not in self._compositions:
             try:

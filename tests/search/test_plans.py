@@ -18,12 +18,14 @@ from tiny import CHIP, GIB, NUMERICS, cluster, model
 from sim.device.records import Memory
 from sim.engine import simulate_step
 from sim.errors import InfeasibleError, InputError
+from sim.files import load_scenario
 from sim.network import Communicator
 from sim.plan.candidates import Limits, candidates, layouts, limits_of
 from sim.plan.estimate import lower_bound
 from sim.plan.framework import Framework
 from sim.search import search
 from sim.search.screen import Screen
+from sim.simulation import simulate
 
 LIMITS = Limits(sub_batch=(1, 4), virtual_stages=(1, 2))
 ORDER = ("tensor", "data", "context", "pipeline")
@@ -160,3 +162,12 @@ def test_the_fastest_order_of_ranks_is_found() -> None:
     found = search(model(), NUMERICS, CHIP, Communicator(cluster(16)), 64, limits_of({"tensor": 8}, model()))
     assert found.best.order.index("tensor") == 0
     assert len({r.plan.order for r in found.ranked}) > 1
+
+
+@pytest.mark.parametrize(("name", "batch"), [("today/resnet50", 3072), ("today/dlrm", 65536)])
+def test_models_that_are_not_cut_by_tensor_are_searched_all_the_same(name: str, batch: int) -> None:
+    """A layout the model cannot take is left out, not told as what is wrong with the scenario."""
+    scenario = load_scenario(name, ["plan=auto", f"plan.global_batch={batch}"])
+    found = simulate(scenario, levers=False).search
+    assert found is not None
+    assert {ranked.plan.tensor for ranked in found.ranked} == {1}

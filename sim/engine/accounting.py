@@ -124,7 +124,8 @@ def _slices(program: Program, times: Times) -> tuple[Slice, ...]:
     for task, (track, name, start, end) in enumerate(
         zip(program.track, program.name, times.start, times.end, strict=True)
     ):
-        slices.append(Slice(program.tracks[track].name, str(name), start, end))
+        about = program.about[task] if program.about else ()
+        slices.append(Slice(program.tracks[track].name, str(name), start, end, about))
         for axis, seconds in program.inside.get(task, ()):
             inner = f"stage {program.tracks[track].domain} / {axis} (inside)"
             slices.append(Slice(inner, str(name), max(start, end - seconds), end))

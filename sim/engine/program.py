@@ -51,6 +51,7 @@ class Program:
         self.name: list[object] = []  # what str() shows on the timeline
         self.stretch: list[float] = []
         self.inside: dict[int, tuple[tuple[str, float], ...]] = {}  # task → collectives within it, for the timeline
+        self.about: list[tuple[tuple[str, object], ...]] = []  # of every task, for the timeline
 
     def __len__(self) -> int:
         return len(self.track)

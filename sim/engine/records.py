@@ -17,6 +17,7 @@ class Slice:
     name: str
     start_s: float
     end_s: float
+    about: tuple[tuple[str, object], ...] = ()  # layer, ops, bytes …: names with units, plain values
 
 
 @dataclass(frozen=True, slots=True)

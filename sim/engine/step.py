@@ -9,6 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 from sim.engine import recurrent, recursion, streams
 from sim.engine.accounting import account
+from sim.engine.details import about
 from sim.engine.program import Program, Times
 from sim.engine.records import Step
 from sim.engine.slots import Shaped, Skeleton
@@ -41,7 +42,12 @@ def simulate_step(record: StepRecord, engine: Engine = "simpy", trace: bool = Fa
 
 def build(record: StepRecord, *, detail: bool = False) -> Program:
     """The program of one step."""
-    return skeleton(Shaped(record), detail).filled(record, detail=detail)
+    shape = skeleton(Shaped(record), detail)
+    program = shape.filled(record, detail=detail)
+    if detail:
+        found = [about(record, slot) for slot in shape.slots]
+        program.about = [found[slot] for slot in shape.filled_by]
+    return program
 
 
 @lru_cache(maxsize=16)

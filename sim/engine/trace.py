@@ -1,7 +1,8 @@
 """The timeline of a step as Chrome / Perfetto trace events (JSON, gzip where the name ends in .gz).
 
 A process per stage, a thread per stream; complete events ("X", microseconds) that never overlap on a thread; counters
-("C") for the memory of a stage as micro-batches come and go, and for the streams and links that are busy.
+("C") for the memory of a stage as micro-batches come and go, and for the streams and links that are busy. An event's
+`args` name its layer and ops with FLOPs and bytes, or the buffer of its collective.
 Format: Chromium "Trace Event Format" document.
 """
 
@@ -56,7 +57,8 @@ def _stream(track: str) -> str:
 
 def _complete(s: Slice, pid: int, tid: int) -> Event:
     start = s.start_s * 1e6
-    return {"ph": "X", "name": s.name, "pid": pid, "tid": tid, "ts": start, "dur": s.end_s * 1e6 - start}
+    event: Event = {"ph": "X", "name": s.name, "pid": pid, "tid": tid, "ts": start, "dur": s.end_s * 1e6 - start}
+    return event | {"args": dict(s.about)} if s.about else event
 
 
 def _counter(name: str, pid: int, points: Iterable[tuple[float, float]]) -> list[Event]:

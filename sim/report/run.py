@@ -79,11 +79,7 @@ def _answer(result: Result) -> str:
     lines.append(f"  model: {result.workload}, {si(result.parameters)} parameters{_whose_size(result)}")
     lines.append(f"  {plan_line(result)}")
     if goal:
-        lines.append(
-            f"  {goal.steps:,.0f} steps of {duration(goal.seconds / goal.steps)} "
-            f"at a global batch of {plan.global_batch:,}; "
-            f"one pass over the data takes {duration(goal.days_per_epoch * DAY)}"
-        )
+        lines.append(f"  {_steps_line(result, goal)}")
         if goal.p05_s is not None and goal.p95_s is not None and not (result.campaign and result.campaign.seeds):
             lines.append(
                 f"  under jitter between {duration(goal.p05_s)} and {duration(goal.p95_s)} (5th to 95th percentile)"
@@ -91,6 +87,18 @@ def _answer(result: Result) -> str:
         lines += _band_lines(result)
         lines += _batch_lines(goal, plan.global_batch, projection is not None)
     return "\n".join(lines)
+
+
+def _steps_line(result: Result, goal: TimeToTarget) -> str:
+    """The steps, as long as they are on average; what else takes time, where something does; a pass over the data."""
+    step_s = result.spread.mean_s if result.spread else result.step.time_s
+    share = goal.steps * step_s / goal.seconds
+    mean = " on average" if result.spread else ""
+    rest = "" if abs(share - 1.0) < SHOWN_SLOWDOWN - 1.0 else f" ({percent(share)} of the time)"
+    return (
+        f"{goal.steps:,.0f} steps of {duration(step_s)}{mean}{rest} at a global batch of {result.plan.global_batch:,}; "
+        f"one pass over the data takes {duration(goal.days_per_epoch * DAY)}"
+    )
 
 
 def _band_lines(result: Result) -> list[str]:

@@ -76,3 +76,20 @@ def test_the_timeline_of_layer_parallelism(run, tmp_path):
     path = tmp_path / "step.json"
     assert run("run", "paper/case-study-5-layer-parallel", "--trace", path, "--quiet").code == 0
     check(read(path), 4)
+
+
+def test_slices_name_their_layer_their_ops_and_their_bytes(run, tmp_path):
+    """Buckets hold the gradients (4 bytes a parameter), the passes the FLOPs that the step executed on 16 devices."""
+    scenario, trace = tmp_path / "s.yaml", tmp_path / "t.json"
+    scenario.write_text(SCENARIO)
+    outcome = run("run", scenario, "--trace", trace, "--json")
+    assert outcome.code == 0, outcome.err
+    result = json.loads(outcome.out)
+    told = [e | e["args"] for e in read(trace) if e["ph"] == "X"]
+    assert sum(e["bytes"] for e in told if e.get("axis") == "data") == 4 * result["scenario"]["parameters"]
+    passes = [e for e in told if e["name"].startswith(("forward", "backward"))]
+    assert 16 * sum(e["executed_flops"] for e in passes) == pytest.approx(result["step"]["executed_flops"], rel=1e-12)
+    assert {e["layer"] for e in passes} >= {"embedding (place 1)", "decoder block (place 13)", "head (place 14)"}
+    assert all(
+        "attention.core" in e["ops"] for e in passes if e["layer"].startswith("decoder") and "forward" in e["name"]
+    )

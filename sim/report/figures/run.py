@@ -9,11 +9,12 @@ from sim.engine.records import Slice, Step
 from sim.plan.records import DeviceMemory
 from sim.report.figures.kit import BLUE, GREEN, GREY, INK, ORANGE, PALETTE, PURPLE, RED, Figure, Trace, axis, bars
 from sim.report.tables import Cell, Column, Table
-from sim.report.text import DAY, duration, gib, percent
+from sim.report.text import DAY, duration, gib, percent, size_text
 
 UNLIMITED = 1e16  # bytes: a capacity given to leave memory out of a question
 MOST_SLICES = 4000
 MOST_TRACKS = 24
+BYTES = {"bytes": "buffer", "dram_bytes": "memory traffic"}
 
 
 def budget(step: Step) -> Figure:
@@ -155,7 +156,7 @@ def timeline(step: Step) -> Figure:
             "y": [s.track for s in pieces],
             "base": [scale * s.start_s for s in pieces],
             "x": [scale * (s.end_s - s.start_s) for s in pieces],
-            "hovertext": [f"{s.name}\n{duration(s.end_s - s.start_s)}" for s in pieces],
+            "hovertext": [_about(s) for s in pieces],
             "hoverinfo": "text",
             "marker": {"color": PALETTE[place % len(PALETTE)], "line": {"width": 0}},
         }
@@ -173,6 +174,16 @@ def timeline(step: Step) -> Figure:
         "yaxis": {"categoryorder": "array", "categoryarray": tracks[::-1]},
     }
     return Figure("timeline", "A step as it goes", text, tuple(traces), layout, table, 150 + 30 * len(tracks))
+
+
+def _about(piece: Slice) -> str:
+    """A slice's name, layer and bytes, where it stands for one piece of work."""
+    said = dict(piece.about)
+    sizes = [
+        f"{label}: {size_text(nbytes)}" for key, label in BYTES.items() if isinstance(nbytes := said.get(key), float)
+    ]
+    layer = [str(said["layer"])] if "layer" in said else []
+    return "\n".join([piece.name, *layer, duration(piece.end_s - piece.start_s), *sizes])
 
 
 def _merged(slices: Sequence[Slice], whole_s: float) -> list[Slice]:

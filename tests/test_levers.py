@@ -9,6 +9,7 @@ import pytest
 
 import sim
 from sim.engine import Step
+from sim.files.loader import parse
 from sim.simulation.limits import CO_LIMITED, bottleneck_of
 from sim.simulation.planning import model_of
 from sim.workload.records import Launch
@@ -66,3 +67,19 @@ def test_two_parts_of_a_size_limit_together(tmp_path: Path) -> None:
     assert both.statement.endswith("35 % collectives that no computation hides: co-limited.")
     alone = bottleneck_of(scenario, model, plan, replace(base, exposed_communication_s=0.29), levers=False)
     assert "co-limited" not in alone.statement
+
+
+def test_another_plan_is_searched_among_the_levers(tmp_path: Path) -> None:
+    """What the lever says, written into the scenario, takes the time it says; nothing single of the plan is better."""
+    scenario = load(tmp_path, PIPELINE)
+    plain, found = sim.simulate(scenario), sim.simulate(scenario, searched=True)
+    (lever,) = [each for each in found.bottleneck.levers if each.change.startswith("plan: ")]
+    again = scenario
+    for name, value in parse(lever.change).plain["plan"].items():
+        again = again.with_(f"plan.{name}", value)
+    assert sim.simulate(again, levers=False).step.time_s == pytest.approx(lever.effect, rel=1e-9)
+    single = [each.effect for each in plain.bottleneck.levers if ":" in each.change and each.effect and not each.note]
+    assert single
+    assert lever.effect is not None
+    assert lever.effect <= 1.01 * min(single)  # plans within 1 % are as good as each other, the plainest is named
+    assert not [each for each in plain.bottleneck.levers if each.change.startswith("plan: ")]

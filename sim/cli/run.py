@@ -33,6 +33,7 @@ FILES = ("result.json", "report.txt", "report.html", "scenario.yaml", "run.json"
 @options.file_option("--trace", help="Write the step, and the campaign, as a Perfetto trace (.json, .json.gz).")
 @options.picture_option("--plot", help="Draw the campaign (HTML).")
 @options.force_option
+@click.option("--search", is_flag=True, help="Look for a better plan among all there are (seconds): a lever.")
 @click.option("--engine", type=click.Choice(["simpy", "recursion"]), default="simpy", show_default=True)
 def command(
     scenario: str,
@@ -44,6 +45,7 @@ def command(
     trace: Path | None,
     plot: Path | None,
     force: bool,
+    search: bool,
     engine: Engine,
 ) -> None:
     """How long SCENARIO takes to reach its target, and what limits it.
@@ -57,7 +59,7 @@ def command(
         files.check(*(output / name for name in FILES), folder=output)
     with locating(document):
         asked = build(document)
-        result = simulate(asked, engine=engine, trace=trace is not None, seed=seed or 0)
+        result = simulate(asked, engine=engine, trace=trace is not None, searched=search, seed=seed or 0)
     advise(idle_fields(document, asked, result), quiet)
     if trace is not None:
         spans = result.campaign.spans if result.campaign else ()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from sim.horizon.trends import decimal_year, fits
+from sim.horizon.points import decimal_year
+from sim.horizon.trends import fits
 from sim.study.require import Needed, Requirement
 
 

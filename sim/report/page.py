@@ -27,6 +27,7 @@ from sim.study.sources import cite
 from sim.study.sweep import Outcomes
 
 MOST_ROWS = 200
+DEFAULT = "default"  # how the mark of a leaf begins that no file states
 
 
 def run_page(found: Dossier) -> str:
@@ -191,12 +192,21 @@ def levers(result: Result) -> str:
 
 
 def _input(leaves: Iterable[Leaf]) -> str:
-    rows = tuple((leaf.path, _value(leaf.value), str(leaf.mark)) for leaf in leaves)
-    table = Table((Column("field"), Column("value"), Column("from")), rows)
+    """What the scenario states; the defaults of the rest, which are left out on paper."""
+    stated: list[tuple[str, str, str]] = []
+    defaults: list[tuple[str, str, str]] = []
+    for leaf in leaves:
+        mark = str(leaf.mark)
+        (defaults if mark.startswith(DEFAULT) else stated).append((leaf.path, _value(leaf.value), mark))
     return (
-        f"<h2>Input</h2>\n<details><summary>{len(rows)} values and where each comes from</summary>"
-        f"{table.html('The resolved scenario, leaf by leaf.')}</details>"
+        f"<h2>Input</h2>\n{_unfolded(stated, 'values and where each comes from', 'What the scenario states.')}"
+        f"{_unfolded(defaults, 'defaults', 'What is left at its default.', 'screen')}"
     )
+
+
+def _unfolded(rows: list[tuple[str, str, str]], what: str, caption: str, kind: str = "") -> str:
+    table = Table((Column("field"), Column("value"), Column("from")), tuple(rows))
+    return f'<details class="{kind}"><summary>{len(rows)} {what}</summary>{table.html(caption)}</details>'
 
 
 def _value(value: object) -> str:

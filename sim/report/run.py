@@ -30,6 +30,7 @@ AXES = get_args(Axis)
 WH = 3600.0  # J
 LEAST_SHARE = 5e-4  # of a step: what rounds to nothing is left out
 UNLIMITED = 1e16  # bytes of one device: a capacity no part has, given to leave memory out of a question
+LEVER_WIDTH = 34  # at least
 SHOWN_SLOWDOWN = 1.005  # what rounds to nothing is in the JSON only
 
 
@@ -282,7 +283,8 @@ def _bottleneck(result: Result) -> str:
     lines = [f"Bottleneck: {bottleneck.limit}. {bottleneck.statement}"]
     if bottleneck.levers:
         lines.append("What would help most:")
-        lines += [f"  {lever.change:<34} {lever_effect(lever, result)}" for lever in bottleneck.levers]
+        width = max(LEVER_WIDTH, *(len(lever.change) for lever in bottleneck.levers))
+        lines += [f"  {lever.change:<{width}} {lever_effect(lever, result)}" for lever in bottleneck.levers]
     return "\n".join(lines)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import Any, Final
 
 from sim.engine import Step
@@ -16,7 +17,7 @@ from sim.plan.records import Plan
 from sim.result import Bottleneck
 from sim.scenario import Scenario
 from sim.simulation.feeding import faster_storage, input_limit
-from sim.simulation.planning import bounds_of
+from sim.simulation.planning import bounds_of, search_plan
 from sim.simulation.stepping import run_step
 from sim.workload.records import Launch, Model, Recompute
 
@@ -26,8 +27,12 @@ CO_LIMITED: Final = 0.75  # of the largest part: a part of that size limits the 
 STARVED: Final = 0.02  # share of the step spent waiting for data from which on input is what limits it
 
 
-def bottleneck_of(scenario: Scenario, model: Model, plan: Plan, step: Step, levers: bool) -> Bottleneck:
-    """The largest part of the step, and the changes of hardware or plan that shorten it most."""
+def bottleneck_of(
+    scenario: Scenario, model: Model, plan: Plan, step: Step, levers: bool, searched: bool = False
+) -> Bottleneck:
+    """The largest part of the step, and the changes of hardware or plan that shorten it most; `searched`: among them
+    the best of all plans, as it is and with twice the memory.
+    """
     parts = {
         "compute": step.compute_s - step.memory_bound_s - step.overhead_s,
         "memory": step.memory_bound_s,
@@ -54,7 +59,8 @@ def bottleneck_of(scenario: Scenario, model: Model, plan: Plan, step: Step, leve
     if not levers or (scenario.training.compute_s is not None and limit == "compute"):
         return Bottleneck(limit, statement)
     hardware = _tried(model, step, ((change, altered, plan) for change, altered in _changes(scenario, plan)))
-    others = _tried(model, step, _plans(scenario, model, plan))
+    plans = chain(_plans(scenario, model, plan), _searched(scenario, model, plan) if searched else ())
+    others = _tried(model, step, plans)
     best = sorted((*hardware[:LEVERS_SHOWN], *others[:PLANS_SHOWN]), key=lambda lever: lever.effect or 0.0)
     return Bottleneck(limit, statement, tuple(best))
 
@@ -88,6 +94,33 @@ def _plans(scenario: Scenario, model: Model, plan: Plan) -> Iterator[tuple[str, 
         except InputError:
             continue
         yield change, scenario, other
+
+
+def _searched(scenario: Scenario, model: Model, plan: Plan) -> Iterator[tuple[str, Scenario, Plan]]:
+    """The best of all plans of the same devices and batch; what no search varies stays as it is."""
+    from sim.search.plans import SEARCHED  # noqa: PLC0415  (only when asked for)
+
+    names = (*SEARCHED, "recompute", "order")
+    open_: dict[str, Any] = dict.fromkeys(names)
+    kept = replace(scenario.plan, **open_, recompute_layers=None, saved_ops=(), search=True)
+    chip = scenario.accelerator
+    larger = replace(chip, memory=replace(chip.memory, capacity_bytes=2 * chip.memory.capacity_bytes))
+    for memory, accelerator in (("", chip), ("2x the memory, ", larger)):
+        asked = replace(scenario, accelerator=accelerator, plan=kept)
+        try:
+            best = search_plan(asked, model, plan.global_batch).best
+        except (InputError, InfeasibleError):
+            continue
+        varied = [name for name in names if getattr(best, name) != getattr(plan, name)]
+        if varied:
+            said = ", ".join(f"{name}: {_yaml(getattr(best, name))}" for name in varied)
+            yield f"{memory}plan: {{{said}}}", asked, best
+
+
+def _yaml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, tuple) else str(value)
 
 
 def _fields(plan: Plan) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -116,12 +116,14 @@ def simulate(
     trace: bool = False,
     must_fit: bool = True,
     levers: bool = True,
+    searched: bool = False,
     seed: int = 0,
 ) -> Result:
     """Answer one scenario; `seed` of its random streams (jitter).
 
     Raises InputError (wrong plan or target), InfeasibleError (does not fit, unless `must_fit` is off),
-    UnreachableError (target below the floor).  `levers` computes what would help most: a few more steps simulated.
+    UnreachableError (target below the floor).  `levers` computes what would help most: a few more steps simulated;
+    `searched` looks for a better plan among all there are (seconds).
     """
     asked, scenario = scenario, settled(scenario)
     projection = project_target(scenario)
@@ -143,7 +145,7 @@ def simulate(
     energy, no_energy = energy_of(scenario, record, step, goal)
     energy, site = with_waiting(scenario, plan, energy, goal, campaign)
     cost, no_cost = cost_of(scenario, plan, goal, site)
-    bottleneck = bottleneck_of(scenario, model, plan, step, levers)
+    bottleneck = bottleneck_of(scenario, model, plan, step, levers, searched)
     if levers and must_fit and not scenario.speedups:
         bottleneck = with_earlier_batch(bottleneck, scenario, model, projection, goal, step.time_s)
     result = Result(

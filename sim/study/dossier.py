@@ -44,7 +44,7 @@ def dossier(document: Document, seed: int = 0, progress: Callable[[int, int], No
     """Simulate a scenario with its timeline and levers, and the runs beside it."""
     with locating(document):
         scenario = build(document)
-        result = simulate(scenario, trace=True, seed=seed)
+        result = simulate(scenario, trace=True, searched=True, seed=seed)
     found: list[Outcomes | Sensitivity | None] = []
     progress(1, PARTS)
     for finished, part in enumerate(_beside(scenario, result, seed), start=2):

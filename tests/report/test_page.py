@@ -150,7 +150,10 @@ def test_a_screen_reader_and_a_phone_are_thought_of(html: str) -> None:
     assert page.all("meta", "content") == ["width=device-width, initial-scale=1"]
     plots = [attrs for tag, attrs in page.found if tag == "div" and attrs.get("class") == "plot"]
     assert all(attrs["role"] == "img" and attrs["aria-label"] for attrs in plots)
-    assert len(page.texts["summary"]) == len(plots) + 2  # numbers of each, report as text, input
+    assert len(page.texts["summary"]) == len(plots) + 3  # numbers of each, report as text, input, its defaults
+    assert (
+        sum("screen" in str(attrs.get("class")) for tag, attrs in page.found if tag == "details") == 1
+    )  # not on paper
     ids = page.all("figure", "id")
     assert page.all("a", "href") == [f"#{key}" for key in ids]
     assert len(set(ids)) == len(ids)

@@ -155,7 +155,7 @@ summary { cursor: pointer; }
 @media (max-width: 40rem) { h1 { font-size: 1.25rem; } body { font-size: 15px; } }
 @media print {
   :root { --ink: #000; --muted: #444; --line: #bbb; --ground: #fff; --raised: #f4f4f4; }
-  nav, summary { display: none; }
+  nav, summary, .screen { display: none; }
   main { max-width: none; padding: 0; }
   pre { white-space: pre-wrap; }
   .scroll { overflow: visible; }
@@ -236,7 +236,7 @@ var foretrain = (function () {
   dark.addEventListener("change", function () { all(false); });
   var opened = [];
   window.addEventListener("beforeprint", function () {
-    opened = Array.prototype.slice.call(document.querySelectorAll("details:not([open])"));
+    opened = Array.prototype.slice.call(document.querySelectorAll("details:not([open]):not(.screen)"));
     opened.forEach(function (part) { part.open = true; });
     all(true);
   });

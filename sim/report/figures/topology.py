@@ -27,6 +27,7 @@ MOST_DEVICES: Final = 96
 SHADES: Final = 9
 CURVE: Final = 12  # pieces of a link that is drawn bent
 LISTED: Final = 20
+MOST_FRAMES: Final = 24  # with a name each
 WIDTH, HEIGHT, MARGIN, TOP = 1100, 720, 50, 70
 _TIERS: Final = {"nic": 0.4} | {kind: tier for each in TOPOLOGIES.values() for kind, tier in each.tiers.items()}
 _COLD, _WARM, _HOT = (214, 221, 229), (240, 173, 78), (176, 24, 32)
@@ -57,8 +58,10 @@ def topology(cluster: Cluster, collective: DrawnCollective | None = DrawnCollect
     lines = _lines(communicator, collective)
     places = _places(drawn, communicator.topology)
     notes = [f"{cluster.devices:,} device{'s' * (cluster.devices > 1)}"]
+    notes[0] += f": {_structure(cluster)}" if len(cluster.levels) > 1 else ""
     if drawn.devices != cluster.devices:
-        notes.append(f"drawn: a part of {drawn.devices} devices, same structure")
+        same = _structure(drawn) if len(drawn.levels) > 1 else "same structure"
+        notes.append(f"drawn: a part of {drawn.devices} devices, {same}")
         notes[-1] += ", without the dead and degraded links" * bool(cluster.dead_links or cluster.degraded_links)
     if collective is not None:
         what = f"all drawn devices {collective.kind.replace('_', '-')} {si(collective.nbytes, 'B')}"
@@ -70,6 +73,7 @@ def topology(cluster: Cluster, collective: DrawnCollective | None = DrawnCollect
         "xaxis": hidden,
         "yaxis": {**hidden, "autorange": "reversed"},
         "margin": {"l": 4, "r": 4, "t": 30, "b": 4},
+        **_frames(drawn, places),
     }
     ordered = sorted(lines, key=lambda line: (-line.busy, str(line.a), str(line.b)))[:LISTED]
     columns = (Column("link"), Column("bandwidth"), Column("carries", "bytes"), Column("busy", "seconds"))
@@ -79,21 +83,57 @@ def topology(cluster: Cluster, collective: DrawnCollective | None = DrawnCollect
 
 
 def shrink(cluster: Cluster) -> Cluster:
-    """A cluster of the same levels with fewer members, outermost first, until at most `MOST_DEVICES` are left."""
+    """A cluster of the same levels with fewer members, outermost first, until at most `MOST_DEVICES` are left; twice as
+    many where that shows nodes or racks as large as they are.
+    """
     if cluster.devices <= MOST_DEVICES:
         return cluster
     if not cluster.levels:
         raise InputError(Problem(f"a graph of more than {MOST_DEVICES} devices cannot be drawn", "cluster"))
-    levels = list(cluster.levels)
-    for least in (8, 4, 3, 2, 1):
-        for i in range(len(levels) - 1, -1, -1):
-            if math.prod(level.size for level in levels) <= MOST_DEVICES:
-                break
-            kept = 1 if least == 1 and i == 0 else least
-            levels[i] = TOPOLOGIES[levels[i].topology].drawn(levels[i], kept)
+    levels = _cut(list(cluster.levels), (8, 4, 3, 2), 1, MOST_DEVICES)
+    if math.prod(level.size for level in levels) > 2 * MOST_DEVICES:
+        levels = _cut(list(cluster.levels), (8, 4, 3, 2, 1), 0, MOST_DEVICES)
     levels = [level for level in levels if level.size > 1] or levels[:1]
     devices = math.prod(level.size for level in levels)
     return replace(cluster, devices=devices, levels=tuple(levels), rank_order=(), dead_links=(), degraded_links=())
+
+
+def _cut(levels: list[Level], sizes: Sequence[int], innermost: int, most: int) -> list[Level]:
+    """Levels cut to smaller and smaller sizes, outermost first and not below `innermost`, until so many are left."""
+    for least in sizes:
+        for i in range(len(levels) - 1, innermost - 1, -1):
+            if math.prod(level.size for level in levels) <= most:
+                return levels
+            kept = 1 if least == 1 and i == 0 else least
+            levels[i] = TOPOLOGIES[levels[i].topology].drawn(levels[i], kept)
+    return levels
+
+
+def _structure(cluster: Cluster) -> str:
+    """`8 devices a node, 256 nodes a fabric`."""
+    inner = ["device", *(level.name for level in cluster.levels)]
+    pairs = zip(cluster.levels, inner, strict=False)
+    return ", ".join(f"{level.size:,} {name}{'s' * (level.size > 1)} a {level.name}" for level, name in pairs)
+
+
+def _frames(cluster: Cluster, places: Mapping[Name, Point]) -> dict[str, Any]:
+    """A frame with a name around the devices of every node, rack …, whatever holds more than one of the next."""
+    shapes: list[dict[str, Any]] = []
+    names: list[dict[str, Any]] = []
+    block = 1
+    for depth, level in enumerate(cluster.levels[:-1], start=1):
+        block *= level.size
+        for number, first in enumerate(range(0, cluster.devices, block)):
+            at = [places[device] for device in range(first, first + block)]
+            pad = 12.0 * depth
+            x0, x1 = min(x for x, _ in at) - pad, max(x for x, _ in at) + pad
+            y0, y1 = min(y for _, y in at) - pad, max(y for _, y in at) + pad + 8.0 * depth
+            frame = {"type": "rect", "x0": x0, "x1": x1, "y0": y0, "y1": y1, "layer": "below"}
+            shapes.append({**frame, "line": {"color": GREY, "width": 1, "dash": "dot"}})
+            said = {"x": (x0 + x1) / 2, "y": y1, "text": f"{level.name} {number}", "showarrow": False}
+            names.append({**said, "yanchor": "top", "font": {"size": 10, "color": GREY}})
+    few = len(names) <= MOST_FRAMES
+    return {"shapes": shapes, "annotations": names if few else []}
 
 
 def _stand(level: Level) -> str:
@@ -336,7 +376,15 @@ def _nodes(places: dict[Name, Point]) -> list[Trace]:
     labels = [_short(name, quiet) for name, quiet in zip(switches, crowded, strict=True)]
     return [
         _points("switch", switches, labels, "square", 13, GREY, 9),
-        _points("device", devices, [str(n) for n in devices], "circle", 13 if small else 20, BLUE, 7 if small else 10),
+        _points(
+            "device",
+            devices,
+            [str(n) for n in devices] if len(devices) <= MOST_DEVICES else [""] * len(devices),
+            "circle",
+            13 if small else 20,
+            BLUE,
+            7 if small else 10,
+        ),
     ]
 
 

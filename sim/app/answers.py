@@ -21,7 +21,7 @@ from sim.result import Result
 from sim.scenario import Scenario
 from sim.simulation import simulate
 from sim.simulation.properties import Property
-from sim.study.compare import Case, Comparison
+from sim.study.compare import Case, Comparison, on_chip
 from sim.study.dossier import Dossier, bare, kept_plan
 from sim.study.sensitivity import Sensitivity, sensitivity
 
@@ -72,6 +72,13 @@ def worth(asked: Asked, metric: str) -> Sensitivity:
 def compared(designs: Mapping[str, Design]) -> Comparison:
     """Designs side by side, at once."""
     return Comparison(tuple(_case(label, design) for label, design in designs.items()))
+
+
+def on_chips(design: Design) -> Comparison:
+    """A design beside the same on other accelerators, these as their files say."""
+    plain = replace(design, also=(), scale={name: f for name, f in design.scale.items() if name.startswith("link")})
+    others = {chip: replace(plain, sets=on_chip(chip, design.sets)) for chip in design.also}
+    return compared({"as designed": replace(design, also=())} | others)
 
 
 def _case(label: str, design: Design) -> Case:

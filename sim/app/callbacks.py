@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -27,6 +27,7 @@ UNCHANGED: Final[dict[str, Json]] = {
     "scenario": no_update,
     "fields": dict.fromkeys(FIELDS, no_update),
     "others": no_update,
+    "also": no_update,
     "scale": dict.fromkeys(PROPERTIES, no_update),
     "text": no_update,
 }
@@ -85,6 +86,7 @@ class Callbacks:
             "text": kept,
             "fields": {key: values.get(key) for key in FIELDS},
             "others": others,
+            "also": list(given.get("also") or ()),
             "scale": {key: place_of(scale.get(key, 1.0)) for key in PROPERTIES},
         }
 
@@ -92,13 +94,13 @@ class Callbacks:
 
     def answer(
         self, name: str, scenario: str | None, text: Json, fields: Mapping[str, Json], others: str | None,
-        scale: Mapping[str, Json],
+        scale: Mapping[str, Json], also: list[str] | None = None,
     ) -> dict[str, Json]:  # fmt: skip
         """The answer at once, the values of the sliders, the design as it is kept and as YAML."""
         if not scenario and not text:
             return _nothing()
         try:
-            design = _design(scenario, text or {}, fields, others or "", scale)
+            design = replace(_design(scenario, text or {}, fields, others or "", scale), also=tuple(also or ()))
             with within(self.folder):
                 asked = ask(design)
                 shown = {
@@ -148,13 +150,21 @@ class Callbacks:
         texts = dict.fromkeys(PROPERTIES, "") | view.slopes(found)
         return {"texts": texts, "worth": {**view.tornado(found, name), "design": settled}}
 
+    def chips(self, name: str, settled: Json) -> Json:
+        """The design beside the same on the accelerators named."""
+        if not settled or not settled.get("also"):
+            return view.NOTHING | {"design": settled}
+        with within(self.folder):
+            found = answers.on_chips(Design(**_plain(settled)))
+        return view.beside(found, f"{name}-chips", "the design") | {"design": settled}
+
     def beside(self, first: Json, second: Json) -> Json:
         """Two designs compared, where there are two."""
         if not first or not second:
             return view.NOTHING
         with within(self.folder):
             designs = {f"design {k}": Design(**_plain(v)) for k, v in (("A", first), ("B", second))}
-            return view.beside(answers.compared(designs))
+            return view.beside(answers.compared(designs), "beside", "design A")
 
 
 def link(first: Json, second: Json) -> str:
@@ -166,7 +176,7 @@ def link(first: Json, second: Json) -> str:
 
 def _plain(design: Mapping[str, Json]) -> dict[str, Json]:
     """The fields of a design as a page holds them."""
-    return {**design, "sets": tuple(design.get("sets", ()))}
+    return {**design, **{name: tuple(design.get(name, ())) for name in ("sets", "also")}}
 
 
 def _text(contents: str | None) -> str:

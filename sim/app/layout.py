@@ -8,6 +8,7 @@ from typing import Any
 from dash import dcc, html
 
 from sim.app.controls import CONTROLS, FACTORS, MIDDLE, WORDS, Control
+from sim.files.hardware import list_accelerators
 from sim.simulation.properties import PROPERTIES
 
 DESIGNS = ("a", "b")
@@ -31,7 +32,7 @@ def page(scenarios: Sequence[str], first: str) -> Any:
     )
 
 
-STORES = ("text", "design", "settled", "answer", "confirmed", "worth")
+STORES = ("text", "design", "settled", "answer", "confirmed", "worth", "chips")
 
 
 def _head() -> Any:
@@ -85,6 +86,11 @@ def _panel(design: str, scenarios: Sequence[str]) -> Any:
                 [html.Summary("Model, hardware and plan"), *(_group(design, *group) for group in GROUPS.items())],
                 open=True,
                 className="choices",
+            ),
+            _labelled(
+                f"{design}-also",
+                "The same on other accelerators",
+                dcc.Dropdown(list(list_accelerators()), id=f"{design}-also", multi=True, placeholder="none"),
             ),
             html.Details(
                 [
@@ -162,8 +168,8 @@ def _answers() -> Any:
             [
                 html.H2(f"Design {design.upper()}", className="which"),
                 html.P("", id=f"{design}-status", className="status", role="status"),
-                *(html.Div(id=f"{design}-{part}-view") for part in ("answer", "confirmed")),
-                *(html.Div(id=f"{design}-{part}-figures") for part in ("answer", "worth", "confirmed")),
+                *(html.Div(id=f"{design}-{part}-view") for part in ("answer", "confirmed", "chips")),
+                *(html.Div(id=f"{design}-{part}-figures") for part in ("chips", "answer", "worth", "confirmed")),
             ],
             id=f"{design}-answers",
             className="answers",

@@ -23,6 +23,7 @@ from sim.simulation.properties import PROPERTIES
 MOST_LINK: Final = 60_000  # characters; browsers and proxies take fewer
 MOST_TEXT: Final = 1_000_000  # bytes of a scenario, dropped or unpacked
 MOST_SETS: Final = 200
+MOST_ALSO: Final = 12
 FARTHEST: Final = 100.0  # times a hardware property, or its hundredth
 NAME: Final = "link"
 
@@ -35,9 +36,15 @@ class Design(Record):
     text: str = field(default="", metadata=about("the scenario as YAML, where it was dropped on the page"))
     sets: tuple[str, ...] = field(default=(), metadata=about("overrides, PATH=VALUE"))
     scale: Mapping[str, float] = field(default_factory=dict, metadata=about("hardware properties, times their value"))
+    also: tuple[str, ...] = field(default=(), metadata=about("accelerators that it is shown on beside its own"))
 
     def contradictions(self) -> Iterator[Problem]:
-        for name, value in (("scenario", self.scenario), ("text", self.text), ("sets", "".join(self.sets))):
+        for name, value in (
+            ("scenario", self.scenario),
+            ("text", self.text),
+            ("sets", "".join(self.sets)),
+            ("also", "".join(self.also)),
+        ):
             allowed = "\n\t\r" if name == "text" else ""
             if strange := next((c for c in value if not (c.isprintable() or c in allowed)), ""):
                 yield problem(name, "must hold no control characters", strange)
@@ -45,6 +52,8 @@ class Design(Record):
             yield problem("scenario", "is required")
         if len(self.scenario) > 200 or len(self.text) > MOST_TEXT or sum(map(len, self.sets)) > MOST_TEXT:
             yield problem("text", f"must be of at most {MOST_TEXT:,} characters, its name of 200")
+        if len(self.also) > MOST_ALSO:
+            yield problem("also", f"must be at most {MOST_ALSO} accelerators", len(self.also))
         if len(self.sets) > MOST_SETS:
             yield problem("sets", f"must be at most {MOST_SETS}", len(self.sets))
         for name, factor in self.scale.items():

@@ -95,14 +95,14 @@ def _slope(value: float | None) -> str:
     return "–" if value is None else "0" if abs(value) < 5e-3 else f"{value:+.2f}"
 
 
-def beside(found: Comparison) -> Shown:
-    """Two designs: who is first, the table, what makes the difference, the pictures."""
+def beside(found: Comparison, where: str, first: str) -> Shown:
+    """Cases: who is first, the table with ratios to the `first`, what makes the difference, the pictures."""
     said = [
         f'<p class="lead">{escape(pictures.winner(found))}</p>',
-        comparison.as_table(found).html("Ratios are to design A."),
+        comparison.as_table(found).html(f"Ratios are to {first}."),
         _listed(comparison.reasons(found)),
     ]
-    return {"html": "\n".join(said), "figures": _shown(pictures.figures(found), "beside")}
+    return {"html": "\n".join(said), "figures": _shown(pictures.figures(found), where)}
 
 
 def refused(error: ForetrainError) -> Shown:

@@ -54,6 +54,7 @@ def _answered(app: Dash, calls: Callbacks, name: str) -> None:
     app.callback(output=shown, inputs=_values(name, Input))(partial(calls.answer, name))
     settled = Input(f"{name}-settled", "data")
     app.callback(Output(f"{name}-confirmed", "data"), settled)(partial(calls.confirmed, name))
+    app.callback(Output(f"{name}-chips", "data"), settled)(partial(calls.chips, name))
     worth = {
         "texts": {key: Output(f"{name}-{key}-worth", "children") for key in PROPERTIES},
         "worth": Output(f"{name}-worth", "data"),
@@ -64,9 +65,9 @@ def _answered(app: Dash, calls: Callbacks, name: str) -> None:
 def _shown(app: Dash, name: str) -> None:
     """What the browser does for one design: wait until it rests, show answers, say where they stand, copy."""
     _in_browser(app, "settle", Input(f"{name}-design", "data"), State(f"{name}-settled", "id"))
-    for part in ("answer", "confirmed", "worth"):
+    for part in ("answer", "confirmed", "worth", "chips"):
         _in_browser(app, "show", Input(f"{name}-{part}", "data"), State(f"{name}-{part}", "id"))
-    known = [Input(f"{name}-{part}", "data") for part in ("design", "confirmed", "worth")]
+    known = [Input(f"{name}-{part}", "data") for part in ("design", "confirmed", "worth", "chips")]
     status = f"{name}-status"
     _in_browser(app, "status", Output(status, "children"), Input(status, "id"), *known)
     copied = Output(f"{name}-copy", "children")
@@ -79,6 +80,7 @@ def _values(name: str, kind: Any) -> dict[str, Any]:
         "scenario": kind(f"{name}-scenario", "value"),
         "fields": {key: kind(f"{name}-{key}", "value") for key in FIELDS},
         "others": kind(f"{name}-others", "value"),
+        "also": kind(f"{name}-also", "value"),
         "scale": {key: kind(f"{name}-{key}", "value") for key in PROPERTIES},
         "text": kind(f"{name}-text", "data"),
     }

@@ -132,12 +132,12 @@ def named(
     for given in scenarios:
         for chip in accelerators or (None,):
             label = given.name if isinstance(given, Scenario) else str(given)
-            chosen = tuple(sets) if chip is None else _on(chip, sets)
+            chosen = tuple(sets) if chip is None else on_chip(chip, sets)
             found.append(Asked(label if chip is None else f"{label} on {chip}", given, chosen, seed))
     return found
 
 
-def _on(chip: str, sets: Sequence[str]) -> tuple[str, ...]:
+def on_chip(chip: str, sets: Sequence[str]) -> tuple[str, ...]:
     """Overrides with the accelerator named before those of its fields: `accelerator.memory…` holds for all."""
     of_chip = [text for text in sets if text.startswith(("accelerator.", "cluster.accelerator."))]
     return (*(text for text in sets if text not in of_chip), f"accelerator={chip}", *of_chip)

@@ -186,3 +186,20 @@ def test_a_slider_is_answered_within_twenty_times_the_screens_own_time(name, tmp
     answered = least(lambda factor: calls.answer("a", **asked_of(name, factors={"memory_bandwidth": factor})))
     screen = least(screened)
     assert answered <= 20.0 * screen
+
+
+def test_a_design_beside_the_same_on_other_accelerators(tmp_path):
+    """As a run with that accelerator answers; what is turned belongs to the design's own chip, links to all."""
+    design = Design("today/llama2-70b", "", ("accelerator.price.purchase=1 USD",), {"peak": 2.0}, ("h100-sxm5-80gb",))
+    found = answers.on_chips(design)
+    own, other = (case.result for case in found.cases)
+    sets = ["accelerator=h100-sxm5-80gb", "accelerator.price.purchase=1 USD"]
+    run = simulate(load_scenario("today/llama2-70b", sets), levers=False)
+    assert other.step.time_s == pytest.approx(run.step.time_s, rel=1e-9)
+    assert own.step.time_s == answers.at_once(ask(replace(design, also=()))).step.time_s
+    calls = Callbacks(tmp_path)
+    shown = calls.answer("a", **asked_of(), also=["h100-sxm5-80gb"])
+    assert shown["design"]["also"] == ("h100-sxm5-80gb",)
+    assert "h100-sxm5-80gb" in calls.chips("a", shown["design"])["html"]
+    assert calls.chips("a", shown["design"] | {"also": []})["html"] == ""
+    assert unpack(link(shown["design"], None)).a.also == ("h100-sxm5-80gb",)

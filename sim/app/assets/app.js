@@ -62,13 +62,14 @@
         window.dash_clientside.set_props(id, {data: design});
       }, SETTLE_MS);
     },
-    status: function (id, design, confirmed, worth) {
+    status: function (id, design, confirmed, worth, chips) {
       var name = id.charAt(0);
       function current(data) { return Boolean(design && data && same(data.design, design)); }
-      [["confirmed-view", confirmed], ["confirmed-figures", confirmed], ["worth-figures", worth]].forEach(
-        function (part) {
-          document.getElementById(name + "-" + part[0]).classList.toggle("stale", !current(part[1]));
-        });
+      var held = {"confirmed-view": confirmed, "confirmed-figures": confirmed, "worth-figures": worth,
+        "chips-view": chips, "chips-figures": chips};
+      Object.keys(held).forEach(function (part) {
+        document.getElementById(name + "-" + part).classList.toggle("stale", !current(held[part]));
+      });
       if (!design) return "";
       return current(confirmed) ? "Confirmed by SimPy" : "Estimate; SimPy is confirming it …";
     },

@@ -24,7 +24,7 @@ BROWSER = next(
 )
 DRIVER = shutil.which("chromedriver")
 NARROW = 390  # px
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from typing import Any, Final
 from sim.errors import InputError, Problem
 from sim.fields import Record, about
 
+MOST_POINTS: Final = 10**6  # of an interval: as many designs as the largest study has
 LONGEST: Final = 10_000  # values of an axis that a study file keeps
 _ENDPOINT: Final = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*")
 
@@ -123,8 +124,9 @@ def check_axes(axes: Sequence[Axis], combination: Combination, samples: int) -> 
     for axis in axes:
         if axis.interval is None and not axis.values:
             problems.append(Problem("is an empty axis", f"study.axes.{axis.path}"))
-        if axis.interval is not None and axis.count < 1:
-            problems.append(Problem("must be at least 1", f"study.axes.{axis.path}.count", str(axis.count)))
+        if axis.interval is not None and not 1 <= axis.count <= MOST_POINTS:
+            rule = f"must be 1 to {MOST_POINTS:,}"
+            problems.append(Problem(rule, f"study.axes.{axis.path}.count", f"{axis.count:,}"))
     sampled = combination in (Combination.LATIN_HYPERCUBE, Combination.SOBOL)
     if sampled and samples < 1:
         problems.append(Problem("must be at least 1", "study.samples", str(samples)))

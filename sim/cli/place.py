@@ -50,7 +50,10 @@ def command(
         raise InputError(Problem(f"must name 1 to {MOST_DEVICES} accelerators", "--devices", devices))
     chips = [load_accelerator(name) for name in names]
     document = load_document(scenario, sets)
-    bandwidth, seconds = parse_quantity(link, "bandwidth"), parse_quantity(latency, "seconds")
+    with options.told_as({"": "--link"}):
+        bandwidth = parse_quantity(link, "bandwidth")
+    with options.told_as({"": "--latency"}):
+        seconds = parse_quantity(latency, "seconds")
     if bandwidth <= 0.0:
         raise InputError(Problem("must be positive", "--link", link))
     with locating(document):

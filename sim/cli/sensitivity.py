@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+from click.core import ParameterSource
 
 from sim.cli import options
 from sim.cli.terminal import advise, show_as
@@ -39,6 +40,7 @@ def command(
     quiet: bool,
 ) -> None:
     """Elasticities of a figure of SCENARIO in every hardware property, largest first: a tornado."""
+    _check_options(sobol)
     document, form = load_document(scenario, sets), "json" if as_json else form
     with locating(document):
         asked = build(document)
@@ -49,3 +51,12 @@ def command(
         show_as(varied, shares.as_table, shares.render, shares.to_json, form)
     if turned is not None:
         show_as(turned, as_table, render, to_json, form)
+
+
+def _check_options(sobol: bool) -> None:
+    """What only the other of the two ways reads is refused."""
+    source = click.get_current_context().get_parameter_source
+    others = {"step": "--step"} if sobol else {"span": "--span", "samples": "--samples"}
+    idle = [flag for name, flag in others.items() if source(name) == ParameterSource.COMMANDLINE]
+    if idle:
+        raise click.UsageError(f"{', '.join(idle)} {'goes without' if sobol else 'goes with'} --sobol")

@@ -14,10 +14,11 @@ from sim.cli.output import Output
 from sim.cli.process import worst
 from sim.cli.terminal import advise, say, show_as
 from sim.errors import InputError, Problem
-from sim.report.study import as_table, export, render, to_json
+from sim.report.study import EXPORTS, as_table, export, render, to_json
 from sim.study.advice import idle_in
 from sim.study.designs import axes_of_csv
 from sim.study.executors import executors
+from sim.study.metrics import metric
 from sim.study.runner import Study, run
 from sim.study.store import begun, failures, outcomes
 from sim.study.sweep import axis_of_text, stored, study_file, study_of
@@ -88,9 +89,15 @@ def command(
     if bool(key) != bool(values):
         raise click.UsageError("--key and --values go together")
     one = [axis_of_text(f"{key}={values}")] if key else []
-    study = study_of(scenario, sets, *space(axes, rows, Combination(combine), one), samples, seed or 0, screen)
+    with options.told_as({"study.samples": "--samples", "study.axes": "--axis"}):
+        study = study_of(scenario, sets, *space(axes, rows, Combination(combine), one), samples, seed or 0, screen)
     writer = Output(force, quiet, [scenario, rows])
     writer.check(exported)
+    if sort != "number":
+        with options.told_as({"--metric": "--sort"}):
+            metric(sort)
+    if exported is not None and exported.suffix not in EXPORTS:
+        raise InputError(Problem(f"must end in {', '.join(EXPORTS)}", "--export", str(exported)))
     with study_file(output) as file:
         interrupted = simulate_all(study, file, part(shard), jobs, dask, quiet)
         failed = failures(file)

@@ -86,5 +86,5 @@ def metric(name: str) -> Metric:
     """The metric of that name."""
     found = METRICS.get(name)
     if found is None:
-        raise InputError(Problem("is no metric", value=name, hint=f"one of {', '.join(METRICS)}"))
+        raise InputError(Problem("is no metric", "--metric", name, hint=f"one of {', '.join(METRICS)}"))
     return found

@@ -138,6 +138,8 @@ def sobol(
     """
     if samples < 2 or samples & (samples - 1):
         raise InputError(Problem("must be a power of two", "--samples", str(samples)))
+    if not 1.0 < span < math.inf:
+        raise InputError(Problem("must be above 1", "--span", f"{span:g}"))
     base = scenario_of(scenario)
     chosen, wanted = _properties(base, properties), metric(name)
 

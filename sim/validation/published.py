@@ -154,6 +154,8 @@ def read_rows(path: Path) -> tuple[Row, ...]:
     ]
     if too_long:
         raise InputError(*too_long)
+    if not rows:
+        raise InputError(Problem("has no rows", file=str(path)))
     return rows
 
 

@@ -159,3 +159,27 @@ def test_footprint_of_no_number_of_samples(run):
     """NaN passes an option's range."""
     outcome = run("footprint", "gpt2", "--samples", "nan")
     assert (outcome.code, outcome.err) == (2, "samples: must be finite, got nan\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("sweep", "today/bert", "--axis", "plan.data=1,2", "--sort", "zzz"), "--sort: is no metric, got zzz"),
+        (("sweep", "today/bert", "--axis", "plan.data=1,2", "--export", "x.foo"), "--export: must end in .csv"),
+        (("sweep", "today/bert", "--axis", "plan.data=1,2", "--samples", "5"), "--samples: has no effect on a grid"),
+        (("compare", "today/bert", "today/dlrm", "--along", "plan.data=8", "--metric", "z"), "--metric: is no metric"),
+        (("place", "today/bert", "--devices", "v100-sxm2-16gb", "--link", "3 furlongs"), "--link: must be bandwidth"),
+        (("place", "today/bert", "--devices", "v100-sxm2-16gb", "--latency", "-3 us"), "--latency: must be positive"),
+        (("sensitivity", "today/bert", "--samples", "4"), "--samples goes with --sobol"),
+        (("sensitivity", "today/bert", "--sobol", "--step", "2"), "--step goes without --sobol"),
+        (("sensitivity", "today/bert", "--sobol", "--span", "-1"), "--span: must be above 1"),
+        (("validate", "llm_steps", "--rows", "rows.csv"), "rows.csv: has no rows"),
+    ],
+)
+def test_a_refusal_names_its_option(run, arguments, says, tmp_path, monkeypatch):
+    """Before anything is simulated: nothing on stdout."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.csv").write_text("id,layers\n")
+    outcome = run(*arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert says in outcome.err

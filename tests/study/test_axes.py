@@ -91,3 +91,9 @@ def test_rows_of_a_csv_are_designs(tmp_path) -> None:  # type: ignore[no-untyped
     file.write_text("plan.data,accelerator\n8\n")
     with pytest.raises(InputError, match="must have 2 cells"):
         axes_of_csv(file)
+
+
+def test_an_interval_has_at_most_a_million_points() -> None:
+    """Refused before they are made."""
+    with pytest.raises(InputError, match=r"count: must be 1 to 1,000,000, got 99,999,999,999"):
+        Designs((axis("plan.data", {"from": 1, "to": 4, "count": 99_999_999_999}),))

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from sim.engine.feed.request import InputData
-from sim.errors import InfeasibleError, InputError, Problem, UnreachableError
+from sim.errors import InfeasibleError, InputError, Lever, Problem, UnreachableError
 from sim.files import library
 from sim.files.fields import read
 from sim.files.frameworks import read_framework
@@ -72,12 +72,18 @@ def _scenario(path: Path, sets: Sequence[str]) -> tuple[Problem, ...]:
             check_scenario(scenario)
     except InfeasibleError as error:
         there = document.node.at("plan") or document.node
-        hint = "; ".join(f"{lever.change}: {lever.effect}" for lever in error.reason.levers[:1])
+        hint = "; ".join(_lever(lever) for lever in error.reason.levers[:1])
         raise InputError(there.problem(error.reason.statement, "plan", hint=hint)) from None
     except UnreachableError as error:
         there = document.node.at("target", "error") or document.node
         raise InputError(there.problem(error.reason.statement, "target.error")) from None
     return idle_fields(document, scenario)
+
+
+def _lever(lever: Lever) -> str:
+    """What would help, with the memory it leaves."""
+    sized = lever.quantity == "memory_bytes" and lever.effect is not None
+    return f"{lever.change}: {(lever.effect or 0.0) / 2**30:.4g} GiB" if sized else lever.change
 
 
 def _linted(path: Path, shown: str, kind: str) -> Finding:

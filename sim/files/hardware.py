@@ -30,6 +30,7 @@ from sim.files.accelerator_file import (
 )
 from sim.files.budget import read_file
 from sim.files.clusters import list_clusters, load_cluster, load_links
+from sim.files.fields import at_deepest
 from sim.files.generations import load_generation
 from sim.files.library import find, names
 from sim.files.loader import Node
@@ -100,7 +101,15 @@ def load_catalogue(fits: bool = False) -> tuple[Accelerator, ...]:
 
 def read_accelerator(node: Node, path: str = "") -> Accelerator:
     """The accelerator a node of YAML says; `path` is where it stands, for messages."""
-    return build_accelerator(read_file(node, path))
+    file = read_file(node, path)
+    try:
+        return build_accelerator(file)
+    except InputError as error:
+        told = (replace(problem, path=_POWER.get(problem.path, problem.path)) for problem in error.problems)
+        raise InputError(*(at_deepest(node, problem, path) for problem in told)) from None
+
+
+_POWER: Final = {"peak_w": "power.peak", "idle_w": "power.idle", "cap_w": "power.cap"}
 
 
 def build_accelerator(file: AcceleratorFile) -> Accelerator:

@@ -174,6 +174,11 @@ def test_footprint_of_no_number_of_samples(run):
         (("sensitivity", "today/bert", "--sobol", "--step", "2"), "--step goes without --sobol"),
         (("sensitivity", "today/bert", "--sobol", "--span", "-1"), "--span: must be above 1"),
         (("validate", "llm_steps", "--rows", "rows.csv"), "rows.csv: has no rows"),
+        (
+            ("run", "today/bert", "--set", "accelerator.power.cap=1 W"),
+            "cluster.accelerator.power.cap: must be at least",
+        ),
+        (("run", "today/bert", "--set", "accelerator.power.idle=1 kW"), "accelerator.power.idle: must be at most the"),
     ],
 )
 def test_a_refusal_names_its_option(run, arguments, says, tmp_path, monkeypatch):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sim.files import load_scenario
+from sim.horizon.points import decimal_year
 from sim.horizon.reach import reached, years
-from sim.horizon.trends import decimal_year, fits
+from sim.horizon.trends import fits
 from sim.report.require import render, to_json
 from sim.result import Band
 from sim.simulation.properties import PROPERTIES

@@ -14,8 +14,8 @@ from concurrent.futures import Executor, Future
 from pathlib import Path
 
 import pytest
-from sim.study.axes import axis
 
+from sim.axes import axis
 from sim.study.executors import Cluster
 from sim.study.runner import run
 from sim.study.sweep import stored, study_of

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +13,9 @@ import click
 from sim.cli import options
 from sim.cli.terminal import answer, show, show_json
 from sim.errors import InputError, Problem
-from sim.files.fields import read_partial
+from sim.files.fields import at_deepest, read_partial
 from sim.files.huggingface import load_config
-from sim.files.loader import parse
+from sim.files.loader import Node, parse
 from sim.files.merge import override
 from sim.files.models import canonical, config_file, family_of, list_models, load_model_file, preset
 from sim.ops import BYTES_PER_ELEMENT, Format
@@ -77,9 +80,10 @@ def _list(as_json: bool) -> None:
 
 def load_model(name: str, sets: tuple[str, ...] = (), parameters: float | None = None) -> tuple[Model, str]:
     """The model that `name` means, with sizes set, and the source of its sizes."""
-    path = config_file(name, Path())
+    path, stated = config_file(name, Path()), _stated(sets)
     if path is not None:
-        return load_config(path, **_sizes(Transformer, sets)), str(path)
+        with _placed(stated):
+            return load_config(path, **_sizes(Transformer, stated)), str(path)
     known = family_of(name)
     if known is None:
         preset(name)  # raises, with the nearest names
@@ -87,16 +91,36 @@ def load_model(name: str, sets: tuple[str, ...] = (), parameters: float | None =
     key = None if name in FAMILIES else canonical(name)
     source = load_model_file(key).source if key else ""
     family, given = known
-    return build_model(family, given | _sizes(FAMILIES[family], sets), parameters), source
+    with _placed(stated):
+        return build_model(family, given | _sizes(FAMILIES[family], stated), parameters), source
 
 
-def _sizes(family: Any, sets: tuple[str, ...]) -> dict[str, Any]:
+def _stated(sets: tuple[str, ...]) -> Node:
     problems: list[Problem] = []
     node = override(parse("{}", "--set"), sets, problems)
     if problems:
         raise InputError(*problems)
-    given = read_partial(family, node, "model")
-    return {key: value for key, value in given.items() if node.at(key) is not None and value is not None}
+    return node
+
+
+def _sizes(family: Any, stated: Node) -> dict[str, Any]:
+    given = read_partial(family, stated)
+    return {key: value for key, value in given.items() if stated.at(key) is not None and value is not None}
+
+
+@contextmanager
+def _placed(stated: Node) -> Iterator[None]:
+    """Problems of a size are told at the `--set` that says it, those of a parameter count at its option."""
+
+    def placed(problem: Problem) -> Problem:
+        if problem.path in ("parameters", "workload.parameters") and stated.at(problem.path) is None:
+            return replace(problem, path="--parameters")
+        return at_deepest(stated, problem) if stated.at(problem.path.partition(".")[0]) is not None else problem
+
+    try:
+        yield
+    except InputError as error:
+        raise InputError(*map(placed, error.problems)) from None
 
 
 def numerics_of(number: Format, attention: AttentionKernel, fused: bool) -> Numerics:

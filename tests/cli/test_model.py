@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from sim.cli import main
 from sim.cli.commands import cli
 from sim.errors import InputError
 
@@ -78,3 +79,20 @@ def test_bad_input_is_an_input_error(arguments: list[str], words: str) -> None:
     result = CliRunner().invoke(cli, ["model", *arguments])
     assert isinstance(result.exception, InputError)
     assert words in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--set", "heads=7"), "--set heads=7: heads: must divide hidden = 4096"),
+        (("--set", "nonsense=1"), "--set nonsense=1: nonsense: unknown key"),
+        (("--parameters", "5"), "--parameters: nothing is left to solve"),
+    ],
+)
+def test_wrong_sizes_are_told_at_their_option(
+    arguments: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Sizes stand in --set, a parameter count in its own option."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["model", "llama2-7b", *arguments])
+    assert told in capsys.readouterr().err

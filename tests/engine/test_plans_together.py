@@ -196,14 +196,16 @@ def test_what_saves_memory_never_costs_memory(plan: Plan) -> None:
     """More sharding, recomputation, offloading or cutting never holds more on the fullest device.
 
     Full sharding gathers two whole blocks: it is compared where a stage has more of them, and no experts that lie
-    spread over the ranks already.
+    spread over the ranks already. Where some blocks are recomputed and all are offloaded, two of the largest are taken
+    to be under way whichever runs: an upper bound, which recomputation of one block may raise.
     """
     of = MIXTURE if plan.expert > 1 else DENSE
     assume(possible(plan, of))
     least = fullest(plan, of)
     others = [replace(plan, tensor=plan.tensor * 2), replace(plan, context=plan.context * 2)]
     others += [replace(plan, sharding=s) for s in SHARDING[SHARDING.index(plan.sharding) + 1 : 3]]
-    others += [replace(plan, recompute=r) for r in RECOMPUTE[RECOMPUTE.index(plan.recompute) + 1 :]]
+    if plan.offload != "activations" or plan.recompute_layers is None:
+        others += [replace(plan, recompute=r) for r in RECOMPUTE[RECOMPUTE.index(plan.recompute) + 1 :]]
     whole = plan.pipeline == plan.expert == 1 and plan.data > 2
     whole = whole and plan.framework.reshard_after_forward
     others += [replace(plan, sharding="full", shard_group=0)] * whole

@@ -19,6 +19,8 @@ from sim.fields import did_you_mean
 from sim.files.clusters import list_clusters, load_cluster, load_links
 from sim.files.hardware import accelerator_files, list_accelerators, load_accelerator_file, load_accelerator_of
 from sim.files.hardware_text import dump_accelerator, new_accelerator, new_cluster
+from sim.files.kinds import kind_of
+from sim.files.loader import load
 from sim.network import resize
 from sim.ops import Format
 from sim.units import Dimension, parse_quantity
@@ -118,9 +120,12 @@ def show_command(
 def _is_cluster(name: str) -> bool:
     """Whether NAME is a cluster; an unknown name is an error that knows both kinds."""
     if Path(name).suffix in (".yaml", ".yml"):
-        checking = import_module("sim.files.checking")
-        loader = import_module("sim.files.loader")
-        return bool(checking.kind_of(Path(name), loader.load(Path(name))) == "cluster")
+        node = load(Path(name))
+        kind = kind_of(Path(name), node)
+        if kind not in ("accelerator", "cluster") and node.at("extends") is None:
+            rule = "is neither an accelerator (compute, memory, cache) nor a cluster (levels or a graph)"
+            raise InputError(node.problem(rule))
+        return kind == "cluster"
     if name in list_accelerators():
         return False
     if name in list_clusters():
@@ -171,6 +176,8 @@ def project_command(
     limits = _quantity(power, "watts", "--power"), _quantity(price, "usd", "--price")
     wanted, files = cast(Format | None, new_format), Output(force, quiet, (name,))
     whole = _is_cluster(name)
+    if band and output is None:
+        raise click.UsageError(f"--{band} chooses the machine that -o writes")
     if not whole and (host or storage):
         raise click.UsageError("--host and --storage are for clusters")
     if whole:
@@ -314,6 +321,10 @@ def new_command(
 def _from_budget(name: str, stated: list[str], path: Path | None, files: Output, as_json: bool) -> None:
     """The chip of a budget: its balance printed, its file written where one is named."""
     budgets, report = import_module("sim.files.budget"), import_module("sim.report.chip_design")
+    fields = [text.partition("=")[0].strip() for text in stated]
+    twice = [key for key in dict.fromkeys(fields) if fields.count(key) > 1]
+    if twice:
+        raise click.UsageError(f"stated twice: {', '.join(twice)}")
     file = budgets.budget_of_texts(name, stated)
     made = budgets.chip_of(file)
     if path is not None:

@@ -89,7 +89,16 @@ class ClusterFile(Record):
 
 def load_cluster(name_or_path: str | Path, base: Path | None = None) -> Cluster:
     """The cluster of that name in the library, or in that file (relative to folder `base`)."""
-    return read_cluster(Resolver({(): "clusters"}).whole(find("clusters", str(name_or_path), base)))
+    return read_cluster(cluster_tree(find("clusters", str(name_or_path), base)))
+
+
+def cluster_tree(path: Path) -> Node:
+    """A cluster file as a scenario joins it: over what it extends, chip, host and storage in place of their names."""
+    resolver = Resolver()
+    node = resolver.resolved(resolver.whole(path, ("cluster",)), ("cluster",))
+    if resolver.problems:
+        raise InputError(*resolver.problems)
+    return node
 
 
 def list_clusters() -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from sim.files.accelerator_file import (
     Unit,
 )
 from sim.files.budget import read_file
-from sim.files.clusters import list_clusters, load_cluster, load_links
+from sim.files.clusters import cluster_tree, list_clusters, load_cluster, load_links
 from sim.files.fields import at_deepest
 from sim.files.generations import load_generation
 from sim.files.library import find, names
@@ -76,10 +76,9 @@ def load_accelerator_file(name_or_path: str | Path, base: Path | None = None) ->
 
 def load_accelerator_of(cluster: str | Path) -> Accelerator:
     """The accelerator of a cluster (of that name in the library, or of that file): named there, or stated whole."""
-    resolver = Resolver({(): "clusters", ("accelerator",): "accelerators"})
-    node = resolver.resolved(resolver.whole(find("clusters", str(cluster)))).at("accelerator")
-    if resolver.problems or node is None:
-        raise InputError(*resolver.problems or [Problem("is required", "accelerator", file=str(cluster))])
+    node = cluster_tree(find("clusters", str(cluster))).at("accelerator")
+    if node is None:
+        raise InputError(Problem("is required", "accelerator", file=str(cluster)))
     return read_accelerator(node, "accelerator")
 
 

@@ -7,11 +7,11 @@ from typing import Final
 
 from sim.errors import InputError
 from sim.files import library
-from sim.files.loader import Node
+from sim.files.loader import Node, load
 
 
-def kind_of(path: Path, node: Node) -> str:
-    """What a file is: by its place in the library, else by its keys."""
+def kind_of(path: Path, node: Node, above: tuple[Path, ...] = ()) -> str:
+    """What a file is: by its place in the library, else by its keys, else as what it extends; `above` extend it."""
     keys = set(node.value) if isinstance(node.value, dict) else set()
     for kind, part in _FOLDERS.items():
         if library.real(path).is_relative_to(library.folder(part)):
@@ -25,7 +25,21 @@ def kind_of(path: Path, node: Node) -> str:
         and not keys & {"name", "extends"}
     ):
         return "published figures"
-    return told or "scenario"
+    return told or _kind_below(path, node, above) or "scenario"
+
+
+def _kind_below(path: Path, node: Node, above: tuple[Path, ...]) -> str | None:
+    """The kind of what a file extends; None where it extends nothing, nothing that is found, or itself."""
+    extended = node.at("extends") and (node.at("extends", 0) or node.at("extends"))
+    if extended is None or not isinstance(extended.value, str) or library.real(path) in above:
+        return None
+    for part in ("scenarios", *_FOLDERS.values()):
+        try:
+            found = library.find(part, extended.value, path.parent)
+            return kind_of(found, load(found), (*above, library.real(path)))
+        except InputError:
+            continue
+    return None
 
 
 def refuse_other_kind(path: Path, node: Node) -> None:

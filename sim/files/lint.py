@@ -17,7 +17,7 @@ from sim.device.records import Accelerator
 from sim.errors import InputError, Problem
 from sim.fields import Confidence, Status, did_you_mean
 from sim.files.budget import read_file
-from sim.files.clusters import load_links, read_cluster, read_links
+from sim.files.clusters import cluster_tree, load_links, read_cluster, read_links
 from sim.files.fields import read
 from sim.files.generations import read_generation
 from sim.files.hardware import (
@@ -25,8 +25,9 @@ from sim.files.hardware import (
     AcceleratorFile,
     accelerator_files,
     build_accelerator,
-    load_accelerator,
+    read_accelerator,
 )
+from sim.files.kinds import kind_of
 from sim.files.library import folder, shown
 from sim.files.loader import Node, load
 from sim.files.merge import Resolver
@@ -114,9 +115,10 @@ def suspicions(path: Path) -> list[Problem]:
         return list(_named(raw, path))
     if kind in _AROUND:
         return [*_named(raw, path), *_around(raw, _AROUND[kind][0])]
-    node = Resolver({(): "clusters" if kind == "clusters" else "accelerators"}).whole(path)
-    if kind == "clusters":
+    if kind == "clusters" or kind_of(path, raw) == "cluster":
+        node = cluster_tree(path)
         return [*_named(node, path), *_cluster(node)]
+    node = Resolver({(): "accelerators"}).whole(path)
     return [*_named(node, path), *_accelerator(node)]
 
 
@@ -234,22 +236,9 @@ def _date(node: Node, file: AcceleratorFile, chip: Accelerator) -> Iterator[Prob
         yield (node.at("date") or node).problem("is required of a chip that is not hypothetical", "date")
 
 
-def _chip_of_cluster(node: Node, name: str) -> None:
-    """A name in the library, or a file beside the cluster's; InputError where there is none."""
-    try:
-        load_accelerator(name, Path(node.mark.file).parent)
-    except InputError as error:
-        placed = (  # or inside the file of the accelerator
-            p if p.line > 0 else node.problem(p.rule, "accelerator", name, p.hint) for p in error.problems
-        )
-        raise InputError(*placed) from None
-
-
 def _cluster(node: Node) -> Iterator[Problem]:
     cluster = read_cluster(node)
-    accelerator = node.at("accelerator")
-    if accelerator is not None and isinstance(accelerator.value, str):
-        _chip_of_cluster(accelerator, accelerator.value)
+    read_accelerator(node.at("accelerator") or node, "accelerator")
     if not cluster.source:
         yield node.problem("has no source", "source", hint="who built it and where it is described, or `assumed`")
     for number, level in enumerate(cluster.levels):

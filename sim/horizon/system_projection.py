@@ -11,14 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from sim.errors import InputError
 from sim.fields import Confidence, Status
+from sim.files.budget import read_file
 from sim.files.cluster_text import dump_cluster
 from sim.files.clusters import ClusterFile, LevelGroup, resolve_link
 from sim.files.fields import read
-from sim.files.hardware import AcceleratorFile
 from sim.files.library import find
 from sim.files.loader import Mark, Node
 from sim.files.merge import Resolver
@@ -101,7 +101,8 @@ def project_system(
     base = read(ClusterFile, node)
     if not base.levels:
         raise InputError(node.problem("a graph of single links has no types whose trend is known: needs levels", name))
-    chip = project_chip(read(AcceleratorFile, _part(node, "accelerator")), year, new_format, power_w, price_usd, before)
+    file = read_file(_part(node, "accelerator"), "accelerator")
+    chip = project_chip(file, year, new_format, power_w, price_usd, before)
     ahead = Ahead(chip.years, before)
     hosting = read(Host, found, "host") if (found := node.at("host")) else None
     storing = read(Storage, found, "storage") if (found := node.at("storage")) else None
@@ -111,19 +112,13 @@ def project_system(
 
 def _resolved(name: str, **parts: str | None) -> Node:
     """The cluster's tree with accelerator, host and storage in place of their names."""
-    kinds: dict[tuple[str, ...], Any] = {
-        (): "clusters",
-        ("accelerator",): "accelerators",
-        ("host",): "hosts",
-        ("storage",): "storage",
-    }
-    resolver = Resolver(kinds)
+    resolver, place = Resolver(), ("cluster",)
     path = find("clusters", name)
-    root = resolver.extended(resolver.file(path), (), (path.resolve(),))
+    root = resolver.extended(resolver.file(path, place), place, (path.resolve(),))
     given = {key: Node(value, Mark(f"--{key}")) for key, value in parts.items() if value is not None}
     if isinstance(root.value, dict):
         root = Node({**root.value, **given}, root.mark)
-    whole = resolver.resolved(root)
+    whole = resolver.resolved(root, place)
     if resolver.problems:
         raise InputError(*resolver.problems)
     return whole

@@ -88,6 +88,7 @@ def _dask(address: str) -> Iterator[Executor]:
         hint = "pip install 'foretrain[cluster]'"
         raise InputError(Problem("needs the package distributed", "--dask", address, hint=hint)) from None
     try:
+        distributed.comm.get_address_host_port(address)  # a client of no address complains when it is collected, too
         client = distributed.Client(address, timeout=DASK_TIMEOUT_S, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         why = " ".join(str(error).split())[:120]

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from sim.cli.footprint import command as footprint_command
 from sim.cli.hardware import command as hardware_command
 from sim.errors import InputError
+from sim.files.checking import check_file
 from sim.files.hardware import load_accelerator
 from sim.files.lint import lint_file
 
@@ -164,3 +165,60 @@ def test_process_prints_every_coefficient_with_its_source() -> None:
     )
     assert len(said("process", "--format", "csv").splitlines()) == len(found) + 1
     assert "N3E's cell is N5's" in said("process")
+
+
+CHIP_OVER = """
+extends: dgx-h100
+name: over
+accelerator: {memory: {capacity: 200 GB}}
+"""
+OWN_CHIP = """
+extends: dgx-h100
+name: own
+accelerator: {name: foo, budget: {area: 800mm2, power: 1kW, stacks: 4, links: [nvlink4]}}
+"""
+CHIP_FILE = """
+extends: dgx-h100
+name: beside
+accelerator: chip.yaml
+"""
+
+
+@pytest.mark.parametrize(("text", "chip"), [(CHIP_OVER, "h100-sxm5-80gb"), (OWN_CHIP, "foo"), (CHIP_FILE, "my-chip")])
+def test_a_cluster_file_that_extends_one_is_one(tmp_path: Path, text: str, chip: str) -> None:
+    """It is shown, projected and checked as the cluster a scenario would make of it: eight of its own chip."""
+    (tmp_path / "chip.yaml").write_text("{extends: h100-sxm5-80gb, name: my-chip, price: {purchase: 20000 USD}}")
+    file = tmp_path / "cluster.yaml"
+    file.write_text(text)
+    shown = json.loads(said("show", str(file), "--json"))["cluster"]
+    assert (shown["devices"], shown["accelerator"]) == (8, chip)
+    assert chip in said("project", str(file), "--year", "2027", "-q")
+    assert check_file(file).kind == "cluster"
+    assert not check_file(file).problems
+
+
+def test_what_a_chip_over_a_named_one_states_is_in_the_sum(tmp_path: Path) -> None:
+    """Eight times 200 GB."""
+    (tmp_path / "cluster.yaml").write_text(CHIP_OVER)
+    assert "1.60 TB of memory" in said("show", str(tmp_path / "cluster.yaml"))
+
+
+def test_a_file_of_neither_kind_is_told_so(tmp_path: Path) -> None:
+    """Not as an accelerator that lacks everything."""
+    (tmp_path / "name.yaml").write_text("name: foo")
+    with pytest.raises(InputError, match=r"neither an accelerator .* nor a cluster"):
+        said("show", str(tmp_path / "name.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("new", "x", "--stacks", "4", "--budget", "stacks=7"), "stated twice: stacks"),
+        (("project", "dgx-h100", "--year", "2030", "--low"), "--low chooses the machine that -o writes"),
+    ],
+)
+def test_nothing_is_ignored_in_silence(options: tuple[str, ...], says: str) -> None:
+    """Two figures for one field, an edge where nothing is written."""
+    found = CliRunner().invoke(hardware_command, list(options))
+    assert found.exit_code == 2
+    assert says in found.output

@@ -64,7 +64,7 @@ def test_library_files_are_shown_from_their_root_and_others_as_given():
     ("name", "message"),
     [
         ("paper/word-lmm", 'did you mean "paper/word-lm"?'),
-        ("word-lm", 'did you mean "domains/word-lm" or "paper/word-lm"?'),
+        ("word-lm", 'did you mean "domains/word-lm" or "horizon/word-lm" or "paper/word-lm"?'),
         ("", "no such scenario"),
         ("a\x00b", "no such scenario"),
         ("../hardware/links", "no such scenario"),

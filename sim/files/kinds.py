@@ -8,6 +8,7 @@ from typing import Final
 from sim.errors import InputError
 from sim.files import library
 from sim.files.loader import Node, load
+from sim.files.merge import LONGEST_CHAIN
 
 
 def kind_of(path: Path, node: Node, above: tuple[Path, ...] = ()) -> str:
@@ -32,6 +33,8 @@ def _kind_below(path: Path, node: Node, above: tuple[Path, ...]) -> str | None:
     """The kind of what a file extends; None where it extends nothing, nothing that is found, or itself."""
     extended = node.at("extends") and (node.at("extends", 0) or node.at("extends"))
     if extended is None or not isinstance(extended.value, str) or library.real(path) in above:
+        return None
+    if len(above) >= LONGEST_CHAIN:
         return None
     for part in ("scenarios", *_FOLDERS.values()):
         try:

@@ -221,6 +221,8 @@ def trends_command(
     report = import_module("sim.report.trends")
     if target is not None and cutoff is None:
         raise click.UsageError("--target goes with --cutoff")
+    if backtest and cutoff is not None:
+        raise click.UsageError("--backtest is of every cut-off year: without --cutoff")
     if step is not None or sets:
         if cutoff is None or target is None or step is None:
             raise click.UsageError("--step goes with --cutoff and --target, --set with --step")

@@ -174,9 +174,13 @@ def facts(path: Path) -> dict[str, object]:
     """What a study file says of its study."""
     try:
         with closing(_read(path)) as db:
-            return {name: json.loads(value) for name, value in db.execute("SELECT name, value FROM study")}
-    except sqlite3.DatabaseError as error:
+            found = {name: json.loads(value) for name, value in db.execute("SELECT name, value FROM study")}
+    except (sqlite3.DatabaseError, ValueError, TypeError) as error:
         raise InputError(Problem(f"is not a study file: {error}", file=str(path))) from None
+    if found.get("schema_version") != SCHEMA_VERSION:
+        rule = f"is a study file of version {found.get('schema_version')}, this foretrain reads {SCHEMA_VERSION}"
+        raise InputError(Problem(rule, file=str(path), hint="another -o FILE: its designs are simulated anew"))
+    return found
 
 
 def failures(path: Path) -> dict[str, int]:

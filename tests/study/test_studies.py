@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,26 @@ def test_a_file_of_another_study_or_no_study_is_refused(study: Study, tmp_path: 
     (tmp_path / "text.db").write_text("not a database, but long enough to be looked at as one" * 20)
     with pytest.raises(InputError, match="is not a study file"):
         run(study, tmp_path / "text.db", Here, 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("2", "of version 2, this foretrain reads 1"),
+        ("0.0.1", "is not a study file"),
+        (None, "is not a study file"),
+    ],
+)
+def test_a_file_of_another_version_is_told(study: Study, tmp_path: Path, value: str | None, says: str) -> None:
+    """Of one that is to come, of one that somebody wrote into: where it is gone on with, and where it is read."""
+    file = tmp_path / "s.db"
+    run(study, file, Here, 1)
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("UPDATE study SET value = ? WHERE name = 'schema_version'", (value,))
+        db.commit()
+    for use in (lambda: run(study, file, Here, 1), lambda: list(outcomes(file))):
+        with pytest.raises(InputError, match=says):
+            use()
 
 
 def test_two_processes_do_not_write_one_study_file(study: Study, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ maxmin, fluid                exact fair rates and finish times
 
 from sim.network.algorithms import ALGORITHMS
 from sim.network.build import topology
-from sim.network.communicator import Communicator, schedule
+from sim.network.communicator import Communicator, communicator_of, schedule, wider
 from sim.network.graph import from_graph
 from sim.network.layout import level_of
 from sim.network.phases import link_bytes, phase_routes, phase_time, solve
@@ -34,6 +34,7 @@ __all__ = [
     "Schedule",
     "Topology",
     "all_to_all_unequal",
+    "communicator_of",
     "fluid",
     "from_graph",
     "level_of",
@@ -45,4 +46,5 @@ __all__ = [
     "schedule",
     "solve",
     "topology",
+    "wider",
 ]

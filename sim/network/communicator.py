@@ -8,7 +8,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,17 +35,32 @@ if TYPE_CHECKING:
 
 
 class Communicator:
-    """Prices collectives on one cluster. Costs are affine in bytes and kept per (kind, group, algorithm)."""
+    """Prices collectives on one cluster. Costs are affine in bytes and kept per (kind, group, algorithm).
 
-    def __init__(self, cluster: Cluster) -> None:
+    `narrow`: a communicator of the same cluster with all links `width` times as narrow; routes and latencies are the
+    same, a byte takes 1/width of the time.
+    """
+
+    def __init__(self, cluster: Cluster, narrow: Communicator | None = None, width: float = 1.0) -> None:
         self.cluster = cluster
-        self.topology: Topology = topology(cluster)
+        self.narrow, self.width = narrow, width
+        if narrow is None:
+            self.topology = topology(cluster)
         self._cases: dict[tuple[str, Group], Case] = {}
         self._groups: dict[Group, Case] = {}  # one of each group's
         self._costs: dict[tuple[str, Group, str], CollectiveCost] = {}
         self._lines: dict[tuple[str, Group, str], tuple[CollectiveCost, ...]] = {}
         self._candidates: dict[tuple[str, Group], tuple[CollectiveCost, ...]] = {}
         self._hops: dict[tuple[int, int], CollectiveCost] = {}
+
+    @cached_property
+    def topology(self) -> Topology:
+        """The cluster's links; of a wide one only where they are asked for."""
+        return topology(self.cluster)
+
+    def _wide(self, cost: CollectiveCost) -> CollectiveCost:
+        """A cost of the narrow cluster."""
+        return replace(cost, per_byte_s=cost.per_byte_s / self.width)
 
     def time(self, kind: CollectiveKind, nbytes: float, group: Group, algorithm: str | None = None) -> float:
         """Seconds of one collective; `nbytes` is the full buffer of one rank (see ops.Collective)."""
@@ -74,7 +92,7 @@ class Communicator:
         cost = self.cost(kind, group, algorithm)
         if algorithm.endswith(SUFFIX):
             return (cost,)
-        return (cost, *low_latency(self.case(kind, group), (cost,)))
+        return (cost, *low_latency((self.narrow or self).case(kind, group), (cost,)))
 
     def choose(self, kind: CollectiveKind, nbytes: float, group: Group) -> CollectiveCost:
         """The cheapest algorithm for this size."""
@@ -82,6 +100,8 @@ class Communicator:
 
     def costs(self, kind: CollectiveKind, group: Group, every: bool = False) -> tuple[CollectiveCost, ...]:
         """Candidates a library would choose from; `every`: all algorithms that can run."""
+        if self.narrow is not None:
+            return tuple(map(self._wide, self.narrow.costs(kind, group, every)))
         if group_size(group) == 1:
             self.case(kind, group)  # a rank that does not exist is an error
             return (CollectiveCost("none", 0.0, 0.0),)
@@ -100,6 +120,8 @@ class Communicator:
 
     def cost(self, kind: CollectiveKind, group: Group, algorithm: str) -> CollectiveCost:
         """The affine cost of one named algorithm (…/low-latency: under that protocol); InputError if it cannot run."""
+        if self.narrow is not None:
+            return self._wide(self.narrow.cost(kind, group, algorithm))
         key = (kind, group, algorithm)
         if key not in self._costs:
             case = self.case(kind, group)
@@ -141,7 +163,7 @@ class Communicator:
 
     def launch_s(self, kind: CollectiveKind, group: Group) -> float:
         """Launch of a collective (s)."""
-        return self.case(kind, group).base_s
+        return (self.narrow or self).case(kind, group).base_s
 
     def schedule(
         self,
@@ -182,8 +204,11 @@ class Communicator:
         """Every rank r sends to r + stride at once (a pipeline hop)."""
         key = (-1, stride)
         if key not in self._hops:
-            ranks = np.arange(self.cluster.devices - stride)
-            self._hops[key] = self._flows_cost(ranks, ranks + stride)
+            if self.narrow is not None:
+                self._hops[key] = self._wide(self.narrow.hop(stride))
+            else:
+                ranks = np.arange(self.cluster.devices - stride)
+                self._hops[key] = self._flows_cost(ranks, ranks + stride)
         return self._hops[key]
 
     def chain(self, ranks: Sequence[int]) -> CollectiveCost:
@@ -210,6 +235,8 @@ class Communicator:
         return self._hops[key].seconds(nbytes)
 
     def _flows_cost(self, src: Ints, dst: Ints) -> CollectiveCost:
+        if self.narrow is not None:
+            return self._wide(self.narrow._flows_cost(src, dst))
         order = np.array(self.cluster.rank_order, dtype=np.int64) if self.cluster.rank_order else None
         if order is not None:
             src, dst = order[src], order[dst]
@@ -217,6 +244,31 @@ class Communicator:
         used = set(self.topology.level_of(src, dst).tolist()) if self.cluster.levels else set()
         base = max((launch_s(level.link) for i, level in enumerate(self.cluster.levels) if i in used), default=0.0)
         return CollectiveCost("send", latency + base, load.per_byte)
+
+
+@lru_cache(maxsize=64)
+def communicator_of(cluster: Cluster) -> Communicator:
+    """One communicator per cluster: its costs are memoised.  Clusters that differ in nothing but the width of all their
+    links, by a power of two, are routed once: such a factor leaves every figure what it would be alone, to the bit."""
+    edges, levels = (edge.bandwidth for edge in cluster.edges), (level.link.bandwidth for level in cluster.levels)
+    bandwidth = max((*edges, *levels), default=1.0)
+    width = 2.0 ** math.floor(math.log2(bandwidth))
+    if width == 1.0:
+        return Communicator(cluster)
+    return Communicator(cluster, communicator_of(wider(cluster, 1 / width)), width)
+
+
+def wider(cluster: Cluster, factor: float) -> Cluster:
+    """Every link so many times as wide."""
+
+    def scaled(link: LinkType) -> LinkType:
+        return replace(link, bandwidth=factor * link.bandwidth)
+
+    return replace(
+        cluster,
+        levels=tuple(replace(level, link=scaled(level.link)) for level in cluster.levels),
+        edges=tuple(replace(edge, bandwidth=factor * edge.bandwidth) for edge in cluster.edges),
+    )
 
 
 def schedule(

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sim.engine import Step
 from sim.errors import InfeasibleError, InputError, Lever
-from sim.network.records import Cluster, LinkType
+from sim.network import wider
 from sim.plan.check import check_plan
 from sim.plan.feasible import fullest
 from sim.plan.memory import device_memory
@@ -157,17 +157,4 @@ def _changes(scenario: Scenario, plan: Plan) -> Iterator[tuple[str, Scenario]]:
         yield "2x the host cores", replace(scenario, host=replace(scenario.host, cores=2 * scenario.host.cores))
         yield "2x the storage bandwidth", replace(scenario, storage=faster_storage(scenario.storage))
     if plan.devices > 1:
-        yield "2x the link bandwidth", replace(scenario, cluster=_wider(cluster))
-
-
-def _wider(cluster: Cluster) -> Cluster:
-    """Every link twice as wide."""
-
-    def twice(link: LinkType) -> LinkType:
-        return replace(link, bandwidth=2 * link.bandwidth)
-
-    return replace(
-        cluster,
-        levels=tuple(replace(level, link=twice(level.link)) for level in cluster.levels),
-        edges=tuple(replace(edge, bandwidth=2 * edge.bandwidth) for edge in cluster.edges),
-    )
+        yield "2x the link bandwidth", replace(scenario, cluster=wider(cluster, 2))

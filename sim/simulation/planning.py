@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sim.device import sparse_gain
 from sim.errors import InfeasibleError, InputError, Problem
+from sim.network import communicator_of
 from sim.ops import Convolution, Gemm, Sparsity
 from sim.plan import check_given, check_plan, device_memory, infeasible
 from sim.plan.check import divisors
@@ -18,7 +19,6 @@ from sim.plan.records import AXES, Plan
 from sim.plan.sub_batch import LARGEST, SubBatch, choose_sub_batch
 from sim.scaling import Projection
 from sim.scenario import Scenario
-from sim.simulation.stepping import communicator_of
 from sim.workload.build import build_model
 from sim.workload.checkpoints import refuse_unknown_ops
 from sim.workload.records import Model

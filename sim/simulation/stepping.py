@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 from math import prod
 
 from sim.device import with_kernels
 from sim.device.records import Accelerator
 from sim.engine import Spread, Step, simulate_step
 from sim.engine.step import Engine
-from sim.network import Communicator
-from sim.network.records import Cluster
+from sim.network import communicator_of
 from sim.plan import prepare, slow_stages, slowed
 from sim.plan.records import Plan
 from sim.plan.sped import sped
@@ -69,9 +67,3 @@ def spread_of(scenario: Scenario, record: StepRecord, step: Step, seed: int) -> 
     from sim.engine.jitter import spread  # noqa: PLC0415  (scipy: only where there is jitter)
 
     return spread(record, step.time_s, scenario.training.jitter, seed=seed)
-
-
-@lru_cache(maxsize=64)
-def communicator_of(cluster: Cluster) -> Communicator:
-    """One communicator per cluster: its costs are memoised."""
-    return Communicator(cluster)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from sim.errors import InputError, Problem
 from sim.files import scenario_of
+from sim.network import communicator_of
 from sim.plan.energy import moved_energy
 from sim.plan.expense import expenses, site_of
 from sim.result import Result
@@ -28,7 +29,6 @@ from sim.simulation.goal import project_target
 from sim.simulation.planning import model_of
 from sim.simulation.power import LOWEST_CLOCK, TOLERANCE
 from sim.simulation.properties import property_of, quantity_of
-from sim.simulation.stepping import communicator_of
 from sim.study.designs import Designs
 from sim.study.metrics import METRICS
 from sim.study.runner import Study

@@ -18,10 +18,10 @@ from sim.app.design import ask, turned
 from sim.app.server import create
 from sim.app.state import Design, unpack
 from sim.files import load_scenario
+from sim.network import communicator_of
 from sim.search.screen import Screen
 from sim.simulation import model_of, project_target, simulate
 from sim.simulation.properties import PROPERTIES
-from sim.simulation.stepping import communicator_of
 
 HOSTILE = "<script>alert(1)</script>"
 

@@ -13,7 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.errors import InputError
-from sim.network import Cluster, CollectiveCost, Communicator, Group, LinkType, schedule, solve, topology
+from sim.network import (
+    Cluster,
+    CollectiveCost,
+    Communicator,
+    Group,
+    LinkType,
+    communicator_of,
+    schedule,
+    solve,
+    topology,
+    wider,
+)
 from sim.network.communicator import envelope
 from sim.ops import CollectiveKind
 
@@ -45,6 +56,25 @@ def with_links(cluster: Cluster, change: Callable[[LinkType], LinkType]) -> Clus
 def seconds(cluster: Cluster, kind: CollectiveKind, nbytes: float) -> dict[str, float]:
     costs = Communicator(cluster).costs(kind, Group(cluster.devices), every=True)
     return {c.algorithm: c.seconds(nbytes) for c in costs}
+
+
+@settings(max_examples=40, deadline=None)
+@given(CLUSTER, KIND, st.floats(1e6, 1e12), st.integers(1, 4))
+def test_wide_links_cost_what_routing_them_anew_gives(
+    cluster: Cluster, kind: CollectiveKind, bandwidth: float, stride: int
+) -> None:
+    """Clusters priced by the routes of a narrower one: every figure as of their own routes, to the bit."""
+    cluster = with_links(cluster, lambda x: replace(x, bandwidth=bandwidth * x.bandwidth / 8e9, fast_bandwidth=0.5))
+    group = Group(cluster.devices // stride, stride)
+    alone = Communicator(cluster)
+    for wide in (communicator_of(cluster), communicator_of(wider(cluster, 2))):
+        times = 1 if wide.cluster == cluster else 2
+        for every in (False, True):
+            costs = [replace(c, per_byte_s=c.per_byte_s / times) for c in alone.costs(kind, group, every)]
+            assert list(wide.costs(kind, group, every)) == costs
+        assert wide.send(1e9, 1) == alone.hop(1).fixed_s + 1e9 * (alone.hop(1).per_byte_s / times)
+        assert wide.launch_s(kind, group) == alone.launch_s(kind, group)
+    assert communicator_of(wider(cluster, 2)).narrow is communicator_of(cluster).narrow
 
 
 @settings(max_examples=40, deadline=None)

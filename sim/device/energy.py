@@ -1,6 +1,7 @@
 """Energy of an op: arithmetic by format, movement by level, idle power over the time.
 
-E = e_flop(format)·s²·FLOPs + e_dram·DRAM bytes + e_cache·cache bytes + P_idle·t at a clock s (1: no power limit binds)
+E = e_flop(format)·s²·FLOPs + e_dram·DRAM bytes + e_cache·cache bytes + P_idle·t at a clock s (1: no power limit binds);
+bytes that memory stacks read and write among themselves cost `near_energy` of e_dram
 
 The default energy of a FLOP is what is left of the board's power at full rate once idle power is taken off, so that a
 full-rate product, which hardly touches memory, draws the board's peak power.  Where products and memory traffic
@@ -14,8 +15,9 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
-from sim.device.records import Accelerator, Compute, OpEnergy, OpTime, Power
+from sim.device.records import NEAR_ENERGY, Accelerator, Compute, OpEnergy, OpTime, Power
 from sim.device.timing import timer
+from sim.device.traffic import near_bytes
 from sim.ops import BYTES_PER_ELEMENT, Collective, Format, Lump, Op, executed_flops
 
 PICO: Final = 1e-12
@@ -80,6 +82,8 @@ def op_energy(op: Op, accelerator: Accelerator) -> OpEnergy:
 def ops_energy(ops: Iterable[Op], accelerator: Accelerator) -> OpEnergy:
     """Energy of all ops, each `count` times."""
     power, time_of, squared = accelerator.power, timer(accelerator), accelerator.clock**2
+    memory = accelerator.memory
+    near = memory.near_energy or NEAR_ENERGY
     arithmetic = cache = dram = idle = 0.0
     for op in ops:
         if power is None or isinstance(op, Collective):
@@ -87,7 +91,7 @@ def ops_energy(ops: Iterable[Op], accelerator: Accelerator) -> OpEnergy:
         time = time_of(op)
         arithmetic += op.count * (executed_flops(op) * flop_energy(op.format, power) * squared)
         cache += op.count * (time.cache_bytes * power.cache_byte_j)
-        dram += op.count * (time.dram_bytes * power.dram_byte_j)
+        dram += op.count * ((time.dram_bytes + near * near_bytes(op, memory)) * power.dram_byte_j)
         idle += op.count * (time.seconds * power.idle_w)
     return OpEnergy(arithmetic, cache, dram, idle)
 

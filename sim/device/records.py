@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from sim.errors import Problem
 from sim.fields import DATE, FILLED, Confidence, Record, Status, about, problem
 from sim.ops import Format, Op
+
+NEAR_ENERGY: Final = 0.46
+"""Share of a DRAM byte's energy that is spent inside a stack: activation 1.21 and a quarter of the 2.54 pJ/bit of the
+transfer (the way on the die before the stack's own wires: an assumption) of 3.97 (HBM2, O'Connor et al. 2017)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,20 @@ class Memory(Record):
     tiers: tuple[MemoryTier, ...] = field(
         default=(), metadata=about("where plan.offload puts things, nearest first; empty: a host at 25 GB/s")
     )
+    near: float = field(
+        default=1.0,
+        metadata=about(
+            "times the bandwidth at which its stacks update weights and sum gradients; 1: they do not", ge=1
+        ),
+    )
+    near_energy: float | None = field(
+        default=None,
+        metadata=about(f"share of a byte's energy while it stays in its stack; empty: {NEAR_ENERGY:g}", gt=0, le=1),
+    )
+
+    def contradictions(self) -> Iterator[Problem]:
+        if self.near == 1.0 and self.near_energy is not None:
+            yield problem("near_energy", "needs stacks that compute: `near` above 1", self.near_energy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,14 @@ from typing import Literal
 
 from sim.device.records import Accelerator, Compute, MatrixUnit, OpsTime, OpTime, TileShape
 from sim.device.tiles import Product, off_matrix_unit, tile_time, tilings
-from sim.device.traffic import convolution_bytes, convolution_product, gather_bytes, gemm_bytes, pointwise_bytes
+from sim.device.traffic import (
+    convolution_bytes,
+    convolution_product,
+    gather_bytes,
+    gemm_bytes,
+    near_bytes,
+    pointwise_bytes,
+)
 from sim.errors import InputError, Problem
 from sim.ops import (
     ELEMENT_BYTES,
@@ -282,10 +289,23 @@ def _gather(op: Gather, accelerator: Accelerator) -> OpTime:
 
 
 def _pointwise(op: Pointwise, accelerator: Accelerator) -> OpTime:
+    if near := near_bytes(op, accelerator.memory):
+        return _near(near, accelerator)
     compute = op.flops / vector_rate(accelerator, op.format)
     streamed = op.reads + op.writes
     dram_bytes = streamed if accelerator.matrix_unit is None else pointwise_bytes(op, accelerator)
     return _result(accelerator, compute, dram_bytes, streamed, accelerator.pointwise)
+
+
+def _near(streamed: float, accelerator: Accelerator) -> OpTime:
+    """What the memory's stacks do among themselves: t = bytes / (near · bandwidth · achievable), nothing on the bus.
+
+    Their arithmetic is taken to keep up with their rows, as that of HBM-PIM does (Kwon et al., ISSCC 2021; recalled).
+    """
+    memory, start = accelerator.memory, accelerator.kernel_overhead_s
+    busy = streamed / (memory.near * memory.bandwidth * (accelerator.pointwise or memory.achievable))
+    limit = _limit(0.0, busy, 0.0, start)
+    return OpTime(start + busy, 0.0, busy, 0.0, start, 0.0, limit)
 
 
 def _lump(op: Lump, accelerator: Accelerator) -> OpTime:

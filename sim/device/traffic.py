@@ -6,7 +6,7 @@ import math
 
 from sim.device.records import Accelerator, Memory
 from sim.device.tiles import Product
-from sim.ops import ELEMENT_BYTES, Convolution, Gather, Gemm, Pointwise
+from sim.ops import ELEMENT_BYTES, Convolution, Gather, Gemm, Op, Pointwise
 
 USABLE_CACHE = 0.5  # assumed: one op's blocks fill half of the cache, the next ones are loaded into the other
 
@@ -15,7 +15,22 @@ def gemm_bytes(op: Gemm, accelerator: Accelerator) -> float:
     """Compulsory traffic, or the tiled product's where the cache is too small for it."""
     product = Product(op.m, op.n, op.k, op.batch, ELEMENT_BYTES[op.format])
     reread = reread_bytes(product, accelerator.cache.capacity_bytes * USABLE_CACHE)
-    return op.bytes_read + op.bytes_written + reread
+    return op.bytes_read + op.bytes_written + reread - near_bytes(op, accelerator.memory)
+
+
+def near_bytes(op: Op, memory: Memory) -> float:
+    """Bytes that stacks which compute read and write among themselves, off the bus.
+
+    All of an op from memory to memory. Of the sum a product is added into, what the bus is spared: the product is sent
+    once, and the stack reads and writes at `near` times the bus: max(1, 2/near) of the sum's bytes on it, not 2.
+    """
+    if memory.near == 1.0:
+        return 0.0
+    if isinstance(op, Pointwise):
+        return op.reads + op.writes if op.stored else 0.0
+    if isinstance(op, Gemm) and op.accumulate:
+        return op.bytes_written * (2.0 - max(1.0, 2.0 / memory.near))
+    return 0.0
 
 
 def reread_bytes(product: Product, cache_bytes: float) -> float:

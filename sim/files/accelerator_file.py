@@ -97,6 +97,8 @@ class MemoryGroup(Group):
     access: float | None = field(default=None, metadata=same_as(Memory, "access_bytes", _GENERATION))
     random: float | None = field(default=None, metadata=same_as(Memory, "random_bytes", _GENERATION))
     tiers: tuple[MemoryTier, ...] = field(default=(), metadata=same_as(Memory, "tiers"))
+    near: float = field(default=1.0, metadata=same_as(Memory, "near"))
+    near_energy: float | None = field(default=None, metadata=same_as(Memory, "near_energy"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,11 +105,16 @@ def read_accelerator(node: Node, path: str = "") -> Accelerator:
     try:
         return build_accelerator(file)
     except InputError as error:
-        told = (replace(problem, path=_POWER.get(problem.path, problem.path)) for problem in error.problems)
+        told = (replace(problem, path=_PLACES.get(problem.path, problem.path)) for problem in error.problems)
         raise InputError(*(at_deepest(node, problem, path) for problem in told)) from None
 
 
-_POWER: Final = {"peak_w": "power.peak", "idle_w": "power.idle", "cap_w": "power.cap"}
+_PLACES: Final = {
+    "peak_w": "power.peak",
+    "idle_w": "power.idle",
+    "cap_w": "power.cap",
+    "near_energy": "memory.near_energy",
+}
 
 
 def build_accelerator(file: AcceleratorFile) -> Accelerator:
@@ -193,6 +198,8 @@ def _memory(group: MemoryGroup, constants: Generation) -> Memory:
         access_bytes=_given(group.access, constants.access_bytes),
         random_bytes=_given(group.random, constants.random_bytes),
         tiers=group.tiers,
+        near=group.near,
+        near_energy=group.near_energy,
     )
 
 

@@ -99,6 +99,10 @@ def _memory(group: MemoryGroup) -> Iterator[str]:
         yield "  exact: true"
     if group.reserve:
         yield f"  reserve: {_bytes(group.reserve)}"
+    if group.near != 1.0:
+        yield f"  near: {group.near:g}"
+    if group.near_energy is not None:
+        yield f"  near_energy: {group.near_energy:g}"
     if group.tiers:
         yield "  tiers:"
     for tier in group.tiers:

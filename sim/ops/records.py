@@ -193,7 +193,10 @@ class Gather:
 
 @dataclass(frozen=True, slots=True)
 class Pointwise:
-    """Elementwise, normalisation, softmax, reduction, optimiser update: streams `reads` and `writes` bytes."""
+    """Elementwise, normalisation, softmax, reduction, optimiser update: streams `reads` and `writes` bytes.
+
+    `stored`: from memory to memory (optimiser, sums of gradients), which stacks that compute do among themselves.
+    """
 
     name: str
     elements: float
@@ -202,6 +205,7 @@ class Pointwise:
     flops_per_element: float = 1.0
     format: Format = "bf16"
     count: int = 1
+    stored: bool = False
 
     @property
     def flops(self) -> float:

@@ -162,6 +162,8 @@ def accelerator_json(file: AcceleratorFile) -> dict[str, Any]:
             {"name": tier.name, "bandwidth_bytes_per_s": tier.bandwidth, "capacity_bytes": tier.capacity_bytes}
             for tier in chip.memory.tiers
         ],
+        "memory_near": chip.memory.near,
+        "memory_near_energy": chip.memory.near_energy,
         "cache_capacity_bytes": chip.cache.capacity_bytes,
         "cache_bandwidth_bytes_per_s": chip.cache.bandwidth,
         "links": list(chip.links),

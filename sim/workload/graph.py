@@ -163,6 +163,7 @@ def _merge(run: list[Node], section: Section, uses: dict[Tensor, set[Section]], 
         flops_per_element=flops / elements,
         format=ops[0].format,
         count=section.steps,
+        stored=all(isinstance(op, Pointwise) and op.stored for op in ops),
     )
     return Node(op, tuple(inputs), tuple(outputs))
 

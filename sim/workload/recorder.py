@@ -192,7 +192,7 @@ class Recorder:
             self._finish(weight, made)
             return
         before = Tensor(f"{weight.name} gradient sum", made.elements, made.bytes, kind="gradient")
-        self._stream(f"{weight.name} gradient accumulation", (before, made), (before,), made.elements)
+        self._stream(f"{weight.name} gradient accumulation", (before, made), (before,), made.elements, stored=True)
         self._finish(weight, before)
 
     def _finish(self, weight: Weight, gradient: Tensor) -> None:
@@ -212,7 +212,14 @@ class Recorder:
         return tensor.elements * max(1.0, tensor.steps / self._now.steps)
 
     def _stream(
-        self, name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor], flops: float, *, reduction: bool = False
+        self,
+        name: str,
+        inputs: Sequence[Tensor],
+        outputs: Sequence[Tensor],
+        flops: float,
+        *,
+        reduction: bool = False,
+        stored: bool = False,
     ) -> None:
         """An elementwise op or reduction of `flops` in all per iteration: every tensor once."""
         elements = max(self._inside(t) for t in (*outputs, *inputs))
@@ -225,6 +232,7 @@ class Recorder:
             flops_per_element=flops / elements,
             format=self.numerics.activations,
             count=steps,
+            stored=stored,
         )
         self._emit(op, tuple(inputs), tuple(outputs), reduction=reduction)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sim.ops import BYTES_PER_ELEMENT, Gather, Op, Pointwise
+from sim.ops import BYTES_PER_ELEMENT, Format, Gather, Op, Pointwise
 from sim.workload.records import Numerics, OptimizerName, Parameter
 
 MOMENTS = {
@@ -52,14 +52,19 @@ def update_ops(elements: float, numerics: Numerics) -> tuple[Op, ...]:
     after: tuple[Op, ...] = ()
     pair = 2.0 * elements * updated
     if rule == OptimizerName.LARS:
-        before += (Pointwise("norms", elements, elements * (gradient + updated), 0.0, NORMS_FLOPS, kept),)
+        before += (_pass("norms", elements, elements * (gradient + updated), 0.0, NORMS_FLOPS, kept),)
     if rule == OptimizerName.LAMB:
         after = (
-            Pointwise("norms", elements, pair, 0.0, NORMS_FLOPS, kept),
-            Pointwise("lamb step", elements, pair, writes - elements * moments, 2.0, kept),
+            _pass("norms", elements, pair, 0.0, NORMS_FLOPS, kept),
+            _pass("lamb step", elements, pair, writes - elements * moments, 2.0, kept),
         )
         writes = elements * (moments + updated)  # the term in the weights' place
-    return (*before, Pointwise(f"{rule} update", elements, reads, writes, FLOPS[rule], kept), *after)
+    return (*before, _pass(f"{rule} update", elements, reads, writes, FLOPS[rule], kept), *after)
+
+
+def _pass(name: str, elements: float, reads: float, writes: float, flops: float, number: Format) -> Pointwise:
+    """One pass over tensors that lie in memory before and after."""
+    return Pointwise(name, elements, reads, writes, flops, number, stored=True)
 
 
 def clip_ops(elements: float, numerics: Numerics) -> tuple[Op, ...]:
@@ -67,8 +72,8 @@ def clip_ops(elements: float, numerics: Numerics) -> tuple[Op, ...]:
     if not numerics.clip:
         return ()
     moved = elements * BYTES_PER_ELEMENT[numerics.gradients]
-    norm = Pointwise("gradient norm", elements, moved, 0.0, 2.0, numerics.gradients)
-    return (norm, Pointwise("clip gradient", elements, moved, moved, 1.0, numerics.gradients))
+    norm = _pass("gradient norm", elements, moved, 0.0, 2.0, numerics.gradients)
+    return (norm, _pass("clip gradient", elements, moved, moved, 1.0, numerics.gradients))
 
 
 EAGER_ADAM = (
@@ -94,12 +99,10 @@ def _eager_adam(elements: float, numerics: Numerics) -> tuple[Op, ...]:
     ops: list[Op] = []
     for name, reads, writes in EAGER_ADAM:
         read, written = (elements * sum(size[x] for x in names) for names in (reads, writes))
-        ops.append(
-            Pointwise(f"adam: {name}", elements, read, written, FLOPS[OptimizerName.ADAM] / len(EAGER_ADAM), owned)
-        )
+        ops.append(_pass(f"adam: {name}", elements, read, written, FLOPS[OptimizerName.ADAM] / len(EAGER_ADAM), owned))
     if numerics.master:
         copy = elements * BYTES_PER_ELEMENT[numerics.weights]
-        ops.append(Pointwise("adam: copy", elements, elements * size["w"], copy, 0.0, owned))
+        ops.append(_pass("adam: copy", elements, elements * size["w"], copy, 0.0, owned))
     return tuple(ops)
 
 
@@ -109,7 +112,7 @@ def sparse_update_ops(rows: int, row_elements: int, table_elements: float, numer
     size = BYTES_PER_ELEMENT[numerics.weights]
     elements = float(rows * row_elements)
     row = row_elements * size
-    scaled = Pointwise("scale sparse gradient", elements, elements * size, elements * size, 1.0, numerics.weights)
+    scaled = _pass("scale sparse gradient", elements, elements * size, elements * size, 1.0, numerics.weights)
     return (
         *clip_ops(elements, numerics),
         *(() if numerics.fused else (scaled,)),

@@ -54,7 +54,7 @@ compute:
   confidence: A
 memory: {type: HBM3, capacity: 80 GiB, bandwidth: 3 TB/s, achievable: 0.9, pointwise: 0.8, reserve: 2 GiB, access: 32 B,
   random: 64 B, tiers: [{name: host, bandwidth: 20 GB/s, capacity: 1 GB}, {name: cxl, bandwidth: 5 GB/s,
-  capacity: 2 TB}], source: a data sheet, confidence: A}
+  capacity: 2 TB}], near: 4, near_energy: 0.3, source: a data sheet, confidence: A}
 cache: {capacity: 50 MiB, bandwidth: 8 TB/s, source: a data sheet, confidence: B}
 links: {types: [infiniband-ndr, nvlink4], source: a data sheet, confidence: A}
 power: {peak: 700 W, idle: 100 W, cap: 600 W, dram: 40 pJ/B, cache: 1 pJ/B, link: 60 pJ/B, source: a sheet,

@@ -109,13 +109,15 @@ def vector_rate(accelerator: Accelerator, number_format: Format) -> float:
     return best if accelerator.matrix_unit is None else best / 16.0
 
 
-def sparse_gain(sparsity: Sparsity | None, accelerator: Accelerator) -> float:
+def sparse_gain(sparsity: Sparsity | None, accelerator: Accelerator, form: Format) -> float:
     """Times the rate of a dense product, zeros counted: what the chip states of 2:4; of zeros anywhere, what skipping
-    its share of the multiplications by them leaves.  InputError where it has no such unit."""
+    its share of the multiplications by them leaves.  InputError where it has no such unit, or of 2:4 in a format
+    of vector units: the zeros are skipped in front of matrix units (Mishra et al. 2021, arXiv 2104.08378)."""
     if sparsity is None:
         return 1.0
     if sparsity.pattern == SparsePattern.TWO_OF_FOUR:
-        gain, what = accelerator.sparsity, "structured sparsity"
+        matrix = compute_of(accelerator, form).matrix
+        gain, what = (accelerator.sparsity if matrix else 1.0), f"structured sparsity{'' if matrix else f' in {form}'}"
     else:
         gain = 1.0 / (1.0 - accelerator.zero_skipping * (1.0 - sparsity.kept))
         what = "unit that skips zeros anywhere"
@@ -176,7 +178,7 @@ def _ideal(op: Gemm | Convolution | Attention | Gather, accelerator: Accelerator
     compute = 0.0
     if flops:
         entry = compute_of(accelerator, op.format)
-        compute = flops / (entry.peak_flops * entry.achievable * sparse_gain(sparsity_of(op), accelerator))
+        compute = flops / (entry.peak_flops * entry.achievable * sparse_gain(sparsity_of(op), accelerator, op.format))
     return _result(accelerator, compute, _blocked_bytes(op, accelerator))
 
 
@@ -218,14 +220,16 @@ def _gemm_units(op: Gemm, accelerator: Accelerator, unit: MatrixUnit) -> tuple[P
     product = Product(op.m, op.n, op.k, op.batch, ELEMENT_BYTES[op.format], rows)
     if off_matrix_unit(product, unit):
         return product, vector_unit(unit), vector_rate(accelerator, op.format) * accelerator.clock
-    return _units(product, op.format, accelerator, unit, sparse_gain(op.sparsity, accelerator))
+    return _units(product, op.format, accelerator, unit, sparse_gain(op.sparsity, accelerator, op.format))
 
 
 def _convolution_units(
     op: Convolution, accelerator: Accelerator, unit: MatrixUnit
 ) -> tuple[Product, MatrixUnit, float]:
     kept = unit.convolution if compute_of(accelerator, op.format).matrix else unit.vector_convolution
-    return _units(convolution_product(op), op.format, accelerator, unit, kept * sparse_gain(op.sparsity, accelerator))
+    return _units(
+        convolution_product(op), op.format, accelerator, unit, kept * sparse_gain(op.sparsity, accelerator, op.format)
+    )
 
 
 def _units(

@@ -107,7 +107,8 @@ def check_ops(scenario: Scenario, model: Model) -> None:
             raise InputError(Problem(rule, "workload.numerics.sparse_products", name, hint="foretrain ops lists them"))
     if numerics.sparse_products:
         try:
-            sparse_gain(Sparsity(numerics.sparse_pattern, numerics.sparse_kept), scenario.accelerator)
+            sparsity = Sparsity(numerics.sparse_pattern, numerics.sparse_kept)
+            sparse_gain(sparsity, scenario.accelerator, numerics.compute)
         except InputError as error:
             rule, path = error.problems[0].rule, "workload.numerics.sparse_pattern"
             raise InputError(Problem(rule, path, numerics.sparse_pattern, hint="leave sparse_products out")) from None

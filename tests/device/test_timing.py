@@ -21,9 +21,11 @@ from sim.device import (
     op_time,
     ridge_point,
     roofline_time,
+    sparse_gain,
     time_ops,
 )
 from sim.errors import InputError
+from sim.files.hardware import load_accelerator
 from sim.ops import (
     Attention,
     Collective,
@@ -343,3 +345,12 @@ def test_matrix_work_runs_at_the_sustained_rate(op: Op) -> None:
     """Half of the burst rate takes twice as long."""
     burst, kept = (op_time(op, one_unit(64.0, share)).compute_s for share in (1.0, 0.5))
     assert kept == pytest.approx(2 * burst, rel=1e-12)
+
+
+def test_vector_units_have_no_structured_sparsity() -> None:
+    """An A100 skips zeros in front of its matrix units (Mishra et al. 2021); products in fp32 do not run there."""
+    a100 = load_accelerator("a100-sxm4-80gb")
+    half = Sparsity(SparsePattern.TWO_OF_FOUR, 0.5)
+    assert sparse_gain(half, a100, "bf16") == 2.0
+    with pytest.raises(InputError, match="no structured sparsity in fp32"):
+        sparse_gain(half, a100, "fp32")

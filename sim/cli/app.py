@@ -35,6 +35,8 @@ def command(scenario: str | None, host: str, port: int, folder: Path | None, qui
     path = Path(named)
     own = named not in names("scenarios") and path.is_file()
     chosen = (folder or (path.parent if own else Path())).resolve()
+    if not chosen.is_dir():
+        raise InputError(Problem("is no folder", "--folder", str(folder)))
     file = path.resolve()
     first = named if not own else str(file.relative_to(chosen) if file.is_relative_to(chosen) else file)
     with within(chosen):

@@ -20,14 +20,20 @@ from sim.study.footprint import footprint
 @click.argument("name")
 @click.option("--accelerator", default="a100-sxm4-80gb", show_default=True, help="Name or file of the chip.")
 @click.option(
-    "--batch", type=click.IntRange(min=1), default=32, show_default=True, help="Queries at once (throughput)."
+    "--batch",
+    type=click.IntRange(1, options.MOST_SAMPLES),
+    default=32,
+    show_default=True,
+    help="Queries at once (throughput).",
 )
 @click.option(
     "--samples",
     type=click.FloatRange(min=0, min_open=True),
     help="Training samples; default: 20 units per active parameter.",
 )
-@click.option("--decode", type=click.IntRange(min=1), help="A query adds one token after so many (decoders).")
+@click.option(
+    "--decode", type=click.IntRange(1, options.MOST_SAMPLES), help="A query adds one token after so many (decoders)."
+)
 @click.option("--parameters", type=float, default=None, help="Solve the sizes left open for this parameter count.")
 @options.sets_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")

@@ -30,7 +30,9 @@ from sim.workload.transformer import Transformer
 @click.argument("name", required=False)
 @options.sets_option
 @click.option("--parameters", type=float, default=None, help="Solve the sizes left open for this parameter count.")
-@click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Samples of a pass.")
+@click.option(
+    "--batch", type=click.IntRange(1, options.MOST_SAMPLES), default=1, show_default=True, help="Samples of a pass."
+)
 @click.option(
     "--format",
     "number",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -20,6 +20,10 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 T = TypeVar("T")
 
 
+MOST_SAMPLES: Final = 10**15
+"""Of a pass, on a command line; a scenario takes whole numbers as large."""
+
+
 class Command(click.Command):
     """A command that refuses an option given twice where it takes one value: neither is the one meant for certain."""
 
@@ -28,6 +32,8 @@ class Command(click.Command):
         for given in order:
             if isinstance(given, click.Option) and _single(given) and order.count(given) > 1:
                 raise click.UsageError(f"{given.opts[-1]} is given {order.count(given)} times, it takes one value", ctx)
+        for flags in _alternatives(order):
+            raise click.UsageError(f"{' and '.join(flags)} exclude each other", ctx)
         return super().parse_args(ctx, args)
 
 
@@ -35,6 +41,15 @@ class Group(click.Group):
     """A group of such commands."""
 
     command_class = Command
+
+
+def _alternatives(order: Sequence[click.Parameter]) -> Iterator[list[str]]:
+    """Of each choice made by flags of its own, the flags given, where they are several."""
+    given = {option: option.name for option in order if isinstance(option, click.Option)}
+    for name in dict.fromkeys(given.values()):
+        flags = [option.opts[-1] for option, chosen in given.items() if chosen == name]
+        if len(flags) > 1:
+            yield flags
 
 
 def _single(option: click.Option) -> bool:

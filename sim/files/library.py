@@ -75,7 +75,7 @@ def confine(path: Path) -> Path:
     folder = _WITHIN.get()
     if folder is None or any(real(path).is_relative_to(place) for place in (folder, *_library())):
         return path
-    raise InputError(Problem("lies outside the folder this app may read", "", str(path), hint=f"it reads {folder}"))
+    raise InputError(Problem("lies outside the folder this app may read", file=str(path), hint=f"it reads {folder}"))
 
 
 def root() -> Path:

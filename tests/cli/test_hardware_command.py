@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from sim.cli import main
 from sim.cli.footprint import command as footprint_command
 from sim.cli.hardware import command as hardware_command
 from sim.errors import InputError
@@ -222,3 +223,10 @@ def test_nothing_is_ignored_in_silence(options: tuple[str, ...], says: str) -> N
     found = CliRunner().invoke(hardware_command, list(options))
     assert found.exit_code == 2
     assert says in found.output
+
+
+def test_flags_of_one_choice_exclude_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither edge is the one meant for certain."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["hardware", "project", "h100-sxm5-80gb", "--year", "2031", "--low", "--high", "-o", "chip.yaml"])
+    assert "--low and --high exclude each other" in capsys.readouterr().err

@@ -33,6 +33,8 @@ def sweep(file: Path) -> subprocess.Popen[bytes]:
 
 def content(file: Path) -> list[tuple[object, ...]]:
     with sqlite3.connect(file) as db:
+        if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'results'").fetchone() is None:
+            return []  # killed before the study began
         rows = db.execute("SELECT results.*, text FROM results LEFT JOIN reasons ON reason = id ORDER BY number")
         return [(row[0], row[1], *row[3:]) for row in rows]
 

@@ -52,13 +52,16 @@ def _share(value: float, signed: bool = False) -> str:
 
 def _overall(part: Overall) -> str:
     s = part.rows
-    left = "" if part.left_out_over_sets is None else f"; leaving each set out {percent(part.left_out_over_sets)}"
+    left, over_sets = (
+        "" if error is None else f", {percent(error)} with each set left out"
+        for error in (part.left_out, part.left_out_over_sets)
+    )
     skill = "-" if s.skill is None else f"{s.skill:.2f}"
     timed = sum(math.isfinite(row.error) and row.status == "ok" for row in s.rows)
     return (
-        f"{part.name}: {timed} rows, mean {_share(s.mean_abs_error)}, median {_share(s.median_abs_error)}, "
+        f"{part.name}: {timed} rows, mean {_share(s.mean_abs_error)}{left}, median {_share(s.median_abs_error)}, "
         f"bias {_share(s.bias, signed=True)}; null {_share(s.null_mean_abs_error)}, skill {skill}; "
-        f"mean over sets {percent(part.mean_over_sets)}{left}"
+        f"mean over sets {percent(part.mean_over_sets)}{over_sets}"
     )
 
 
@@ -199,6 +202,7 @@ def _overall_json(part: Overall, report: Report) -> dict[str, Any]:
         "from": report.name,
         "row_count": len(part.rows.rows),
         **_errors(part.rows),
+        "left_out_mean_abs_error": part.left_out,
         "mean_over_sets": part.mean_over_sets,
         "left_out_over_sets": part.left_out_over_sets,
     }

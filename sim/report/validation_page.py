@@ -25,7 +25,7 @@ def _cells(report: Report) -> Iterator[tuple[str, ...]]:
             name = summary.name + (" (not averaged)" if summary.name in report.excluded else "")
             yield report.name, name, *_figures(summary, report.left_out.get(summary.name))
     for part in report.overall:
-        yield report.name, f"**{part.name}**", *_figures(part.rows, part.left_out_over_sets)
+        yield report.name, f"**{part.name}**", *_figures(part.rows, part.left_out)
 
 
 def _figures(summary: Summary, left_out: float | None) -> tuple[str, ...]:

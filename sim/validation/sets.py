@@ -36,10 +36,12 @@ Simulate = Callable[[Request], Outcome | str]
 
 @dataclass(frozen=True, slots=True)
 class Overall:
-    """Errors of many sets together: over all rows, and the mean over sets of each set's mean."""
+    """Errors of many sets together: over all rows, and the mean over sets of each set's mean; left out: with each set
+    left out of the fits in turn (its mean, counted for each of its rows, or once)."""
 
     name: str
     rows: Summary
+    left_out: float | None
     mean_over_sets: float
     left_out_over_sets: float | None
 
@@ -162,16 +164,16 @@ def validate(
             left_out, notes = _held_out(spec, asked, counted, outcomes) if counted else ({}, ())
         except StatisticsError:
             notes = ("too few rows to leave some of them out",)
-    overall = [
-        _overall("every field printed", [row for row in counted if row.printed], left_out, levels),
-        _overall("all rows", counted, left_out, levels),
+    together = [
+        overall("every field printed", [row for row in counted if row.printed], left_out, levels),
+        overall("all rows", counted, left_out, levels),
     ]
     return Report(
         spec.name,
         spec.quantity,
         spec.description,
         summaries,
-        tuple(part for part in overall if part is not None),
+        tuple(part for part in together if part is not None),
         left_out,
         excluded,
         notes,
@@ -261,16 +263,19 @@ def _simulator(spec: ValidationSet) -> Simulate:
     raise InputError(Problem(f"no simulation of the quantity {spec.quantity!r}", "quantity"))
 
 
-def _overall(
+def overall(
     name: str, rows: Sequence[Comparison], left_out: dict[str, float], levels: dict[str, float]
 ) -> Overall | None:
+    """The counted rows of a set together; None without any."""
     timed = [row for row in rows if math.isfinite(row.error) and row.status == "ok"]
     if not timed:
         return None
     groups = _groups(timed)
-    held_out = [left_out[name] for name in groups if name in left_out]
+    held_out = {name: left_out[name] for name in groups if name in left_out}
+    of_rows = [error for name, error in held_out.items() for _ in groups[name]]
     means = [mean(abs(row.error) for row in members) for members in groups.values()]
-    return Overall(name, summarise(name, rows, (), levels), mean(means), mean(held_out) if held_out else None)
+    over_rows, over_sets = (mean(errors) if errors else None for errors in (of_rows, list(held_out.values())))
+    return Overall(name, summarise(name, rows, (), levels), over_rows, mean(means), over_sets)
 
 
 def _groups(rows: Iterable[Comparison]) -> dict[str, list[Comparison]]:

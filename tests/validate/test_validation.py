@@ -7,6 +7,7 @@ import math
 import pytest
 
 from sim.validation.runs import overlay
+from sim.validation.sets import overall
 from sim.validation.validation import (
     Comparison,
     Measure,
@@ -112,6 +113,14 @@ def test_leaving_a_set_out_refits_the_chip_on_the_others():
     """Set b is predicted 20 % too fast, so set a (exact) becomes 25 % too slow when only b is known, and b stays."""
     left = leave_one_set_out(rows_of("a", [1.0, 1.0]) + rows_of("b", [0.8, 0.8]))
     assert left == {"a": pytest.approx(0.25), "b": pytest.approx(0.2)}
+
+
+def test_left_out_errors_are_averaged_as_the_others_are() -> None:
+    """Three rows of a set 10 % off and one of a set 50 % off: 20 % over rows, 30 % over sets."""
+    found = overall("all rows", rows_of("a", [1.0, 1.0, 1.0]) + rows_of("b", [0.8]), {"a": 0.1, "b": 0.5}, {})
+    assert found is not None
+    assert (found.left_out, found.left_out_over_sets) == (pytest.approx(0.2), pytest.approx(0.3))
+    assert overall("all rows", rows_of("a", [1.0]), {}, {}).left_out is None
 
 
 def test_no_timed_rows_give_no_figures():

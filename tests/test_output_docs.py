@@ -1,6 +1,6 @@
-"""docs/output.md, the dictionary of `run --json`, is generated from the records; docs/howto.md shows what is printed.
+"""docs/output.md, the dictionary of `run --json`, is generated from the records.
 
-`UPDATE_README=1 pytest tests/test_output_docs.py` writes both as they are today.
+`UPDATE_README=1 pytest tests/test_output_docs.py` writes it as it is today.
 """
 
 from __future__ import annotations
@@ -14,9 +14,6 @@ from dataclasses import fields
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
-
-import pytest
-from test_readme import BLOCK, today
 
 import sim
 from sim.engine.campaign.records import CampaignResult
@@ -113,29 +110,3 @@ def test_every_part_of_the_output_is_in_the_dictionary() -> None:
     plain = {"schema_version", "scenario", "objective", "extrapolated"}
     result = sim.simulate(sim.load_scenario("paper/frontier-image"), levers=False)
     assert {key for key in to_json(result) if not key.endswith("_reason")} == plain | set(RECORDS)
-
-
-def blocks(kind: str) -> list[str]:
-    return [body for found, body in BLOCK.findall((DOCS / "howto.md").read_text(encoding="utf-8")) if found == kind]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("howto")
-    for body in blocks("yaml"):
-        (place / body.splitlines()[0].removeprefix("# ")).write_text(body, encoding="utf-8")
-    for body in blocks("csv"):
-        (place / "timings.csv").write_text(body, encoding="utf-8")
-    return place
-
-
-@pytest.mark.parametrize("number", range(len(blocks("console"))))
-def test_an_answer_is_what_its_command_prints(number: int, folder: Path) -> None:
-    shown = blocks("console")[number]
-    current = today(shown, folder)
-    assert "bug:" not in current
-    if os.environ.get("UPDATE_README"):
-        file = DOCS / "howto.md"
-        file.write_text(file.read_text(encoding="utf-8").replace(shown, current), encoding="utf-8")
-        return
-    assert current == shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from importlib import import_module
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, Final, cast, get_args
 
 import click
 
@@ -309,7 +309,8 @@ def new_command(
     if stated:
         if cluster:
             raise click.UsageError("--cluster and a chip's budget do not go together")
-        _from_budget(name or (output.stem if output else "chip"), stated, path, Output(force, quiet), as_json)
+        with options.told_as(_BUDGET):
+            _from_budget(name or (output.stem if output else "chip"), stated, path, Output(force, quiet), as_json)
         return
     if name is None or path is None or as_json:
         raise click.UsageError(
@@ -318,6 +319,13 @@ def new_command(
     files = Output(force, quiet)
     files.write(path, new_cluster(name) if cluster else new_accelerator(name))
     files.tell(f"next: foretrain check {path}")
+
+
+_BUDGET: Final = {
+    f"{group}{key}": f"--{key.removesuffix('_w').replace('_', '-')}"
+    for group in ("", "budget.")
+    for key in ("area", "power", "power_w", "stacks", "node", "matrix_share", "cache_share")
+}
 
 
 def _from_budget(name: str, stated: list[str], path: Path | None, files: Output, as_json: bool) -> None:

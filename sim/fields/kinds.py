@@ -259,7 +259,7 @@ class Choice(Kind):
 
     @property
     def word(self) -> str:  # type: ignore[override]
-        return f"one of {', '.join(map(str, self.values))}"
+        return f"{'one of ' if len(self.values) > 1 else ''}{', '.join(map(str, self.values))}"
 
     def fits(self, raw: object) -> bool:
         return isinstance(raw, str)
@@ -396,4 +396,7 @@ class OneOf(Kind):
             return self.kinds[0].take(item, steps, intake)
         whole_first = sorted(self.kinds, key=lambda kind: not getattr(kind, "whole", False))
         kind = next((kind for kind in whole_first if kind.fits(raw)), None)
-        return kind.take(item, steps, intake) if kind else intake.refuse(item, steps, f"must be {self.word}")
+        if kind is None or (isinstance(kind, Choice) and kind.member(raw) is None):
+            hint = did_you_mean(raw, kind.values) if kind else ""
+            return intake.refuse(item, steps, f"must be {self.word}", hint)
+        return kind.take(item, steps, intake)

@@ -112,13 +112,16 @@ def _designed(file: BudgetFile, budget: ChipBudget, process: Process, sustained:
 
 
 def budget_of_texts(name: str, stated: Sequence[str]) -> BudgetFile:
-    """A budget from `FIELD=VALUE` texts, as a file or `--set` would state them."""
+    """A budget from `FIELD=VALUE` texts, as a file or `--set` would state them; problems name fields and no file."""
     root = Node({"name": Node(name, Mark("name")), "budget": Node({}, Mark("budget"))}, Mark("budget"))
     problems: list[Problem] = []
     stated_over = override(root, [f"budget.{text}" for text in stated], problems)
-    if problems:
-        raise InputError(*problems)
-    return read(BudgetFile, stated_over)
+    try:
+        if problems:
+            raise InputError(*problems)
+        return read(BudgetFile, stated_over)
+    except InputError as error:
+        raise InputError(*(replace(problem, file="") for problem in error.problems)) from None
 
 
 def generation_of(file: BudgetFile) -> str:

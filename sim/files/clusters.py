@@ -13,6 +13,7 @@ from sim.errors import InputError, Problem
 from sim.fields import Confidence, Record, Status, about, did_you_mean, join, same_as, shown
 from sim.files.cluster_check import sound
 from sim.files.fields import read
+from sim.files.kinds import refuse_other_kind
 from sim.files.library import find, names, real, root
 from sim.files.library import shown as shown_path
 from sim.files.loader import Node, load
@@ -95,7 +96,9 @@ def load_cluster(name_or_path: str | Path, base: Path | None = None) -> Cluster:
 def cluster_tree(path: Path) -> Node:
     """A cluster file as a scenario joins it: over what it extends, chip, host and storage in place of their names."""
     resolver, at = Resolver(), ("cluster",)
-    node = resolver.resolved(resolver.extended(resolver.file(path, at), at, (real(path),)), at)
+    own = resolver.file(path, at)
+    refuse_other_kind(path, own, "cluster")
+    node = resolver.resolved(resolver.extended(own, at, (real(path),)), at)
     if resolver.problems:
         raise InputError(*(replace(p, path=p.path.removeprefix("cluster.")) for p in resolver.problems))
     return node

@@ -33,6 +33,7 @@ from sim.files.budget import read_file
 from sim.files.clusters import cluster_tree, list_clusters, load_cluster, load_links
 from sim.files.fields import at_deepest
 from sim.files.generations import load_generation
+from sim.files.kinds import refuse_other_kind
 from sim.files.library import find, names
 from sim.files.loader import Node
 from sim.files.merge import Resolver
@@ -71,7 +72,9 @@ def load_accelerator(name_or_path: str | Path, base: Path | None = None) -> Acce
 
 def load_accelerator_file(name_or_path: str | Path, base: Path | None = None) -> AcceleratorFile:
     """The same, as the file says it: vendor, generation and kind of memory included."""
-    return read_file(Resolver({(): "accelerators"}).whole(find("accelerators", str(name_or_path), base)))
+    path, resolver = find("accelerators", str(name_or_path), base), Resolver({(): "accelerators"})
+    refuse_other_kind(path, resolver.raw(path), "accelerator")
+    return read_file(resolver.whole(path))
 
 
 def load_accelerator_of(cluster: str | Path) -> Accelerator:

@@ -45,15 +45,20 @@ def _kind_below(path: Path, node: Node, above: tuple[Path, ...]) -> str | None:
     return None
 
 
-def refuse_other_kind(path: Path, node: Node) -> None:
-    """InputError where a scenario is needed and the file is something else: what it is, and which command takes it."""
-    kind = kind_of(path, node)
-    if kind != "scenario":
-        raise InputError(node.problem(f"is a file of the kind {kind!r}, no scenario", hint=_INSTEAD.get(kind, CHECKED)))
+def refuse_other_kind(path: Path, node: Node, wanted: str = "scenario") -> None:
+    """InputError where one kind is needed and the file is another: what it is, and which command takes it.
+
+    What tells of no kind counts as a scenario, and as any other that is wanted: its keys are then refused one by one.
+    """
+    kind, keys = kind_of(path, node), set(node.value) if isinstance(node.value, dict) else set()
+    if kind == wanted or (kind == "scenario" and not keys & _TELLING[kind]):
+        return
+    raise InputError(node.problem(f"is a file of the kind {kind!r}, no {wanted}", hint=_INSTEAD.get(kind, CHECKED)))
 
 
 CHECKED: Final = "`foretrain check` reads it"
 _INSTEAD: Final[dict[str, str]] = {
+    "scenario": "`foretrain run` answers it",
     "accelerator": "`foretrain hardware show` prints it; a scenario names it: `accelerator: FILE`",
     "cluster": "`foretrain hardware show` prints it; a scenario names it: `cluster: FILE`",
     "scaling domain": "`foretrain project` takes it; a scenario names it: `scaling: FILE`",

@@ -8,6 +8,7 @@ from typing import Any
 
 from sim.files import library
 from sim.files.fields import read
+from sim.files.kinds import refuse_other_kind
 from sim.files.merge import Resolver
 from sim.files.yaml_text import yaml_text
 from sim.scaling import Domain
@@ -15,8 +16,9 @@ from sim.scaling import Domain
 
 def load_domain(name: str) -> Domain:
     """The domain of that name in the library or in that file, with what it extends."""
-    path = library.find("scaling", name)
-    return read(Domain, Resolver().whole(path, ("scaling",)), "scaling")
+    path, resolver = library.find("scaling", name), Resolver()
+    refuse_other_kind(path, resolver.raw(path), "scaling domain")
+    return read(Domain, resolver.whole(path, ("scaling",)), "scaling")
 
 
 def domain_text(domain: Domain, comments: tuple[str, ...] = ()) -> str:

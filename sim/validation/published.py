@@ -12,6 +12,7 @@ from typing import Literal
 from sim.errors import InputError, Problem
 from sim.fields import Record, about, did_you_mean
 from sim.files.fields import read
+from sim.files.kinds import refuse_other_kind
 from sim.files.library import folder
 from sim.files.loader import Node, load
 from sim.files.merge import merge
@@ -63,8 +64,9 @@ def set_schema(definitions: Definitions) -> Schema:
 
 def load_validation_set(path: Path, rows: Path | None = None) -> ValidationSet:
     """Read `path` and its CSV (or `rows` instead); InputError names every mistake with its place."""
-    node = _extended(load(path), path)
-    problems: list[Problem] = []
+    own = load(path)
+    refuse_other_kind(path, own, "validation set")
+    node, problems = _extended(own, path), list[Problem]()
     file, found = SetFile(measured=(Measure("", ""),)), tuple[Row, ...]()
     try:
         file = read(SetFile, node)

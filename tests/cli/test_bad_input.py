@@ -179,12 +179,28 @@ def test_footprint_of_no_number_of_samples(run):
             "cluster.accelerator.power.cap: must be at least",
         ),
         (("run", "today/bert", "--set", "accelerator.power.idle=1 kW"), "accelerator.power.idle: must be at most the"),
+        (
+            ("run", "today/bert", "--set", "cluster.devices=8 furlongs"),
+            "cluster.devices: must be a whole number or auto",
+        ),
+        (("hardware", "new", "--area", "600mm2", "--power", "1 furlong"), "--power: must be watts"),
+        (("hardware", "new", "--area", "600mm2"), "--power: is required\n--stacks: is required\n"),
+        *[
+            ((*command, "scenario.yaml"), f"scenario.yaml:1:1: is a file of the kind 'scenario', no {kind}")
+            for command, kind in (
+                (("validate",), "validation set"),
+                (("collective",), "cluster"),
+                (("project",), "scaling domain"),
+                (("hardware", "show"), "accelerator"),
+            )
+        ],
     ],
 )
 def test_a_refusal_names_its_option(run, arguments, says, tmp_path, monkeypatch):
     """Before anything is simulated: nothing on stdout."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rows.csv").write_text("id,layers\n")
+    (tmp_path / "scenario.yaml").write_text("extends: today/bert\nplan: {data: 8}\n")
     outcome = run(*arguments)
     assert (outcome.code, outcome.out) == (2, "")
     assert says in outcome.err

@@ -141,7 +141,7 @@ def test_new_prints_known_chips_from_their_budgets() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (("--area", "600mm2", "--power", "1kW"), "budget.stacks: is required"),
+        (("--area", "600mm2", "--power", "1kW"), "--stacks: is required"),
         (("--area", "600mm2", "--power", "1kW", "--stacks", "8", "--cluster"), "do not go together"),
         (("--check", "mine"), "--check goes alone"),
         ((), "say NAME"),

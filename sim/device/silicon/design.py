@@ -66,15 +66,7 @@ def design(
     if unknown:
         raise InputError(*unknown)
     parts = parts_of(budget, process, link_rates)
-    below = tuple(Block(name, area, parts.stacked) for name, area in fixed_areas(parts, budget.stacks))
-    on_die = parts.area - sum(block.area for block in below if not block.below)
-    cores_on_die, cache = _divided(budget, parts, on_die)
-    blocks = (*_core_blocks(parts, cores_on_die), Block("last-level cache", cache, parts.stacked), *below)
-    spare = parts.area - sum(block.area for block in blocks if not block.below)
-    base_area = max(parts.area, sum(b.area for b in blocks if b.below)) if parts.stacked else 0.0
-    wrong = list(_too_large(budget, parts, blocks, cores_on_die, spare, base_area))
-    if wrong:
-        raise InputError(*wrong)
+    blocks, cores_on_die, cache, spare, base_area = _placed(budget, parts)
     cores = max(1, floor(cores_on_die * (budget.enabled or parts.blocks.enabled.value) + SLACK))
     clock = parts.core.clock.value * parts.node.speed.value * GIGA
     peaks = _peaks(parts, cores, clock, budget.year)
@@ -105,6 +97,20 @@ def design(
         edge_need=edge_need(parts, budget.stacks),
         edge_have=edge_have,
     )
+
+
+def _placed(budget: ChipBudget, parts: Parts) -> tuple[tuple[Block, ...], int, float, float, float]:
+    """Blocks, cores on the die, mm² of cache, spare mm², mm² of the base dies; InputError with what does not fit."""
+    below = tuple(Block(name, area, parts.stacked) for name, area in fixed_areas(parts, budget.stacks))
+    on_die = parts.area - sum(block.area for block in below if not block.below)
+    cores, cache = _divided(budget, parts, on_die)
+    blocks = (*_core_blocks(parts, cores), Block("last-level cache", cache, parts.stacked), *below)
+    spare = parts.area - sum(block.area for block in blocks if not block.below)
+    base_area = max(parts.area, sum(b.area for b in blocks if b.below)) if parts.stacked else 0.0
+    wrong = list(_too_large(budget, parts, blocks, cores, spare, base_area))
+    if wrong:
+        raise InputError(*wrong)
+    return blocks, cores, cache, spare, base_area
 
 
 def _unknown(budget: ChipBudget, process: Process, link_rates: Mapping[str, float]) -> Iterator[Problem]:

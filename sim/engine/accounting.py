@@ -7,7 +7,6 @@ a collective or a message in flight is exposed communication, waiting for anothe
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Final
 
 from sim.engine.program import Program, Times
@@ -72,22 +71,13 @@ def _bubble(program: Program, times: Times, stage: int, total: float) -> float:
     """Gaps of the stage's compute stream spent waiting for other stages, less collectives and messages in flight."""
     bubble = 0.0
     free = 0.0
-    before = _predecessors(program)
+    before = program.shape.before
     for task in program.queues[stage]:
         start = times.start[task]
         if start > free:
             bubble += _waited(program, times, before, task, free)
         free = times.end[task]
     return bubble + (_tail(program, times, stage, free, total) if free < total else 0.0)
-
-
-def _predecessors(program: Program) -> list[int]:
-    """The task before each on its track, −1 for the first."""
-    before = [-1] * len(program)
-    for queue in program.queues:
-        for left, right in pairwise(queue):
-            before[right] = left
-    return before
 
 
 def _waited(program: Program, times: Times, before: list[int], task: int, free: float) -> float:

@@ -113,10 +113,12 @@ class Shape:
 
     def __init__(self, program: Program) -> None:
         tracks, after = program.tracks, program.after
+        self.tracks = tracks
+        self._shares: dict[tuple[int, ...], tuple[float, ...]] = {}
         self.domains = 1 + max((t.domain for t in tracks), default=-1)
         self.kernels = [-1] * self.domains  # the compute track of every domain
         self.place = [0] * len(program)
-        self.before: dict[int, int] = {}  # message → the one before it on its link
+        self.before = [-1] * len(program)  # the task before each on its track, −1 for the first
         self.messages: dict[int, tuple[int, ...]] = {}  # kernel → messages that wait for it alone
         self.posted: set[int] = set()  # links that carry nothing else
         for number, (track, queue) in enumerate(zip(tracks, program.queues, strict=True)):
@@ -124,13 +126,14 @@ class Shape:
                 self.kernels[track.domain] = number
             for place, task in enumerate(queue):
                 self.place[task] = place
+            for left, right in pairwise(queue):
+                self.before[right] = left
         for number, (track, queue) in enumerate(zip(tracks, program.queues, strict=True)):
             mine = self.kernels[track.domain]
             if track.kind == "link" and all(len(after[m]) == 1 and program.track[after[m][0]] == mine for m in queue):
                 self.posted.add(number)
                 for message in queue:
                     self.messages[after[message][0]] = (*self.messages.get(after[message][0], ()), message)
-                self.before |= {right: left for left, right in pairwise(queue)}
         self.kernel_before: dict[int, int] = {}  # collective → place of the last kernel of its domain it waits for
         for track, queue in zip(tracks, program.queues, strict=True):
             if track.kind == "stream":
@@ -138,3 +141,22 @@ class Shape:
                 for task in queue:
                     places = (self.place[j] for j in after[task] if program.track[j] == mine)
                     self.kernel_before[task] = max(places, default=-1)
+
+    def shares(self, running: tuple[int, ...]) -> tuple[float, ...]:
+        """Of each of the tracks that run in a domain its speed, 0 where the stretch of its kernel says it.
+
+        A kernel beside a collective that steals: 1/stretch. A collective among n on links of one level: 1/n
+        (messages between stages do not slow each other: they leave by links of their own direction).
+        """
+        if running not in self._shares:
+            self._shares[running] = tuple(self._share(me, running) for me in running)
+        return self._shares[running]
+
+    def _share(self, me: int, running: tuple[int, ...]) -> float:
+        mine = self.tracks[me]
+        if mine.kind == "compute":
+            return 0.0 if any(self.tracks[other].steals for other in running) else 1.0
+        if mine.level < 0:
+            return 1.0
+        others = (self.tracks[other] for other in running if other != me)
+        return 1.0 / (1 + sum(o.level == mine.level and "stream" in (o.kind, mine.kind) for o in others))

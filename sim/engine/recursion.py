@@ -52,6 +52,7 @@ class _Fluid:
         shape, count = program.shape, len(program)
         self.start = [0.0] * count
         self.end = [UNKNOWN] * count
+        self.domain = [track.domain for track in program.tracks]
         self.head = [0] * len(program.tracks)
         self.free = [0.0] * len(program.tracks)
         self.waiting: dict[int, list[int]] = {}  # task → tracks that go on when its end is known
@@ -66,12 +67,12 @@ class _Fluid:
             [0.0, *accumulate(map(program.seconds.__getitem__, program.queues[track]))] if needs else []
             for track, needs in zip(shape.kernels, self.needs, strict=True)
         ]  # seconds of the kernels of a domain before each place, where it has sharing streams
-        self.left: dict[int, float] = {}  # seconds of work left at rate 1 of a running task
-        self.rate: dict[int, float] = {}
-        self.since: dict[int, float] = {}
-        self.version: dict[int, int] = {}
+        self.left = [0.0] * len(program.tracks)  # seconds of work left at rate 1 of a track's running task
+        self.rate = [0.0] * len(program.tracks)
+        self.since = [0.0] * len(program.tracks)
+        self.due = [0] * len(program.tracks)  # the finish that counts, by its serial number
         self.running: list[dict[int, int]] = [{} for _ in range(shape.domains)]
-        self.heap: list[tuple[float, int, int, int]] = []
+        self.heap: list[tuple[float, int, int]] = []  # when, serial number, task that ends or −1 − track that begins
         self.serial = 0
         self.events = 0
         self.leapt = False  # a domain's next collective waits for a much later kernel than the one before it did
@@ -91,11 +92,11 @@ class _Fluid:
         return Times(self.start, self.end, self.events)
 
     def _event(self) -> None:
-        now, _, task, version = heapq.heappop(self.heap)
+        now, serial, task = heapq.heappop(self.heap)
         self.events += 1
         if task < 0:
             self._begin(-1 - task, now)
-        elif version == self.version[task]:
+        elif serial == self.due[self.program.track[task]]:
             self._finish(task, now)
 
     def _drain(self) -> None:
@@ -123,16 +124,22 @@ class _Fluid:
         return sum(ahead) * PARTS > len(self.program)
 
     def _lead(self) -> None:
-        """All kernels that nothing disturbs from now on, in one pass: tasks come after what they wait for."""
-        program, end, free, messages = self.program, self.end, self.free, self.program.shape.messages
-        domain_of = [track.domain if track.kind == "compute" else -1 for track in program.tracks]
-        limit = [
-            self.barrier[domain] if domain >= 0 and not busy else -1
-            for domain, busy in zip(domain_of, self.busy, strict=True)
-        ]  # the last kernel to lead to
-        seconds, place, head, waiting = program.seconds, program.shape.place, self.head, self.waiting
-        for task, (track, after) in enumerate(zip(program.track, program.after, strict=True)):
-            at = place[task]
+        """All kernels and messages that nothing disturbs from now on, in one pass: tasks come after what they wait
+        for."""
+        program, shape, end, free, head = self.program, self.program.shape, self.end, self.free, self.head
+        limit = [self._reach(number) for number in range(len(program.tracks))]  # the last place to lead to
+        begins = (
+            queue[at]
+            for track, queue, at, most in zip(program.tracks, program.queues, head, limit, strict=True)
+            if track.kind == "compute" and at < len(queue) and at <= most
+        )
+        first = min(begins, default=len(program))
+        done = [self.done[track.domain] for track in program.tracks]
+        until = [self._until(track.domain) for track in program.tracks]
+        barred = [t.kind == "link" and u < INFINITE for t, u in zip(program.tracks, until, strict=True)]
+        start, waiting, place = self.start, self.waiting, shape.place
+        rows = (program.track, place, program.after, program.seconds)
+        for task, (track, at, after, lasts) in enumerate(zip(*(row[first:] for row in rows), strict=True), first):
             if at > limit[track] or at < head[track]:
                 continue
             begin = free[track]
@@ -143,22 +150,34 @@ class _Fluid:
                     limit[track] = -1
                     break
             else:
-                self.start[task] = begin
-                begin += seconds[task]
-                end[task] = free[track] = begin
+                if barred[track] and begin + lasts > end[j] + until[track] - done[track][place[j] + 1]:
+                    limit[track] = -1
+                    self.ready.append(track)
+                    continue
+                start[task] = begin
+                end[task] = free[track] = begin + lasts
                 head[track] = at + 1
                 if task in waiting:
                     self.ready += waiting.pop(task)
-                if task in messages:
-                    calm = self._calm(domain_of[track], begin, at)
-                    for message in messages[task]:
-                        self._post(message, begin, calm)
+
+    def _reach(self, track: int) -> int:
+        """The last place of a track that surely meets no collective before another kernel has ended."""
+        if self.busy[track]:
+            return -1
+        if self.program.tracks[track].kind == "compute":
+            return self.barrier[self.program.tracks[track].domain]
+        return NEVER if track in self.program.shape.posted else -1
 
     def _calm(self, domain: int, ended: float, place: int) -> float:
         """Until when no collective begins, the kernel at `place` having ended: the kernels up to the barrier take that
         long."""
-        barrier, done = self.barrier[domain], self.done[domain]
-        return INFINITE if barrier == NEVER else ended + done[barrier + 1] - done[place + 1]
+        until = self._until(domain)
+        return until if until == INFINITE else ended + until - self.done[domain][place + 1]
+
+    def _until(self, domain: int) -> float:
+        """Seconds of the kernels of a domain up to its barrier."""
+        barrier = self.barrier[domain]
+        return INFINITE if barrier == NEVER else self.done[domain][barrier + 1]
 
     def _look(self) -> None:
         """Go on with every track something has changed for."""
@@ -236,66 +255,60 @@ class _Fluid:
     def _push(self, track: int, start: float) -> None:
         self.busy[track] = True
         self.serial += 1
-        heapq.heappush(self.heap, (start, self.serial, -1 - track, 0))
+        heapq.heappush(self.heap, (start, self.serial, -1 - track))
 
     def _begin(self, track: int, now: float) -> None:
         task = self.program.queues[track][self.head[track]]
-        domain = self.program.tracks[track].domain
-        running = self.running[domain]
+        running = self.running[self.domain[track]]
         self.head[track] += 1
         running[track] = task
-        self.start[task] = self.since[task] = now
-        self.left[task] = self.program.seconds[task]
-        self.rate[task] = 0.0
-        self.version[task] = 0
-        self._need(track, domain, -1)
+        self.start[task] = self.since[track] = now
+        self.left[track] = self.program.seconds[task]
+        self.rate[track] = 0.0
+        if track in self.program.sharing:
+            self._need(track, -1)
         self._share(running, now)
 
     def _finish(self, task: int, now: float) -> None:
         track = self.program.track[task]
-        domain = self.program.tracks[track].domain
-        del self.running[domain][track]
+        running = self.running[self.domain[track]]
+        del running[track]
         self.busy[track] = False
         self.free[track] = self.end[task] = now
-        self.ready += self.waiting.pop(task, ())
-        self._share(self.running[domain], now)
-        queue, head = self.program.queues[track], self.head[track]
-        self._need(track, domain, self.program.shape.kernel_before.get(queue[head], -1) if head < len(queue) else NEVER)
+        if task in self.waiting:
+            self.ready += self.waiting.pop(task)
+        if running:
+            self._share(running, now)
+        if track in self.program.sharing:
+            queue, head = self.program.queues[track], self.head[track]
+            self._need(track, self.program.shape.kernel_before[queue[head]] if head < len(queue) else NEVER)
         self.ready.append(track)
 
-    def _need(self, track: int, domain: int, place: int) -> None:
+    def _need(self, track: int, place: int) -> None:
         """The kernel the next collective of a sharing stream waits for (−1: it runs, or may begin at once)."""
-        if track in self.needs[domain]:
-            before = self.barrier[domain]
-            self.needs[domain][track] = place
-            self.barrier[domain] = min(self.needs[domain].values())
-            self.leapt = self.leapt or self.barrier[domain] - before > LEAP
+        domain = self.domain[track]
+        before = self.barrier[domain]
+        self.needs[domain][track] = place
+        self.barrier[domain] = min(self.needs[domain].values())
+        self.leapt = self.leapt or self.barrier[domain] - before > LEAP
 
     def _share(self, domain: dict[int, int], now: float) -> None:
         """Give every running task of a domain its rate; those whose rate changed get a new finish time."""
-        for track, task in domain.items():
-            rate = rate_of(self.program, track, task, domain)
-            if rate == self.rate[task]:
-                continue
-            self.left[task] = max(0.0, self.left[task] - (now - self.since[task]) * self.rate[task])
-            self.since[task] = now
-            self.rate[task] = rate
-            self.version[task] += 1
-            self.serial += 1
-            heapq.heappush(self.heap, (now + self.left[task] / rate, self.serial, task, self.version[task]))
+        for track, rate in zip(domain, rates_of(self.program, domain), strict=True):
+            before = self.rate[track]
+            if rate != before:
+                left = self.left[track]
+                if before > 0.0:
+                    left = max(0.0, left - (now - self.since[track]) * before)
+                self.left[track], self.since[track], self.rate[track] = left, now, rate
+                self.serial += 1
+                self.due[track] = self.serial
+                heapq.heappush(self.heap, (now + left / rate, self.serial, domain[track]))
 
 
-def rate_of(program: Program, track: int, task: int, running: dict[int, int]) -> float:
-    """Speed of a task beside what runs in its domain (`running`: track → task), 1 when alone.
-
-    A kernel beside a collective that steals: 1/stretch. A collective among n on links of one level: 1/n
-    (messages between stages do not slow each other: they leave by links of their own direction).
-    """
-    me = program.tracks[track]
-    if me.kind == "compute":
-        stolen = any(program.tracks[other].steals for other in running)
-        return 1.0 / program.stretch[task] if stolen else 1.0
-    if me.level < 0:
-        return 1.0
-    others = (program.tracks[other] for other in running if other != track)
-    return 1.0 / (1 + sum(o.level == me.level and "stream" in (o.kind, me.kind) for o in others))
+def rates_of(program: Program, running: dict[int, int]) -> list[float]:
+    """Speeds of all that runs in a domain (track → task), 1 when alone (see `Shape.shares`)."""
+    if len(running) == 1:
+        return [1.0]
+    shares = program.shape.shares(tuple(running))
+    return [share or 1.0 / program.stretch[task] for share, task in zip(shares, running.values(), strict=True)]

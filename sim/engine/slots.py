@@ -7,6 +7,7 @@ per shape, every task with the slot its duration comes from; another record of t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from typing import NamedTuple
 
 from sim.engine.program import Program
@@ -41,6 +42,7 @@ class Skeleton:
         self.program = program
         self.slots = tuple(slots)
         self.filled_by = filled_by  # task → slot
+        self._fill = itemgetter(*filled_by)  # of several: forward, backward and update at least
 
     def filled(self, record: StepRecord, *, detail: bool) -> Program:
         """The program of a record; `detail`: with the collectives inside its kernels."""
@@ -51,9 +53,8 @@ class Skeleton:
             if key not in known:
                 known[key] = segment(record, slot)
             found.append(known[key])
-        program = self.program.timed(
-            [found[slot].seconds for slot in self.filled_by], [found[slot].stretch for slot in self.filled_by]
-        )
+        seconds, stretch, _ = zip(*found, strict=True)
+        program = self.program.timed(list(self._fill(seconds)), list(self._fill(stretch)))
         if detail:
             inside = ((task, found[slot].inside) for task, slot in enumerate(self.filled_by))
             program.inside = {task: axes for task, axes in inside if axes}

@@ -15,7 +15,7 @@ from typing import Any, Final
 import simpy
 
 from sim.engine.program import Program, Times
-from sim.engine.recursion import rate_of
+from sim.engine.recursion import rates_of
 
 Steps = Generator[simpy.Event, Any, None]
 
@@ -123,7 +123,7 @@ class _Streams:
     def _post(self, message: int, ready: float, place: int, domain: int) -> None:
         """Hand over a message when its kernel has ended (`ready`); what surely meets no collective needs no process."""
         program, free, barrier = self.program, self.free, self.barrier[domain]
-        track, before = program.track[message], program.shape.before.get(message, -1)
+        track, before = program.track[message], program.shape.before[message]
         if barrier > place and (before < 0 or self.end[before] >= 0.0):
             leave = free[track] if free[track] > ready else ready
             arrive = leave + program.seconds[message]
@@ -158,13 +158,13 @@ class _Streams:
 
         A kernel slows nobody, so that its coming and going sets its own rate alone.
         """
+        rates = dict(zip(domain, rates_of(self.program, domain), strict=True))
         if me in domain:
-            self.rate[me] = rate_of(self.program, me, domain[me], domain)
+            self.rate[me] = rates.pop(me)
         if self.program.tracks[me].kind == "compute":
             return
-        for track, task in domain.items():
-            rate = rate_of(self.program, track, task, domain)
-            if track != me and rate != self.rate[track]:
+        for track, rate in rates.items():
+            if rate != self.rate[track]:
                 self.rate[track] = rate
                 self.process[track].interrupt()
 

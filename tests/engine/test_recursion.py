@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from prepared import pipeline
 
 from sim.engine import Program, Track, build, recursion, simulate_step, streams
-from sim.engine.recursion import rate_of
+from sim.engine.recursion import rates_of
 from sim.engine.stages import Builder
 
 
@@ -75,10 +75,10 @@ def _clocked(program: Program) -> list[float]:
             ):
                 running[track] = queue[head[track]]
         rates = {}
-        for track, task in running.items():
+        for track in running:
             domain = program.tracks[track].domain
             beside = {t: k for t, k in running.items() if program.tracks[t].domain == domain}
-            rates[track] = rate_of(program, track, task, beside)
+            rates[track] = dict(zip(beside, rates_of(program, beside), strict=True))[track]
         step = min(left[task] / rates[track] for track, task in running.items())
         now += step
         for track, task in list(running.items()):

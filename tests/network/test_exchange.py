@@ -30,6 +30,8 @@ CLUSTERS = [
     *(flat("ring", n) for n in (2, 3, 6, 7, 8, 12)),
     flat("torus", 4, 6),
     flat("torus", 2, 5, 4),
+    flat("twisted_torus", 3, 6),
+    flat("twisted_torus", 2, 4, 4),
     flat("mesh", 3, 4),
     flat("mesh", 2, 2, 4),
     flat("fully_connected", 6),

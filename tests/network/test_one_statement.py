@@ -29,6 +29,8 @@ CLUSTERS = [
     flat("torus", 4, 4),
     flat("torus", 2, 3),
     flat("torus", 4, 3, 2),
+    flat("twisted_torus", 2, 4),
+    flat("twisted_torus", 4, 2, 4),
     flat("mesh", 3, 4),
     flat("fully_connected", 5),
     flat("fully_connected", 6),
@@ -83,6 +85,7 @@ def test_what_a_library_chooses_can_be_written_out_and_is_right(cluster: Cluster
 
 LOCK_STEP = {
     "direct", "halving_doubling", "hierarchical", "multislice", "pairwise", "recursive_doubling", "swing", "torus",
+    "twisted_torus",
 }  # fmt: skip
 
 
@@ -108,6 +111,7 @@ BIG = [
     two_level(16, "fat_tree", options={"leaf": 4}, oversubscription=3.0),
     two_level(16, "rail", g=4, options={"leaf": 2, "tiers": 3, "pod": 4}),
     two_level(9, "torus", g=4, nics=2),
+    flat("twisted_torus", 4, 4, 8),
     flat("dragonfly", 2, 3, 7),
     flat("hyperx", 4, 3, 5),
     replace(flat("switch", 8), degraded_links=(("3", "net/switch0", 0.5),)),

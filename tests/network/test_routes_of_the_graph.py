@@ -30,6 +30,7 @@ DRAWN: dict[str, st.SearchStrategy[tuple[int, ...]]] = {
     "fully_connected": sizes((2, 7)),
     "ring": sizes((2, 9)),
     "torus": GRIDS,
+    "twisted_torus": st.sampled_from([(2, 4), (6, 3), (2, 2, 4), (4, 2, 2), (2, 4, 4), (3, 3, 6), (4, 2, 4)]),
     "mesh": GRIDS,
     "hybrid_cube_mesh": st.just((8,)),
     "fat_tree": sizes((2, 16)),

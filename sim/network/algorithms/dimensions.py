@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
-import numpy as np
-
-from sim.network.algorithms.base import Algorithm, Case, Messages, Step
+from sim.network.algorithms.base import Algorithm, Case, Ends, Messages, Pieces, Step
 from sim.network.topologies.base import Ints
 
 #: (order of the digits, number of the part, direction round the rotated ones)
@@ -35,6 +34,17 @@ def fineness(shape: tuple[int, ...]) -> int:
     return math.lcm(*(sub_rings(size, max(shape)) for size in shape))
 
 
+@dataclass(frozen=True)
+class Leg:
+    """A stage of a part: everyone's place on the ring walked, its size, to whom each sends, and in how many rings one
+    after the other."""
+
+    place: Pieces
+    size: int
+    ends: Ends
+    cuts: int = 1
+
+
 class Dimensional(Algorithm):
     """Reduce-scatter digit by digit by rings, all-gather back.
 
@@ -50,13 +60,35 @@ class Dimensional(Algorithm):
     @classmethod
     def pieces(cls, case: Case, chunks: int) -> int:
         k = cls.rotated(case)
-        return len(parts(case, k)) * case.n * (fineness(case.shape[:k]) if k else 1)
+        return len(parts(case, k)) * case.n * cls.fine(case)
+
+    @classmethod
+    def fine(cls, case: Case) -> int:
+        """Pieces per block of a part."""
+        k = cls.rotated(case)
+        return fineness(case.shape[:k]) if k else 1
+
+    @classmethod
+    def leg(cls, case: Case, part: Part, stage: int) -> Leg:
+        """The ring of one stage of one part."""
+        (order, _, way), rotated = part, cls.rotated(case)
+        k, size = order[stage], case.shape[order[stage]]
+        place = partial(case.layout.place, k)
+        if stage >= rotated:
+            return Leg(place, size, case.shift((k, 1)))
+        return Leg(place, size, case.shift((k, way)), sub_rings(size, max(case.shape[:rotated])))
 
     @classmethod
     def steps(cls, case: Case, pieces: int) -> Iterator[Step]:
-        k = cls.rotated(case)
-        fine = fineness(case.shape[:k]) if k else 1
-        stages = [[rings(case, part, stage, k, fine) for part in parts(case, k)] for stage in range(len(case.digits))]
+        rotated, block, digits = cls.rotated(case), case.n * cls.fine(case), range(len(case.digits))
+        walks = [([cls.leg(case, part, stage) for stage in digits], part) for part in parts(case, rotated)]
+        stages = [
+            [
+                rings(legs[: stage + 1], number * block, block, way if stage < rotated else 1)
+                for legs, (_, number, way) in walks
+            ]
+            for stage in digits
+        ]
         scatter, gather = case.halves
         for half, order, which in ((scatter, stages, 0), (gather, stages[::-1], 1)):
             for stage in order if half else []:
@@ -66,34 +98,32 @@ class Dimensional(Algorithm):
 Rings = list[tuple[tuple[Messages, Messages], int]]
 
 
-def rings(case: Case, part: Part, stage: int, rotated: int, fine: int) -> Rings:
-    """The rings of one stage of one part, to be run one after the other: (to scatter, to gather), steps.
+def rings(legs: list[Leg], begin: int, pieces: int, way: int) -> Rings:
+    """The rings of the last of these stages of one part, to be run one after the other: (to scatter, to gather), steps.
 
-    Digits before this stage fix the range of pieces; a part of n·fine pieces counts them with its first digit as the
+    Stages before it fix the range of its pieces, `pieces` of them from `begin` on, with the first stage's place as the
     most significant.
     """
-    order, number, way = part
-    k = order[stage]
-    size, block = case.shape[k], case.n * fine
-    for before in order[:stage]:
-        block //= case.shape[before]
-    window = block
-    block //= size
-    way = way if stage < rotated else 1
-    cuts = sub_rings(size, max(case.shape[:rotated])) if stage < rotated else 1
-    ends, count = case.shift((k, way)), block // cuts
+    *before, leg = legs
+    window = pieces
+    for each in before:
+        window //= each.size
+    block = window // leg.size
+    count = block // leg.cuts
 
     def first(cut: int, behind: int) -> Ints:
-        base, width = np.full(case.n, number * case.n * fine + cut * count), case.n * fine
-        for before in order[:stage]:
-            width //= case.shape[before]
-            base = base + case.layout.place(before) * width
-        return base + (case.layout.place(k) - behind) % size * block
+        base, width = begin + cut * count + (leg.place() - behind) % leg.size * block, pieces
+        for each in before:
+            width //= each.size
+            base = base + each.place() % each.size * width
+        return base
 
     def messages(cut: int, reduce: bool) -> Messages:
-        return Messages(ends, lambda: first(cut, way if reduce else 0), count, -way * block, window, reduce)
+        return Messages(leg.ends, lambda: first(cut, way if reduce else 0), count, -way * block, window, reduce)
 
-    return [((messages(cut, True), messages(cut, False)), size - 1) for cut in range(cuts)] if size > 1 else []
+    if leg.size == 1:
+        return []
+    return [((messages(cut, True), messages(cut, False)), leg.size - 1) for cut in range(leg.cuts)]
 
 
 def lock_step(side: list[list[tuple[Messages, int]]]) -> Iterator[Step]:

@@ -16,7 +16,8 @@ from sim.errors import ForetrainError
 from sim.report import validation as report
 from sim.report.validation_page import constants_markdown
 from sim.report.validation_page import markdown as markdown_table
-from sim.validation.sets import Report, find_set, row_scenario, row_trace, set_files, validate
+from sim.validation.outcomes import outcomes
+from sim.validation.sets import Report, find_set, row_scenario, row_trace, scenario_texts, set_files, validate
 
 SPECIAL: Final = ("paper", "trends", "generations")
 """Sets that are computed instead of read from a CSV."""
@@ -36,6 +37,7 @@ SPECIAL: Final = ("paper", "trends", "generations")
 @click.option("--show-scenario", is_flag=True, help="Print the scenario a row becomes, which `run` takes; one --row.")
 @click.option("--by", metavar="COLUMNS", help="Errors by the cells of these columns too (`framework,recompute`).")
 @click.option("--sensitivity", "turned", is_flag=True, help="How each hardware property moves each set; no more.")
+@click.option("--jobs", type=click.IntRange(1), default=None, help="Processes; as many as cores where they pay.")
 @options.file_option("--trace", help="Write the step of the one --row as a Perfetto trace (.json, .json.gz).")
 @options.quiet_option
 @options.debug_option
@@ -51,6 +53,7 @@ def command(
     show_scenario: bool,
     by: str | None,
     turned: bool,
+    jobs: int | None,
     trace: Path | None,
     quiet: bool,
 ) -> None:
@@ -62,9 +65,9 @@ def command(
     if (constants or show_scenario) and (as_json or markdown or plot is not None or (constants and (sets or row_ids))):
         raise click.UsageError("--constants stands alone, --show-scenario beside a set and its --row")
     if constants:
-        from sim.validation.constants import constants as known  # noqa: PLC0415  (start-up time: only with --constants)
+        from sim.validation.constants import constants as listed  # noqa: PLC0415  (start-up time: only with --constants)
 
-        show(constants_markdown(safe(known())))
+        show(constants_markdown(safe(listed())))
         return
     if row_ids and (len(sets) != 1 or sets[0] in SPECIAL):
         raise click.UsageError("--row needs exactly one set that has a CSV")
@@ -93,20 +96,24 @@ def command(
     texts: list[str] = []
     reports: list[Report] = []
     failures: list[BaseException] = []
+    published = [name for name in names if name not in SPECIAL]
+    asked = [text for name in published for text in scenario_texts(name, rows, row_ids)]
     try:
-        for name in names:
-            try:
-                if name in SPECIAL:
-                    text, found = _special(name)
-                    body |= found
-                else:
-                    reports.append(validate(name, rows, partial(options.watched, name, quiet=quiet), row_ids, columns))
-                    text = report.render(safe(reports[-1]))
-                texts.append(text)
-                if reports and reports[-1].interrupted:
-                    raise KeyboardInterrupt
-            except ForetrainError as error:
-                failures.append(error)
+        with outcomes(asked, jobs) as known:
+            for name in names:
+                try:
+                    if name in SPECIAL:
+                        text, found = _special(name)
+                        body |= found
+                    else:
+                        watch = partial(options.watched, name, quiet=quiet)
+                        reports.append(validate(name, rows, watch, row_ids, columns, known))
+                        text = report.render(safe(reports[-1]))
+                    texts.append(text)
+                    if reports and reports[-1].interrupted:
+                        raise KeyboardInterrupt
+                except ForetrainError as error:
+                    failures.append(error)
     except KeyboardInterrupt as error:
         failures.append(error)
     if plot is not None and reports:

@@ -6,7 +6,9 @@ A name that ends in a unit (`capacity_bytes`, `latency_s`) may be written withou
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any, NoReturn, TypeVar, cast
 
 from sim.errors import InputError, Problem
@@ -39,7 +41,8 @@ def read_partial(cls: type[object], node: Node, path: str = "") -> dict[str, Any
     return values
 
 
-def key_names(cls: type, dimension: Dimension | None = None) -> dict[str, Statement]:
+@cache
+def key_names(cls: type, dimension: Dimension | None = None) -> Mapping[str, Statement]:
     """Every key a record takes, short ones too, with the field's statement; a short one needs its unit."""
     stated = statements(cls, dimension)
     shorts = {s.short: replace(s, kind=_with_unit(s.kind)) for s in stated if s.short}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,7 +56,11 @@ def load_framework(text: str, software_date: str = "") -> Preset:
 
 def read_framework(path: Path) -> FrameworkFile:
     """A framework's file, every key of a habit known."""
-    node = load(path, shown(path))
+    return _file(load(path, shown(path)), path.stem)
+
+
+@lru_cache(maxsize=64)
+def _file(node: Node, stem: str) -> FrameworkFile:
     file = read(FrameworkFile, node)
     problems = [
         (node.at("releases", name, "habits", index, "key") or node).problem(
@@ -75,7 +80,7 @@ def read_framework(path: Path) -> FrameworkFile:
         for index, limit in enumerate(file.limits)
         if limit.key not in (*_keys(), *_CLUSTER)
     ]
-    if file.name != path.stem:
+    if file.name != stem:
         problems.append((node.at("name") or node).problem("differs from the file's name", "name", file.name))
     if problems:
         raise InputError(*problems)
@@ -86,6 +91,7 @@ _CLUSTER: Final = ("cluster.devices",)
 """Fields of a cluster that a limit or a condition may name."""
 
 
+@cache
 def _keys() -> tuple[str, ...]:
     every = (f"{part}.{f.name}" for part, (_, cls) in _PARTS.items() for f in fields(cls))
     return tuple(key for key in every if key != "framework.name")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -36,9 +37,12 @@ class Mark:
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Node:
-    """A scalar, a mapping of key to node, or a list of nodes; `key_mark` is where its key stands."""
+    """A scalar, a mapping of key to node, or a list of nodes; `key_mark` is where its key stands.
+
+    Never changed once made (a file's tree is kept and shared), and equal only to itself.
+    """
 
     value: Scalar | dict[str, Node] | list[Node]
     mark: Mark
@@ -111,7 +115,7 @@ def load(path: Path, shown: str = "") -> Node:
         raise InputError(Problem("is not YAML: not UTF-8 text", file=name)) from None
     except (OSError, ValueError) as error:
         raise InputError(Problem(f"cannot be read: {getattr(error, 'strerror', None) or error}", file=name)) from None
-    return parse(text, name)
+    return _kept(text, name)
 
 
 def parse(text: str, file: str = "<text>") -> Node:
@@ -127,6 +131,10 @@ def parse(text: str, file: str = "<text>") -> Node:
         raise InputError(Problem(f"is not YAML: {str(error).splitlines()[0]}", file=file)) from None
     except RecursionError:
         raise InputError(Problem("is nested too deeply", file=file)) from None
+
+
+_kept: Final = lru_cache(maxsize=256)(parse)
+"""Trees of files by what they hold: rows of a set, and designs of a study, name the same few."""
 
 
 class _Composer:

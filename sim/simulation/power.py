@@ -7,7 +7,10 @@ the mean over a step: boards let their power swing for longer than an op takes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import chain, repeat
+from math import log
 from typing import Final
 
 from sim.engine import Step
@@ -21,6 +24,7 @@ from sim.workload.records import Model
 
 LOWEST_CLOCK: Final = 0.1  # of the full clock; an A100's range is 210 to 1410 MHz (recalled)
 TOLERANCE: Final = 1e-3  # of the clock
+SECANTS: Final = 3  # attempts; a step that changes what it waits for is halved upon
 
 
 def within_power(scenario: Scenario, model: Model, plan: Plan, record: StepRecord, step: Step) -> Scenario:
@@ -32,18 +36,45 @@ def within_power(scenario: Scenario, model: Model, plan: Plan, record: StepRecor
     if limit <= chip.power.idle_w:
         rule = f"must lie above the idle power of {chip.power.idle_w:g} W"
         raise InputError(Problem(rule, "accelerator.power.cap", f"{limit:g} W"))
-    if step_energy(record, chip, step.time_s, None).mean_device_w <= limit:
+    full_w = step_energy(record, chip, step.time_s, None).mean_device_w
+    if full_w <= limit:
         return scenario
-    low, high = LOWEST_CLOCK, 1.0
-    least = _mean_w(_at(scenario, low), model, plan)
-    if least > limit:
-        rule = f"cannot be kept: at a clock of {LOWEST_CLOCK:g} of the full one this step draws {least:.0f} W"
+    clock = _highest_clock(lambda s: _mean_w(_at(scenario, s), model, plan), chip.power.idle_w, limit, full_w)
+    return _at(scenario, clock)
+
+
+def _highest_clock(mean_w: Callable[[float], float], idle_w: float, limit: float, full_w: float) -> float:
+    """The clock at which halving the range would end, found from a few: power above idle goes as clock^n.
+
+    Between the highest clock known to keep the limit and the lowest known not to, the cell of the halving that holds
+    the clock expected is tried at both ends; they give n, and the next cell, until one end keeps the limit and the
+    other does not.
+    """
+    known, n = {1.0: full_w}, 2.0  # voltage: the square of the clock, where movement sets the time
+    fits, over, high = 0.0, 1.0, 1.0
+    for secant in chain([True] * SECANTS, repeat(False)):
+        guess = high * ((limit - idle_w) / (known[high] - idle_w)) ** (1.0 / n) if n > 0.0 else 0.0
+        low, high = _cell(guess if secant and fits < guess < over else (max(fits, LOWEST_CLOCK) + over) / 2)
+        for clock in (low, high):
+            if fits < clock < over:
+                known[clock] = mean_w(clock)
+                fits, over = (clock, over) if known[clock] <= limit else (fits, clock)
+        if (low, high) == (fits, over) or over == LOWEST_CLOCK:
+            break
+        n = log((known[high] - idle_w) / (known[low] - idle_w)) / log(high / low)
+    if over == LOWEST_CLOCK:
+        rule = f"cannot be kept: at a clock of {LOWEST_CLOCK:g} of the full one this step draws {known[over]:.0f} W"
         raise InputError(Problem(rule, "accelerator.power.cap", f"{limit:g} W"))
+    return fits
+
+
+def _cell(clock: float) -> tuple[float, float]:
+    """The two ends between which halving the range would stop, were this clock the highest to keep the limit."""
+    low, high = LOWEST_CLOCK, 1.0
     while high - low > TOLERANCE:
         middle = (low + high) / 2
-        fits = _mean_w(_at(scenario, middle), model, plan) <= limit
-        low, high = (middle, high) if fits else (low, middle)
-    return _at(scenario, low)
+        low, high = (middle, high) if middle <= clock else (low, middle)
+    return low, high
 
 
 def _at(scenario: Scenario, clock: float) -> Scenario:

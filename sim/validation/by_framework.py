@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import lru_cache
 from statistics import mean
 from typing import Any
 
+from sim.fields import statements
 from sim.files.frameworks import framework_files
 from sim.plan.framework import Framework
 from sim.validation.validation import Comparison, Outcome, Request, ValidationSet, compare, left_out_errors
@@ -32,8 +33,8 @@ def notes(
     if len({names[row.id] for row in rows}) < 2:
         return ()
     requests = {request.id: request for request in asked}
-    unfitted = [_unfitted(row, requests[row.id], names[row.id], simulate) for row in rows]
-    errors = left_out_errors(unfitted, lambda row: names[row.id])
+    bare = [_unfitted(spec, row, requests[row.id], simulate) for row in rows]
+    errors = left_out_errors(bare, lambda row: names[row.id])
     found: dict[str, list[float]] = defaultdict(list)
     for row, error in errors:
         found[names[row.id]].append(error)
@@ -53,21 +54,26 @@ def framework_of(spec: ValidationSet, request: Request) -> str:
     return str(name or "").partition("@")[0]
 
 
+def unfitted(spec: ValidationSet, request: Request) -> Request | None:
+    """The row without the habits of its framework that were set with measured times in sight; None: there are none."""
+    fitted = _fitted(framework_of(spec, request))
+    changed = {key: value for key, value in fitted.items() if key not in request.overrides}
+    return replace(request, overrides={**request.overrides, **changed}) if changed else None
+
+
 def _unfitted(
-    row: Comparison, request: Request, framework: str, simulate: Callable[[Request], Outcome | str]
+    spec: ValidationSet, row: Comparison, request: Request, simulate: Callable[[Request], Outcome | str]
 ) -> Comparison:
-    """The row without the habits of its framework that were set with measured times in sight."""
-    changed = {key: value for key, value in _fitted(framework).items() if key not in request.overrides}
-    if not changed:
-        return row
-    found = compare(replace(request, overrides={**request.overrides, **changed}), simulate)
+    """What the row comes out at without what was fitted."""
+    bare = unfitted(spec, request)
+    found = row if bare is None else compare(bare, simulate)
     return found if isinstance(found, Comparison) else row
 
 
 @lru_cache
 def _fitted(framework: str) -> Mapping[str, object]:
     """Habits with rows of step times in sight → what holds without them."""
-    defaults = {f"framework.{f.name}": f.default for f in fields(Framework)}
+    defaults = {f"framework.{s.name}": f"{s.default} s" if s.short else s.default for s in statements(Framework)}
     habits = (
         h for file in framework_files() if file.name == framework for r in file.releases.values() for h in r.habits
     )

@@ -7,8 +7,8 @@ all rows) and `prior` (a scaling domain), or `batch` (each row from the other ro
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, lru_cache
 from statistics import mean, median
 from typing import Final
 
@@ -120,7 +120,7 @@ def _steps(spec: ValidationSet, request: Request) -> Outcome | str:
     others = [p for name, p in _points(spec) if name[0] == request.row["workload"] and name[1] != request.id]
     if len(others) < 3:
         return "the workload has fewer than three other batches"
-    return _outcome("steps", math.exp(steps_law(others)(math.log(float(request.row["batch"])))))
+    return _outcome("steps", math.exp(steps_law(tuple(others))(math.log(float(request.row["batch"])))))
 
 
 def _points(spec: ValidationSet) -> Iterator[tuple[tuple[str, str], tuple[float, float]]]:
@@ -130,7 +130,8 @@ def _points(spec: ValidationSet) -> Iterator[tuple[tuple[str, str], tuple[float,
             yield (row["workload"], request.id), (math.log(float(row["batch"])), math.log(request.measured))
 
 
-def steps_law(points: Sequence[tuple[float, float]]) -> Callable[[float], float]:
+@lru_cache(maxsize=1024)
+def steps_law(points: tuple[tuple[float, float], ...]) -> Callable[[float], float]:
     """ln S against ln B of S = S_min·(1 + B_c/B), by soft-L1 least squares of (ln B, ln S)."""
     b, s = (np.array(values) for values in zip(*points, strict=True))
 
@@ -149,8 +150,8 @@ def _batch_notes(spec: ValidationSet) -> tuple[str, ...]:
     points = list(_points(spec))
     for workload in dict.fromkeys(name[0] for name, _ in points):
         mine = [point for name, point in points if name[0] == workload]
-        rests = [steps_law([p for p in mine if p is not point])(point[0]) - point[1] for point in mine]
-        inside = [steps_law(mine)(x) - s for x, s in mine]
+        rests = [steps_law(tuple(p for p in mine if p is not point))(point[0]) - point[1] for point in mine]
+        inside = [steps_law(tuple(mine))(x) - s for x, s in mine]
         out, own = (math.sqrt(mean(r * r for r in values)) for values in (rests, inside))
         lines.append(f"{workload}: rms {out:.3f} in ln steps with each batch left out, {own:.3f} with all in the fit")
     return tuple(lines)

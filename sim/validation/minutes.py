@@ -11,7 +11,7 @@ the rate between their evaluations: the median in seconds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from statistics import median
@@ -48,14 +48,22 @@ def rate_set(name: str) -> ValidationSet:
     return load_validation_set(folder("validation") / f"{name}.yaml")
 
 
-def simulate_row(spec: ValidationSet, request: Request) -> Outcome | str:
-    """Minutes of one row."""
+def run_of(spec: ValidationSet, request: Request) -> tuple[ValidationSet, Request]:
+    """The run of a row: the set of rates, and what it asks for."""
     base = rate_set(str(spec.template["rates"]))
-    run = next(iter(requests(base, [request.row])))
-    if run.skip and not run.skip.startswith(UNRATED):
-        return run.skip
-    evaluation = _evaluation(spec)
-    found = simulate_request(base, run, lambda s: replace(s, campaign=replace(s.campaign, evaluation=evaluation)))
+    (run,) = requests(base, [request.row])
+    own = spec.template.get("evaluation")
+    if own is not None:
+        run = replace(run, overrides={**run.overrides, "campaign.evaluation": own})
+    return base, replace(run, skip="") if run.skip.startswith(UNRATED) else run
+
+
+def simulate_row(
+    spec: ValidationSet, request: Request, simulate: Callable[[str], Outcome | str] | None = None
+) -> Outcome | str:
+    """Minutes of one row."""
+    base, run = run_of(spec, request)
+    found = run.skip or simulate_request(base, run, simulate)
     if isinstance(found, str):
         return found
     batch = float(request.row.get("global_batch_size") or request.row["global_batch"])

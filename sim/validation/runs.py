@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from sim.engine.campaign.request import EvaluationRequest
 from sim.errors import ForetrainError, InputError
 from sim.files import build, document_of
+from sim.files.scenario import text_document
 from sim.result import Result
 from sim.scenario import Scenario
 from sim.simulation import simulate
@@ -35,11 +37,21 @@ FIELDS: Final = (
 
 
 def simulate_request(
-    spec: ValidationSet, request: Request, change: Callable[[Scenario], Scenario] = lambda scenario: scenario
+    spec: ValidationSet, request: Request, simulate: Callable[[str], Outcome | str] | None = None
 ) -> Outcome | str:
-    """Simulate one row, fitting or not (`fits` says which), its scenario changed; a text says why it could not be."""
+    """Simulate one row, fitting or not (`fits` says which); a text says why it could not be."""
+    return (simulate or outcome_of_text)(scenario_text(spec, request))
+
+
+def scenario_text(spec: ValidationSet, request: Request) -> str:
+    """The scenario a row becomes, without the row's name: equal rows have one text."""
+    return json.dumps(_values(spec, request))
+
+
+def outcome_of_text(text: str, change: Callable[[Scenario], Scenario] = lambda scenario: scenario) -> Outcome | str:
+    """The outcome of a row's scenario, changed; a text says why there is none."""
     try:
-        scenario = change(row_scenario(spec, request))
+        scenario = change(build(text_document(text, "row")))
         return outcome_of(simulated(scenario), scenario.campaign.evaluation)
     except InputError as error:
         return "; ".join(f"{p.path}: {p.rule} {p.value}".strip() for p in error.problems[:3])
@@ -59,8 +71,11 @@ def simulated(scenario: Scenario, *, trace: bool = False) -> Result:
 
 def scenario_values(spec: ValidationSet, request: Request) -> dict[str, Any]:
     """The scenario a row becomes, as plain values; the name of its group is the set's own."""
-    values = overlay(spec.template, {path: value for path, value in request.overrides.items() if path != "group"})
-    return {**values, "name": f"{spec.name}/{request.id}"}
+    return {**_values(spec, request), "name": f"{spec.name}/{request.id}"}
+
+
+def _values(spec: ValidationSet, request: Request) -> dict[str, Any]:
+    return overlay(spec.template, {path: value for path, value in request.overrides.items() if path != "group"})
 
 
 def outcome_of(result: Result, evaluation: EvaluationRequest | None = None) -> Outcome:

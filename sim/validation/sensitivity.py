@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import mean
 from typing import Final, TypeAlias
@@ -13,7 +14,7 @@ from typing import Final, TypeAlias
 from sim.errors import InputError, Problem
 from sim.simulation.properties import PROPERTIES, Property
 from sim.validation.published import load_validation_set, read_rows
-from sim.validation.runs import simulate_request
+from sim.validation.runs import outcome_of_text, simulate_request
 from sim.validation.validation import Comparison, Outcome, Request, ValidationSet, compare, requests
 
 FACTOR: Final = 1.05
@@ -53,7 +54,8 @@ def _error(spec: ValidationSet, request: Request, prop: Property | None) -> Comp
     def outcome(asked: Request) -> Outcome | str:
         if prop is None:
             return simulate_request(spec, asked)
-        return simulate_request(spec, asked, lambda scenario: prop.scaled(scenario, FACTOR))
+        change = partial(outcome_of_text, change=lambda scenario: prop.scaled(scenario, FACTOR))
+        return simulate_request(spec, asked, change)
 
     found = compare(request, outcome)
     return found if isinstance(found, Comparison) and math.isfinite(found.error) and found.status == "ok" else None

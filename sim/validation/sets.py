@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +17,7 @@ from sim.errors import InputError, Problem
 from sim.fields import did_you_mean
 from sim.files.library import folder
 from sim.files.yaml_text import yaml_text
+from sim.validation.outcomes import Outcomes
 from sim.validation.published import load_validation_set, read_rows
 from sim.validation.validation import (
     Comparison,
@@ -130,19 +132,19 @@ def validate(
     watch: Watch = lambda work, total: work,
     row_ids: Sequence[str] = (),
     by: Sequence[str] = (),
+    outcomes: Outcomes | None = None,
 ) -> Report:
     """Simulate every row of a set (or of another CSV through its rules) and sum up; `watch` sees each row go by.
 
-    An interrupt keeps the rows that are done.
+    An interrupt keeps the rows that are done. `outcomes` are shared between sets.
     """
-    spec = load_validation_set(find_set(name))
-    asked = _rows_asked(requests(spec, read_rows(Path(rows)) if rows else None), row_ids)
+    spec, asked = _asked(name, rows, row_ids)
     _check_columns(by, asked)
-    simulate = _simulator(spec)
+    simulate = _simulator(spec, outcomes)
     compared: dict[str, list[Comparison]] = defaultdict(list)
     skipped: dict[str, list[Skipped]] = defaultdict(list)
-    outcomes: dict[str, Outcome] = {}
-    kept, interrupted = _kept(simulate, outcomes), False
+    found_by_row: dict[str, Outcome] = {}
+    kept, interrupted = _kept(simulate, found_by_row), False
     try:
         for found in watch((compare(request, kept) for request in asked), len(asked)):
             if isinstance(found, Comparison):
@@ -161,7 +163,7 @@ def validate(
     notes: tuple[str, ...] = (f"interrupted after {done} of {len(asked)} rows",)
     if not interrupted:
         try:
-            left_out, notes = _held_out(spec, asked, counted, outcomes) if counted else ({}, ())
+            left_out, notes = _held_out(spec, asked, counted, found_by_row, simulate) if counted else ({}, ())
         except StatisticsError:
             notes = ("too few rows to leave some of them out",)
     together = [
@@ -180,6 +182,31 @@ def validate(
         interrupted,
         _by(by, counted),
     )
+
+
+def _asked(name: str | Path, rows: str | Path | None, row_ids: Sequence[str]) -> tuple[ValidationSet, list[Request]]:
+    spec = load_validation_set(find_set(name))
+    return spec, _rows_asked(requests(spec, read_rows(Path(rows)) if rows else None), row_ids)
+
+
+def scenario_texts(name: str | Path, rows: str | Path | None = None, row_ids: Sequence[str] = ()) -> Iterator[str]:
+    """The scenarios a set asks the outcomes of; none where it cannot be read, which `validate` tells."""
+    try:
+        spec, asked = _asked(name, rows, row_ids)
+    except InputError:
+        return
+    text = import_module("sim.validation.runs").scenario_text
+    if spec.quantity == "minutes":
+        pairs = [import_module("sim.validation.minutes").run_of(spec, request) for request in asked if not request.skip]
+    elif spec.quantity == "run":
+        bare = import_module("sim.validation.by_framework").unfitted
+        pairs = [(spec, one) for request in asked for one in (request, bare(spec, request)) if one is not None]
+    else:
+        return
+    for base, request in pairs:
+        if not request.skip:
+            with suppress(LookupError, ValueError, ArithmeticError):  # told as the row is compared
+                yield text(base, request)
 
 
 def _check_columns(by: Sequence[str], asked: Sequence[Request]) -> None:
@@ -203,7 +230,11 @@ def _by(columns: Sequence[str], rows: Sequence[Comparison]) -> tuple[Summary, ..
 
 
 def _held_out(
-    spec: ValidationSet, asked: Sequence[Request], counted: Sequence[Comparison], outcomes: dict[str, Outcome]
+    spec: ValidationSet,
+    asked: Sequence[Request],
+    counted: Sequence[Comparison],
+    outcomes: dict[str, Outcome],
+    simulate: Simulate,
 ) -> tuple[dict[str, float], tuple[str, ...]]:
     """(mean error of each group left out, sentences below the table), as the quantity has them."""
     if spec.quantity == "collective":
@@ -221,7 +252,7 @@ def _held_out(
         return {}, cast(tuple[str, ...], import_module("sim.validation.minutes").notes(spec, counted, asked))
     notes = import_module("sim.validation.scaling_efficiency").notes(asked, counted, outcomes)
     notes += import_module("sim.validation.ranking").notes(asked, counted)
-    notes += import_module("sim.validation.by_framework").notes(spec, asked, counted, _simulator(spec))
+    notes += import_module("sim.validation.by_framework").notes(spec, asked, counted, simulate)
     return leave_one_set_out(counted), notes
 
 
@@ -237,11 +268,14 @@ def _kept(simulate: Simulate, outcomes: dict[str, Outcome]) -> Simulate:
     return run
 
 
-def _simulator(spec: ValidationSet) -> Simulate:
+def _simulator(spec: ValidationSet, outcomes: Outcomes | None) -> Simulate:
     """How a row of this quantity is simulated; each room is loaded only for its own quantity."""
-    if spec.quantity == "run":
-        run = import_module("sim.validation.runs").simulate_request
-        return lambda request: cast(Outcome | str, run(spec, request))
+    if spec.quantity in ("run", "minutes"):
+        known = outcomes or Outcomes()
+        minutes = spec.quantity == "minutes"
+        room, name = ("minutes", "simulate_row") if minutes else ("runs", "simulate_request")
+        run = getattr(import_module(f"sim.validation.{room}"), name)
+        return lambda request: cast(Outcome | str, run(spec, request, known.of))
     if spec.quantity == "collective":
         collective = import_module("sim.validation.collectives").simulate_row
         return lambda request: cast(Outcome | str, collective(request, spec.template))
@@ -257,9 +291,6 @@ def _simulator(spec: ValidationSet) -> Simulate:
     if spec.quantity == "learning":
         learning = import_module("sim.validation.learning").simulate_row
         return lambda request: cast(Outcome | str, learning(spec, request))
-    if spec.quantity == "minutes":
-        minutes = import_module("sim.validation.minutes").simulate_row
-        return lambda request: cast(Outcome | str, minutes(spec, request))
     raise InputError(Problem(f"no simulation of the quantity {spec.quantity!r}", "quantity"))
 
 

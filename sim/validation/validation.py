@@ -13,6 +13,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import mean, median
 from typing import Final, Literal
 
@@ -89,17 +90,21 @@ class Rule(Record):
         """Named groups of the match, or None."""
         groups: dict[str, str] = {}
         for column, condition in self.when.items():
-            pattern, cell = _pattern(condition), row.get(column, "") or ""
-            if (meets := comparison(pattern)) is not None:
-                number = number_of(cell)
-                if number is None or not meets(number):
-                    return None
-                continue
-            found = re.fullmatch(pattern, cell)
+            found = _met(_pattern(condition), row.get(column, "") or "")
             if found is None:
                 return None
-            groups |= {k: v for k, v in found.groupdict().items() if v is not None}
+            groups |= found
         return groups
+
+
+@lru_cache(maxsize=65_536)
+def _met(condition: str, cell: str) -> Mapping[str, str] | None:
+    """Named groups where a cell meets its condition (columns hold the same few cells over and over)."""
+    if (meets := comparison(condition)) is not None:
+        number = number_of(cell)
+        return {} if number is not None and meets(number) else None
+    found = re.fullmatch(condition, cell)
+    return found and {name: value for name, value in found.groupdict().items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

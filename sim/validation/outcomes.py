@@ -1,0 +1,48 @@
+"""What runs come out at: every scenario once, however many rows and sets ask for it, here or in other processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from typing import Final
+
+from sim.validation.runs import outcome_of_text
+from sim.validation.validation import Outcome
+
+SHARE: Final = 128  # scenarios another process pays from: it starts in the time of about 60
+
+
+class Outcomes:
+    """Outcomes by the text of the scenario; `texts` an executor has begun with before they are asked for."""
+
+    def __init__(self, executor: Executor | None = None, texts: Collection[str] = ()) -> None:
+        self._begun: dict[str, Future[Outcome | str]] = {}
+        self._known: dict[str, Outcome | str] = {}
+        if executor is not None:
+            self._begun = {text: executor.submit(outcome_of_text, text) for text in dict.fromkeys(texts)}
+
+    def of(self, text: str) -> Outcome | str:
+        """The outcome of a scenario; a text says why there is none."""
+        if text not in self._known:
+            begun = self._begun.pop(text, None)
+            self._known[text] = begun.result() if begun is not None else outcome_of_text(text)
+        return self._known[text]
+
+
+@contextmanager
+def outcomes(texts: Collection[str], jobs: int | None) -> Iterator[Outcomes]:
+    """Outcomes of these scenarios by `jobs` processes (none given: as many as cores where they pay)."""
+    workers = jobs or min(os.cpu_count() or 1, len(set(texts)) // SHARE)
+    if workers <= 1:
+        yield Outcomes()
+        return
+    from sim.study.executors import executors  # noqa: PLC0415  (start-up time: only where there are processes)
+
+    way, _ = executors(len(texts), workers)
+    with way() as executor:
+        try:
+            yield Outcomes(executor, texts)
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)

@@ -11,9 +11,10 @@ ones, and all smaller ones, are left out.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,7 @@ ZOOMS: Final = 2
 ROUNDS: Final = 8  # of Gauss-Newton; the sum of squares has settled to 1e-9 long before
 FEWEST: Final = 4  # shards: three constants and one degree of freedom
 SPAN: Final = 8.0  # largest shard / smallest: three doublings
+CACHED: Final = 16_384  # numbers of one array of those solved side by side
 OUTLIER: Final = 1e-3  # chance, over all shards, that one lies as far from the curve through the others
 
 
@@ -71,9 +73,23 @@ class _Slopes:
         """Determinant of the curvature."""
         return np.maximum(self.aa * self.gg - self.ag**2, 1e-300)
 
-    def where(self, chosen: npt.NDArray[np.bool_]) -> _Slopes:
-        """The slopes chosen."""
+    def where(self, chosen: npt.NDArray[np.bool_] | int) -> _Slopes:
+        """The slopes chosen, or one of the sets solved side by side."""
         return _Slopes(*(getattr(self, name)[chosen] for name in self.__slots__))
+
+
+class _Sought(NamedTuple):
+    """What `_solve` is asked for."""
+
+    x: Array
+    y: Array
+    beta: Array
+    bare: bool = False
+
+
+T = TypeVar("T")
+Search: TypeAlias = Generator[_Sought, _Slopes, T]
+"""A fit that waits for what it seeks, so that many are solved side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +121,48 @@ class CurveFit:
 
 def fit_curve(shards: Sequence[Shard], best_guess: float | None = None) -> CurveFit:
     """The curve through `shards`, one point per size; InputError where it cannot be identified."""
+    (found,) = fit_curves([shards], best_guess)
+    if isinstance(found, InputError):
+        raise found
+    return found
+
+
+def fit_curves(pilots: Sequence[Sequence[Shard]], best_guess: float | None = None) -> list[CurveFit | InputError]:
+    """The curve of every pilot, or why it cannot be identified; searches that seek alike are solved side by side."""
+    searches = [_search(shards, best_guess) for shards in pilots]
+    done: dict[int, CurveFit | InputError] = {}
+    found: dict[int, _Slopes | None] = dict.fromkeys(range(len(searches)))
+    while found:
+        alike: dict[tuple[object, ...], list[tuple[int, _Sought]]] = defaultdict(list)
+        for k, slopes in found.items():
+            try:
+                sought = searches[k].send(slopes) if slopes is not None else next(searches[k])
+                alike[sought.x.shape, sought.beta.shape, sought.bare].append((k, sought))
+            except StopIteration as end:
+                done[k] = end.value
+            except InputError as error:
+                done[k] = error
+        found = {k: slopes for group in alike.values() for k, slopes in _side_by_side(group)}
+    return [done[k] for k in range(len(searches))]
+
+
+def _side_by_side(group: Sequence[tuple[int, _Sought]]) -> Iterator[tuple[int, _Slopes]]:
+    """What each seeks, a few at a time (arrays that stay in the cache)."""
+    first = group[0][1]
+    few = max(1, CACHED // (first.beta.size * first.x.shape[-1]))
+    for start in range(0, len(group), few):
+        part = group[start : start + few]
+        x, y, beta = (np.stack([getattr(sought, name) for _, sought in part]) for name in ("x", "y", "beta"))
+        slopes = _solve(x, y, beta, first.bare)
+        yield from ((k, slopes.where(i)) for i, (k, _) in enumerate(part))
+
+
+def _search(shards: Sequence[Shard], best_guess: float | None) -> Search[CurveFit]:
     points = sorted(shards, key=lambda shard: shard.units)
     _check(points)
-    kept, small = _without_best_guess(points, best_guess)
-    kept, far = _without_outliers(kept)
-    return _result(kept, (*small, *far), best_guess, bool(small))
+    kept, small = yield from _without_best_guess(points, best_guess)
+    kept, far = yield from _without_outliers(kept)
+    return (yield from _result(kept, (*small, *far), best_guess, bool(small)))
 
 
 def _check(points: Sequence[Shard]) -> None:
@@ -133,32 +186,32 @@ def _solve(x: Array, y: Array, beta: Array, bare: bool = False) -> _Slopes:
 
     `x` and `y` are (…, shards) and `beta` (…, slopes): several sets of as many shards are solved side by side.
     """
-    power = np.exp(beta[..., :, None] * (x - x.mean(-1, keepdims=True))[..., None, :])
-    y = y[..., None, :]
+    x, y = (np.moveaxis(v, -1, 0)[..., None] for v in (x - x.mean(-1, keepdims=True), y))  # sums over the first axis
+    power = np.exp(beta * x)
     a, gamma = _step(power, np.exp(y), np.ones_like(power), np.zeros_like(beta), bare)
-    a = np.maximum(a, 1e-3 * np.exp(y).mean(-1))  # a curve that rises has no other start
+    a = np.maximum(a, 1e-3 * np.exp(y).mean(0))  # a curve that rises has no other start
     for _ in range(ROUNDS):
-        total = a[..., None] * power + gamma[..., None]
+        total = a * power + gamma
         da, dg = _step(power, total, y - np.log(total), gamma, bare)
         a, gamma = a + np.clip(da, -0.5 * a, a), gamma + dg
-    total = a[..., None] * power + gamma[..., None]
+    total = a * power + gamma
     rest = y - np.log(total)
     ja, jg = power / total, 1.0 / total
-    return _Slopes(beta, a, gamma, (rest**2).sum(-1), (ja * ja).sum(-1), (ja * jg).sum(-1), (jg * jg).sum(-1))
+    return _Slopes(beta, a, gamma, (rest**2).sum(0), (ja * ja).sum(0), (ja * jg).sum(0), (jg * jg).sum(0))
 
 
 def _step(power: Array, total: Array, rest: Array, gamma: Array, bare: bool) -> tuple[Array, Array]:
     """Gauss-Newton step in (A, γ), stopped at γ = 0."""
     ja, jg = power / total, np.broadcast_to(1.0 / total, power.shape)
-    aa, ag, gg = (ja * ja).sum(-1), (ja * jg).sum(-1), (jg * jg).sum(-1)
-    ra, rg = (ja * rest).sum(-1), (jg * rest).sum(-1)
+    aa, ag, gg = (ja * ja).sum(0), (ja * jg).sum(0), (jg * jg).sum(0)
+    ra, rg = (ja * rest).sum(0), (jg * rest).sum(0)
     det = np.maximum(aa * gg - ag * ag, 1e-300)
     da, dg = (ra * gg - rg * ag) / det, (aa * rg - ag * ra) / det
     stopped = (gamma + dg < 0.0) | bare
     return np.where(stopped, (ra + ag * gamma) / aa, da), np.where(stopped, -gamma, dg)
 
 
-def _left_out(points: Sequence[Shard]) -> tuple[Array, Array]:
+def _left_out(points: Sequence[Shard]) -> Search[tuple[Array, Array]]:
     """For every shard: ln ε of the best curve through the others there, and the rms of that curve's residuals."""
     x, y = _logs(points)
     others = ~np.eye(len(x), dtype=bool)
@@ -166,7 +219,7 @@ def _left_out(points: Sequence[Shard]) -> tuple[Array, Array]:
     rows = np.arange(len(x))
     beta = np.broadcast_to(-np.geomspace(FLATTEST, STEEPEST, FEW_SLOPES), (len(x), FEW_SLOPES))
     for zoom in range(ZOOMS + 1):
-        found = _solve(xs, ys, beta)
+        found = yield _Sought(xs, ys, beta)
         best = found.squares.argmin(-1)
         if zoom < ZOOMS:
             low, high = (beta[rows, np.clip(best + step, 0, FEW_SLOPES - 1)] for step in (-1, 1))
@@ -175,20 +228,21 @@ def _left_out(points: Sequence[Shard]) -> tuple[Array, Array]:
     return np.log(at), np.sqrt(found.squares[rows, best] / max(1, len(x) - 4))
 
 
-def _region(points: Sequence[Shard], slopes: int = SLOPES) -> tuple[_Slopes, _Slopes, float, _Slopes]:
+def _region(points: Sequence[Shard], slopes: int = SLOPES) -> Search[tuple[_Slopes, _Slopes, float, _Slopes]]:
     """(slopes of the 90 % region, the same with γ = 0, its limit on the sum of squares, the best slope)."""
     x, y = _logs(points)
     freedom = max(1, len(x) - 3)
     wider = 1.0 + float(stdtrit(freedom, 0.5 + LEVEL / 2.0)) ** 2 / freedom
     beta = -np.geomspace(FLATTEST, STEEPEST, slopes)
     for zoom in range(ZOOMS + 1):
-        free = _solve(x, y, beta)
+        free = yield _Sought(x, y, beta)
         limit = max(float(free.squares.min()), 1e-24) * wider
         inside = free.squares <= limit
         if zoom < ZOOMS:
             beta = _around(beta, beta[inside], slopes)
     best = free.where(np.arange(len(beta)) == free.squares.argmin())
-    return free.where(inside), _solve(x, y, beta[inside], bare=True), limit, best
+    bare = yield _Sought(x, y, beta, bare=True)
+    return free.where(inside), bare.where(inside), limit, best
 
 
 def _around(axis: Array, inside: Array, slopes: int) -> Array:
@@ -216,12 +270,14 @@ def _band(free: _Slopes, bare: _Slopes, limit: float, x: float) -> tuple[float, 
     return float(np.minimum(*ends[0]).min()), float(np.maximum(*ends[1]).max())
 
 
-def _without_best_guess(points: Sequence[Shard], best_guess: float | None) -> tuple[list[Shard], tuple[Dropped, ...]]:
+def _without_best_guess(
+    points: Sequence[Shard], best_guess: float | None
+) -> Search[tuple[list[Shard], tuple[Dropped, ...]]]:
     """Walk down from the largest shards while the next smaller one lies in the band of those above it."""
     first = len(points)
     for k in range(len(points) - FEWEST - 1, -1, -1):
         above = points[k + 1 :]
-        free, bare, limit, best = _region(above, FEW_SLOPES)
+        free, bare, limit, best = yield from _region(above, FEW_SLOPES)
         x, _ = _logs(above)
         low, _high = _band(free, bare, limit, math.log(points[k].units) - float(x.mean()))
         freedom = max(1, len(above) - 3)
@@ -240,11 +296,11 @@ def _without_best_guess(points: Sequence[Shard], best_guess: float | None) -> tu
     return list(points[first:]), tuple(Dropped(p, reason) for p in points[:first])
 
 
-def _without_outliers(points: Sequence[Shard]) -> tuple[list[Shard], tuple[Dropped, ...]]:
+def _without_outliers(points: Sequence[Shard]) -> Search[tuple[list[Shard], tuple[Dropped, ...]]]:
     """Leave out the shard farthest from the curve through the others, as long as one is absurdly far."""
     kept, dropped = list(points), []
     while len(kept) > FEWEST + 1:
-        at, rms = _left_out(kept)
+        at, rms = yield from _left_out(kept)
         away = np.abs(_logs(kept)[1] - at) / np.maximum(rms, 1e-4) / math.sqrt(1.5)  # the curve's own spread: half
         k = int(away.argmax())
         chance = len(kept) * 2.0 * float(stdtr(max(1, len(kept) - 4), -away[k]))
@@ -254,9 +310,11 @@ def _without_outliers(points: Sequence[Shard]) -> tuple[list[Shard], tuple[Dropp
     return kept, tuple(dropped)
 
 
-def _result(points: Sequence[Shard], dropped: tuple[Dropped, ...], best_guess: float | None, guessed: bool) -> CurveFit:
+def _result(
+    points: Sequence[Shard], dropped: tuple[Dropped, ...], best_guess: float | None, guessed: bool
+) -> Search[CurveFit]:
     """Constants, intervals and warnings of the curve through the shards that are left."""
-    free, bare, limit, best = _region(points)
+    free, bare, limit, best = yield from _region(points)
     x, _ = _logs(points)
     middle = float(x.mean())
     a, beta, gamma = float(best.a[0]), float(best.beta[0]), float(best.gamma[0])

@@ -15,9 +15,8 @@ from typing import Final
 import numpy as np
 from scipy.optimize import least_squares
 
-from sim.errors import InputError
 from sim.scaling import loss_at
-from sim.scaling.curve_fit import Array, Shard, fit_curve
+from sim.scaling.curve_fit import Array, CurveFit, Shard, fit_curves
 from sim.scaling.loss_fit import LossFit, Run, fit_loss
 from sim.scaling.records import LossLaw
 from sim.validation.validation import Outcome, Request, ValidationSet, domain_of, requests
@@ -164,7 +163,7 @@ def coverage(draws: int, seed: int) -> tuple[int, int]:
     β from -0.35 to -0.07, γ none or up to 0.6 of the last error, 7 to 11 shards two apart, noise of 0.5 to 3 %.
     """
     rng = np.random.default_rng(seed)
-    inside = fitted = 0
+    pilots, ends, truths = [], [], []
     for _ in range(draws):
         shards = int(rng.integers(7, 12))
         alpha, beta, noise = rng.uniform(2, 30), -rng.uniform(0.07, 0.35), rng.uniform(0.005, 0.03)
@@ -172,12 +171,9 @@ def coverage(draws: int, seed: int) -> tuple[int, int]:
         share = rng.choice([0.0, rng.uniform(0.0, 0.6)])
         floor = alpha * sizes[-1] ** beta * share / (1 - share)
         errors = (alpha * sizes**beta + floor) * np.exp(noise * rng.standard_normal(shards))
-        try:
-            found = fit_curve([Shard(float(m), float(e)) for m, e in zip(sizes, errors, strict=True)])
-        except InputError:
-            continue  # refused: these shards identify no slope
-        low, high = found.band(8 * float(sizes[-1]))
-        truth = alpha * (8 * sizes[-1]) ** beta + floor
-        fitted += 1
-        inside += bool(low <= truth <= high)
-    return fitted, inside
+        pilots.append([Shard(float(m), float(e)) for m, e in zip(sizes, errors, strict=True)])
+        ends.append(8 * float(sizes[-1]))
+        truths.append(alpha * (8 * sizes[-1]) ** beta + floor)
+    fits = [(k, found) for k, found in enumerate(fit_curves(pilots)) if isinstance(found, CurveFit)]
+    bands = [(truths[k], *found.band(ends[k])) for k, found in fits]  # of those not refused
+    return len(bands), sum(low <= truth <= high for truth, low, high in bands)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sim.device.records import MatrixUnit, TileShape
 
@@ -54,8 +55,17 @@ def tile_time(product: Product, unit: MatrixUnit, rate: float, cache_bandwidth: 
 def tilings(product: Product, unit: MatrixUnit, rate: float) -> Iterator[TileTime]:
     """Every tiling on offer."""
     rate *= alignment(product, unit)
+    return (
+        TileTime(flops / (rate / unit.units * shape.efficiency), cache_bytes, shape, split, tiles)
+        for flops, cache_bytes, shape, split, tiles in _counts(product, unit)
+    )
+
+
+@lru_cache(maxsize=4096)
+def _counts(product: Product, unit: MatrixUnit) -> tuple[tuple[float, float, TileShape, int, int], ...]:
+    """What every tiling runs, whatever the rate."""
     shapes = unit.shapes or (TileShape(unit.tile_m, unit.tile_n),)
-    return (_tiled(product, unit, rate, shape, split) for shape in shapes for split in _splits(product, unit, shape))
+    return tuple(_tiled(product, unit, shape, split) for shape in shapes for split in _splits(product, unit, shape))
 
 
 def alignment(product: Product, unit: MatrixUnit) -> float:
@@ -107,14 +117,16 @@ def _splits(product: Product, unit: MatrixUnit, shape: TileShape) -> Iterator[in
         yield filling
 
 
-def _tiled(product: Product, unit: MatrixUnit, rate: float, shape: TileShape, split: int) -> TileTime:
-    """t = waves · 2·tile_m·tile_n·(k/split + ramp) / (rate per unit · shape efficiency)."""
+def _tiled(
+    product: Product, unit: MatrixUnit, shape: TileShape, split: int
+) -> tuple[float, float, TileShape, int, int]:
+    """(FLOPs of a unit, bytes through the cache, shape, parts of k, tiles); its time is
+    t = waves · 2·tile_m·tile_n·(k/split + ramp) / (rate per unit · shape efficiency)."""
     tiles = math.ceil(product.m / shape.m) * math.ceil(product.n / shape.n) * product.batch * split
     waves = math.ceil(tiles / unit.units)
     k_part = math.ceil(product.k / split / unit.tile_k) * unit.tile_k
     per_tile = 2.0 * shape.m * shape.n * (k_part + unit.ramp_k)
-    compute_s = waves * per_tile / (rate / unit.units * shape.efficiency)
     loads = tiles * (min(shape.m, product.m) + min(shape.n, product.n)) * k_part * product.size / unit.multicast
     outputs = product.batch * product.m * product.n
     partial = 2.0 * split * outputs * PARTIAL_SUM_BYTES if split > 1 else 0.0
-    return TileTime(compute_s, loads + outputs * product.size + partial, shape, split, tiles)
+    return waves * per_tile, loads + outputs * product.size + partial, shape, split, tiles

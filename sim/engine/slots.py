@@ -47,11 +47,13 @@ class Skeleton:
     def filled(self, record: StepRecord, *, detail: bool) -> Program:
         """The program of a record; `detail`: with the collectives inside its kernels."""
         known: dict[tuple[object, ...], Segment] = {}  # equal stages are one object
+        runs: dict[tuple[int, Way], list[Work]] = {}
+        stages = [id(stage) for stage in record.stages]
         found = []
         for slot in self.slots:
-            key = (id(record.stages[slot.stage]), slot.part, *slot[2:])
+            key = (stages[slot.stage], slot.part, *slot[2:])
             if key not in known:
-                known[key] = segment(record, slot)
+                known[key] = segment(record, slot, runs)
             found.append(known[key])
         seconds, stretch, _ = zip(*found, strict=True)
         program = self.program.timed(list(self._fill(seconds)), list(self._fill(stretch)))
@@ -61,8 +63,8 @@ class Skeleton:
         return program
 
 
-def segment(record: StepRecord, slot: Slot) -> Segment:
-    """The duration a slot holds."""
+def segment(record: StepRecord, slot: Slot, runs: dict[tuple[int, Way], list[Work]]) -> Segment:
+    """The duration a slot holds; `runs`: the works of the passes listed so far."""
     part, number, _, way, first, last = slot
     if part in ("send", "tied", "norm"):
         return _plain(getattr(record, part))
@@ -73,7 +75,9 @@ def segment(record: StepRecord, slot: Slot) -> Segment:
         return Segment(stage.update.seconds if part == "update" else stage.offload_s)
     chunk = stage.chunks[slot.chunk]
     if part == "pass":
-        return whole(list(works(chunk, way))[first:last])
+        if (id(chunk), way) not in runs:
+            runs[id(chunk), way] = list(works(chunk, way))
+        return whole(runs[id(chunk), way][first:last])
     if part == "sliced":  # one of so many time steps
         return Segment((chunk.forward_s if way.forward else chunk.backward_s) / first)
     if part == "sliced send":

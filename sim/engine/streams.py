@@ -2,23 +2,26 @@
 
 A kernel is one Timeout, a message between stages no event at all unless somebody waits for it (its link keeps a free-at
 clock), as long as surely no collective runs beside it: none begins before the kernel it waits for has ended. Where
-kernels, messages and collectives slow each other, a change of rate interrupts the processes it concerns, and they go on
-with what is left of their work.
+kernels, messages and collectives slow each other, a change of rate sets a new end for the tasks it concerns; who would
+wake after that is interrupted, and who wakes before it goes on with what is left of its work.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from itertools import accumulate
 from typing import Any, Final
 
 import simpy
 
+from sim.engine.kernel import Environment
 from sim.engine.program import Program, Times
 from sim.engine.recursion import rates_of
 
 Steps = Generator[simpy.Event, Any, None]
 
+SOONER: Final = suppress(simpy.Interrupt)
 UNKNOWN: Final = -1.0
 NEVER: Final = 2**60
 
@@ -33,15 +36,17 @@ class _Streams:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.env = simpy.Environment()
+        self.env = Environment()
         shape = program.shape
         self.start = [0.0] * len(program)
         self.end = [UNKNOWN] * len(program)
         self.signal: dict[int, simpy.Event] = {}  # fires when the end of a task is known
         self.process: dict[int, simpy.Process] = {}
-        self.rate: dict[int, float] = {}
+        tracks = len(program.tracks)
+        self.rate, self.since, self.left = [1.0] * tracks, [0.0] * tracks, [0.0] * tracks  # of the task that runs
+        self.finish, self.wake = [0.0] * tracks, [0.0] * tracks  # when it ends, and when its process looks again
         self.running: list[dict[int, int]] = [{} for _ in range(shape.domains)]  # what may be slowed: track → task
-        self.free = [0.0] * len(program.tracks)
+        self.free = [0.0] * tracks
         # of every sharing stream the kernel (its place) its next collective waits for: none begins before that ended
         self.needs: list[dict[int, int]] = [{} for _ in range(shape.domains)]
         for track in program.sharing:
@@ -62,7 +67,7 @@ class _Streams:
             else:
                 self.process[number] = self.env.process(self._transfers(number, queue))
         self.env.run()
-        return Times(self.start, self.end, next(self.env._eid))
+        return Times(self.start, self.end, self.env.events)
 
     def _kernels(self, track: int) -> Steps:
         """The compute stream of a domain."""
@@ -82,7 +87,8 @@ class _Streams:
                 self._settle(task, free)
                 for message in messages.get(task, ()):
                     self._post(message, free, place, domain)
-                yield env.timeout(max(0.0, free - env.now))
+                now = env.now
+                yield env.at(now + (free - now) if free > now else now)
             else:
                 if free > env.now:
                     yield env.timeout(free - env.now)
@@ -103,8 +109,8 @@ class _Streams:
                 while end[j] < 0.0:
                     yield self._known(j)
                 free[track] = max(free[track], end[j])
-            if free[track] > env.now:
-                yield env.timeout(free[track] - env.now)
+            if (wait := free[track] - env.now) > 0.0:
+                yield env.timeout(wait)
             if shared:
                 self._need(domain, track, -1)
             yield from self._beside(track, task)
@@ -137,35 +143,40 @@ class _Streams:
 
     def _beside(self, track: int, task: int) -> Steps:
         """A task that shares its domain with others."""
+        env, finish = self.env, self.finish
         domain = self.running[self.program.tracks[track].domain]
-        self.start[task] = self.env.now
+        self.start[task] = self.since[track] = now = env.now
+        self.left[track] = self.program.seconds[task]
         domain[track] = task
         self._share(domain, track)
-        left = self.program.seconds[task]
-        while left > 0.0:
-            rate, begin = self.rate[track], self.env.now
-            try:
-                yield self.env.timeout(left / rate)
-                left = 0.0
-            except simpy.Interrupt:
-                left -= (self.env.now - begin) * rate
+        while finish[track] > now:
+            self.wake[track] = finish[track]
+            with SOONER:
+                yield env.at(finish[track])
+            now = env.now
         del domain[track]
         self._share(domain, track)
-        self._settle(task, self.env.now)
+        self._settle(task, now)
 
     def _share(self, domain: dict[int, int], me: int) -> None:
-        """Set the rates of a domain after `me` came or went; the others whose rate changed are interrupted.
+        """Set the rates of a domain after `me` came or went; the others whose rate changed end at another moment.
 
         A kernel slows nobody, so that its coming and going sets its own rate alone.
         """
-        rates = dict(zip(domain, rates_of(self.program, domain), strict=True))
+        now, rates = self.env.now, dict(zip(domain, rates_of(self.program, domain), strict=True))
         if me in domain:
             self.rate[me] = rates.pop(me)
+            self.finish[me] = now + self.left[me] / self.rate[me]
         if self.program.tracks[me].kind == "compute":
             return
         for track, rate in rates.items():
-            if rate != self.rate[track]:
-                self.rate[track] = rate
+            if rate == self.rate[track]:
+                continue
+            self.left[track] -= (now - self.since[track]) * self.rate[track]
+            self.since[track], self.rate[track] = now, rate
+            self.finish[track] = now + self.left[track] / rate
+            if self.finish[track] < self.wake[track]:
+                self.wake[track] = -1.0  # once is enough
                 self.process[track].interrupt()
 
     def _need(self, domain: int, stream: int, place: int) -> None:

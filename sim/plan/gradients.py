@@ -148,7 +148,7 @@ def reductions(exchange: Exchange, parts: Iterable[Part], copies: float = 0.0) -
     for place, closing in closings(exchange, parts, copies):
         if closing not in known:
             known[closing] = _reduced(exchange, closing)
-        out.append(replace(known[closing], place=place))
+        out.append(known[closing].at(place))
     return tuple(m for m in out if exchange.pricer.lasts(m.seconds))
 
 
@@ -257,7 +257,7 @@ def _gather(exchange: Exchange, held: dict[str, float], place: int, tensors: dic
     out = []
     for axis, nbytes in held.items():
         if nbytes > 0.0:
-            out.append(replace(exchange.gather(nbytes, axis, tensors[axis]), place=place))
+            out.append(exchange.gather(nbytes, axis, tensors[axis]).at(place))
             held[axis] = 0.0
     return out
 

@@ -80,6 +80,10 @@ class Transfer:
     place: int = 0
     sent_bytes: float = 0.0
 
+    def at(self, place: int) -> Transfer:
+        """The same at another place."""
+        return Transfer(self.name, self.axis, self.seconds, self.bytes, place, self.sent_bytes)
+
 
 @dataclass(frozen=True, slots=True)
 class Block:

@@ -384,7 +384,7 @@ class HardwareScreen:
 
 def _seconds(record: StepRecord, slot: Slot) -> Any:
     if slot.part != "pass":
-        return segment(record, slot).seconds
+        return segment(record, slot, {}).seconds
     run = list(works(record.stages[slot.stage].chunks[slot.chunk], slot.way))[slot.first : slot.last]
     return sum(work.seconds * count for work, count in _counted(run))
 

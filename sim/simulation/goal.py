@@ -117,14 +117,19 @@ def with_band(goal: TimeToTarget | None, spread: Spread | None) -> TimeToTarget 
     return replace(goal, p05_s=low, p50_s=middle, p95_s=high)
 
 
-def energy_of(
-    scenario: Scenario, record: StepRecord, step: Step, goal: TimeToTarget | None
-) -> tuple[Energy | None, str]:
-    if scenario.accelerator.power is None:
+def spent_on(scenario: Scenario, record: StepRecord, step: Step) -> Energy | None:
+    """Energy of a step, where the power of the chip is known."""
+    chip = scenario.accelerator
+    return None if chip.power is None else step_energy(record, chip, step.time_s, None)
+
+
+def energy_of(scenario: Scenario, spent: Energy | None, goal: TimeToTarget | None) -> tuple[Energy | None, str]:
+    """Energy to the target of steps that each take what was `spent`, or why there is none."""
+    if scenario.accelerator.power is None or spent is None:
         return None, f"the accelerator {scenario.accelerator.name} has no power figures"
-    spent = step_energy(record, scenario.accelerator, step.time_s, goal.steps if goal else None)
     limit = scenario.accelerator.power.cap_w or scenario.accelerator.power.peak_w
     if spent.mean_device_w > limit * (1.0 + 1e-9):  # only where the time is not ours
         return None, f"in the published compute time a device would draw {spent.mean_device_w:.0f} W of {limit:.0f} W"
     power, clock = scenario.accelerator.power, scenario.accelerator.clock
-    return replace(spent, flop_j=power.flop_j[scenario.workload.numerics.compute] * clock**2), ""
+    target_j = spent.step_j * goal.steps if goal else None
+    return replace(spent, target_j=target_j, flop_j=power.flop_j[scenario.workload.numerics.compute] * clock**2), ""

@@ -7,7 +7,7 @@ import math
 from sim.device.records import Accelerator
 from sim.errors import InputError, Problem
 from sim.ops import Collective, Op, executed_flops
-from sim.plan.step_record import StepRecord
+from sim.plan.step_record import Stage, StepRecord
 from sim.result import Result
 from sim.scenario import PublishedInput, Scenario
 
@@ -55,17 +55,17 @@ def check_result(result: Result, record: StepRecord, chip: Accelerator) -> None:
                 Problem(f"the {name} of the result would be {value:g}: sizes beyond arithmetic", "workload")
             )
     faster = chip.sparsity if result.speedups else 1.0  # products on structured-sparse operands
-    least = max(_least_s(record, number, chip) for number in range(len(record.stages))) / faster
+    known: dict[int, float] = {}
+    stages = {id(stage): stage for stage in record.stages}
+    least = max(_least_s(record, stage, chip, known) for stage in stages.values()) / faster
     if least > step.time_s * (1.0 + ROUNDING):
         rule = f"too short: at their peaks the units need {least:.4g} s for what a step executes"
         where = "training.compute_s" if result.provenance.inputs else "accelerator"
         raise InputError(Problem(rule, where, f"{step.time_s:.4g} s"))
 
 
-def _least_s(record: StepRecord, number: int, chip: Accelerator) -> float:
-    """Seconds a device of a stage computes with every op at the peak of its format."""
-    stage = record.stages[number]
-    known: dict[int, float] = {}
+def _least_s(record: StepRecord, stage: Stage, chip: Accelerator, known: dict[int, float]) -> float:
+    """Seconds a device of a stage computes with every op at the peak of its format; `known`: of passes before."""
 
     def least(ops: tuple[Op, ...]) -> float:
         if id(ops) not in known:  # the record keeps the ops alive

@@ -13,11 +13,9 @@ from itertools import chain, repeat
 from math import log
 from typing import Final
 
-from sim.engine import Step
 from sim.errors import InputError, Problem
-from sim.plan.energy import step_energy
+from sim.plan.energy import Energy, step_energy
 from sim.plan.records import Plan
-from sim.plan.step_record import StepRecord
 from sim.scenario import Scenario
 from sim.simulation.stepping import slowest
 from sim.workload.records import Model
@@ -27,16 +25,17 @@ TOLERANCE: Final = 1e-3  # of the clock
 SECANTS: Final = 3  # attempts; a step that changes what it waits for is halved upon
 
 
-def within_power(scenario: Scenario, model: Model, plan: Plan, record: StepRecord, step: Step) -> Scenario:
-    """The scenario itself where its step (at full clock) stays below the limit, else with the clock that does."""
+def within_power(scenario: Scenario, model: Model, plan: Plan, spent: Energy | None) -> Scenario:
+    """The scenario itself where its step (at full clock: `spent`) stays below the limit, else with the clock that
+    does."""
     chip = scenario.accelerator
-    if chip.power is None or scenario.training.compute_s is not None:
+    if chip.power is None or spent is None or scenario.training.compute_s is not None:
         return scenario
     limit = min(chip.power.peak_w, chip.power.cap_w or chip.power.peak_w)
     if limit <= chip.power.idle_w:
         rule = f"must lie above the idle power of {chip.power.idle_w:g} W"
         raise InputError(Problem(rule, "accelerator.power.cap", f"{limit:g} W"))
-    full_w = step_energy(record, chip, step.time_s, None).mean_device_w
+    full_w = spent.mean_device_w
     if full_w <= limit:
         return scenario
     clock = _highest_clock(lambda s: _mean_w(_at(scenario, s), model, plan), chip.power.idle_w, limit, full_w)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from sim.device.records import Source
 from sim.fields import Status
@@ -128,6 +128,7 @@ def part_names(scenario: Scenario) -> dict[str, str]:
     }
 
 
+PLAIN: Final = (float, str, int, type(None))  # what holds no source
 PARTS: Final = ("accelerator", "cluster", "host", "storage", "scaling", "training")
 
 
@@ -140,15 +141,22 @@ def evidence_of(record: object, path: str) -> Iterator[Evidence]:
         for key, item in items:
             yield from evidence_of(item, f"{path}.{key}")
     elif is_dataclass(record):
-        for name, value in ((field.name, getattr(record, field.name)) for field in fields(record)):
+        for name in _names(type(record)):  # type: ignore[arg-type]
+            value = getattr(record, name)
             if name == "source" and value:
                 yield Evidence(path, str(value), str(getattr(record, "confidence", "")))
             elif name.endswith("_source") and value:
                 yield Evidence(f"{path}.{name.removesuffix('_source')}", str(value))
             elif name == "sources":  # of the groups of an accelerator's file
                 yield from evidence_of(value, path)
-            elif not isinstance(value, str):
+            elif not isinstance(value, PLAIN):
                 yield from evidence_of(value, f"{path}.{name}")
+
+
+@cache
+def _names(record: Any) -> tuple[str, ...]:
+    """Fields of a record."""
+    return tuple(field.name for field in fields(record))
 
 
 def provenance(scenario: Scenario, inherited: tuple[Inherited, ...] = ()) -> Provenance:

@@ -17,7 +17,7 @@ from sim.result import Result, TimeToTarget, Uncertainty
 from sim.scaling import Projection
 from sim.scenario import Scenario
 from sim.simulation.campaign import campaign_of, with_campaign
-from sim.simulation.goal import energy_of, project_target, time_to_target, with_band, with_samples
+from sim.simulation.goal import energy_of, project_target, spent_on, time_to_target, with_band, with_samples
 from sim.simulation.inheritance import inherited
 from sim.simulation.invariants import check_published, check_result
 from sim.simulation.limits import bottleneck_of
@@ -87,15 +87,17 @@ def _plan(scenario: Scenario, model: Model, projection: Projection | None, must_
 
 def _step(
     scenario: Scenario, model: Model, plan: Plan, engine: Engine, trace: bool
-) -> tuple[Scenario, StepRecord, Step]:
-    """The scenario at the clock its power allows, and its step."""
+) -> tuple[Scenario, StepRecord, Step, Energy | None]:
+    """The scenario at the clock its power allows, its step, and what that spends where the chip's power is known."""
     record, step = slowest(scenario, model, plan, engine, trace)
     if not step.time_s > 0.0:
         raise InputError(Problem("a step of this model takes no time: it computes and moves nothing", "workload.sizes"))
-    limited = within_power(scenario, model, plan, record, step)
+    spent = spent_on(scenario, record, step)
+    limited = within_power(scenario, model, plan, spent)
     if limited is not scenario:
         record, step = slowest(limited, model, plan, engine, trace)
-    return limited, record, step
+        spent = spent_on(limited, record, step)
+    return limited, record, step, spent
 
 
 def _bands(
@@ -133,7 +135,7 @@ def simulate(
     plan = planned.plan
     memory = _check_memory(planned.scenario, model, plan) if must_fit else _memory(planned.scenario, model, plan)
     check_published(scenario, plan.sub_batch)
-    scenario, record, step = _step(planned.scenario, model, plan, engine, trace)
+    scenario, record, step, spent = _step(planned.scenario, model, plan, engine, trace)
     spread = spread_of(scenario, record, step, seed)
     goal = time_to_target(scenario, model, projection, plan, spread.mean_s if spread else step.time_s)
     goal = fewer_samples(scenario, goal)
@@ -142,7 +144,7 @@ def simulate(
     campaign = campaign_of(scenario, model, plan, step, mean_s, goal, seed=seed, spans=trace)
     goal = with_campaign(goal, campaign)
     peak = scenario.accelerator.compute[scenario.workload.numerics.compute].peak_flops * step.time_s * plan.devices
-    energy, no_energy = energy_of(scenario, record, step, goal)
+    energy, no_energy = energy_of(scenario, spent, goal)
     energy, site = with_waiting(scenario, plan, energy, goal, campaign)
     cost, no_cost = cost_of(scenario, plan, goal, site)
     bottleneck = bottleneck_of(scenario, model, plan, step, levers, searched)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import multiprocessing
 import os
@@ -72,12 +73,14 @@ def executors(
 
 
 def _processes(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_quiet)
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_worker)
 
 
-def _quiet() -> None:
-    """Ctrl-C is for the parent, which keeps what is finished and stops its workers."""
+def _worker() -> None:
+    """Ctrl-C is for the parent, which keeps what is finished and stops its workers; what is imported stays, so that
+    nobody has to look through it for what can go."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()
 
 
 @contextmanager

@@ -7,10 +7,10 @@ batch job run the same function. Results are written as chunks finish, in any or
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import reduce
 from hashlib import blake2b
 from importlib.metadata import version
@@ -123,14 +123,25 @@ def assignment(path: str, value: object) -> str:
 def evaluate(study: Study, numbers: tuple[int, ...]) -> list[Outcome]:
     """Simulate some designs; one that cannot be built, does not fit or cannot reach its target keeps its reason."""
     base = study.base()
-    return [_outcome(study, number, base) for number in numbers]
+    shared = {id(part): repr(part) for part in _parts(base)} if base else {}
+    return [_outcome(study, number, base, shared) for number in numbers]
 
 
-def _outcome(study: Study, number: int, base: Scenario | None) -> Outcome:
+def _parts(scenario: Scenario) -> list[object]:
+    return [getattr(scenario, field.name) for field in fields(Scenario)]
+
+
+def text_of(scenario: Scenario, shared: Mapping[int, str]) -> str:
+    """`repr(scenario)`; `shared`: id of a part that lives on → its repr."""
+    parts = zip(fields(Scenario), _parts(scenario), strict=True)
+    return f"Scenario({', '.join(f'{f.name}={shared.get(id(part)) or repr(part)}' for f, part in parts)})"
+
+
+def _outcome(study: Study, number: int, base: Scenario | None, shared: Mapping[int, str]) -> Outcome:
     key = b""
     try:
         scenario = study.design(number, base)
-        key = _key(repr(scenario), study.seed)
+        key = _key(text_of(scenario, shared), study.seed)
         return Outcome(number, key, values(simulate(scenario, levers=False, seed=study.seed)))
     except Exception as error:  # whatever it is, the other designs are worth their answer
         return Outcome(number, key, (None,) * len(METRICS), *_failure(error))

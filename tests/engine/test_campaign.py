@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from math import exp, inf, sqrt
 from typing import ClassVar
 
@@ -25,7 +26,7 @@ from sim.engine.campaign.progress import last_multiple, next_step, wall
 from sim.engine.campaign.records import Blast, Phase, Source, Tier, Work
 from sim.engine.campaign.recovery.replace import Replace
 from sim.engine.campaign.recovery.shrink import Shrink
-from sim.engine.campaign.run import simulate_campaign
+from sim.engine.campaign.run import MOST_KNOWN, failures_of, simulate_campaign
 from sim.engine.campaign.summary import run_campaigns
 from sim.engine.campaign.vector import simulate_campaigns, vectorised
 
@@ -356,6 +357,16 @@ def test_ninety_days_on_16384_devices_stay_within_2500_events() -> None:
     assert out.wall_s > 89 * DAY
     assert out.failures > 600
     assert out.events <= 2500
+
+
+def test_remembered_failures_are_those_that_numpy_draws() -> None:
+    """Of campaigns that differ in their steps, beyond what is remembered: sums of numpy's own exponential gaps."""
+    source, many = Source("node", Exponential(), 64, 5e7, 1, Blast.NODE), MOST_KNOWN + 1000
+    draw = np.random.default_rng(np.random.SeedSequence(7).spawn(1)[0])
+    whole = np.cumsum(draw.standard_exponential(many) * (5e7 / 64)) + 30.0
+    for steps in (10, 20, 30):
+        work = Work((Phase("training", steps, 1.0),), Replace(), (source,), startup_s=30.0)
+        assert [when for when, _, _ in islice(failures_of(work, 7), many)] == pytest.approx(whole.tolist(), rel=1e-12)
 
 
 def test_the_same_seed_gives_the_same_campaign() -> None:

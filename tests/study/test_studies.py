@@ -18,7 +18,7 @@ from sim.study.designs import Designs
 from sim.study.executors import Here, executors
 from sim.study.explore import consistent, constraint, front
 from sim.study.metrics import METRICS, metric
-from sim.study.runner import CHUNK, Study, evaluate, run
+from sim.study.runner import CHUNK, Study, evaluate, run, text_of
 from sim.study.store import Outcome, Store, facts, outcomes
 
 
@@ -202,6 +202,15 @@ def test_constraints_that_contradict_are_named() -> None:
         consistent([constraint("time_to_target_s<=1 h"), constraint("time_to_target_s >= 1 days")])
     with pytest.raises(InputError, match="is no metric"):
         constraint("speed<=3")
+
+
+def test_the_text_behind_a_key_is_the_scenario_whole(study: Study) -> None:
+    """With parts that designs share and without; repr() is the oracle."""
+    scenario = study.design(0)
+    assert text_of(scenario, {}) == repr(scenario)
+    assert text_of(scenario, {id(scenario.links): repr(scenario.links), id(scenario.plan): "X"}) == repr(
+        scenario
+    ).replace(f"plan={scenario.plan!r}", "plan=X")
 
 
 def test_here_is_an_executor() -> None:

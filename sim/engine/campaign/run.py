@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Generator, Iterator
+from functools import lru_cache
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +19,7 @@ from sim.engine.campaign.progress import next_step, wall
 from sim.engine.campaign.records import Outcome, Source, Work
 from sim.engine.campaign.recovery import Pool
 from sim.engine.campaign.state import State
+from sim.engine.kernel import Environment
 from sim.engine.records import Slice
 from sim.errors import Unreachable, UnreachableError
 
@@ -25,6 +28,7 @@ Events = Generator[simpy.Event, Any, None]
 NEVER: Final = float("inf")
 MOST_EVENTS: Final = 500_000
 """Of one campaign, failures counted too: some 5 s of computing, 200 times what a long campaign takes."""
+MOST_KNOWN: Final = 1024  # failures of a seed that are remembered
 
 
 def simulate_campaign(work: Work, seed: int = 0, trace: bool = False) -> Outcome:
@@ -37,14 +41,43 @@ def simulate_campaign(work: Work, seed: int = 0, trace: bool = False) -> Outcome
 
 def failures_of(work: Work, seed: int) -> Iterator[Failure]:
     """All failures in order of time, from the first step on; a random stream per source, by its place."""
-    streams = np.random.SeedSequence(seed).spawn(len(work.sources))
+    asked = (work.sources, work.startup_s, seed)
+    light = all(source.process.memoryless for source in work.sources)  # others hold the age of every component
+    return iter(_drawn(*asked)) if light else _arrivals(*asked)
+
+
+@lru_cache(maxsize=64)
+def _drawn(sources: tuple[Source, ...], startup_s: float, seed: int) -> Drawn:
+    return Drawn(sources, startup_s, seed)
+
+
+class Drawn:
+    """Failures of one seed, the first of them remembered: campaigns that differ in other things meet the same ones."""
+
+    def __init__(self, sources: tuple[Source, ...], startup_s: float, seed: int) -> None:
+        self.of = (sources, startup_s, seed)
+        self.known: list[Failure] = []
+        self.coming = _arrivals(*self.of)
+
+    def __iter__(self) -> Iterator[Failure]:
+        known, coming = self.known, self.coming
+        for place in range(MOST_KNOWN):
+            if place == len(known):
+                if (failure := next(coming, None)) is None:
+                    return
+                known.append(failure)
+            yield known[place]
+        yield from islice(_arrivals(*self.of), MOST_KNOWN, None)
+
+
+def _arrivals(sources: tuple[Source, ...], startup_s: float, seed: int) -> Iterator[Failure]:
+    streams = np.random.SeedSequence(seed).spawn(len(sources))
 
     def times(index: int, source: Source) -> Iterator[Failure]:
         draw = np.random.default_rng(streams[index])
-        begin = work.startup_s
-        return ((begin + t, index, source) for t in source.process.arrivals(draw, source.count, source.mtbf_s))
+        return ((startup_s + t, index, source) for t in source.process.arrivals(draw, source.count, source.mtbf_s))
 
-    arrivals = [times(index, source) for index, source in enumerate(work.sources)]
+    arrivals = [times(index, source) for index, source in enumerate(sources)]
     return arrivals[0] if len(arrivals) == 1 else heapq.merge(*arrivals, key=lambda failure: failure[:2])
 
 
@@ -52,7 +85,7 @@ class _Run:
     """One campaign under way."""
 
     def __init__(self, work: Work, seed: int, trace: bool) -> None:
-        self.env = simpy.Environment()
+        self.env = Environment()
         self.work = work
         self.state = State(work.phases)
         self.spans: list[Slice] | None = [] if trace else None

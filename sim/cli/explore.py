@@ -13,7 +13,7 @@ from sim.errors import InputError, Problem
 from sim.report.study import as_table, render, to_json
 from sim.study.explore import asked, front
 from sim.study.start import started
-from sim.study.store import facts, failures, outcomes
+from sim.study.store import facts, failures, finished, outcomes
 from sim.study.sweep import Outcomes, study_file, study_of
 
 
@@ -54,7 +54,8 @@ def command(
         interrupted = sweep.simulate_all(study, file, sweep.part(shard), jobs, dask, quiet)
         best = front(outcomes(file), wanted, bounds)
         why = "" if best else next(iter(failures(file)), "")
-        found = Outcomes(study.designs, facts(file), tuple(best), tuple(metric.name for metric in wanted))
+        chosen_by = tuple(metric.name for metric in wanted)
+        found = Outcomes(study.designs, facts(file), tuple(best), chosen_by, finished(file))
     if best or as_json:
         show_as(found, as_table, render, to_json, "json" if as_json else form)
     if interrupted:

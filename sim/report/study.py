@@ -47,9 +47,10 @@ def as_table(found: Outcomes) -> Table:
 
 
 def render(found: Outcomes) -> str:
-    """The table, and how many designs it leaves out."""
+    """The table, how many designs it leaves out, and how many are finished where some are not."""
     total, shown = len(found.designs), len(found.outcomes)
-    left = f"\n{total:,} designs, {shown:,} shown" if total > shown else ""
+    done = f"{found.finished:,} finished, " if found.finished is not None and found.finished < total else ""
+    left = f"\n{total:,} designs, {done}{shown:,} shown" if total > shown else ""
     return as_table(found).text() + left
 
 

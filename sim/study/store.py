@@ -183,6 +183,12 @@ def facts(path: Path) -> dict[str, object]:
     return found
 
 
+def finished(path: Path) -> int:
+    """How many designs are finished."""
+    with closing(_read(path)) as db:
+        return int(db.execute("SELECT count(*) FROM results").fetchone()[0])
+
+
 def failures(path: Path) -> dict[str, int]:
     """Why designs have no result, each reason once, with its exit code."""
     with closing(_read(path)) as db:

@@ -18,7 +18,7 @@ from sim.scenario import Scenario
 from sim.study.designs import Designs
 from sim.study.executors import executors
 from sim.study.runner import Progress, Study, run
-from sim.study.store import Outcome, facts, outcomes
+from sim.study.store import Outcome, facts, finished, outcomes
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class Outcomes(Answer):
     identity: Mapping[str, object]
     outcomes: tuple[Outcome, ...]
     objectives: tuple[str, ...] = ()  # metrics that designs were chosen by
+    finished: int | None = None  # designs of the study, where its file says
 
 
 def sweep(
@@ -86,7 +87,7 @@ def study_file(file: str | Path | None) -> Iterator[Path]:
 
 def stored(designs: Designs, file: Path, sort: str = "number", limit: int | None = None) -> Outcomes:
     """What a study file holds."""
-    return Outcomes(designs, facts(file), tuple(outcomes(file, sort, limit)))
+    return Outcomes(designs, facts(file), tuple(outcomes(file, sort, limit)), finished=finished(file))
 
 
 def read_study(file: Path) -> Outcomes:

@@ -96,6 +96,7 @@ def test_an_interrupt_keeps_finished_cases(run, small, monkeypatch):
     outcome = run("sweep", small, "--key", "plan.sub_batch", "--values", "16,32,64,128")
     assert (outcome.code, outcome.err) == (130, "interrupted\n")
     assert [line.split()[1] for line in outcome.out.splitlines()[2:4]] == ["16", "32"]
+    assert outcome.out.endswith("4 designs, 2 finished, 2 shown\n")
     seen.clear()
     body = json.loads(run("compare", small, small, small, "--json").out)
     assert len(body["cases"]) == 2

@@ -36,14 +36,15 @@ def bare_loop() -> None:
 
 
 @pytest.mark.speed
-def test_a_campaign_costs_a_few_times_its_bare_events() -> None:
-    """3.5 times when written; the goal of 2 is missed: what a failure destroys takes longer than the event itself."""
+def test_a_campaign_costs_twice_its_bare_events() -> None:
+    """1.79 to 1.99 times in eight processes of their own when written (the goal is 2); a little more in pytest."""
     work = ninety_days()
-    assert cpu(lambda: simulate_campaign(work)) < 5.0 * cpu(bare_loop)
+    ratios = [cpu(lambda: simulate_campaign(work), 15) / cpu(bare_loop, 15) for _ in range(5)]
+    assert min(ratios) < 2.3
 
 
 @pytest.mark.speed
-def test_a_thousand_campaigns_cost_less_than_a_hundred_one_by_one() -> None:
-    """In numpy: 0.17 s when written, 3.6 ms a campaign in SimPy."""
+def test_a_thousand_campaigns_cost_less_than_two_hundred_one_by_one() -> None:
+    """In numpy: 0.17 s when written, 1.7 ms a campaign in SimPy."""
     work = ninety_days()
-    assert cpu(lambda: simulate_campaigns(work, 1000)) < 100 * cpu(lambda: simulate_campaign(work))
+    assert cpu(lambda: simulate_campaigns(work, 1000)) < 200 * cpu(lambda: simulate_campaign(work))

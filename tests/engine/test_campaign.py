@@ -22,7 +22,7 @@ from sim.engine.campaign.checkpoints.synchronous import Synchronous
 from sim.engine.campaign.failures.exponential import Exponential
 from sim.engine.campaign.failures.infant_mortality import InfantMortality
 from sim.engine.campaign.failures.weibull import Weibull
-from sim.engine.campaign.progress import last_multiple, next_step, wall
+from sim.engine.campaign.progress import Pace
 from sim.engine.campaign.records import Blast, Phase, Source, Tier, Work
 from sim.engine.campaign.recovery.replace import Replace
 from sim.engine.campaign.recovery.shrink import Shrink
@@ -180,15 +180,15 @@ def test_the_jump_lands_where_counting_does(
     every: int, pauses: list[tuple[float, float]], a: int, seconds: float
 ) -> None:
     """Against a walk, step by step and pause by pause."""
-    kinds, now, step, copy = tuple(pauses), 0.0, float(a), float(a)
+    pace, now, step, copy = Pace(7.0, tuple(pauses)), 0.0, float(a), float(a)
     while True:
-        now += 7.0 + sum(s for e, s in kinds if (step + 1) % e == 0)
+        now += 7.0 + sum(s for e, s in pauses if (step + 1) % e == 0)
         if now > seconds + 1e-9:
             break
         step += 1
         copy = step if step % every == 0 else copy
-    assert max(last_multiple(7.0, kinds, float(a), seconds + 1e-9, float(every)), float(a)) == copy
-    assert wall(7.0, kinds, a, next_step(7.0, kinds, float(a), seconds)) >= seconds
+    assert max(pace.last_multiple(float(a), seconds + 1e-9, float(every)), float(a)) == copy
+    assert pace.wall(a, pace.next_step(float(a), seconds)) >= seconds
 
 
 @given(st.lists(st.floats(0.0, 2000.0), max_size=6), st.integers(1, 30), st.floats(0.0, 40.0), st.floats(0.0, 80.0))

@@ -1,22 +1,25 @@
 """The campaign in SimPy: one process jumps from failure to failure, stop to stop, phase to phase.
 
 Between two of these the number of steps and pauses done follows from arithmetic (`progress`), so a campaign costs two
-events per failure, however many steps it has.
+events per failure, however many steps it has. The generator yields seconds to a callback that sets one event anew: a
+process of SimPy, with a timeout made for each wait, would cost more than the arithmetic between two failures.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice, repeat
 from typing import Any, Final
 
 import numpy as np
 import simpy
+from simpy.events import NORMAL
 
-from sim.engine.campaign.progress import next_step, wall
-from sim.engine.campaign.records import Outcome, Source, Work
+from sim.engine.campaign.failures.exponential import Exponential
+from sim.engine.campaign.progress import Pace
+from sim.engine.campaign.records import Blast, Outcome, Source, Work
 from sim.engine.campaign.recovery import Pool
 from sim.engine.campaign.state import State
 from sim.engine.kernel import Environment
@@ -24,17 +27,27 @@ from sim.engine.records import Slice
 from sim.errors import Unreachable, UnreachableError
 
 Failure = tuple[float, int, Source]  # when, number of the source, the source
-Events = Generator[simpy.Event, Any, None]
+Waits = Generator[float, None, None]  # seconds to the next event
 NEVER: Final = float("inf")
-MOST_EVENTS: Final = 500_000
-"""Of one campaign, failures counted too: some 5 s of computing, 200 times what a long campaign takes."""
+NOTHING: Final = Source("nothing", Exponential(), 0, NEVER, 0, Blast.DEVICE)
+MOST_EVENTS: Final = 250_000
+"""Of one campaign: under a second of computing, 150 times what a long campaign takes."""
 MOST_KNOWN: Final = 1024  # failures of a seed that are remembered
 
 
 def simulate_campaign(work: Work, seed: int = 0, trace: bool = False) -> Outcome:
     """One campaign of `work`; the same seed gives the same one."""
     run = _Run(work, seed, trace)
-    run.env.process(run.job())
+    job, schedule = run.job(), run.env.schedule
+
+    def go_on(alarm: simpy.Event) -> None:
+        for seconds in job:
+            alarm.callbacks = calls
+            schedule(alarm, NORMAL, seconds)
+            return
+
+    calls: list[Callable[[Any], None]] = [go_on]
+    run.env.timeout(0.0).callbacks = calls
     run.env.run()
     return run.outcome()
 
@@ -74,11 +87,13 @@ def _arrivals(sources: tuple[Source, ...], startup_s: float, seed: int) -> Itera
     streams = np.random.SeedSequence(seed).spawn(len(sources))
 
     def times(index: int, source: Source) -> Iterator[Failure]:
-        draw = np.random.default_rng(streams[index])
-        return ((startup_s + t, index, source) for t in source.process.arrivals(draw, source.count, source.mtbf_s))
+        arrivals = source.process.arrivals(np.random.default_rng(streams[index]), source.count, source.mtbf_s)
+        return zip(map(float(startup_s).__add__, arrivals), repeat(index), repeat(source), strict=False)
 
-    arrivals = [times(index, source) for index, source in enumerate(sources)]
-    return arrivals[0] if len(arrivals) == 1 else heapq.merge(*arrivals, key=lambda failure: failure[:2])
+    if not sources:
+        return iter(())
+    failures = [times(index, source) for index, source in enumerate(sources)]
+    return failures[0] if len(failures) == 1 else heapq.merge(*failures, key=lambda failure: failure[:2])
 
 
 class _Run:
@@ -91,96 +106,110 @@ class _Run:
         self.spans: list[Slice] | None = [] if trace else None
         self.marks: list[tuple[float, float, int, int]] = []
         self.pool = Pool(work.nodes, work.spares, work.repair_s)
-        self.failures = failures_of(work, seed) if work.sources else iter(())
-        self.failure = next(self.failures, None)
+        self.failures = chain(failures_of(work, seed), repeat((NEVER, 0, NOTHING)))
         self.slow_until: list[float] = []
         self.maintenance = work.maintenance[0] if work.maintenance else NEVER
         self.stop = self.maintenance  # the next moment at which training is stopped on purpose
         self.by = [0] * len(work.sources)
-        self.stops = self.events = 0
-        self.left = MOST_EVENTS  # events and failures
+        self.stops = 0
+        self.events = 0
         self.slowness: dict[int, float] = {work.nodes: 1.0}
         self.again_s = work.detect_s + work.restart_s
-        self.factor = 1.0  # how many times longer a step takes on the nodes at work
+        self.failure_s, self.number, self.source = next(self.failures)
+        self.hit_s = NEVER if self.source.slows else self.failure_s
 
-    def job(self) -> Events:
+    def job(self) -> Waits:
+        """Everything that happens; yields how long the devices do what they do."""
         if self.work.startup_s:
             yield from self.stand("startup", self.work.startup_s)
-        state, phases = self.state, self.work.phases
-        while state.phase < len(phases):
-            now = self.env.now
-            step_s = phases[state.phase].step_s * self.factor
-            to, need = self.until(step_s, now)
-            hit = self.failure
-            if hit is not None and hit[0] < now + need and not hit[2].slows:
-                yield self.pass_time("steps", hit[0] - now)
-                self.roll_back(step_s, now, hit[0])
-                if self.pool.spares is not None:
+        env, state, spent, last = self.env, self.state, self.state.spent, len(self.work.phases)
+        traced, pooled = self.spans is not None, self.pool.spares is not None
+        now = env.now
+        while state.phase < last:
+            pace, to, hit_s = state.pace, state.stage.steps, self.hit_s
+            need = (to - state.step) * pace.step_s
+            if hit_s >= self.stop or hit_s >= now + need:  # else it fails before, whatever the pauses
+                to, need = self.until(pace, now)
+                hit_s = self.hit_s
+            if hit_s < now + need:
+                since = hit_s - now
+                if traced:
+                    self.span("steps", since)
+                yield since
+                state.copy(pace, now, since)
+                self.absorb(hit_s)
+                copy = state.newest
+                phase, step = copy[0]
+                if step > state.step and phase == state.phase:  # made in this stretch, hence in this phase
+                    state.advance(pace, step)
+                else:
+                    state.go(phase, step)
+                now += since
+                if pooled:
                     yield from self.await_nodes()
+                    now = env.now
                 seconds = self.again_s + state.newest[1].restore_s
-                hit = self.failure
-                if hit is not None and hit[0] < self.env.now + seconds:
+                if self.failure_s < now + seconds:
                     seconds = yield from self.restart()
-                state.spent["restart"] += seconds
-                yield self.pass_time("restart", seconds)
-                state.go(*state.newest[0])
-                self.mark()
+                    now = env.now
+                spent["restart"] += seconds
+                if traced:
+                    self.span("restart", seconds)
+                yield seconds
+                now += seconds
+                if state.newest is not copy:
+                    state.go(*state.newest[0])
+                self.events += 2
+                if traced:
+                    self.mark()
                 continue
-            yield self.pass_time("steps", need)
-            state.copy(step_s, now, need)
-            state.advance(step_s, to)
-            self.absorb(self.env.now)
-            self.mark()
-            if self.stop <= self.env.now and state.phase < len(phases):
+            if traced:
+                self.span("steps", need)
+            yield need
+            self.events += 1
+            state.copy(pace, now, need)
+            state.advance(pace, to)
+            self.absorb(env.now)
+            if traced:
+                self.mark()
+            if self.stop <= env.now and state.phase < last:
                 yield from self.planned()
+            now = env.now
 
-    def until(self, step_s: float, now: float) -> tuple[float, float]:
+    def until(self, pace: Pace, now: float) -> tuple[float, float]:
         """The step at which this stretch ends unless a failure ends it, and the seconds to it."""
-        state, hit, stop = self.state, self.failure, self.stop
-        to = state.phases[state.phase].steps
-        need = (to - state.step) * step_s
-        if hit is not None and hit[0] < min(stop, now + need) and not hit[2].slows:
-            return to, need  # fails before, whatever the pauses
-        need = wall(step_s, state.pauses, state.step, to)
-        slows = hit is not None and hit[2].slows
-        if hit is not None and slows:
-            stop = min(stop, hit[0])
+        state, stop, failure_s = self.state, self.stop, self.failure_s
+        to = state.stage.steps
+        need = pace.wall(state.step, to)
+        slows = failure_s < self.hit_s
+        if slows:
+            stop = min(stop, failure_s)
         if stop < now + need:
-            to = min(next_step(step_s, state.pauses, state.step, stop - now), to)
-            need = wall(step_s, state.pauses, state.step, to)
-        if hit is not None and slows and hit[0] <= now + need:
-            self.take(hit)
+            to = min(pace.next_step(state.step, stop - now), to)
+            need = pace.wall(state.step, to)
+        if slows and failure_s <= now + need:
+            self.absorb(failure_s)
         return to, need
 
-    def roll_back(self, step_s: float, started: float, now: float) -> None:
-        """To the newest copy that outlives the failure of this moment."""
-        state = self.state
-        state.copy(step_s, started, now - started)
-        self.absorb(now)
-        copy = state.newest[0]
-        if copy[1] > state.step and copy[0] == state.phase:  # made in this stretch, hence in this phase
-            state.advance(step_s, copy[1])
-
-    def restart(self) -> Generator[simpy.Event, Any, float]:
+    def restart(self) -> Generator[float, None, float]:
         """Seconds of the start that gets through, after those that fail."""
         while True:
-            seconds = self.again_s + self.state.newest[1].restore_s
-            hit, now = self.failure, self.env.now
-            if hit is None or hit[0] >= now + seconds:
+            seconds, hit_s = self.again_s + self.state.newest[1].restore_s, self.failure_s
+            if hit_s >= self.env.now + seconds:
                 return seconds
-            if not hit[2].slows:
-                yield from self.stand("restart", hit[0] - now)
-            self.absorb(hit[0])
+            if hit_s == self.hit_s:
+                yield from self.stand("restart", hit_s - self.env.now)
+            self.absorb(hit_s)
             if self.pool.spares is not None:
                 yield from self.await_nodes()
 
-    def planned(self) -> Events:
+    def planned(self) -> Waits:
         """Maintenance, a slow node found, a node back from repair: a fresh copy, then start again without loss."""
-        now, before = self.env.now, self.factor
+        now, before = self.env.now, self.state.factor
         upkeep, found = self.maintenance <= now, any(t <= now for t in self.slow_until)
         self.slow_until = [t for t in self.slow_until if t > now]
         self.refresh(now)
-        if not upkeep and not found and self.factor >= before:
+        if not upkeep and not found and self.state.factor >= before:
             return  # back from repair, but no plan uses it
         self.stops += 1
         tier = self.state.save()
@@ -194,35 +223,33 @@ class _Run:
         yield from self.await_nodes()
         self.state.go(*self.state.newest[0])
 
-    def await_nodes(self) -> Events:
+    def await_nodes(self) -> Waits:
         """Until the recovery policy lets training go on."""
         self.refresh(self.env.now)
-        while not self.work.recovery.may_run(self.pool, self.factor):
+        while not self.work.recovery.may_run(self.pool, self.state.factor):
             yield from self.stand("wait", self.pool.next_back - self.env.now)
             self.absorb(self.env.now)
             self.refresh(self.env.now)
 
     def absorb(self, until: float) -> None:
-        """Take in every failure up to then."""
-        while self.failure is not None and self.failure[0] <= until:
-            self.take(self.failure)
-
-    def take(self, failure: Failure) -> None:
-        """What one failure breaks, and the copies it destroys."""
-        when, number, source = failure
-        self.by[number] += 1
-        self.left -= 1
-        if source.slows:
-            heapq.heappush(self.slow_until, when + self.work.slow_found_s)
-            self.refresh(when)
-        else:
-            self.state.lose(source.blast)
-            if self.pool.spares is not None:
-                self.pool.settle(when)
-                self.pool.fail(source.nodes, when)
-        self.failure = next(self.failures, None)
-        if self.left < 0:
-            self.give_up()
+        """Take in every failure up to then: what it breaks, and the copies it destroys."""
+        state = self.state
+        while self.failure_s <= until < NEVER:
+            source, pool = self.source, self.pool
+            self.by[self.number] += 1
+            if source.slows:
+                heapq.heappush(self.slow_until, self.failure_s + self.work.slow_found_s)
+                self.refresh(self.failure_s)
+            else:
+                if state.unfinished or source.blast > state.weakest:
+                    state.lose(source.blast)
+                if pool.spares is not None:
+                    pool.settle(self.failure_s)
+                    pool.fail(source.nodes, self.failure_s)
+            self.failure_s, self.number, self.source = next(self.failures)
+            self.hit_s = NEVER if self.source.slows else self.failure_s
+            if self.events > MOST_EVENTS:
+                self.give_up()
 
     def give_up(self) -> None:
         """UnreachableError: failures come faster than the campaign comes back from them."""
@@ -240,7 +267,7 @@ class _Run:
         nodes, work = self.pool.working, self.work
         if nodes not in self.slowness:
             self.slowness[nodes] = work.price(nodes) if work.price else NEVER
-        self.factor = self.slowness[nodes] * (work.slow_factor if self.slow_until else 1.0)
+        self.state.slow(self.slowness[nodes] * (work.slow_factor if self.slow_until else 1.0))
         found = self.slow_until[0] if self.slow_until else NEVER
         back = self.pool.next_back if work.recovery.elastic and self.pool.missing else NEVER
         self.stop = min(self.maintenance, found, back)
@@ -250,19 +277,19 @@ class _Run:
         if self.spans is not None:
             self.marks.append((self.env.now, self.state.done_s, sum(self.by), self.stops))
 
-    def stand(self, kind: str, seconds: float) -> Events:
+    def stand(self, kind: str, seconds: float) -> Waits:
         """The devices wait for something other than a step."""
         self.state.spent[kind] += seconds
-        yield self.pass_time(kind, seconds)
-
-    def pass_time(self, kind: str, seconds: float) -> simpy.Event:
         self.events += 1
-        self.left -= 1
-        if self.left < 0:
+        if self.events > MOST_EVENTS:
             self.give_up()
+        self.span(kind, seconds)
+        yield seconds
+
+    def span(self, kind: str, seconds: float) -> None:
+        """Note what happens from now on, where somebody asked for a trace."""
         if self.spans is not None and seconds > 0:
             self.spans.append(Slice(f"campaign / {kind}", kind, self.env.now, self.env.now + seconds))
-        return self.env.timeout(seconds)
 
     def outcome(self) -> Outcome:
         spent, wall_s, ideal = self.state.spent, self.env.now, self.work.ideal_s

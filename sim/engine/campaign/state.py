@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sim.engine.campaign.progress import last_multiple, wall
+from sim.engine.campaign.progress import Pace
 from sim.engine.campaign.records import Blast, Phase, Tier
 
 Position = tuple[int, float]  # phase, steps done in it
@@ -16,10 +16,24 @@ NOTHING: Final[tuple[Position, Tier]] = ((0, 0.0), START)
 class State:
     """The book of one campaign."""
 
-    __slots__ = ("copies", "newest", "pauses", "phase", "phases", "spent", "step", "tiers", "unfinished", "weakest")
+    __slots__ = (
+        "copies",
+        "factor",
+        "newest",
+        "pace",
+        "phase",
+        "phases",
+        "spent",
+        "stage",
+        "step",
+        "tiers",
+        "unfinished",
+        "weakest",
+    )
 
     def __init__(self, phases: tuple[Phase, ...]) -> None:
         self.phases, self.phase = phases, -1
+        self.factor = 1.0  # how many times longer a step takes on the nodes at work
         self.weakest = min((t.survives for phase in phases for t in phase.tiers), default=Blast.CLUSTER)
         self.copies: dict[str, tuple[Position, Tier]] = {}  # tier → its newest finished copy
         self.newest = NOTHING  # of all tiers
@@ -33,7 +47,14 @@ class State:
         if phase != self.phase:
             self.phase = phase
             if phase < len(self.phases):
-                self.pauses, self.tiers = self.phases[phase].pauses, self.phases[phase].tiers
+                self.stage, self.tiers = self.phases[phase], self.phases[phase].tiers
+                self.pace = Pace(self.stage.step_s * self.factor, self.stage.pauses)
+
+    def slow(self, factor: float) -> None:
+        """Steps of this length from now on."""
+        if factor != self.factor:
+            self.factor = factor
+            self.pace = Pace(self.stage.step_s * factor, self.stage.pauses)
 
     @property
     def done_s(self) -> float:
@@ -41,21 +62,24 @@ class State:
         done = sum(phase.steps * phase.step_s for phase in self.phases[: self.phase])
         return done + (self.step * self.phases[self.phase].step_s if self.phase < len(self.phases) else 0.0)
 
-    def copy(self, step_s: float, started: float, since: float) -> None:
+    def copy(self, pace: Pace, started: float, since: float) -> None:
         """Note the copies that steps from `self.step` on have made in the `since` seconds after `started`."""
+        step = self.step
         for tier in self.tiers:
             if self.unfinished:
                 self._finish(tier.name, started + since)
-            done = made = last_multiple(step_s, self.pauses, self.step, since, tier.every)
-            if made <= self.step:
+            done = made = pace.last_multiple(step, since, tier.every)
+            if made <= step:
                 continue
             if tier.lag_s:
-                done = last_multiple(step_s, self.pauses, self.step, since - tier.lag_s, tier.every)
+                done = pace.last_multiple(step, since - tier.lag_s, tier.every)
                 if made > done:
-                    ready = started + wall(step_s, self.pauses, self.step, made) + tier.lag_s
+                    ready = started + pace.wall(step, made) + tier.lag_s
                     self.unfinished[tier.name] = (ready, (self.phase, made), tier)
-            if done > self.step:
-                self._finished((self.phase, done), tier)
+            if done > step:
+                self.copies[tier.name] = copy = ((self.phase, done), tier)
+                if copy[0] > self.newest[0]:
+                    self.newest = copy
 
     def _finished(self, position: Position, tier: Tier) -> None:
         self.copies[tier.name] = copy = (position, tier)
@@ -68,18 +92,18 @@ class State:
             _, position, tier = self.unfinished.pop(name)
             self._finished(position, tier)
 
-    def advance(self, step_s: float, to: float) -> None:
+    def advance(self, pace: Pace, to: float) -> None:
         """Steps up to `to` count: note what they cost besides themselves."""
-        phase, spent = self.phases[self.phase], self.spent
+        step, spent, stage = self.step, self.spent, self.stage
         for tier in self.tiers:
-            spent["checkpoint"] += (to // tier.every - self.step // tier.every) * tier.pause_s
-        if phase.evaluation:
-            every, seconds = phase.evaluation
-            spent["evaluation"] += (to // every - self.step // every) * seconds
-        if step_s != phase.step_s:
-            spent["degraded"] += (to - self.step) * (step_s - phase.step_s)
+            spent["checkpoint"] += (to // tier.every - step // tier.every) * tier.pause_s
+        if stage.evaluation:
+            every, seconds = stage.evaluation
+            spent["evaluation"] += (to // every - step // every) * seconds
+        if pace.step_s != stage.step_s:
+            spent["degraded"] += (to - step) * (pace.step_s - stage.step_s)
         self.step = to
-        if to >= phase.steps:
+        if to >= stage.steps:
             self.go(self.phase + 1, 0.0)
 
     def save(self) -> Tier:

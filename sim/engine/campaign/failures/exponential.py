@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, ClassVar, Final
 
 if TYPE_CHECKING:
@@ -20,8 +21,14 @@ class Exponential:
     memoryless: ClassVar[bool] = True
 
     def arrivals(self, draw: Generator, count: int, mtbf_s: float) -> Iterator[float]:
-        mean, now = mtbf_s / count, 0.0
+        return chain.from_iterable(self._blocks(draw, mtbf_s / count))
+
+    def _blocks(self, draw: Generator, mean: float) -> Iterator[list[float]]:
+        now = 0.0
         while True:
-            for gap in draw.standard_exponential(BLOCK).tolist():
-                now += gap * mean
-                yield now
+            gaps = draw.standard_exponential(BLOCK)
+            gaps *= mean
+            gaps[0] += now
+            times = gaps.cumsum().tolist()
+            now = times[-1]
+            yield times

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sim import load_scenario, simulate
 from sim.errors import InputError
@@ -12,6 +14,7 @@ from sim.files import build, document_of
 from sim.report.run import render
 from sim.simulation import model_of
 from sim.simulation.invariants import check_result
+from sim.simulation.power import LOWEST_CLOCK, SECANTS, TOLERANCE, _highest_clock
 from sim.simulation.stepping import record_of
 
 
@@ -105,3 +108,27 @@ def test_device_hours_are_hours_of_every_device(scenario):
     """Seconds to the target · devices / 3600."""
     result = simulate(scenario, levers=False)
     assert result.cost.device_hours == pytest.approx(result.time_to_target.seconds * result.devices / 3600.0)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.1, 1.0), st.floats(0.0, 400.0)), max_size=4), st.floats(0.0, 3.0), st.floats(0, 1)
+)
+def test_the_clock_of_a_limit_is_the_one_that_halving_finds(jumps, power, share):
+    """Whatever a step draws, as long as a faster clock draws no less."""
+    idle_w, asked = 100.0, []
+
+    def mean_w(clock):
+        asked.append(clock)
+        return idle_w + 1.0 + 300.0 * clock**power + sum(height for place, height in jumps if clock >= place)
+
+    least, full_w = mean_w(LOWEST_CLOCK), mean_w(1.0)
+    limit = least + share * (full_w - least)
+    if limit >= full_w:
+        return
+    low, high = LOWEST_CLOCK, 1.0
+    while high - low > TOLERANCE:
+        middle = (low + high) / 2
+        low, high = (middle, high) if mean_w(middle) <= limit else (low, middle)
+    asked.clear()
+    assert _highest_clock(mean_w, idle_w, limit, full_w) == low
+    assert len(asked) <= 2 * (SECANTS + 10)  # both ends of each cell tried

@@ -50,17 +50,18 @@ def _highest_clock(mean_w: Callable[[float], float], idle_w: float, limit: float
     other does not.
     """
     known, n = {1.0: full_w}, 2.0  # voltage: the square of the clock, where movement sets the time
-    fits, over, high = 0.0, 1.0, 1.0
+    fits, over, tried = 0.0, 1.0, 1.0
     for secant in chain([True] * SECANTS, repeat(False)):
-        guess = high * ((limit - idle_w) / (known[high] - idle_w)) ** (1.0 / n) if n > 0.0 else 0.0
-        low, high = _cell(guess if secant and fits < guess < over else (max(fits, LOWEST_CLOCK) + over) / 2)
-        for clock in (low, high):
+        guess = tried * ((limit - idle_w) / (known[tried] - idle_w)) ** (1.0 / n) if n > 0.0 else 0.0
+        ends = _cell(guess if secant and fits < guess < over else (max(fits, LOWEST_CLOCK) + over) / 2)
+        for clock in ends:
             if fits < clock < over:
                 known[clock] = mean_w(clock)
-                fits, over = (clock, over) if known[clock] <= limit else (fits, clock)
-        if (low, high) == (fits, over) or over == LOWEST_CLOCK:
+                fits, over, tried = (clock, over, clock) if known[clock] <= limit else (fits, clock, clock)
+        if ends == (fits, over) or over == LOWEST_CLOCK:
             break
-        n = log((known[high] - idle_w) / (known[low] - idle_w)) / log(high / low)
+        beside = min((clock for clock in known if clock != tried), key=lambda clock: abs(clock - tried))
+        n = log((known[tried] - idle_w) / (known[beside] - idle_w)) / log(tried / beside)
     if over == LOWEST_CLOCK:
         rule = f"cannot be kept: at a clock of {LOWEST_CLOCK:g} of the full one this step draws {known[over]:.0f} W"
         raise InputError(Problem(rule, "accelerator.power.cap", f"{limit:g} W"))

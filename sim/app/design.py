@@ -20,7 +20,10 @@ from sim.scenario import Scenario
 from sim.simulation.properties import PROPERTIES
 from sim.units import Dimension, format_quantity
 
-LINKS: Final = {"link_bandwidth": ("bandwidth",), "link_latency": ("latency_s", "base_s", "message_base_s")}
+LINKS: Final = {
+    "link_bandwidth": ("bandwidth",),
+    "link_latency": ("latency_s", "hop_latency_s", "base_s", "message_base_s"),
+}
 EXACT: Final = 12  # digits of a scaled quantity: what is copied is what was answered
 
 

@@ -31,7 +31,7 @@ class LinkType(Record):
             gt=0,
         )
     )
-    latency_s: float = field(metadata=about("per message and hop", ge=0))
+    latency_s: float = field(metadata=about("per message and link of its route", ge=0))
     efficiency: float = field(
         default=1.0, metadata=about("payload share of the raw rate that large transfers reach", gt=0, le=1)
     )
@@ -57,6 +57,9 @@ class LinkType(Record):
     )
     message_base_s: float | None = field(
         default=None, metadata=about("launch of a message between two devices; empty: as `base_s`", ge=0)
+    )
+    hop_latency_s: float | None = field(
+        default=None, metadata=about("per message and link between two switches; empty: as `latency_s`", ge=0)
     )
     confidence: Confidence = field(default=Confidence.B, metadata=about("A vendor or measured … D recalled or assumed"))
 

@@ -75,8 +75,9 @@ def _link_bandwidth(scenario: Scenario, factor: float) -> Scenario:
 
 def _link_latency(scenario: Scenario, factor: float) -> Scenario:
     def slower(link: LinkType) -> LinkType:
-        launch = None if link.message_base_s is None else factor * link.message_base_s
-        return replace(link, latency_s=factor * link.latency_s, base_s=factor * link.base_s, message_base_s=launch)
+        names = ("latency_s", "hop_latency_s", "base_s", "message_base_s")
+        given = {name: value for name in names if (value := getattr(link, name)) is not None}
+        return replace(link, **{name: factor * value for name, value in given.items()})
 
     return replace(scenario, cluster=_links(slower, scenario.cluster, 1.0, factor))
 

@@ -1,9 +1,11 @@
 """Published collective measurements against the network model, and the calibration of link types on them.
 
 A row of `scenarios/published/collectives.csv` becomes a cluster of two levels (node, fabric) by the rules of the YAML
-beside it.  Constants belong to *families* of link types (all NVLink generations, all RDMA cards …): one efficiency,
-one launch cost, and for switches that reduce one reduction efficiency.  That is the generation law: a type seen in
-no other system is predicted from its family.  Two constants of the low-latency protocol hold for every family.
+beside it.  Constants belong to *families* of link types (all NVLink generations, all RDMA cards …): one efficiency;
+inside a node the launch of a collective, between nodes the latency a card adds, as the thread that serves it; and for
+switches that reduce one share of what NCCL expects of the generation.  That is the generation law: a type seen in no
+other system is predicted from its family.  Two constants of the low-latency protocol hold for every family.  A launch
+is a kernel's, whatever it sends over: cards have that of NVLink.
 
 `calibrate` is a function of the rows it is given, so leaving a system out is one call with the other rows.
 """
@@ -21,7 +23,7 @@ from numpy.typing import NDArray
 
 from sim.errors import InputError
 from sim.files.clusters import load_links
-from sim.network import Cluster, Communicator, Group, Level, LinkType
+from sim.network import Cluster, CollectiveCost, Communicator, Group, Level, LinkType
 from sim.ops import CollectiveKind
 from sim.study.collective_sweep import bus_bytes
 from sim.validation.validation import Outcome, Request, ValidationSet, percentile, requests
@@ -43,17 +45,26 @@ FAMILIES: Final[Mapping[str, tuple[str, ...]]] = {
     "omnipath": ("omnipath",),
 }
 
-#: Where the fit starts and what a family without rows keeps: (efficiency, launch s, reduction efficiency).
-#: Efficiencies: NVLink p2p 0.88 less protocol, NCCL's own 0.8; RDMA 0.95 of line rate; sockets 0.8.
+#: Families that join nodes.
+CARDS: Final = ("rdma", "efa", "tcp", "omnipath")
+
+#: Where the fit starts and what a family without rows keeps: (efficiency, launch s or latency of a link s, reduction).
+#: Efficiencies: NVLink p2p 0.88 less protocol, NCCL's own 0.8; RDMA 0.95 of line rate; sockets 0.8.  Latencies: a step
+#: over a network takes 14 us (NCCL 2.18 to 2.30 tuning.cc, ring, Simple protocol), over two links; EFA twice that of
+#: InfiniBand (recalled); sockets 50 us end to end (mlsysim).
 PRIOR: Final[Mapping[str, tuple[float, float, float]]] = {
-    "nvlink": (0.80, 100e-6, 0.57),
+    "nvlink": (0.80, 100e-6, 1.0),
     "xgmi": (0.80, 100e-6, 0.0),
     "pcie": (0.77, 100e-6, 0.0),
-    "rdma": (0.95, 150e-6, 0.0),
-    "efa": (0.95, 250e-6, 0.0),
-    "tcp": (0.80, 300e-6, 0.0),
-    "omnipath": (0.20, 150e-6, 0.0),
+    "rdma": (0.95, 7e-6, 0.0),
+    "efa": (0.95, 21e-6, 0.0),
+    "tcp": (0.80, 25e-6, 0.0),
+    "omnipath": (0.20, 7e-6, 0.0),
 }
+#: Share of the raw rate that NCCL expects of a reduction in the switch: rate of a link (Hopper 20.6 of 25 GB/s,
+#: Blackwell 40.1 of 50; NCCL 2.30.3 topo.h) · efficiency (0.85, 0.74; tuning.cc) · (channels - 1)/channels (16, 32;
+#: nvls.cc).
+EXPECTED: Final = {"nvlink4": 0.657, "nvlink5": 0.575, "nvlink6": 0.575}
 #: Low-latency protocol: latency and launch, payload rate, relative to the normal one.
 PRIOR_FAST: Final = (0.40, 0.45)
 _NODE: Final = 8  # devices of a node where a row does not say
@@ -84,7 +95,8 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Constants:
-    """What calibration finds: (efficiency, launch s, reduction efficiency) by family; the low-latency protocol."""
+    """What calibration finds: (efficiency, launch s inside a node or latency s between nodes, share of the expected
+    reduction) by family; the low-latency protocol."""
 
     families: Mapping[str, tuple[float, float, float]]
     fast_latency: float
@@ -95,14 +107,14 @@ class Constants:
         name = family(link.name)
         if name is None:
             return link
-        efficiency, base_s, reduction = self.families[name]
-        if link.reduction_efficiency and not reduction:
-            reduction = efficiency
+        efficiency, seconds, reduction = self.families[name]
+        card = name in CARDS
         return replace(
             link,
             efficiency=efficiency,
-            base_s=base_s,
-            reduction_efficiency=reduction if link.in_network_reduction else 0.0,
+            base_s=self.families["nvlink"][1] if card else seconds,
+            latency_s=seconds if card else link.latency_s,
+            reduction_efficiency=(reduction or efficiency) * expected(link) if link.in_network_reduction else 0.0,
             fast_latency=self.fast_latency,
             fast_bandwidth=self.fast_bandwidth,
         )
@@ -135,6 +147,11 @@ class LeaveOneOut:
 def family(link: str) -> str | None:
     """Calibration family of a link type, None if it has none."""
     return next((name for name, heads in FAMILIES.items() if link.startswith(heads)), None)
+
+
+def expected(link: LinkType) -> float:
+    """What `EXPECTED` says of the generation, variants included; 1 where reductions are as fast as all else."""
+    return EXPECTED.get(link.name.partition("-")[0], 1.0)
 
 
 def cluster_of(fields: Mapping[str, object]) -> Cluster:
@@ -210,8 +227,8 @@ def _null_seconds(row: Sample) -> float:
 
 
 class Prices:
-    """Costs of samples as arrays: seconds = min over algorithms of hops + launch + bytes · max over families of
-    coefficient / efficiency.  Coefficients come from the Communicator itself, one family at a time."""
+    """Costs of samples as arrays: seconds = min over algorithms of hops + Σ links·latency + launch + bytes · max over
+    families of coefficient / efficiency.  Coefficients come from the Communicator itself, a family at a time."""
 
     def __init__(self, samples: Sequence[Sample]) -> None:
         self.samples = tuple(samples)
@@ -221,7 +238,7 @@ class Prices:
         tables = {key: _table(s.cluster, self.names) for key, s in {_key(s): s for s in samples}.items()}
         width = max((len(t[0]) for t in tables.values()), default=0)
         self.hops = np.full((len(samples), width), np.inf)
-        self.load = np.zeros((len(samples), width, 2 * len(self.names)))
+        self.load = np.zeros((len(samples), width, 3 * len(self.names)))
         self.uses = np.zeros((len(samples), len(self.names)))
         for i, s in enumerate(samples):
             hops, load, uses = tables[_key(s)]
@@ -230,11 +247,11 @@ class Prices:
             self.uses[i] = uses
 
     def seconds(self, x: Floats) -> Floats:
-        """Predicted times; x = logs of efficiencies, reduction efficiencies, launches, fast latency, fast rate."""
+        """Predicted times; x = logs of efficiencies, reductions, launches or latencies, fast latency, fast rate."""
         k = len(self.names)
-        share, launch, (latency, rate) = np.exp(x[: 2 * k]), np.exp(x[2 * k : 3 * k]), np.exp(x[3 * k :])
-        per_byte = (self.load / share).max(axis=2)
-        fixed = self.hops + (self.uses * launch).max(axis=1)[:, None]
+        share, delay, (latency, rate) = np.exp(x[: 2 * k]), np.exp(x[2 * k : 3 * k]), np.exp(x[3 * k :])
+        per_byte = (self.load[:, :, : 2 * k] / share).max(axis=2)
+        fixed = self.hops + self.load[:, :, 2 * k :] @ delay + (self.uses * delay).max(axis=1)[:, None]
         stream = per_byte * self.bytes[:, None]
         times = np.minimum(fixed + stream, fixed * latency + stream / rate)
         return np.asarray(times.min(axis=1))
@@ -255,35 +272,39 @@ def _key(row: Sample) -> tuple[object, ...]:
 
 
 def _table(cluster: Cluster, names: Sequence[str]) -> tuple[list[float], list[list[float]], list[float]]:
-    """(latencies, load coefficients, families used) of every candidate algorithm of an all-reduce."""
-    group = Group(cluster.devices)
-    hops: list[float] = []
-    loads: list[list[float]] = []
-    for column in range(-1, 2 * len(names)):
-        priced = Communicator(_probe(cluster, names, column))
-        costs = [c for c in priced.costs("all_reduce", group) if "/" not in c.algorithm]
-        if column < 0:
-            hops = [c.fixed_s for c in costs]
-            loads = [[] for _ in costs]
-        else:
-            for row, cost in zip(loads, costs, strict=True):
-                row.append(cost.per_byte_s if cost.per_byte_s > 1e-18 else 0.0)
-    used = {family(level.link.name) for level in cluster.levels}
+    """(latencies inside nodes, coefficients, families whose launch counts) of every candidate of an all-reduce.  Of a
+    family the coefficients are seconds per byte, the same of its reductions, and links of cards passed one by one."""
+    group, k = Group(cluster.devices), len(names)
+
+    def costs(column: int) -> list[CollectiveCost]:
+        found = Communicator(_probe(cluster, names, column)).costs("all_reduce", group)
+        return [cost for cost in found if "/" not in cost.algorithm]
+
+    plain = costs(-1)
+    hops, loads = [c.fixed_s for c in plain], [list[float]() for _ in plain]
+    for column in range(3 * k):
+        for i, cost in enumerate(costs(column)):
+            links = float(round(cost.fixed_s - plain[i].fixed_s)) if column >= 2 * k else 0.0
+            loads[i].append(links or (cost.per_byte_s if cost.per_byte_s > 1e-18 and column < 2 * k else 0.0))
+            hops[i] -= links
+    used = {name if name not in CARDS else "nvlink" for level in cluster.levels if (name := family(level.link.name))}
     return hops, loads, [1.0 if name in used else 0.0 for name in names]
 
 
 def _probe(cluster: Cluster, names: Sequence[str], column: int) -> Cluster:
-    """The cluster without launch costs, where only one family's payload (or reduction) rate is finite."""
-    levels = []
+    """The cluster without launch costs, where only one family's payload (or reduction) rate is finite, and every card
+    takes a second a link, or those of one family two."""
+    levels, k = [], len(names)
     for level in cluster.levels:
         name = family(level.link.name)
-        own = name is not None and column >= 0 and names.index(name) == column % len(names)
+        own = name is not None and column >= 0 and names.index(name) == column % k
         reduces = name is not None and bool(PRIOR[name][2])
-        payload = 1.0 if own and column < len(names) else _HUGE
-        reduction = 1.0 if own and (column >= len(names)) == reduces else _HUGE
+        payload = 1.0 if own and column < k else _HUGE
+        reduction = expected(level.link) if own and column < 2 * k and (column >= k) == reduces else _HUGE
         link = replace(
             level.link,
             base_s=0.0,
+            latency_s=1.0 + (own and column >= 2 * k) if name in CARDS else level.link.latency_s,
             bandwidth=level.link.bandwidth * _HUGE,
             efficiency=payload / _HUGE,
             fast_bandwidth=0.0,

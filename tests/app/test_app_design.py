@@ -40,7 +40,8 @@ def numbers(scenario: Scenario) -> list[float]:
     links = [level.link for level in cluster.levels]
     found = [*(entry.peak_flops for entry in chip.compute.values()), chip.memory.bandwidth, chip.memory.capacity_bytes]
     found += [chip.cache.capacity_bytes, chip.cache.bandwidth or 0.0, chip.kernel_overhead_s, chip.host_s]
-    found += [v for link in links for v in (link.bandwidth, link.latency_s, link.base_s, link.message_base_s or 0.0)]
+    found += [v for link in links for v in (link.bandwidth, link.latency_s, link.base_s)]
+    found += [v or 0.0 for link in links for v in (link.hop_latency_s, link.message_base_s)]
     return found + [v for edge in cluster.edges for v in (edge.bandwidth, edge.latency_s)]
 
 

@@ -86,7 +86,7 @@ levels:
   - name: fabric
     topology: fat_tree
     size: 8
-    link: {like: infiniband-ndr, fast_bandwidth: 0.3}
+    link: {like: infiniband-ndr, fast_bandwidth: 0.3, hop_latency: 1 us}
     nics: 4
     oversubscription: 2
     options: {leaf: 2}

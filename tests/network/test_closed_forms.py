@@ -154,6 +154,12 @@ def test_dgx1_rings_use_every_nvlink() -> None:
     assert cost.per_byte_s == pytest.approx(2 * 7 / 8 * B, rel=1e-9)
 
 
+def test_four_of_a_dgx1_use_every_nvlink_that_stays_among_them() -> None:
+    """4 of a V100's 6 links stay in the quad (NVIDIA DGX-1 white paper): two cycles, both ways."""
+    cost = Communicator(flat("hybrid_cube_mesh", 8)).cost("all_reduce", Group(4), "ring")
+    assert cost.per_byte_s == pytest.approx(2 * 3 / 4 * B * 6 / 4, rel=1e-9)
+
+
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("kind", ["reduce_scatter", "all_gather"])
 def test_halves_of_an_all_reduce(n: int, kind: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from clusters import ALPHA, BANDWIDTH, flat, two_level
 
 from sim.errors import InputError
-from sim.network import Cluster, Communicator, Edge, Group, Topology, maxmin, topology
+from sim.network import Cluster, Communicator, Edge, Group, Level, LinkType, Topology, maxmin, topology
 
 FAT3 = {"options": {"leaf": 2, "pod": 4, "tiers": 3}}
 SHORTEST = [
@@ -116,6 +116,15 @@ def test_static_routes_of_a_full_fat_tree_do_not_collide(shift: int) -> None:
     net = topology(flat("fat_tree", 64, options={"leaf": 8}))
     src = np.arange(64)
     assert maxmin(net.routes(src, (src + shift) % 64), net.cap) == pytest.approx(np.full(64, BANDWIDTH))
+
+
+def test_links_between_switches_have_their_own_latency() -> None:
+    """Two ports and two trunks; empty, a trunk is as slow as a port; the option of the level goes first."""
+    link = LinkType("x", 1e9, 6e-6, hop_latency_s=1e-6)
+    for options, given, seconds in (({}, link, 14e-6), ({}, replace(link, hop_latency_s=None), 24e-6),
+                                    ({"hop_latency_s": 2e-6}, link, 16e-6)):  # fmt: skip
+        level = Level("fabric", "fat_tree", (8,), given, options={"leaf": 4, **options})
+        assert Communicator(Cluster("c", "", 8, (level,))).p2p(0.0, 0, 4) == pytest.approx(seconds, rel=1e-12)
 
 
 def test_hash_ecmp_collides_reproducibly() -> None:

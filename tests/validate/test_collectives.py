@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sim.files.clusters import load_links
-from sim.network import Communicator, Group
+from sim.network import Cluster, Communicator, Group, Level
 from sim.validation.collectives import (
     FAMILIES,
     Prices,
@@ -48,13 +48,15 @@ def test_every_published_row_can_be_expressed(samples: list[Sample]) -> None:
 
 def test_held_out_systems_meet_the_target(samples: list[Sample]) -> None:
     """Each system predicted by constants fitted on the others: median over systems at most 12 % and 90th percentile
-    at most 30 % from 256 MiB on, median at most 18 % from 1 MiB on; better than two constants."""
-    found = leave_one_system_out(samples)
+    at most 30 % from 256 MiB on, 7 and 20 % from 1 MiB on (the log its own source warns of apart); better than two
+    constants."""
+    found = leave_one_system_out([s for s in samples if not s.system.startswith("2x DGX H100 (-g 8")], samples)
     large, p90 = found.over_systems("large")
-    above, _ = found.over_systems("above_mib")
+    above, tail = found.over_systems("above_mib")
     assert large <= 0.12
     assert p90 <= 0.30
-    assert above <= 0.18
+    assert above <= 0.07
+    assert tail <= 0.20
     assert large < found.over_systems("null_large")[0]
     assert above < found.over_systems("null_above_mib")[0]
 
@@ -68,9 +70,27 @@ def test_the_library_of_links_is_what_calibration_gives(samples: list[Sample]) -
         fitted = constants.apply(link)
         assert link.efficiency == pytest.approx(fitted.efficiency, rel=0.01), name
         assert link.base_s == pytest.approx(fitted.base_s, rel=0.01), name
+        assert link.latency_s == pytest.approx(fitted.latency_s, rel=0.01), name
         assert link.reduction_efficiency == pytest.approx(fitted.reduction_efficiency, rel=0.01), name
         assert link.fast_latency == pytest.approx(fitted.fast_latency, rel=0.01), name
         assert link.fast_bandwidth == pytest.approx(fitted.fast_bandwidth, rel=0.01), name
+
+
+def test_a_step_over_a_network_takes_what_nccl_counts() -> None:
+    """NCCL 2.18 to 2.30, tuning.cc: 14 us a step of a ring over the network, Simple protocol; it sets no constant but
+    the start of the fit."""
+    for name in ("infiniband-ndr", "roce-400g"):
+        link = load_links()[name]
+        cluster = Cluster("two", "", 2, (Level("fabric", "fat_tree", (2,), link),))
+        step = Communicator(cluster).cost("all_gather", Group(2), "ring").fixed_s - link.base_s
+        assert step == pytest.approx(14e-6, rel=0.2), name
+
+
+def test_switches_reduce_at_the_ratio_of_nccls_generations() -> None:
+    """Hopper's 16 channels of 0.85 of 20.6 GB/s a link against Blackwell's 32 of 0.74 of 40.1 (NCCL 2.30.3)."""
+    hopper, blackwell = (load_links()[name].reduction_efficiency for name in ("nvlink4", "nvlink5"))
+    ours = 20.6 / 25 * 0.85 * 15 / 16 / (40.1 / 50 * 0.74 * 31 / 32)
+    assert hopper / blackwell == pytest.approx(ours, rel=0.005)
 
 
 def test_a_family_without_rows_keeps_its_prior(samples: list[Sample]) -> None:

@@ -124,8 +124,8 @@ def switch_digit(case: Case, number: Ints) -> Ints:
 
 
 class Piped(Algorithm):
-    """Pieces climb trees and come down one behind another: (up + down)·(longest way) + load.  Hand-overs between ranks
-    reach `TREE_EFFICIENCY` of their rate, those to and from switches that of the reduction.  What a switch hands to
+    """Pieces climb trees and come down one behind another: (up + down)·(longest way) + load.  Hand-overs reach
+    `TREE_EFFICIENCY` of their rate, but those of a single switch its whole rate of reduction.  What a switch hands to
     the rank that carries it on, and takes back, is in the measured rate."""
 
     @classmethod
@@ -177,8 +177,9 @@ class Piped(Algorithm):
             if isinstance(ends, ToSwitch):
                 through = through + ends.load * (share * ends.slow)
             else:
-                among = among + ends.load * (share / TREE_EFFICIENCY)
-        per_byte = max(among.per_byte, through.per_byte)
+                among = among + ends.load * share
+        alone = not among.per_byte and len(case.digits) == 1  # one switch, with nothing that follows upon it
+        per_byte = max(among.per_byte, through.per_byte) / (1.0 if alone else TREE_EFFICIENCY)
         return cls.priced(case, sum(cls.directions(case)) * cls.longest(case), per_byte)
 
     @classmethod

@@ -99,7 +99,8 @@ class Shape:
     @property
     def hop_latency(self) -> float:
         """Latency of a switch-to-switch link; option `hop_latency_s`, else the link type's own."""
-        return self.option("hop_latency_s", self.level.link.latency_s)
+        link = self.level.link
+        return self.option("hop_latency_s", link.latency_s if link.hop_latency_s is None else link.hop_latency_s)
 
 
 class LevelTopology:

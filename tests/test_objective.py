@@ -311,8 +311,8 @@ def test_a_price_with_an_error_makes_a_band_of_the_cost_alone(tmp_path):
 
 
 def test_the_rate_of_a_chip_carries_its_error_into_time_energy_and_cost(tmp_path):
-    """Ten percent on the part of the step that runs on the device; idle power alone follows in the energy; by rent the
-    cost follows the time."""
+    """Ten percent on the part of the step that runs on the device; idle and busy power alone follow in energy; by rent
+    the cost follows the time."""
     scenario = exact(small(tmp_path, "plan.sub_batch=4"), rate=0.1)
     result = simulate(scenario)
     bands = result.uncertainty.bands
@@ -320,7 +320,7 @@ def test_the_rate_of_a_chip_carries_its_error_into_time_energy_and_cost(tmp_path
     by_hand = (share * math.exp(0.1645) + 1 - share) / (share * math.exp(-0.1645) + 1 - share)
     assert spread(bands["time_to_target_s"]) == pytest.approx(math.log(by_hand) / 3.29, rel=0.06)
     assert spread(bands["cost_usd"]) == pytest.approx(spread(bands["time_to_target_s"]))
-    idle = result.energy.by_kind["idle"] / result.energy.step_j
+    idle = sum(result.energy.by_kind[kind] for kind in ("idle", "busy")) / result.energy.step_j
     assert spread(bands["energy_j"]) == pytest.approx(idle * share * 0.1, rel=0.1)
     assert [cause.name for cause in result.uncertainty.causes] == ["rate of the chip"]
 

@@ -1,11 +1,12 @@
-"""Energy of an op: arithmetic by format, movement by level, idle power over the time.
+"""Energy of an op: arithmetic by format, movement by level, the power at rest and of running kernels over the time.
 
-E = e_flop(format)·s²·FLOPs + e_dram·DRAM bytes + e_cache·cache bytes + P_idle·t at a clock s (1: no power limit binds);
+E = e_flop(format)·s²·FLOPs + e_dram·DRAM bytes + e_cache·cache bytes + (P_idle + P_busy·s³)·t at a clock s (1: no power
+limit binds);
 bytes that memory stacks read and write among themselves cost `near_energy` of e_dram
 
-The default energy of a FLOP is what is left of the board's power at full rate once idle power is taken off, so that a
-full-rate product, which hardly touches memory, draws the board's peak power.  Where products and memory traffic
-together would draw more, the clock falls (`sim.simulation.power`).
+The default energy of a FLOP is what idle and busy power leave of the board's power at full rate, so that a full-rate
+product, which hardly touches memory, draws the board's peak power.  Where products and memory traffic together would
+draw more, the clock falls (`sim.simulation.power`).
 """
 
 from __future__ import annotations
@@ -50,17 +51,19 @@ def default_power(
     idle_w: float | None = None,
     sustained: float = 1.0,
     arithmetic_w: float | None = None,
+    busy: float = 0.0,
 ) -> Power:
-    """e_flop = (P_peak − P_idle) / (peak·achievable·sustained), by format (J); `arithmetic_w` / (…) where it is known.
+    """e_flop = (P_peak − P_idle − P_busy) / (peak·achievable·sustained), by format (J); `arithmetic_w` / (…) where that
+    is known; P_busy = `busy`·P_peak.
 
     It is the power limit that keeps a device from its burst rate, so the sustained rate is the one at peak power.
     At least a fifth of the board's power is left to FLOPs (an assumption, for figures that do not fit together).
-    Measured: A100 of 500 W draw 451 to 476 W in bf16 training at half of their peak rate (set `training_energy`).
     A vector unit beside a matrix unit need not be able to draw that power: its FLOPs are held to VECTOR_PJ_PER_BYTE.
     """
     idle = IDLE_SHARE * peak_w if idle_w is None else idle_w
+    busy_w = busy * peak_w
     dram_byte_j = dram_pj_per_bit * BITS_PER_BYTE * PICO
-    dynamic_w = max(0.2 * peak_w, peak_w - idle) if arithmetic_w is None else arithmetic_w
+    dynamic_w = max(0.2 * peak_w, peak_w - idle - busy_w) if arithmetic_w is None else arithmetic_w
     flop_j = {
         name: dynamic_w / (entry.peak_flops * entry.achievable * (sustained if entry.matrix else 1.0))
         for name, entry in compute.items()
@@ -71,7 +74,7 @@ def default_power(
             for name, joules in flop_j.items()
         }
     cache_byte_j, link_byte_j = CACHE_PJ_PER_BIT * BITS_PER_BYTE * PICO, LINK_PJ_PER_BIT * BITS_PER_BYTE * PICO
-    return Power(peak_w, idle, flop_j, dram_byte_j, cache_byte_j, link_byte_j)
+    return Power(peak_w, idle, busy_w, flop_j, dram_byte_j, cache_byte_j, link_byte_j)
 
 
 def op_energy(op: Op, accelerator: Accelerator) -> OpEnergy:
@@ -92,7 +95,7 @@ def ops_energy(ops: Iterable[Op], accelerator: Accelerator) -> OpEnergy:
         arithmetic += op.count * (executed_flops(op) * flop_energy(op.format, power) * squared)
         cache += op.count * (time.cache_bytes * power.cache_byte_j)
         dram += op.count * ((time.dram_bytes + near * near_bytes(op, memory)) * power.dram_byte_j)
-        idle += op.count * (time.seconds * power.idle_w)
+        idle += op.count * (time.seconds * power.running_w(accelerator.clock))
     return OpEnergy(arithmetic, cache, dram, idle)
 
 

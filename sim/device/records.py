@@ -150,6 +150,10 @@ class Power(Record):
 
     peak_w: float = field(metadata=about("board power at full rate", dimension="watts", gt=0))
     idle_w: float = field(metadata=about("board power at rest", dimension="watts", ge=0))
+    busy_w: float = field(
+        default=0.0,
+        metadata=about("beyond rest while kernels run, whatever they do, at full clock", dimension="watts", ge=0),
+    )
     flop_j: Mapping[Format, float] = field(
         default_factory=dict, metadata=about("energy of a FLOP by format", dimension="joules_per_flop", ge=0)
     )
@@ -159,6 +163,10 @@ class Power(Record):
     cap_w: float | None = field(
         default=None, metadata=about("limit set below the peak: the clock drops", dimension="watts", gt=0)
     )
+
+    def running_w(self, clock: float = 1.0) -> float:
+        """At rest and busy, before anything is computed or moved; the voltage follows the clock: f·V² = clock³."""
+        return self.idle_w + self.busy_w * clock**3
 
     def contradictions(self) -> Iterator[Problem]:
         if self.idle_w > self.peak_w:

@@ -124,11 +124,17 @@ class PowerGroup(Group):
 
     peak: float = field(metadata=same_as(Power, "peak_w"))
     idle: float | None = field(default=None, metadata=same_as(Power, "idle_w", "a share of the peak"))
+    busy: float = field(
+        default=0.0,
+        metadata=about("share of the peak drawn beyond rest while kernels run, whatever they do", ge=0, lt=1),
+    )
     cap: float | None = field(default=None, metadata=same_as(Power, "cap_w"))
     arithmetic: float | None = field(
         default=None,
         metadata=about(
-            "of a large product beside rest and memory; empty: what idle leaves of the peak", dimension="watts", gt=0
+            "of a large product beside rest and memory; empty: what idle and busy leave of the peak",
+            dimension="watts",
+            gt=0,
         ),
     )
     dram: float | None = field(default=None, metadata=same_as(Power, "dram_byte_j", "that of the memory's type"))

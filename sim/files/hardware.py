@@ -224,7 +224,7 @@ def _power(file: AcceleratorFile, compute: Mapping[Format, Compute]) -> Power | 
     default = DRAM_PJ_PER_BIT.get(file.memory.type.upper(), DRAM_PJ_PER_BIT["HBM3"])
     per_bit = default if group.dram is None else group.dram / (BITS_PER_BYTE * PICO)
     sustained = _given(file.compute.sustained, load_generation(file.generation).sustained)
-    power = default_power(group.peak, compute, per_bit, group.idle, sustained, group.arithmetic)
+    power = default_power(group.peak, compute, per_bit, group.idle, sustained, group.arithmetic, group.busy)
     cache_j = _given(group.cache, CACHE_PJ_PER_BIT * BITS_PER_BYTE * PICO)
     return replace(power, cache_byte_j=cache_j, link_byte_j=_given(group.link, power.link_byte_j), cap_w=group.cap)
 

@@ -118,6 +118,8 @@ def _power(group: PowerGroup) -> Iterator[str]:
     for key in ("peak", "idle", "cap", "arithmetic"):
         if getattr(group, key) is not None:
             yield f"  {key}: {_quantity(getattr(group, key), 'watts')}"
+    if group.busy:
+        yield f"  busy: {group.busy:g}"
     for key in ("dram", "cache", "link"):
         if getattr(group, key):
             yield f"  {key}: {getattr(group, key) * 1e12:.4g} pJ/B"

@@ -25,11 +25,15 @@ class Energy:
 
 
 def step_energy(record: StepRecord, chip: Accelerator, step_s: float, steps: float | None) -> Energy:
-    """Arithmetic and movement of every op of every device, bytes on the links, idle power over the whole step."""
-    kinds = moved_energy(record, chip) | {"idle": _power(chip).idle_w * step_s * record.plan.devices}
+    """Arithmetic and movement of every op of every device, bytes on the links, idle and busy power over the whole step
+    (kernels of a collective wait busily)."""
+    power, device_s = _power(chip), step_s * record.plan.devices
+    kinds = moved_energy(record, chip) | {"idle": power.idle_w * device_s}
+    if power.busy_w:
+        kinds["busy"] = (power.running_w(chip.clock) - power.idle_w) * device_s
     total = sum(kinds.values())
     mean = total / step_s / record.plan.devices
-    moved = {"cache": _power(chip).cache_byte_j, "memory": _power(chip).dram_byte_j, "link": _power(chip).link_byte_j}
+    moved = {"cache": power.cache_byte_j, "memory": power.dram_byte_j, "link": power.link_byte_j}
     return Energy(total, total * steps if steps is not None else None, mean, kinds, chip.clock, byte_j=moved)
 
 

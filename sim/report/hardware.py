@@ -205,7 +205,8 @@ def accelerator_text(file: AcceleratorFile) -> str:
     if chip.links:
         lines.append(f"links    {', '.join(chip.links)}")
     if chip.power:
-        lines.append(f"power    {chip.power.peak_w:g} W, idle {chip.power.idle_w:.0f} W")
+        busy = f", {chip.power.busy_w:.0f} W more while kernels run" if chip.power.busy_w else ""
+        lines.append(f"power    {chip.power.peak_w:g} W, idle {chip.power.idle_w:.0f} W{busy}")
     if chip.price_usd:
         lines.append(f"price    {chip.price_usd:,.0f} USD")
     if chip.mtbf_s:

@@ -56,7 +56,7 @@ def _head(title: str, rows: Sequence[OpRow], accelerator: Accelerator, total: fl
     )
     arithmetic, movement = sum(row.arithmetic_j for row in rows), sum(row.movement_j for row in rows)
     if accelerator.power is not None:
-        idle = accelerator.power.idle_w * total
+        idle = accelerator.power.running_w(accelerator.clock) * total
         lines.append(
             f"  energy {si(arithmetic + movement + idle, 'J')}: arithmetic {si(arithmetic, 'J')}, "
             f"movement {si(movement, 'J')}, idle power {si(idle, 'J')}"
@@ -138,7 +138,7 @@ def to_json(
         "energy_j": {
             "arithmetic": sum(row.arithmetic_j for row in rows),
             "movement": sum(row.movement_j for row in rows),
-            "idle": accelerator.power.idle_w * total if accelerator.power else None,
+            "idle": accelerator.power.running_w(accelerator.clock) * total if accelerator.power else None,
         },
         "cache_aware": asdict(blocked) | {"slowdown": blocked.slowdown} if blocked else None,
         "ops": entries,

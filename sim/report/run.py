@@ -256,7 +256,8 @@ def _expense(result: Result) -> str:
     energy, cost = result.energy, result.cost
     if energy is not None:
         movement = sum(energy.by_kind.get(kind, 0.0) for kind in ("cache", "memory", "link"))
-        kinds = {"arithmetic": energy.by_kind["arithmetic"], "movement": movement, "idle": energy.by_kind["idle"]}
+        kinds = {"arithmetic": energy.by_kind["arithmetic"], "movement": movement}
+        kinds |= {kind: energy.by_kind[kind] for kind in ("idle", "busy") if kind in energy.by_kind}
         step = f"{si(energy.step_j / WH, 'Wh')} per step"
         total = step if energy.target_j is None else f"{si(energy.target_j / WH, 'Wh')} to the target"
         shares = ", ".join(f"{kind} {percent(joules / energy.step_j)}" for kind, joules in kinds.items())

@@ -1,8 +1,8 @@
 """One power model: the clock at which a step keeps the board's power, or the cap set below it.
 
-P(s) = P_idle + (s²·E_arithmetic + E_movement) / (T(s)·devices). At clock s arithmetic takes 1/s of its time and, the
-voltage following the clock, s² of its energy (dynamic energy C·V²); movement keeps both. What the limit holds down is
-the mean over a step: boards let their power swing for longer than an op takes.
+P(s) = P_idle + s³·P_busy + (s²·E_arithmetic + E_movement) / (T(s)·devices). At clock s arithmetic takes 1/s of its time
+and, the voltage following the clock, s² of its energy (dynamic energy C·V²); movement keeps both. What the limit holds
+down is the mean over a step: boards let their power swing for longer than an op takes.
 """
 
 from __future__ import annotations

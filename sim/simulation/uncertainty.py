@@ -258,7 +258,7 @@ def _figures(
     grown = at_target is not None and abs(counted - (1.0 + plan.global_batch / at_target)) > 1e-9 * counted
     added = goal.seconds / (goal.steps * step.time_s)  # what the campaign adds to the steps
     power = scenario.accelerator.power
-    idle_w = power.idle_w * plan.devices if power else 0.0
+    idle_w = power.running_w(scenario.accelerator.clock) * plan.devices if power else 0.0
 
     def wide(value: float) -> Array:
         return np.full(SAMPLES, value)

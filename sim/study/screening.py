@@ -140,14 +140,16 @@ class DesignScreen:
         return step_s, kept, watts
 
     def _at(self, hardware: Hardware) -> tuple[Floats, Floats]:
-        """(seconds of a step, mean power of a device): (s²·E_arithmetic + E_movement)/(T·devices) + P_idle."""
+        """(seconds of a step, mean power of a device), the latter as `sim.simulation.power` has it."""
         seconds, cached = self.screen.step(hardware)
         kinds, power = self._moved, self.scenario.accelerator.power
         moved: Any = kinds["arithmetic"] * np.square(hardware.clock) + kinds["cache"] + kinds["memory"] + kinds["link"]
+        running: Any = 0.0
         if power is not None:
             moved = moved + cached * power.cache_byte_j
+            running = power.idle_w + power.busy_w * np.power(hardware.clock, 3)
         step_s = np.atleast_1d(seconds)
-        return step_s, np.asarray(moved / step_s / self.base.devices + (power.idle_w if power else 0.0))
+        return step_s, np.asarray(moved / step_s / self.base.devices + running)
 
     @cached_property
     def _moved(self) -> dict[str, float]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sim.files.hardware import load_catalogue
 from sim.files.library import folder
 from sim.validation.sets import validate
 
@@ -31,8 +32,23 @@ def test_cells_follow_from_the_logs() -> None:
 
 
 def test_energy_of_measured_trainings() -> None:
-    """Within 20 % for models of 0.6 to 2.4 G parameters; the smallest, of short kernels, is a quarter too low."""
+    """Within 20 % (asked), here within 5 %, better than one constant for all; nothing of it set on these rows."""
     (tucano,) = (s for s in validate("training_energy").summaries if s.name == "tucano")
-    errors = {row.id: row.error for row in tucano.rows}
-    assert max(abs(errors[name]) for name in ("te002", "te003", "te004")) < 0.20
-    assert -0.30 < errors["te001"] < -0.20
+    assert max(abs(row.error) for row in tucano.rows) < 0.05
+    assert tucano.skill > 0.5
+
+
+def test_power_of_busy_boards() -> None:
+    """What one A100 draws beyond rest, memory and FLOPs while vLLM serves 8 clients (chuyishang/inference-energy): mean
+    power, power at rest, share of the time busy, tokens/s, parameters as printed; a step reads all weights once."""
+    chip = next(chip for chip in load_catalogue() if chip.name == "a100-sxm4-80gb")
+    shares = []
+    for mean_w, rest_w, busy, rate, parameters in (
+        (290.74, 62.12, 0.874, 830.82, 3.09e9),
+        (338.60, 61.57, 0.910, 441.91, 7.62e9),
+    ):
+        moved_w = rate / 8 * 2.0 * parameters * chip.power.dram_byte_j
+        computed_w = rate * 2.0 * parameters * 1.3e-12
+        shares.append((mean_w - rest_w - moved_w - computed_w) / busy / 500.0)
+    assert sum(shares) / len(shares) == pytest.approx(chip.power.busy_w / chip.power.peak_w, abs=0.01)
+    assert max(shares) - min(shares) < 0.08

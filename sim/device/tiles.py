@@ -1,10 +1,11 @@
 """What tiles, waves and alignment leave of a matrix unit's rate.
 
 A kernel computes the output in tiles, one per unit at a time: the edge tiles are padded (tile quantisation), the
-last wave of tiles leaves units idle (wave quantisation), each tile pays a prologue and an epilogue, and rows that do
-not start on a full memory transaction load more slowly.  The library picks the tile shape, and cuts k in parts when
-tiles are too few.  Source: NVIDIA, "Matrix Multiplication Background User's Guide" (DU-09799), tile and wave
-quantisation, tile sizes and tensor-core alignment; Anthony et al. 2024 (arXiv:2401.14489) for transformer shapes.
+last wave of tiles leaves units idle (wave quantisation), each tile pays a prologue and an epilogue (once a kernel they
+are in its overhead), and rows that do not start on a full memory transaction load more slowly.  The library picks the
+tile shape, and cuts k in parts when tiles are too few.  Source: NVIDIA, "Matrix Multiplication Background User's Guide"
+(DU-09799), tile and wave quantisation, tile sizes and tensor-core alignment; Anthony et al. 2024 (arXiv:2401.14489)
+for transformer shapes.
 """
 
 from __future__ import annotations
@@ -77,8 +78,12 @@ def alignment(product: Product, unit: MatrixUnit) -> float:
         return 1.0
     k, n = product.rows or (product.k, product.n)
     efficiency = _aligned(k * product.size, unit)
-    narrow = n * product.size < unit.alignment[0][0]
-    return efficiency if narrow else min(efficiency, _aligned(n * product.size, unit))
+    return efficiency if _packed(n, product, unit) else min(efficiency, _aligned(n * product.size, unit))
+
+
+def _packed(length: int, product: Product, unit: MatrixUnit) -> bool:
+    """Whether a side of an output is shorter than a transaction."""
+    return bool(unit.alignment) and length * product.size < unit.alignment[0][0]
 
 
 def off_matrix_unit(product: Product, unit: MatrixUnit) -> bool:
@@ -121,12 +126,17 @@ def _tiled(
     product: Product, unit: MatrixUnit, shape: TileShape, split: int
 ) -> tuple[float, float, TileShape, int, int]:
     """(FLOPs of a unit, bytes through the cache, shape, parts of k, tiles); its time is
-    t = waves · 2·tile_m·tile_n·(k/split + ramp) / (rate per unit · shape efficiency)."""
+    t = 2·tile_m·tile_n·(waves · k/split + (waves − 1) · ramp) / (rate per unit · shape efficiency).
+
+    Of small products (not of vectors, a block each) a unit holds many at once: none waits for the ramp of another.
+    """
     tiles = math.ceil(product.m / shape.m) * math.ceil(product.n / shape.n) * product.batch * split
     waves = math.ceil(tiles / unit.units)
     k_part = math.ceil(product.k / split / unit.tile_k) * unit.tile_k
-    per_tile = 2.0 * shape.m * shape.n * (k_part + unit.ramp_k)
+    side = min(product.m, product.n)
+    ramps = 0 if product.batch > 1 and side > 1 and _packed(side, product, unit) else waves - 1
+    per_unit = 2.0 * shape.m * shape.n * (waves * k_part + ramps * unit.ramp_k)
     loads = tiles * (min(shape.m, product.m) + min(shape.n, product.n)) * k_part * product.size / unit.multicast
     outputs = product.batch * product.m * product.n
     partial = 2.0 * split * outputs * PARTIAL_SUM_BYTES if split > 1 else 0.0
-    return waves * per_tile, loads + outputs * product.size + partial, shape, split, tiles
+    return per_unit, loads + outputs * product.size + partial, shape, split, tiles

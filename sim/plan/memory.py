@@ -276,9 +276,9 @@ def held_away(stage: int, chunks: Sequence[Sequence[Part]], plan: Plan, numerics
 
 
 def on_host(layer: Layer, policy: Policy, plan: Plan) -> float:
-    """Bytes of a block's activations that wait for backward in the host's memory."""
+    """Bytes of a block's activations that wait for backward in the host's memory; the head's are used at once."""
     if plan.offload == Offload.ACTIVATIONS:
-        return layer.saved(policy)
+        return layer.saved(policy) if layer.kind == "block" else 0.0
     if plan.offload == Offload.SAVED_OPS and isinstance(policy, tuple):
         return max(0.0, layer.saved(policy) - layer.saved(Recompute.FULL))
     return 0.0

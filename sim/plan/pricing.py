@@ -62,7 +62,7 @@ class Pricer:
     def __init__(self, model: Model, numerics: Numerics, accelerator: Accelerator, communicator: Communicator) -> None:
         self.model = model
         self.numerics = numerics
-        waited = numerics.launch == Launch.WAITED
+        waited = numerics.launch in (Launch.WAITED, Launch.BLOCKED)
         self.host_s = accelerator.host_s if waited else 0.0  # of an op where passes are waited for
         chip = accelerator if numerics.launch == Launch.EAGER else replace(accelerator, host_s=0.0)
         self.accelerator = with_kernels(chip, numerics.kernel_rate)
@@ -196,9 +196,13 @@ class Pricer:
         groups: Groups,
         contention: Contention,
     ) -> Work:
-        """All ops one after the other, `issue_s` seconds at least; a collective may hide behind a kernel beside it."""
+        """All ops one after the other, `issue_s` seconds at least; a collective may hide behind a kernel beside it.
+
+        Where the host waits for every kernel it issues none beside another: `issue_s` comes on top.
+        """
         kernels, (added, axes, sent) = run.kernels, inside
-        waiting = max(0.0, run.issue_s - kernels.seconds - added) if run.issue_s > 0.0 else 0.0
+        beside = 0.0 if self.numerics.launch == Launch.BLOCKED else kernels.seconds + added
+        waiting = max(0.0, run.issue_s - beside)
         seconds = kernels.seconds + added + waiting
         shared = any(level_of(self.communicator.cluster, groups.axis(axis)) == contention.level for axis, _ in axes)
         slowed = (

@@ -331,8 +331,8 @@ class HardwareScreen:
 
     def __init__(self, base: Priced, plan: Plan) -> None:
         self.base, self.plan = base, plan
-        if base.numerics.launch == Launch.WAITED:
-            raise InputError(Problem("cannot be screened: passes wait for the host", "numerics.launch", "waited"))
+        if (launch := base.numerics.launch) in (Launch.WAITED, Launch.BLOCKED):
+            raise InputError(Problem("cannot be screened: passes wait for the host", "numerics.launch", str(launch)))
         if plan.layer_schedule != LayerSchedule.NONE:
             rule = "cannot be screened: layers overlap over time steps"
             raise InputError(Problem(rule, "plan.layer_schedule", str(plan.layer_schedule)))

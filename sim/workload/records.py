@@ -80,10 +80,12 @@ class TableCut(StrEnum):
 
 class Launch(StrEnum):
     """How ops reach the device: one by one; the same and the host waits for every pass (Megatron-LM's timers,
-    DeepSpeed's pipeline); or compiled or captured, so that the host issues nothing per op."""
+    DeepSpeed's pipeline), or for every kernel (`CUDA_LAUNCH_BLOCKING=1`); or compiled or captured, so that the host
+    issues nothing per op."""
 
     EAGER = "eager"
     WAITED = "waited"
+    BLOCKED = "blocked"
     GRAPH = "graph"
 
 
@@ -128,6 +130,7 @@ class Numerics(Record):
         default=Launch.EAGER,
         metadata=about(
             "waited: the host waits for every pass (Megatron-LM's timers, DeepSpeed's pipeline); "
+            "blocked: for every kernel (CUDA_LAUNCH_BLOCKING=1); "
             "graph: compiled or captured, so that the host issues nothing per op"
         ),
     )

@@ -328,9 +328,21 @@ def one_unit(ramp_k: float, sustained: float) -> Accelerator:
 
 
 def test_a_tile_pays_its_ramp() -> None:
-    """Six tiles of k = 1,024 with a ramp of 64: 6 · 2·128·128·(1,024 + 64) FLOPs at 1 TFLOP/s."""
+    """Six tiles of k = 1,024 with a ramp of 64, one of which is in the kernel's overhead: 2·128·128·(6·1,024 + 5·64)
+    FLOPs at 1 TFLOP/s."""
     time = op_time(Gemm("g", 256, 384, 1024), one_unit(64.0, 1.0))
-    assert time.compute_s == pytest.approx(6 * 2 * 128 * 128 * 1088 / 1e12, rel=1e-12)
+    assert time.compute_s == pytest.approx(2 * 128 * 128 * (6 * 1024 + 5 * 64) / 1e12, rel=1e-12)
+
+
+@pytest.mark.parametrize(("m", "ramps"), [(63, 0), (64, 1), (1, 1)])
+def test_small_products_are_packed(m: int, ramps: int) -> None:
+    """Two products of bf16 on one unit: the ramp of the second counts where a side fills a transaction of 128 bytes,
+    and where a block computes one vector; in between a unit holds both."""
+    chip = one_unit(64.0, 1.0)
+    assert chip.matrix_unit is not None
+    chip = replace(chip, matrix_unit=replace(chip.matrix_unit, alignment=((128, 1.0), (2, 1.0))))
+    time = op_time(Gemm("g", m, 128, 128, batch=2), chip)
+    assert time.compute_s == pytest.approx(2 * 128 * 128 * (2 * 128 + ramps * 64) / 1e12, rel=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,23 @@ def test_a_waited_pass_takes_the_longer_of_kernels_and_issue() -> None:
     assert backward == pytest.approx(AUTOGRAD * len(layer.backward))
 
 
+def test_a_host_that_waits_for_every_kernel_hides_none_of_its_own_time() -> None:
+    """CUDA_LAUNCH_BLOCKING=1: kernels and issue one after the other, so that a pass takes their sum."""
+
+    def block(launch: str, host_s: float) -> tuple[float, float]:
+        numerics = replace(NUMERICS, launch=launch)  # type: ignore[arg-type]
+        chip = replace(CHIP, host_s=host_s)
+        prepared = prepare(model(), Plan(1, 1), numerics, chip, Communicator(cluster(1)))
+        found = next(b for b in prepared.stages[0].chunks[0].blocks if b.kind == "block")
+        return found.forward.seconds, found.backward.seconds
+
+    layer = next(layer for layer in model().layers(1, NUMERICS) if layer.kind == "block")
+    kernels, host_s = block("graph", 0.0), 20e-6
+    forward, backward = block("blocked", host_s)
+    assert forward == pytest.approx(kernels[0] + host_s * PYTHON * len(layer.forward))
+    assert backward == pytest.approx(kernels[1] + host_s * AUTOGRAD * len(layer.backward))
+
+
 def test_tensor_ranks_wait_for_the_slowest_host() -> None:
     """One rank has its own time; of eight the largest of eight normal draws, 1.42 standard deviations on average
     (Tippett 1925: 1.4236; Blom's formula errs by under 1 %)."""

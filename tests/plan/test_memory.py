@@ -112,6 +112,16 @@ def test_offloading_the_optimizer_frees_its_state() -> None:
     assert kinds["optimizer"] == kinds["master"] == 0.0
 
 
+def test_checkpoints_go_to_the_host_logits_do_not() -> None:
+    """The inputs of 8 blocks, 4·512·1,024 of 2 bytes each, two of which are under way; the head's are used at once."""
+    plan = replace(BASE, sub_batch=4, recompute="full", offload="activations")
+    block = 4 * 512 * 1024 * 2
+    (memory,) = device_memory(model(), plan, NUMERICS, CHIP)
+    assert memory.offloaded_bytes == 8 * block
+    kept = _kinds(replace(plan, offload="none"))["activations"] - memory.bytes_by_kind["activations"]
+    assert kept == pytest.approx((8 - 2) * block, rel=1e-9)
+
+
 def test_a_copy_of_the_tied_embedding_sits_on_the_last_stage() -> None:
     """Two stages of a tied model: the last holds the table too."""
     first, last = device_memory(model(), Plan(1, 2, pipeline=2), NUMERICS, CHIP)

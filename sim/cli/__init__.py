@@ -31,6 +31,10 @@ def main(args: Sequence[str] | None = None) -> None:
     sys.unraisablehook = _unraisable
     gc.set_threshold(*RARELY)
     try:
+        if process:
+            from sim.cli.later import later  # noqa: PLC0415
+
+            later("numpy", "simpy")
         from sim.cli.process import leave, run  # noqa: PLC0415  (an interrupt while this is read is one too)
 
         code = run(sys.argv[1:] if args is None else args)

@@ -6,8 +6,10 @@ and whose attribute `command` is the click command.
 
 from __future__ import annotations
 
+import gc
 import re
 from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Final
@@ -17,6 +19,7 @@ import click
 _FIRST_LINE: Final = re.compile(r'"""`foretrain (?P<name>[a-z-]+)`: (?P<help>.+?)(?:""")?\n')
 
 
+@cache
 def commands() -> dict[str, str]:
     """Every command with one line of help: the first line of its module."""
     found = {}
@@ -36,7 +39,12 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in commands():
             return None
-        command = import_module(f"sim.cli.{cmd_name}").command
+        gc.disable()  # what is imported stays
+        try:
+            command = import_module(f"sim.cli.{cmd_name}").command
+        finally:
+            gc.freeze()
+            gc.enable()
         return command if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

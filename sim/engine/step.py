@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
-from sim.engine import recurrent, recursion, streams
+from sim.engine import recurrent, recursion
 from sim.engine.accounting import account
 from sim.engine.details import about
 from sim.engine.program import Program, Times
@@ -60,7 +60,11 @@ def skeleton(shaped: Shaped, detail: bool) -> Skeleton:
 
 
 def _solve(program: Program, engine: Engine) -> Times:
-    return streams.run(program) if engine == "simpy" else recursion.run(program)
+    if engine != "simpy":
+        return recursion.run(program)
+    from sim.engine import streams  # noqa: PLC0415  (start-up time: SimPy only where it runs)
+
+    return streams.run(program)
 
 
 def _steady(record: StepRecord, engine: Engine) -> Step | None:

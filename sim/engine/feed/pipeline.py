@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import simpy
 
-Events = Generator[simpy.Event, Any, None]
+Events: TypeAlias = "Generator[simpy.Event, Any, None]"
 STEPS: Final = 512
 WARM_UP: Final = 64
 

@@ -11,7 +11,7 @@ from sim.cli import options, sweep
 from sim.cli.terminal import show_as
 from sim.errors import InputError, Problem
 from sim.report.study import as_table, render, to_json
-from sim.study.explore import asked, front
+from sim.study.explore import asked, banded, front
 from sim.study.start import started
 from sim.study.store import facts, failures, finished, outcomes
 from sim.study.sweep import Outcomes, study_file, study_of
@@ -48,7 +48,8 @@ def command(
 ) -> None:
     """Simulate SCENARIO over a space of designs and print the Pareto front of the objectives (time and energy)."""
     wanted, bounds = asked(objectives, constraints)
-    study = study_of(scenario, sets, *sweep.space(axes, rows, Combination(combine)), samples, seed or 0)
+    space, bands = sweep.space(axes, rows, Combination(combine)), banded(wanted, bounds)
+    study = study_of(scenario, sets, *space, samples, seed or 0, bands=bands)
     study = study if start is None else started(study, start, lambda found: front(found, wanted, bounds))
     with study_file(output) as file:
         interrupted = sweep.simulate_all(study, file, sweep.part(shard), jobs, dask, quiet)

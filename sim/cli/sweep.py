@@ -54,6 +54,7 @@ def space_options(function: Function) -> Function:
 @click.option("--values", default="", help="Comma-separated values of --key.")
 @click.option("--export", "exported", type=click.Path(path_type=Path, dir_okay=False), help=".csv, .jsonl, .parquet")
 @click.option("--screen", is_flag=True, help="Answer designs of hardware properties (peak=…) in columns; no campaign.")
+@click.option("--bands", is_flag=True, help="Draw the 5th and 95th percentile of time, energy and cost too.")
 @click.option("--sort", default="number", help="Order of the table: a metric, e.g. time_to_target_s.")
 @click.option("--limit", type=click.IntRange(1), default=50, help="Rows of the table.")
 @options.format_option
@@ -73,6 +74,7 @@ def command(
     values: str,
     exported: Path | None,
     screen: bool,
+    bands: bool,
     sort: str,
     limit: int,
     form: str,
@@ -89,13 +91,15 @@ def command(
     if bool(key) != bool(values):
         raise click.UsageError("--key and --values go together")
     one = [axis_of_text(f"{key}={values}")] if key else []
-    with options.told_as({"study.samples": "--samples", "study.axes": "--axis"}):
-        study = study_of(scenario, sets, *space(axes, rows, Combination(combine), one), samples, seed or 0, screen)
-    writer = Output(force, quiet, [scenario, rows])
-    writer.check(exported)
     if sort != "number":
         with options.told_as({"--metric": "--sort"}):
-            metric(sort)
+            bands = bands or metric(sort).band
+    named = {"study.samples": "--samples", "study.axes": "--axis", "bands": "--bands"}
+    with options.told_as(named):
+        designs = space(axes, rows, Combination(combine), one)
+        study = study_of(scenario, sets, *designs, samples, seed or 0, screen, bands)
+    writer = Output(force, quiet, [scenario, rows])
+    writer.check(exported)
     if exported is not None and exported.suffix not in EXPORTS:
         raise InputError(Problem(f"must end in {', '.join(EXPORTS)}", "--export", str(exported)))
     with study_file(output) as file:

@@ -48,7 +48,16 @@ def reasons(found: Comparison) -> list[str]:
             told.append(f"{case.label}: {case.reason}")
         elif base is not None and case.result is not None and case.result is not base:
             told.append(f"{case.label}: {_why(base, case.result)}")
+    told += [f"{case.label}: {bands}" for case in found.cases if case.result and (bands := _bands(case.result))]
     return [*told, _best(found)] if winners(found) else told
+
+
+def _bands(result: Result) -> str:
+    """`time to target 2.07 years to 7.85 years (5th to 95th percentile); …` of time, cost and energy."""
+    found = result.uncertainty.bands if result.uncertainty else {}
+    each = [(m, found[m.name]) for m in SPENT if m.name in found]
+    spans = [f"{m.label} {_value(m, band.p05)} to {_value(m, band.p95)}" for m, band in each]
+    return "; ".join(spans) + " (5th to 95th percentile)" if spans else ""
 
 
 def _best(found: Comparison) -> str:

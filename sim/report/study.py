@@ -12,13 +12,15 @@ from typing import Any, Final
 from sim.errors import InputError, Problem
 from sim.report.tables import Column, Kind, Table
 from sim.study.designs import Designs
-from sim.study.metrics import METRICS
+from sim.study.metrics import BANDS, METRICS
 from sim.study.store import Outcome
 from sim.study.sweep import Outcomes
 
 SHOWN: Final = ("time_to_target_s", "step_s", "samples_per_s", "mfu", "memory_bytes", "devices", "global_batch")
 KINDS: Final[dict[str, Kind]] = {
     "time_to_target_s": "seconds",
+    "time_to_target_p05_s": "seconds",
+    "time_to_target_p95_s": "seconds",
     "step_s": "seconds",
     "mfu": "share",
     "memory_bytes": "bytes",
@@ -31,7 +33,9 @@ EXPORTS: Final = (".csv", ".jsonl", ".parquet")
 
 def as_table(found: Outcomes) -> Table:
     """One row per design: its number, its values on the axes, its figures, and why there are none."""
-    designs, figures = found.designs, [METRICS[name] for name in dict.fromkeys((*SHOWN, *found.objectives))]
+    bands = [m.name for m in BANDS if any(o.metrics[_PLACE[m.name]] is not None for o in found.outcomes)]
+    designs = found.designs
+    figures = [METRICS[name] for name in dict.fromkeys((*SHOWN, *bands, *found.objectives))]
     axes = tuple(Column(axis.path) for axis in designs.axes)
     columns = (Column("design"), *axes, *(Column(m.label, KINDS.get(m.name, "number")) for m in figures))
     rows = tuple(

@@ -118,6 +118,7 @@ def simulate(
     trace: bool = False,
     must_fit: bool = True,
     levers: bool = True,
+    bands: bool | None = None,
     searched: bool = False,
     seed: int = 0,
 ) -> Result:
@@ -125,9 +126,11 @@ def simulate(
 
     Raises InputError (wrong plan or target), InfeasibleError (does not fit, unless `must_fit` is off),
     UnreachableError (target below the floor).  `levers` computes what would help most: a few more steps simulated;
+    `bands` those of the headline numbers, as a rule with the levers;
     `searched` looks for a better plan among all there are (seconds).
     """
     asked, scenario = scenario, settled(scenario)
+    drawn = levers if bands is None else bands
     projection = project_target(scenario)
     model = model_of(scenario, projection)
     projection = with_samples(projection, scenario, model)
@@ -177,7 +180,7 @@ def simulate(
         bottleneck=bottleneck,
         objective=scenario.objective,
         considered=planned.considered,
-        uncertainty=_bands(scenario, model, projection, planned, step, goal, energy, seed) if levers else None,
+        uncertainty=_bands(scenario, model, projection, planned, step, goal, energy, seed) if drawn else None,
         provenance=provenance(scenario, inherited(scenario, model, plan, step) if levers else ()),
         extrapolated=extrapolated(scenario, projection, goal, plan.global_batch, model.parameters),
         search=planned.found,

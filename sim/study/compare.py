@@ -87,11 +87,11 @@ class Asked:
         """The case with its result; what is wrong in a file is told with its place."""
         if isinstance(self.given, Scenario):
             scenario = scenario_of(self.given, self.sets)
-            return Case(self.label, simulate(scenario, seed=self.seed, levers=False), scenario=scenario)
+            return Case(self.label, simulate(scenario, seed=self.seed, levers=False, bands=True), scenario=scenario)
         document = load_document(self.given, self.sets)
         with locating(document):
             scenario = build(document)
-            result = simulate(scenario, seed=self.seed, levers=False)
+            result = simulate(scenario, seed=self.seed, levers=False, bands=True)
         return Case(self.label, result, scenario=scenario, advice=idle_fields(document, scenario, result))
 
 

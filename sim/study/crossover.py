@@ -58,7 +58,7 @@ def along(varied: Sequence[Varied], axis: Axis, name: str = "time_to_target_s", 
     figures, reasons = [], []
     for label, given, sets in varied:
         named = given if isinstance(given, Scenario) else str(given)
-        outcomes = evaluate(Study(named, tuple(sets), designs, seed), numbers)
+        outcomes = evaluate(Study(named, tuple(sets), designs, seed, bands=METRICS[name].band), numbers)
         if all(outcome.code == 2 for outcome in outcomes):
             raise InputError(Problem(f"is no axis of {label}: {outcomes[0].reason}", axis.path))
         figures.append(tuple(outcome.metrics[place] for outcome in outcomes))

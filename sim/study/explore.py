@@ -69,7 +69,7 @@ def explore(
     """
     wanted, bounds = asked(objectives, constraints)
     chosen = [axis(path, given) for path, given in (axes or {}).items()]
-    study = study_of(scenario, sets, chosen, Combination(combine), samples, seed)
+    study = study_of(scenario, sets, chosen, Combination(combine), samples, seed, bands=banded(wanted, bounds))
     if start is not None:
         study = started(study, Path(start), lambda found: front(found, wanted, bounds))
     found = simulated(study, file, jobs, dask, sort, progress)
@@ -82,6 +82,11 @@ def asked(objectives: Sequence[str], constraints: Sequence[str]) -> tuple[list[M
     bounds = [constraint(text) for text in constraints]
     consistent(bounds)
     return [metric(name) for name in objectives or OBJECTIVES], bounds
+
+
+def banded(objectives: Sequence[Metric], constraints: Sequence[Constraint]) -> bool:
+    """Whether the end of a band is among what is asked for."""
+    return any(metric.band for metric in (*objectives, *(bound.metric for bound in constraints)))
 
 
 def figure(outcome: Outcome, wanted: Metric) -> float | None:

@@ -26,6 +26,7 @@ class Metric:
     label: str
     sense: Sense
     of: Callable[[Result], float | None]
+    band: bool = False  # the end of a band, which is drawn where it is asked for
 
 
 def _target(result: Result) -> float | None:
@@ -52,6 +53,25 @@ def _devices_price(result: Result) -> float | None:
     return None if result.cost is None else result.cost.devices_usd
 
 
+def _end(name: str, percentile: str) -> Callable[[Result], float | None]:
+    """An end of the band of a headline number."""
+
+    def of(result: Result) -> float | None:
+        band = result.uncertainty.bands.get(name) if result.uncertainty else None
+        return None if band is None else float(getattr(band, percentile))
+
+    return of
+
+
+def _ends(name: str, label: str) -> tuple[Metric, Metric]:
+    """Both ends of a band, the unit at the end of their names."""
+    what, unit = name.rsplit("_", 1)
+    return (
+        Metric(f"{what}_p05_{unit}", f"{label} p05", Sense.LESS, _end(name, "p05"), band=True),
+        Metric(f"{what}_p95_{unit}", f"{label} p95", Sense.LESS, _end(name, "p95"), band=True),
+    )
+
+
 METRICS: Final = {
     metric.name: metric
     for metric in (
@@ -67,9 +87,13 @@ METRICS: Final = {
         Metric("device_hours", "device hours", Sense.LESS, _device_hours),
         Metric("devices", "devices", Sense.LESS, lambda r: float(r.devices)),
         Metric("global_batch", "global batch", Sense.LESS, lambda r: float(r.plan.global_batch)),
+        *_ends("time_to_target_s", "time to target"),
+        *_ends("energy_j", "energy to target"),
+        *_ends("cost_usd", "cost to target"),
     )
 }
 
+BANDS: Final = tuple(metric for metric in METRICS.values() if metric.band)
 SPENT: Final = (  # what reaching the target takes
     METRICS["time_to_target_s"],
     METRICS["cost_usd"],

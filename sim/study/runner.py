@@ -44,13 +44,15 @@ Executors: TypeAlias = Callable[[], AbstractContextManager[Executor]]
 class Study:
     """A base scenario, its overrides, the designs laid over it, and the seed of every simulation.
 
-    `screened`: the designs differ in hardware properties alone and are answered in columns (`sim.study.screening`)."""
+    `screened`: the designs differ in hardware properties alone and are answered in columns (`sim.study.screening`);
+    `bands`: those of time, energy and cost are drawn too."""
 
     scenario: str | Scenario
     sets: tuple[str, ...]
     designs: Designs
     seed: int = 0
     screened: bool = False
+    bands: bool = False
 
     def base(self) -> Scenario | None:
         """What all designs share, where they differ in hardware properties alone and it can be read."""
@@ -96,6 +98,7 @@ class Study:
             "designs": len(self.designs),
             "sample_seed": self.designs.seed,
             "screened": self.screened,
+            "bands": self.bands,
             "release": version("foretrain"),
             **start,
             **self._budget,
@@ -142,7 +145,7 @@ def _outcome(study: Study, number: int, base: Scenario | None, shared: Mapping[i
     try:
         scenario = study.design(number, base)
         key = _key(text_of(scenario, shared), study.seed)
-        return Outcome(number, key, values(simulate(scenario, levers=False, seed=study.seed)))
+        return Outcome(number, key, values(simulate(scenario, levers=False, bands=study.bands, seed=study.seed)))
     except Exception as error:  # whatever it is, the other designs are worth their answer
         return Outcome(number, key, (None,) * len(METRICS), *_failure(error))
 

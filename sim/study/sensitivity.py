@@ -104,7 +104,7 @@ def _properties(scenario: Scenario, names: Sequence[str]) -> list[tuple[Property
 
 
 def _figure(wanted: Metric, scenario: Scenario, seed: int, engine: Engine = "simpy") -> float:
-    value = wanted.of(simulate(scenario, levers=False, seed=seed, engine=engine))
+    value = wanted.of(simulate(scenario, levers=False, bands=wanted.band, seed=seed, engine=engine))
     if value is None:
         raise InputError(Problem("has no value in this scenario", "--metric", wanted.name))
     return value

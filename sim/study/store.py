@@ -22,7 +22,7 @@ from typing import Final, Self
 
 from sim.errors import InputError, Problem
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 MAGIC: Final = b"SQLite format 3\0"
 KEY_BYTES: Final = 12
 

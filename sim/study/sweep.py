@@ -45,6 +45,7 @@ def sweep(
     dask: str | None = None,
     seed: int = 0,
     screen: bool = False,
+    bands: bool = False,
     sort: str = "number",
     progress: Progress = lambda finished, total: None,
 ) -> Outcomes:
@@ -53,10 +54,11 @@ def sweep(
     `axes`: field → a list of values or `{"from", "to", "count", "scale"}`; without them the scenario's own study.
     An axis is a field of the scenario or a property of its hardware (`peak`, `link_bandwidth` …). `screen`: designs
     that differ in such properties alone are answered in columns, without a campaign, a hundred thousand a second.
+    `bands`: 5th and 95th percentiles of time, energy and cost are drawn for every design.
     `file`: the study file, gone on with where it was stopped; `jobs`, `dask`: where designs run.
     """
     chosen = [axis(path, given) for path, given in (axes or {}).items()]
-    study = study_of(scenario, sets, chosen, Combination(combine), samples, seed, screen)
+    study = study_of(scenario, sets, chosen, Combination(combine), samples, seed, screen, bands)
     return simulated(study, file, jobs, dask, sort, progress)
 
 
@@ -115,8 +117,11 @@ def study_of(
     samples: int = 0,
     seed: int = 0,
     screened: bool = False,
+    bands: bool = False,
 ) -> Study:
     """The study of `axes`, or the scenario's own."""
+    if screened and bands:
+        raise InputError(Problem("are not drawn for designs that are screened", "bands"))
     chosen = tuple(axes)
     if not chosen:
         own = scenario_of(scenario, sets).study
@@ -127,7 +132,7 @@ def study_of(
         chosen = tuple(axis(path, given) for path, given in own.axes.items())
         combination, samples = own.combine, own.samples
     named = scenario if isinstance(scenario, Scenario) else str(scenario)
-    return Study(named, tuple(sets), Designs(chosen, combination, samples, seed), seed, screened)
+    return Study(named, tuple(sets), Designs(chosen, combination, samples, seed), seed, screened, bands)
 
 
 def axis_of_text(text: str, option: str = "--axis") -> Axis:

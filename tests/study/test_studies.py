@@ -99,7 +99,7 @@ def test_a_file_of_another_study_or_no_study_is_refused(study: Study, tmp_path: 
 @pytest.mark.parametrize(
     ("value", "says"),
     [
-        ("2", "of version 2, this foretrain reads 1"),
+        ("3", "of version 3, this foretrain reads 2"),
         ("0.0.1", "is not a study file"),
         (None, "is not a study file"),
     ],
@@ -182,7 +182,7 @@ def test_a_row_is_small(study: Study, tmp_path: Path) -> None:
     with Store(tmp_path / "s.db", study.identity, list(METRICS)) as store:
         store.add(Outcome(i, bytes(12), tuple(i + k / 7 for k in range(len(METRICS)))) for i in range(rows))
     assert (tmp_path / "s.db").stat().st_size / rows <= 200
-    assert facts(tmp_path / "s.db")["schema_version"] == 1
+    assert facts(tmp_path / "s.db")["schema_version"] == 2
 
 
 def point(number: int, time: float, energy: float | None) -> Outcome:

@@ -60,23 +60,18 @@ def time_ops(ops: Iterable[Op], accelerator: Accelerator) -> OpsTime:
     The host issues them ahead of the device: t = max(Σ device time, ops · host time). An op with a `count` is one
     call (a recurrent kernel over its time steps), so it counts once for the host.
     """
-    timer = _timer(accelerator)
-    issued = 0
-    compute = memory = overhead = dram = executed = flops = 0.0
+    share = _timer(accelerator).share
+    issued = compute = memory = overhead = dram = executed = flops = 0.0
     for op in ops:
-        if isinstance(op, Collective):
-            continue
-        time = timer.time(op)
-        busy = time.seconds - time.overhead_s
-        if time.limit in ("memory", "cache"):
-            memory += op.count * busy
-        else:
-            compute += op.count * busy
-        overhead += op.count * time.overhead_s
-        dram += op.count * time.dram_bytes
-        issued += time.limit != "replay"
-        executed += op.count * executed_flops(op)
-        flops += op.count * op.flops
+        if not isinstance(op, Collective):
+            of = share(op)
+            compute += of[0]
+            memory += of[1]
+            overhead += of[2]
+            dram += of[3]
+            executed += of[4]
+            flops += of[5]
+            issued += of[6]
     overhead += max(0.0, issued * accelerator.host_s - (compute + memory + overhead))
     return OpsTime(compute + memory + overhead, compute, memory, overhead, dram, executed, flops)
 
@@ -139,11 +134,12 @@ def _timer(accelerator: Accelerator) -> _Timer:
 class _Timer:
     """Times ops on one accelerator and remembers each answer."""
 
-    __slots__ = ("_known", "accelerator")
+    __slots__ = ("_known", "_shares", "accelerator")
 
     def __init__(self, accelerator: Accelerator) -> None:
         self.accelerator = accelerator
         self._known: dict[Op, OpTime] = {}
+        self._shares: dict[int, tuple[Op, tuple[float, ...]]] = {}  # by identity: an op is held here, its id taken
 
     def time(self, op: Op) -> OpTime:
         known = self._known.get(op)
@@ -152,6 +148,23 @@ class _Timer:
                 self._known.clear()
             known = self._known[op] = _time(op, self.accelerator)
         return known
+
+    def share(self, op: Op) -> tuple[float, ...]:
+        """What an op adds to a list of them: seconds by arithmetic, by memory and of starts, bytes, FLOPs that run,
+        FLOPs, and whether the host issues it."""
+        known = self._shares.get(id(op))
+        if known is None:
+            time, count = self.time(op), op.count
+            busy = count * (time.seconds - time.overhead_s)
+            bound = time.limit in ("memory", "cache")
+            share = (
+                0.0 if bound else busy, busy if bound else 0.0, count * time.overhead_s, count * time.dram_bytes,
+                count * executed_flops(op), count * op.flops, float(time.limit != "replay"),
+            )  # fmt: skip
+            if len(self._shares) >= MOST_KNOWN:
+                self._shares.clear()
+            known = self._shares[id(op)] = op, share
+        return known[1]
 
 
 def _time(op: Op, accelerator: Accelerator) -> OpTime:

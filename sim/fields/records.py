@@ -73,8 +73,10 @@ class Record:
         """Every field first; what the fields say together is due once each is right by itself."""
         cls: Any = type(self)
         problems: list[Problem] = []
-        if not all(test(getattr(self, name)) for name, test in _tests(cls)):
-            problems = _settle(self)
+        for name, test in _tests(cls):
+            if not test(getattr(self, name)):
+                problems = _settle(self)
+                break
         if not problems:
             for name, value in self.derived().items():
                 object.__setattr__(self, name, value)

@@ -78,6 +78,7 @@ def layouts(
     model: Model, devices: int, global_batch: int, limits: Limits = Limits()
 ) -> Iterator[tuple[Plan, list[Variant]]]:
     """Every consistent set of degrees (of a plan whose other fields count for nothing), and the plans that have it."""
+    known: dict[tuple[int, int, bool], list[Variant]] = {}  # by what they depend on
     blocks, heads, experts = (getattr(model, name, None) for name in ("depth", "heads", "experts"))
     sequence = getattr(model, "sequence", None) or 0
     if hasattr(model, "tables"):
@@ -108,7 +109,11 @@ def layouts(
                 expert=expert,
                 sequence_parallel=split_activations,
             )
-            yield base, list(_variants(base, blocks, limits, _sub_batches(model, limits, global_batch // data)))
+            key = (data, pipeline, base.copies > 1)
+            if key not in known:
+                sub_batches = _sub_batches(model, limits, global_batch // data)
+                known[key] = list(_variants(base, blocks, limits, sub_batches))
+            yield base, known[key]
 
 
 def _sub_batches(model: Model, limits: Limits, share: int) -> list[int]:

@@ -145,22 +145,25 @@ def reductions(exchange: Exchange, parts: Iterable[Part], copies: float = 0.0) -
     """
     known: dict[Closing, Transfer] = {}  # equal blocks close equal buckets
     out: list[Transfer] = []
-    for place, closing in closings(exchange, parts, copies):
-        if closing not in known:
-            known[closing] = _reduced(exchange, closing)
-        out.append(known[closing].at(place))
+    for first, alike, closed in closings(exchange, parts, copies):
+        for closing in closed:
+            if closing not in known:
+                known[closing] = _reduced(exchange, closing)
+        out += (known[closing].at(place) for place in range(first, first + alike) for closing in closed)
     return tuple(m for m in out if exchange.pricer.lasts(m.seconds))
 
 
 def reductions_s(
     exchange: Exchange, parts: Iterable[Part], copies: float, known: dict[Closing, tuple[str, float]]
 ) -> Iterator[tuple[str, float]]:
-    """(axis, seconds) of all `reductions`; `known` remembers them."""
-    for _, closing in closings(exchange, parts, copies):
-        if closing not in known:
-            transfer = _reduced(exchange, closing)
-            known[closing] = transfer.axis, transfer.seconds
-        yield known[closing]
+    """(axis, seconds) of all `reductions`, those of equal blocks together; `known` remembers them."""
+    for _, alike, closed in closings(exchange, parts, copies):
+        for closing in closed:
+            if closing not in known:
+                transfer = _reduced(exchange, closing)
+                known[closing] = transfer.axis, transfer.seconds
+            axis, seconds = known[closing]
+            yield axis, alike * seconds
 
 
 def _reduced(exchange: Exchange, closing: Closing) -> Transfer:
@@ -174,25 +177,26 @@ Closing: TypeAlias = tuple[str, tuple[float, ...] | Parameter]
 """Of an axis: the bytes of the buckets that close after one block, or an embedding that travels as rows."""
 
 
-def closings(exchange: Exchange, parts: Iterable[Part], copies: float = 0.0) -> Iterator[tuple[int, Closing]]:
-    """What leaves after so many blocks of the backward pass, in order."""
+def closings(
+    exchange: Exchange, parts: Iterable[Part], copies: float = 0.0
+) -> Iterator[tuple[int, int, list[Closing]]]:
+    """What leaves in the backward pass, in order: after which block, how many blocks are alike, what after each."""
     plan = exchange.plan
     limit = plan.framework.bucket_bytes if plan.framework.overlap_gradients else float("inf")
     held = {"data": copies * exchange.gradient_bytes, "expert": 0.0}
-    closed: list[Closing] = []
     place = 0
     for part in reversed(tuple(parts)):
-        before: tuple[float, float] | None = None
-        for _ in range(part.count):
-            place += 1
-            state = held["data"], held["expert"]
-            if state != before:  # a block that finds the buckets as the one before it leaves them alike
-                before, closed = state, list(_closed(exchange, part, held, limit))
-            for closing in closed:
-                yield place, closing
+        left = part.count
+        while left:
+            before = held["data"], held["expert"]
+            closed = list(_closed(exchange, part, held, limit))
+            # a block that finds the buckets as the one before it leaves them alike
+            alike = left if before == (held["data"], held["expert"]) else 1
+            yield place + 1, alike, closed
+            place, left = place + alike, left - alike
     for axis, nbytes in held.items():
         if nbytes > 0.0:
-            yield place, (axis, (nbytes,))
+            yield place, 1, [(axis, (nbytes,))]
 
 
 def _closed(exchange: Exchange, part: Part, held: dict[str, float], limit: float) -> Iterator[Closing]:

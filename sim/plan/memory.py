@@ -11,7 +11,7 @@ in blocks of other sizes, and gives one back when memory is short (PyTorch's cac
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from sim.device.records import Accelerator
 from sim.errors import InputError, Problem
@@ -23,6 +23,8 @@ from sim.plan.records import DeviceMemory, Offload, PipelineSchedule, Plan, Shar
 from sim.plan.tiers import away_capacity
 from sim.workload.records import Launch, Layer, Model, Numerics, OptimizerName, Parameter, Policy, Recompute
 from sim.workload.update import MOMENTS
+
+ZERO: Final = {sharding: level for level, sharding in enumerate(Sharding)}
 
 
 def device_memory(model: Model, plan: Plan, numerics: Numerics, accelerator: Accelerator) -> tuple[DeviceMemory, ...]:
@@ -84,14 +86,16 @@ def tied_copy(chunks: Sequence[Sequence[Part]], plan: Plan) -> float:
     """Elements of weights tied to another stage that this stage holds a copy of."""
     if plan.pipeline == 1 or plan.schedule.two_way:  # one device holds both ends
         return 0.0
-    return sum(p.copy_elements * n for p, n in _parameters(chunks))
+    return sum(p.copy_elements * part.count for chunk in chunks for part in chunk for p in part.layer.parameters)
 
 
 def elements_by_axis(chunks: Sequence[Sequence[Part]], copies: float = 0.0) -> dict[str, float]:
     """Parameters on one device: those all data ranks share, and those of experts."""
     held = {"data": copies, "expert": 0.0}
-    for parameter, count in _parameters(chunks):
-        held[parameter.reduce_axis] += parameter.elements * count
+    for chunk in chunks:
+        for part in chunk:
+            for parameter in part.layer.parameters:
+                held[parameter.reduce_axis] += parameter.elements * part.count
     return held
 
 
@@ -155,12 +159,13 @@ def state(
     whole = sum(held.values())
     shard = {"data": groups.shard.size, "expert": groups.expert_data.size}
     cut = sum(n / shard[axis] for axis, n in held.items())
-    zero = tuple(Sharding).index(plan.sharding)
+    zero = ZERO[plan.sharding]
     state = whole if zero < 1 else cut
     on_host = plan.offload == Offload.OPTIMIZER
     moment = BYTES_PER_ELEMENT[numerics.optimizer_format]
     return {
-        "weights": (whole if zero < 3 else cut) * BYTES_PER_ELEMENT[numerics.weights] + packed_bytes(chunks),
+        "weights": (whole if zero < 3 else cut) * BYTES_PER_ELEMENT[numerics.weights]
+        + (packed_bytes(chunks) if numerics.sparse_products else 0.0),
         "gradients": _gradients(chunks, whole if zero < 2 else cut, whole, plan, numerics)
         + _dummies(chunks, plan, numerics),
         "optimizer": 0.0 if on_host else state * MOMENTS[numerics.optimizer] * moment,
@@ -200,10 +205,9 @@ def _gradients(
     size = BYTES_PER_ELEMENT[numerics.gradients]
     if not _released(plan, numerics):
         size += BYTES_PER_ELEMENT[plan.framework.gradient_buffer] if plan.framework.gradient_buffer else 0.0
-        rows = sum(
-            max(0.0, p.elements - p.sparse_rows * p.row_elements) * n for p, n in _parameters(chunks) if p.sparse_rows
-        )
-        return (elements - (rows if plan.sparse_embeddings else 0.0)) * size
+        counted = _parameters(chunks) if plan.sparse_embeddings else ()
+        rows = sum(max(0.0, p.elements - p.sparse_rows * p.row_elements) * n for p, n in counted if p.sparse_rows)
+        return (elements - rows) * size
     dense = [sum(p.elements for p in part.layer.parameters if not p.sparse_rows) for chunk in chunks for part in chunk]
     share = elements / max(whole, 1.0)
     return sum(sorted(dense, reverse=True)[: 2 if plan.data > 1 else 1]) * share * size
@@ -300,10 +304,12 @@ def exchanged(chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics) 
     """Two gathered blocks, gradients of one; a compiler gathers single tensors."""
     if plan.copies == 1:
         return 0.0
-    blocks = [n for c in chunks for part in c for n in (part.layer.parameter_elements,) * part.count]
+    counted = [(part.layer.parameter_elements, part.count) for c in chunks for part in c]
     wire = BYTES_PER_ELEMENT[plan.framework.communication_format or numerics.gradients]
     if plan.sharding != Sharding.FULL:
-        return min(plan.framework.bucket_bytes, sum(blocks) * wire) if plan.framework.overlap_gradients else 0.0
+        whole = sum(elements * count for elements, count in counted)
+        return min(plan.framework.bucket_bytes, whole * wire) if plan.framework.overlap_gradients else 0.0
+    blocks = [elements for elements, count in counted for _ in range(count)]
     if numerics.launch == Launch.GRAPH:
         blocks = [p.elements for p, _ in _parameters(chunks)]
     blocks.sort(reverse=True)

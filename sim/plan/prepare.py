@@ -71,16 +71,6 @@ def step_record(pricer: Pricer, plan: Plan) -> StepRecord:
     )
 
 
-def _contention(pricer: Pricer, plan: Plan, groups: Groups) -> Contention:
-    """What the collectives of gradients and parameters take from the kernels beside them."""
-    beside = plan.framework.overlap_gradients or (plan.framework.overlap_gathers and plan.sharding != Sharding.NONE)
-    if groups.data.size == 1 or not beside:
-        return Contention()
-    return pricer.contention(
-        groups.shard if plan.sharding == Sharding.FULL and groups.replicas.size == 1 else groups.data
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Recorder:
     """One plan on the way to its record."""
@@ -89,13 +79,22 @@ class Recorder:
     plan: Plan
     groups: Groups
     exchange: Exchange
-    around: Contention
 
     @classmethod
     def of(cls, pricer: Pricer, plan: Plan) -> Recorder:
         """With the groups of the plan."""
         groups = groups_of(plan)
-        return cls(pricer, plan, groups, Exchange(plan, groups, pricer), _contention(pricer, plan, groups))
+        return cls(pricer, plan, groups, Exchange(plan, groups, pricer))
+
+    @property
+    def around(self) -> Contention:
+        """What the collectives of gradients and parameters take from the kernels beside them."""
+        plan, groups = self.plan, self.groups
+        gathers = plan.framework.overlap_gathers and plan.sharding != Sharding.NONE
+        if groups.data.size == 1 or not (plan.framework.overlap_gradients or gathers):
+            return Contention()
+        sharded = plan.sharding == Sharding.FULL and groups.replicas.size == 1
+        return self.pricer.contention(groups.shard if sharded else groups.data)
 
     def stages(self, parts: Sequence[Chunks]) -> tuple[Stage, ...]:
         """Every stage; those that hold the same share one record."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from operator import attrgetter
-from typing import Final
+from typing import Final, TypeAlias
 
 from sim.device import time_ops, timer, with_kernels
 from sim.device.records import Accelerator, OpsTime
@@ -56,6 +56,10 @@ class Pass:
     axes: tuple[str, ...]
 
 
+Inside: TypeAlias = tuple[float, tuple[tuple[str, float], ...], float]
+"""Of the collectives of a pass: seconds they add to the kernels, seconds by axis, bytes one device sends in them."""
+
+
 class Pricer:
     """Prices blocks of one model on one device and cluster, and remembers layers and answers."""
 
@@ -70,7 +74,7 @@ class Pricer:
         self._timer = timer(self.accelerator)
         self._layers: dict[tuple[int, Shard], tuple[Layer, ...]] = {}
         self._passes: dict[tuple[object, ...], Pass] = {}
-        self._added: dict[tuple[object, ...], tuple[float, tuple[tuple[str, float], ...], float]] = {}
+        self._added: dict[tuple[object, ...], Inside] = {}
         self._works: dict[tuple[object, ...], Work] = {}
         self._seconds: dict[tuple[CollectiveKind, float, Group], float] = {}
         self._contentions: dict[Group, Contention] = {}
@@ -151,7 +155,8 @@ class Pricer:
     def one_pass(self, layer: Layer, way: Way, policy: Policy, plan: Plan) -> tuple[tuple[object, ...], Pass]:
         """A layer's pass (backward with what a recomputation policy runs again), and the key it is remembered by."""
         flat = plan.framework.gradient_passes if plan.sharding in (Sharding.GRADIENTS, Sharding.FULL) else 0
-        rules = () if way.forward else (policy, plan.framework.recompute_stop, flat, way in HALVES and way)
+        reruns = isinstance(policy, tuple) or bool(layer.again(policy))
+        rules = () if way.forward else (reruns and policy, plan.framework.recompute_stop, flat, way in HALVES and way)
         key = (layer.name, plan.sub_batch, shard_of(plan), rules)
         if key not in self._passes:
             again = () if way.forward or way == Way.WEIGHTS else _again(layer, policy, plan.framework.recompute_stop)
@@ -176,34 +181,44 @@ class Pricer:
         moved = elements * BYTES_PER_ELEMENT[self.numerics.gradients]
         return (Pointwise("flatten gradients", elements, moved, moved, 1.0, self.numerics.gradients),) * passes
 
+    def seconds(self, layer: Layer, way: Way, policy: Policy, plan: Plan, groups: Groups) -> float:
+        """Of a pass, nothing beside it."""
+        which, run = self.one_pass(layer, way, policy, plan)
+        return self._lasts(run, self._inside(which, run, way, plan, groups)[1][0])[0]
+
     def _work(self, layer: Layer, way: Way, policy: Policy, plan: Plan, groups: Groups, contention: Contention) -> Work:
         which, run = self.one_pass(layer, way, policy, plan)
+        rules, inside = self._inside(which, run, way, plan, groups)
+        key = (rules, contention)
+        if key not in self._works:
+            self._works[key] = self._priced(run, inside, groups, contention)
+        return self._works[key]
+
+    def _inside(
+        self, which: tuple[object, ...], run: Pass, way: Way, plan: Plan, groups: Groups
+    ) -> tuple[tuple[object, ...], Inside]:
+        """The collectives of a pass, and the key they are remembered by."""
         inner = tuple(groups.axis(axis) for axis in run.axes)
         alone = plan.schedule == PipelineSchedule.DUALPIPE and way not in (Way.FORWARD_BESIDE, Way.BACKWARD_BESIDE)
         experts = plan.framework.overlap_experts and not alone
         rules = (which, inner, plan.framework.overlap_tensor, experts)
-        key = (rules, contention)
-        if key not in self._works:
-            if rules not in self._added:
-                self._added[rules] = self._collectives(run.ops, groups, plan.framework.overlap_tensor, experts)
-            self._works[key] = self._priced(run, self._added[rules], groups, contention)
-        return self._works[key]
+        if rules not in self._added:
+            self._added[rules] = self._collectives(run.ops, groups, plan.framework.overlap_tensor, experts)
+        return rules, self._added[rules]
 
-    def _priced(
-        self,
-        run: Pass,
-        inside: tuple[float, tuple[tuple[str, float], ...], float],
-        groups: Groups,
-        contention: Contention,
-    ) -> Work:
-        """All ops one after the other, `issue_s` seconds at least; a collective may hide behind a kernel beside it.
+    def _lasts(self, run: Pass, added: float) -> tuple[float, float]:
+        """Seconds of a pass whose collectives add so many: `issue_s` at least; and those it waits for that.
 
         Where the host waits for every kernel it issues none beside another: `issue_s` comes on top.
         """
+        beside = 0.0 if self.numerics.launch == Launch.BLOCKED else run.kernels.seconds + added
+        waiting = max(0.0, run.issue_s - beside) if run.issue_s > 0.0 else 0.0
+        return run.kernels.seconds + added + waiting, waiting
+
+    def _priced(self, run: Pass, inside: Inside, groups: Groups, contention: Contention) -> Work:
+        """All ops one after the other; a collective may hide behind a kernel beside it."""
         kernels, (added, axes, sent) = run.kernels, inside
-        beside = 0.0 if self.numerics.launch == Launch.BLOCKED else kernels.seconds + added
-        waiting = max(0.0, run.issue_s - beside)
-        seconds = kernels.seconds + added + waiting
+        seconds, waiting = self._lasts(run, added)
         shared = any(level_of(self.communicator.cluster, groups.axis(axis)) == contention.level for axis, _ in axes)
         slowed = (
             kernels.compute_s / (1.0 - contention.compute_share)
@@ -226,10 +241,7 @@ class Pricer:
             recomputed=run.recomputed,
         )
 
-    def _collectives(
-        self, ops: Sequence[Op], groups: Groups, overlap: TensorOverlap, experts: bool
-    ) -> tuple[float, tuple[tuple[str, float], ...], float]:
-        """(seconds the collectives add to the kernels, seconds by axis, bytes one device sends in them)."""
+    def _collectives(self, ops: Sequence[Op], groups: Groups, overlap: TensorOverlap, experts: bool) -> Inside:
         share = self.contention(groups.tensor).compute_share
         added, axes = exposed(
             ops,

@@ -8,9 +8,10 @@ room that knows it; the sums over chunks and layers, and the greatest of the sta
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
+from itertools import groupby
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -18,20 +19,23 @@ from numpy.typing import NDArray
 
 from sim.device.records import Accelerator
 from sim.errors import InputError
+from sim.network import level_of
+from sim.ops import Collective
 from sim.plan.candidates import Variant
 from sim.plan.gradients import Closing
 from sim.plan.groups import Groups
 from sim.plan.layout import Assigned, Part, assign
 from sim.plan.memory import copied_for_update, exchanged, in_flight, messages, overhead, state
 from sim.plan.prepare import Recorder
-from sim.plan.pricing import Contention, Pricer, shard_of
+from sim.plan.pricing import Pricer, shard_of
 from sim.plan.records import DEGREES, Plan, Sharding
 from sim.plan.step_record import Way
-from sim.workload.records import Layer, Policy, Recompute, Shard
+from sim.workload.records import Layer, OptimizerName, Parameter, Policy, Recompute, Shard
 
 Floats: TypeAlias = NDArray[np.float64]
 Stages: TypeAlias = list[tuple[tuple[Part, ...], ...]]  # what a stage of every kind holds, chunk by chunk
 Known: TypeAlias = dict[Closing, tuple[str, float]]
+NEVER: Final = (Recompute.NONE,)
 EVERY_PASS: Final = (Sharding.GRADIENTS, Sharding.FULL)  # gradients are reduced after every backward pass
 
 
@@ -44,46 +48,81 @@ class Layers:
         self.outputs = np.array([x.output_bytes for x in layers])
         self.output = float(self.outputs.max(initial=0.0))
         self.workspace = np.array([x.workspace_bytes for x in layers])
-        self._saved: dict[Policy, Floats] = {}
-        self._axes: dict[Policy, tuple[str, ...]] = {}
-        self._seconds: dict[object, tuple[Floats, Floats]] = {}
+        self._saved: dict[tuple[Policy, ...], Floats] = {}
+        self._plans: dict[bool, Plan] = {}  # whether gradients are flattened after every pass → such a plan
+        self._seconds: dict[object, Floats] = {}
 
-    def saved(self, policy: Policy) -> Floats:
-        """Bytes every layer keeps for backward."""
-        if policy not in self._saved:
-            self._saved[policy] = np.array([x.saved(policy) for x in self.layers])
-        return self._saved[policy]
+    @cached_property
+    def axes(self) -> list[str]:
+        """Of the collectives inside."""
+        ops = (op for x in self.layers for run in (x.forward, x.backward, *x.recompute.values()) for op in run)
+        return sorted({op.axis for op in ops if isinstance(op, Collective)})
 
-    def seconds(self, pricer: Pricer, layout: Plan, variant: Variant, groups: Groups) -> tuple[Floats, Floats]:
-        """Forward and backward of every layer (s); plans whose groups inside the layers are the same share them."""
-        policy = variant.recompute
-        if policy not in self._axes:
-            plan = variant.of(layout)
-            ways = (Way.FORWARD, Way.BACKWARD)
-            passes = [pricer.one_pass(x, way, policy, plan)[1] for x in self.layers for way in ways]
-            self._axes[policy] = tuple(sorted({axis for one in passes for axis in one.axes}))
-        flat = layout.framework.gradient_passes > 0 and variant.sharding in EVERY_PASS
-        key = (policy, flat, tuple(groups.axis(axis) for axis in self._axes[policy]))
-        if key not in self._seconds:
-            plan = variant.of(layout)
-            works = [pricer.works(x, policy, plan, groups, Contention()) for x in self.layers]
-            self._seconds[key] = np.array([f.seconds for f, _ in works]), np.array([b.seconds for _, b in works])
-        return self._seconds[key]
+    def saved(self, policies: tuple[Policy, ...]) -> Floats:
+        """Bytes every layer keeps for backward, by policy."""
+        if policies not in self._saved:
+            self._saved[policies] = np.array([[x.saved(policy) for x in self.layers] for policy in policies])
+        return self._saved[policies]
+
+    def seconds(
+        self, pricer: Pricer, layout: Plan, variants: Sequence[Variant], groups: Groups
+    ) -> Iterator[tuple[Floats, Floats]]:
+        """Forward and backward of every layer (s) under each of some policies; plans whose groups inside the layers
+        are the same share them."""
+        inner = tuple(map(groups.axis, self.axes))
+        flat = layout.framework.gradient_passes > 0 and variants[0].sharding in EVERY_PASS
+        if flat not in self._plans:
+            self._plans[flat] = variants[0].of(layout)
+        plan = self._plans[flat]
+
+        def known(way: Way, policy: Policy) -> Floats:
+            key = (way, inner, way == Way.BACKWARD and (policy, flat))
+            if key not in self._seconds:
+                self._seconds[key] = np.array([pricer.seconds(x, way, policy, plan, groups) for x in self.layers])
+            return self._seconds[key]
+
+        forward = known(Way.FORWARD, Recompute.NONE)
+        return ((forward, known(Way.BACKWARD, variant.recompute)) for variant in variants)
 
 
-class Row(NamedTuple):
-    """A plan by what it shares with others."""
+class Alike(NamedTuple):
+    """Variants that follow each other in a list from `first` and differ in nothing but recomputation."""
 
-    place: int
+    first: int
+    variants: Sequence[Variant]
+    policies: tuple[Policy, ...]
+
+
+Grouped: TypeAlias = list[tuple[tuple[int, int], list[Alike]]]
+"""Variants of one list by sub-batch and chunks, then by sharding and order."""
+
+
+def grouped(variants: Sequence[Variant]) -> Grouped:
+    """The variants of a set of degrees, those together that share most."""
+    found: Grouped = []
+    for cell, several in groupby(enumerate(variants), lambda item: item[1][:2]):
+        runs: list[Alike] = []
+        for _, same in groupby(several, lambda item: (item[1].sharding, item[1].order)):
+            run = list(same)
+            kept = [variant for _, variant in run]
+            runs.append(Alike(run[0][0], kept, tuple(variant.recompute for variant in kept)))
+        found.append((cell, runs))
+    return found
+
+
+class Run(NamedTuple):
+    """Plans that differ in nothing but recomputation, numbered from `first`, by what they share with others."""
+
+    first: int
+    alike: Alike
     layers: Layers
     exchange: Exchange
     passes: int
     layout: Plan
-    variant: Variant
 
 
 class Timed(NamedTuple):
-    """A row's passes, seconds of its layers forward and backward, of a message, of the transfers by kind of stage, and
+    """A plan's passes, seconds of its layers forward and backward, of a message, of the transfers by kind of stage, and
     of what follows the last pass; whether gradients are reduced after every pass."""
 
     passes: int
@@ -95,15 +134,18 @@ class Timed(NamedTuple):
     every_pass: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A plan with what its fullest device holds and a bound below its step time (None where it does not fit)."""
+class Candidate(NamedTuple):
+    """A plan with what its fullest device holds and a bound below its step time (None where it does not fit).
+
+    With a `row` that bound is of its kernels and the collectives inside them alone (see `Columns.tight`).
+    """
 
     layout: Plan
     variant: Variant
     needed_bytes: float
     capacity_bytes: float
     least_s: float | None
+    row: tuple[Composition, Run] | None = None
 
     @property
     def plan(self) -> Plan:
@@ -129,7 +171,7 @@ class Composition:
             for at, placed in enumerate(held):
                 for layer, count in placed:
                     self.counts[kind, at, layer] += count
-        self.rows: list[Row] = []
+        self.runs: list[Run] = []
         self._flights: dict[int, Floats] = {}
 
     def parts(self, layers: Layers) -> Stages:
@@ -144,13 +186,13 @@ class Composition:
             self._flights[passes] = np.array(stages, dtype=float)
         return self._flights[passes]
 
-    def kept(self, rows: Sequence[Row]) -> Floats:
+    def kept(self) -> Floats:
         """Activations and workspace at the fullest moment of backward, by plan and kind of stage (see
         `memory.activations`)."""
-        flights = np.array([self.flights(row.exchange.recorder.plan, row.passes) for row in rows])
-        saved = np.array([row.layers.saved(row.variant.recompute) for row in rows])
-        again = np.array([row.layers.saved(Recompute.NONE) for row in rows]) - saved
-        transient = np.array([row.layers.workspace for row in rows]) + again
+        flights = self._each([self.flights(run.exchange.recorder.plan, run.passes) for run in self.runs])
+        saved = np.concatenate([run.layers.saved(run.alike.policies) for run in self.runs])
+        again = self._each([run.layers.saved(NEVER)[0] for run in self.runs]) - saved
+        transient = self._each([run.layers.workspace for run in self.runs]) + again
         parts = self.counts * saved[:, None, None, :]
         kept = np.sum(flights * parts.sum(axis=3), axis=2)
         alive = np.where(flights[..., None] > 0.0, parts, 0.0)
@@ -159,16 +201,26 @@ class Composition:
         fullest = moments.max(axis=(2, 3))
         return np.asarray(kept + np.where(np.isfinite(fullest), fullest, 0.0))
 
-    def bytes(self, rows: Sequence[Row], accelerator: Accelerator) -> Floats:
+    @cached_property
+    def run_of(self) -> NDArray[np.intp]:
+        """Of every plan, once all are added."""
+        return np.repeat(np.arange(len(self.runs)), [len(run.alike.variants) for run in self.runs])
+
+    def _each(self, columns: Sequence[object]) -> Floats:
+        """What runs share, for each of their plans."""
+        return np.array(columns)[self.run_of]
+
+    def bytes(self, accelerator: Accelerator) -> Floats:
         """What the fullest device of every plan needs (see `DeviceMemory.needed_bytes`)."""
-        plan = rows[0].layout
+        plan = self.runs[0].layout
         held = self.counts.sum(axis=1) > 0.0
-        output = np.where(held, np.array([row.layers.outputs for row in rows])[:, None, :], 0.0).max(axis=2)
-        kept, sent = self.kept(rows), messages(output, plan) + np.array([row.exchange.buffers for row in rows])
+        outputs = np.array([run.layers.outputs for run in self.runs])
+        output = np.where(held, outputs[:, None, :], 0.0).max(axis=2)
+        buffers = messages(output, plan) + np.array([run.exchange.buffers for run in self.runs])
+        kept, sent = self.kept(), self._each(buffers)
         around = overhead(kept + sent, plan, accelerator)
-        fixed = np.array([row.exchange.state for row in rows])
-        copied = np.array([row.exchange.copied for row in rows])
-        moving = np.maximum(kept, copied) + sent
+        fixed = self._each([run.exchange.state for run in self.runs])
+        moving = np.maximum(kept, self._each([run.exchange.copied for run in self.runs])) + sent
         return np.asarray((fixed + moving + around["fragmentation"] + around["reserve"]).max(axis=1))
 
     def least(self, rows: Sequence[Timed]) -> Floats:
@@ -182,25 +234,28 @@ class Composition:
         alone = np.where(every, passes * transfers, ahead + transfers)
         return np.asarray(np.maximum(way + passes * whole, alone).max(axis=1) + after)
 
-    def weighed(self, columns: Columns) -> dict[int, Candidate]:
-        """All rows: memory first, so that a plan that does not fit is not priced."""
-        rows, accelerator = self.rows, columns.pricer.accelerator
-        total = self.bytes(rows, accelerator)
-        least: list[float | None] = [None] * len(rows)
-        timed = {k: columns.timed(rows[k]) for k in np.flatnonzero(total <= accelerator.memory.capacity_bytes).tolist()}
-        priced = {k: found for k, found in timed.items() if found is not None}
-        if priced:
-            for k, seconds in zip(priced, self.least(list(priced.values())).tolist(), strict=True):
-                least[k] = seconds
-        candidates = (
-            Candidate(row.layout, row.variant, held, accelerator.memory.capacity_bytes, bound)
-            for row, held, bound in zip(rows, total.tolist(), least, strict=True)
-        )
-        return {
-            row.place: c
-            for k, (row, c) in enumerate(zip(rows, candidates, strict=True))
-            if k in priced or k not in timed
-        }
+    def weighed(self, columns: Columns, tight: bool) -> dict[int, Candidate]:
+        """All plans: memory first, so that one that does not fit is not priced."""
+        capacity = columns.pricer.accelerator.memory.capacity_bytes
+        found: dict[int, Candidate] = {}
+        timed: list[Timed] = []
+        fitting: list[tuple[int, Run, Variant, float]] = []
+        needs = iter(self.bytes(columns.pricer.accelerator).tolist())
+        for run in self.runs:
+            able = []
+            for number, (variant, need) in enumerate(zip(run.alike.variants, needs, strict=False), run.first):
+                if need <= capacity:
+                    able.append((number, run, variant, need))
+                else:
+                    found[number] = Candidate(run.layout, variant, need, capacity, None)
+            seconds = columns.timed(run, [variant for _, _, variant, _ in able], tight) if able else []
+            fitting += able[: len(seconds)]
+            timed += seconds
+        least = self.least(timed).tolist() if timed else []
+        for (number, run, variant, need), bound in zip(fitting, least, strict=True):
+            row = None if tight else (self, run)
+            found[number] = Candidate(run.layout, variant, need, capacity, bound, row)
+        return found
 
 
 class Exchange:
@@ -214,7 +269,13 @@ class Exchange:
         self.state = [sum(state(chunks, plan, numerics, groups, 0.0).values()) for chunks in self.parts]
         self.copied = [copied_for_update(chunks, plan, groups, 0.0) for chunks in self.parts]
         self.buffers = [exchanged(chunks, plan, numerics) for chunks in self.parts]
+        self.none = (0.0,) * len(self.parts)  # as many seconds of transfers
         self._sends: dict[tuple[float, bool], float] = {}
+
+    @cached_property
+    def level(self) -> int:
+        """Outermost level of the cluster that gradients cross."""
+        return level_of(self.recorder.pricer.communicator.cluster, self.recorder.groups.data)
 
     @cached_property
     def timed(self) -> tuple[tuple[float, ...], float]:
@@ -238,12 +299,13 @@ Cell: TypeAlias = tuple[Layers, Composition, Stages, int]
 
 
 class Columns:
-    """The rows of plans of one model, by composition."""
+    """The plans of one model, by composition."""
 
     def __init__(self, pricer: Pricer) -> None:
         self.pricer = pricer
         self.refused: InputError | None = None  # why the last plan was left out
         self._layers: dict[tuple[int, Shard], Layers] = {}
+        self._grouped: dict[int, tuple[Sequence[Variant], Grouped]] = {}  # by identity of the list, held here
         self._held: dict[object, int] = {}  # parameters of all layers → their number
         self._compositions: dict[object, Composition | None] = {}
         self._parts: dict[object, Stages] = {}
@@ -252,52 +314,67 @@ class Columns:
 
     def add(self, layout: Plan, variants: Sequence[Variant], place: int) -> None:
         """Plans of one set of degrees as rows, numbered from `place`; those the model cannot take are left out."""
-        cells: dict[tuple[int, int], Cell | None] = {}
+        if id(variants) not in self._grouped:
+            self._grouped[id(variants)] = variants, grouped(variants)
         degrees = tuple(getattr(layout, axis) for axis in DEGREES)
         exchanges, reduced = self._exchanges.setdefault(degrees, ({}, {}))
-        for number, variant in enumerate(variants, place):
-            sub_batch, chunks, sharding, _, order = variant
-            if (sub_batch, chunks) not in cells:
-                cells[sub_batch, chunks] = self._cell(layout, variant)
-            cell = cells[sub_batch, chunks]
+        shard = shard_of(layout)
+        for (sub_batch, chunks), runs in self._grouped[id(variants)][1]:
+            cell = self._cell(layout, shard, sub_batch, chunks)
             if cell is None:
                 continue
             layers, composition, parts, passes = cell
-            shared = (layers.held, chunks, order, sharding, passes <= 1)
-            if shared not in exchanges:
-                known = reduced.setdefault((order, sharding), {})
-                exchanges[shared] = self._exchange(variant.of(layout), composition, parts, known)
-            exchange = exchanges[shared]
-            if exchange is not None:
-                composition.rows.append(Row(number, layers, exchange, max(1, passes), layout, variant))
+            for alike in runs:
+                variant = alike.variants[0]
+                shared = (layers.held, chunks, variant.order, variant.sharding, passes <= 1)
+                if shared not in exchanges:
+                    known = reduced.setdefault((variant.order, variant.sharding), {})
+                    exchanges[shared] = self._exchange(variant.of(layout), composition, parts, known)
+                exchange = exchanges[shared]
+                if exchange is not None:
+                    run = Run(place + alike.first, alike, layers, exchange, max(1, passes), layout)
+                    composition.runs.append(run)
 
-    def weighed(self) -> dict[int, Candidate]:
-        """Every row that can be priced, by its number."""
+    def weighed(self, tight: bool) -> dict[int, Candidate]:
+        """Every plan that can be priced, by its number; `tight`: its bound with messages and transfers."""
         found: dict[int, Candidate] = {}
         for composition in self._compositions.values():
-            if composition is not None and composition.rows:
-                found |= composition.weighed(self)
+            if composition is not None and composition.runs:
+                found |= composition.weighed(self, tight)
         return found
 
-    def layers(self, layout: Plan, sub_batch: int) -> Layers:
-        """The layers of a sub-batch under the degrees of a layout."""
-        key = (sub_batch, shard_of(layout))
+    def tight(self, candidate: Candidate) -> float | None:
+        """The bound of a plan that fits, with messages and transfers; None (and why) where they cannot be priced."""
+        if candidate.row is None:
+            return candidate.least_s
+        composition, run = candidate.row
+        timed = self.timed(run, [candidate.variant], True)
+        return float(composition.least(timed)[0]) if timed else None
+
+    def layers(self, shard: Shard, sub_batch: int) -> Layers:
+        """The layers of a sub-batch under the degrees that cut them."""
+        key = (sub_batch, shard)
         if key not in self._layers:
             layers = self.pricer.layers_of(*key)
-            parameters = tuple((x.parameters, x.kind, x.count, x.updated) for x in layers)
+            parameters = tuple((tuple(map(self._held_as, x.parameters)), x.kind, x.count, x.updated) for x in layers)
             self._layers[key] = Layers(layers, self._held.setdefault(parameters, len(self._held)))
         return self._layers[key]
 
-    def _cell(self, layout: Plan, variant: Variant) -> Cell | None:
+    def _held_as(self, parameter: Parameter) -> object:
+        """What of a parameter its memory and exchange ask for: the touched rows where these alone are updated."""
+        rows = parameter.sparse_rows if self.pricer.numerics.optimizer == OptimizerName.SGD else 0
+        return parameter.elements, parameter.reduce_axis, parameter.copy_elements, parameter.row_elements, rows
+
+    def _cell(self, layout: Plan, shard: Shard, sub_batch: int, chunks: int) -> Cell | None:
         """Of a plan; None where the model cannot be cut so, or the stages cannot be filled."""
         try:
-            layers = self.layers(layout, variant.sub_batch)
+            layers = self.layers(shard, sub_batch)
         except InputError:
             return None
-        shape = (layout.pipeline, variant.virtual_stages, layers.shape)
+        shape = (layout.pipeline, chunks, layers.shape)
         if shape not in self._compositions:
             try:
-                parts = assign(layers.layers, variant.of(layout))
+                parts = assign(layers.layers, replace(layout, virtual_stages=chunks))
                 self._compositions[shape] = Composition(layers.layers, parts)
             except InputError:
                 self._compositions[shape] = None
@@ -307,7 +384,7 @@ class Columns:
         key = (layers.held, id(composition))
         if key not in self._parts:
             self._parts[key] = composition.parts(layers)
-        passes = layout.global_batch // (variant.sub_batch * layout.data)
+        passes = layout.global_batch // (sub_batch * layout.data)
         return layers, composition, self._parts[key], passes
 
     def _exchange(self, plan: Plan, composition: Composition, parts: Stages, known: Known) -> Exchange | None:
@@ -317,13 +394,19 @@ class Columns:
             self.refused = error
             return None
 
-    def timed(self, row: Row) -> Timed | None:
-        """What passes, messages and transfers of a row take; None (and why) where they cannot be priced."""
+    def timed(self, run: Run, variants: Sequence[Variant], tight: bool) -> list[Timed]:
+        """What passes of plans take, and their messages and transfers (`tight`); none (and why) where they cannot be
+        priced."""
+        exchange = run.exchange
+        send_s, transfers, after_s = 0.0, exchange.none, 0.0
         try:
-            seconds = row.layers.seconds(self.pricer, row.layout, row.variant, row.exchange.recorder.groups)
-            transfers, after = row.exchange.timed
-            send = row.exchange.send(row.layers, row.layout.sequence_parallel)
-            return Timed(row.passes, *seconds, send, transfers, after, row.exchange.every_pass)
+            if tight:
+                transfers, after_s = exchange.timed
+                send_s = exchange.send(run.layers, run.layout.sequence_parallel)
+            else:
+                _ = exchange.level  # groups that do not fit are refused
+            seconds = run.layers.seconds(self.pricer, run.layout, variants, exchange.recorder.groups)
+            return [Timed(run.passes, *each, send_s, transfers, after_s, exchange.every_pass) for each in seconds]
         except InputError as error:
             self.refused = error
-            return None
+            return []

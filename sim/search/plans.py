@@ -26,6 +26,7 @@ from sim.workload.records import Model, Numerics, Recompute
 
 TIE: Final = 0.01  # plans closer than this are as good as each other: the model is not more exact
 PLACEMENTS: Final = 4  # orders of the ranks of the best plan that are simulated
+UNTOLD: Final[tuple[tuple[int, ...], tuple[str, ...]]] = (), ()  # before every key of a plan
 MOST_TIMES: Final = 64  # times the devices that are tried when nothing fits
 GIB: Final = 2.0**30
 
@@ -68,13 +69,13 @@ def search(
     none); InfeasibleError if none fits."""
     screen = Screen(model, numerics, accelerator, communicator, worth)
     devices = communicator.cluster.devices
-    every = list(screen.run(layouts(model, devices, global_batch, limits)))
+    every = list(screen.run(layouts(model, devices, global_batch, limits), tight=worth is not None))
     fitting = [c for c in every if c.least_s is not None]
-    if not fitting:
+    short = _shortlist(screen, fitting, simulated)
+    if not short:
         if screen.refused is not None:  # nothing can be priced: a format the device lacks, not a matter of the plan
             raise screen.refused
         raise InfeasibleError(_nothing_fits(screen, every, devices, global_batch, limits))
-    short = _shortlist(screen, fitting, simulated)
     steps = [(plan, screen.step(plan)) for plan in short]
     if not limits.orders:
         steps += _placements(screen, min(steps, key=lambda item: screen.worth(item[0], item[1].time_s))[0])
@@ -121,12 +122,20 @@ def _shortlist(screen: Screen, fitting: Sequence[Candidate], count: int) -> list
 
 
 def _by_bound(screen: Screen, fitting: Sequence[Candidate]) -> Iterator[tuple[float, Plan]]:
-    """Plans by their bounds, or exactly where their times are known in closed form; the plainest of equals first."""
-    heap = [(screen.least(c), *_key(c), k) for k, c in enumerate(fitting)]
+    """Plans by their bounds, or exactly where their times are known in closed form; the plainest of equals first.
+
+    Messages and transfers are priced of those alone whose kernels take no longer than the plans before them.
+    """
+    heap = [(screen.least(c), *(_key(c) if c.row is None else UNTOLD), k) for k, c in enumerate(fitting)]
     heapify(heap)
     timed: set[int] = set()
     while heap:
         least, means, names, k = heappop(heap)
+        if not names:
+            tight = screen.tighter(fitting[k])
+            if tight is not None:
+                heappush(heap, (tight, *_key(fitting[k]), k))
+            continue
         plan = fitting[k].plan
         if k not in timed and plan.pipeline * plan.virtual_stages == 1:
             timed.add(k)

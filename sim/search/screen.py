@@ -44,6 +44,7 @@ class Screen:
         self.numerics = numerics
         self.accelerator = self.pricer.accelerator
         self._worth = worth
+        self._columns = Columns(self.pricer)
         self._records: dict[Plan, StepRecord] = {}
         self._times: dict[Plan, float] = {}
         self._steps: dict[Plan, Step] = {}
@@ -60,9 +61,12 @@ class Screen:
             self._records[plan] = step_record(self.pricer, plan)
         return self._records[plan]
 
-    def run(self, layouts: Layouts) -> Iterator[Candidate]:
-        """Memory first: a plan that does not fit is not priced. Plans the model cannot take are left out."""
-        columns = Columns(self.pricer)
+    def run(self, layouts: Layouts, tight: bool = True) -> Iterator[Candidate]:
+        """Memory first: a plan that does not fit is not priced. Plans the model cannot take are left out.
+
+        Not `tight`: bounded by their kernels alone, until `tighter` is asked.
+        """
+        self._columns = columns = Columns(self.pricer)
         alone: dict[int, Candidate] = {}
         count = 0
         for layout, variants in layouts:
@@ -72,9 +76,15 @@ class Screen:
             else:
                 columns.add(layout, variants, count)
             count += len(variants)
-        weighed = columns.weighed() | alone
+        weighed = columns.weighed(tight) | alone
         self.refused = columns.refused or self.refused
         yield from (weighed[number] for number in sorted(weighed))
+
+    def tighter(self, candidate: Candidate) -> float | None:
+        """A bound with messages and transfers; None where they cannot be priced."""
+        least = self._columns.tight(candidate)
+        self.refused = self._columns.refused or self.refused
+        return least
 
     def _alone(self, layout: Plan, variant: Variant) -> Candidate | None:
         """One plan by its whole record."""

@@ -71,6 +71,11 @@ def test_plans_screened_together_are_weighed_as_each_alone(given, optimizer, dev
     limits = limits_of({**given, "sub_batch": 2}, asked)
     every = list(together.run(layouts(asked, devices, 64, limits)))
     assert [c.plan for c in every] == list(candidates(asked, devices, 64, limits))
+    for loose, tight in zip(alone.run(layouts(asked, devices, 64, limits), tight=False), every, strict=True):
+        assert loose[:4] == tight[:4]
+        if tight.least_s is not None and loose.least_s is not None:
+            assert loose.least_s <= tight.least_s * (1.0 + 1e-12)
+            assert alone.tighter(loose) == pytest.approx(tight.least_s, rel=1e-12)
     for candidate in random.Random(seed).sample(every, min(20, len(every))):
         memory = alone.memory(candidate.plan)
         assert candidate.needed_bytes == pytest.approx(memory.needed_bytes, rel=1e-12)

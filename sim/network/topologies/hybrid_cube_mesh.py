@@ -94,6 +94,7 @@ class CubeMesh(LevelTopology):
     def cycles(cls, level: Level, count: int) -> Sequence[Ints]:
         """Hamiltonian cycles that use up the links, both ways round; of a V100's quad the two that share none."""
         links = cables(level)
+        found: list[tuple[int, ...]]
         if count == 4 and links.max() > 1:
             found = [(0, 1, 2, 3), (0, 2, 1, 3)]
         elif count == 8:

@@ -24,15 +24,17 @@ class Energy:
     byte_j: Mapping[str, float] = field(default_factory=dict)  # of one byte moved, by level
 
 
-def step_energy(record: StepRecord, chip: Accelerator, step_s: float, steps: float | None) -> Energy:
-    """Arithmetic and movement of every op of every device, bytes on the links, idle and busy power over the whole step
-    (kernels of a collective wait busily)."""
-    power, device_s = _power(chip), step_s * record.plan.devices
-    kinds = moved_energy(record, chip) | {"idle": power.idle_w * device_s}
+def step_energy(
+    record: StepRecord, chip: Accelerator, step_s: float, steps: float | None, waiting_s: float = 0.0
+) -> Energy:
+    """Arithmetic and movement of every op of every device, bytes on the links, idle power over the whole step, busy
+    power but for `waiting_s` without a kernel (those of a collective wait busily)."""
+    power, devices = _power(chip), record.plan.devices
+    kinds = moved_energy(record, chip) | {"idle": power.idle_w * step_s * devices}
     if power.busy_w:
-        kinds["busy"] = (power.running_w(chip.clock) - power.idle_w) * device_s
+        kinds["busy"] = (power.running_w(chip.clock) - power.idle_w) * (step_s - waiting_s) * devices
     total = sum(kinds.values())
-    mean = total / step_s / record.plan.devices
+    mean = total / step_s / devices
     moved = {"cache": power.cache_byte_j, "memory": power.dram_byte_j, "link": power.link_byte_j}
     return Energy(total, total * steps if steps is not None else None, mean, kinds, chip.clock, byte_j=moved)
 

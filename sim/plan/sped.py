@@ -84,27 +84,39 @@ def _weights(block: Block) -> float:
 
 
 def _apply(record: StepRecord, effect: Effect) -> StepRecord:
-    """Blocks count from the input on through the chunks of all stages; a block frozen in part keeps the rest."""
+    """Blocks count from the input on through the chunks of all stages; one frozen part of the run keeps the rest."""
     stages = [list(stage.chunks) for stage in record.stages]
     depth = max((len(chunks) for chunks in stages), default=0)
     order = [(p, v) for v in range(depth) for p in range(len(stages)) if v < len(stages[p])]
     total = sum(block.count for p, v in order for block in stages[p][v].blocks)
-    left = effect.frozen * total
+    passed = 0
     for p, v in order:
-        chunk = stages[p][v]
-        held = sum(block.count for block in chunk.blocks)
+        chunk, begin = stages[p][v], passed
         blocks = []
         for block in chunk.blocks:
-            share = min(1.0, left / block.count) if left > 0 else 0.0
-            left -= block.count
-            blocks.append(_block(block, effect, 1.0 - share))
-        frozen = max(0.0, min(1.0, (left + held) / held)) if held else 0.0
-        sent = effect.gradient_bytes * (1.0 - frozen)
+            learning = 1.0 - frozen_share(effect.frozen, passed / total, (passed + block.count) / total)
+            passed += block.count
+            blocks.append(_block(block, effect, learning))
+        learning = 1.0 - frozen_share(effect.frozen, begin / total, passed / total) if passed > begin else 1.0
+        sent = effect.gradient_bytes * learning
         stages[p][v] = replace(chunk, blocks=tuple(blocks), reductions=tuple(_less(t, sent) for t in chunk.reductions))
     made = tuple(replace(stage, chunks=tuple(c)) for stage, c in zip(record.stages, stages, strict=True))
     sped_up = replace(record, stages=made)
     ratio = sped_up.executed_flops / record.executed_flops if record.executed_flops else 1.0
     return replace(sped_up, model_flops=record.model_flops * ratio)
+
+
+def frozen_share(mean: float, begin: float, end: float) -> float:
+    """Share of the run for which the blocks of these relative depths (0: input) are frozen, where the depth that is
+    frozen grows linearly to all of them at its end and is `mean` on average (FreezeOut, arXiv 1706.04983; Composer).
+
+    At depth x it is min(1, slope·(1 - x)): slope 2·mean up to a half, from where on it begins at once, 1/(2 - 2·mean).
+    """
+    if mean <= 0.0:
+        return 0.0
+    slope = 2.0 * mean if mean <= 0.5 else 0.5 / (1.0 - mean)
+    whole = min(max(1.0 - 1.0 / slope, begin), end)  # up to here frozen from the first step on
+    return (whole - begin + slope * ((1.0 - whole) ** 2 - (1.0 - end) ** 2) / 2.0) / (end - begin)
 
 
 def _block(block: Block, effect: Effect, learning: float) -> Block:

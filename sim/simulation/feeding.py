@@ -45,9 +45,10 @@ def stages_of(scenario: Scenario, plan: Plan) -> tuple[Stage, ...]:
     if storage.node_requests:
         seconds = max(seconds, read * data.requests / storage.node_requests)
     per_device = plan.global_batch / plan.devices
+    cores = min(host.cores, data.workers * host.accelerators) if data.workers else host.cores
     return (
         Stage("storage", seconds, data.arrivals == "poisson"),
-        Stage("host cores", samples * data.core_s / (host.cores * host.core_speed)),
+        Stage("host cores", samples * data.core_s / (cores * host.core_speed)),
         Stage("host link", per_device * data.decoded_bytes / host.link_bandwidth),
     )
 

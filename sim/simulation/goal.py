@@ -120,7 +120,7 @@ def with_band(goal: TimeToTarget | None, spread: Spread | None) -> TimeToTarget 
 def spent_on(scenario: Scenario, record: StepRecord, step: Step) -> Energy | None:
     """Energy of a step, where the power of the chip is known."""
     chip = scenario.accelerator
-    return None if chip.power is None else step_energy(record, chip, step.time_s, None)
+    return None if chip.power is None else step_energy(record, chip, step.time_s, None, step.input_stall_s)
 
 
 def energy_of(scenario: Scenario, spent: Energy | None, goal: TimeToTarget | None) -> tuple[Energy | None, str]:

@@ -83,4 +83,4 @@ def _at(scenario: Scenario, clock: float) -> Scenario:
 
 def _mean_w(scenario: Scenario, model: Model, plan: Plan) -> float:
     record, step = slowest(scenario, model, plan, "recursion")
-    return step_energy(record, scenario.accelerator, step.time_s, None).mean_device_w
+    return step_energy(record, scenario.accelerator, step.time_s, None, step.input_stall_s).mean_device_w

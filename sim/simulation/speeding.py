@@ -66,7 +66,7 @@ class _Run:
     @property
     def energy_j(self) -> float:
         """Of a sample."""
-        spent = step_energy(self.record, self.scenario.accelerator, self.step.time_s, None)
+        spent = step_energy(self.record, self.scenario.accelerator, self.step.time_s, None, self.step.input_stall_s)
         return spent.step_j / self.plan.global_batch
 
 

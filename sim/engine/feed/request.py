@@ -30,6 +30,10 @@ class InputData(Record):
     prefetch: int = field(
         default=2, metadata=about("batches a device has ready or on their way (PyTorch's default, recalled)", ge=1)
     )
+    workers: int | None = field(
+        default=None,
+        metadata=about("processes per device that decode, a core each; empty: all cores of the host", ge=1),
+    )
     arrivals: Literal["steady", "poisson"] = field(
         default="steady", metadata=about("poisson: batches take exponential times, as from a shared store")
     )

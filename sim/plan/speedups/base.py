@@ -27,7 +27,7 @@ class Effect:
     samples: float = 1.0  # needed to the target
     forward: float = 1.0  # work of forward passes
     backward: float = 1.0
-    frozen: float = 0.0  # share of the blocks, from the input on, without backward pass and gradient
+    frozen: float = 0.0  # share of the blocks without backward pass and gradient, growing from the input on
     gradient_bytes: float = 1.0  # per step on the wire
     rank: float = 1.0  # of the products of blocks, over the smaller side of their weights; 1: whole
     decoded: float = 1.0  # bytes of a sample to the device

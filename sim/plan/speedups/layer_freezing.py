@@ -10,7 +10,7 @@ from sim.plan.speedups.base import Component, Effect, Kind
 
 @dataclass(frozen=True, slots=True)
 class LayerFreezing:
-    """Layers from the input on stop learning: no backward pass, no gradient."""
+    """Layers from the input on stop learning one after the other: no backward pass, no gradient."""
 
     name: ClassVar[str] = "layer_freezing"
     kind: ClassVar[Kind] = "remove"
@@ -24,7 +24,7 @@ class LayerFreezing:
     published_saving: ClassVar[float | None] = 0.048
     source: ClassVar[str] = (
         "FreezeOut (arXiv 1706.04983), Composer method card layer_freezing; "
-        "default: from half of the run on, linearly to all (recalled)"
+        "default: freeze_start 0.5, freeze_level 1.0, linear (composer/yamls/algorithms/layer_freezing/hparams.yaml)"
     )
 
     def effect(self, amount: float) -> Effect:

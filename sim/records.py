@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from dataclasses import dataclass as dataclass
+    from inspect import Signature
 else:
 
     def dataclass(cls=None, /, *, frozen=False, eq=True, **layout):
@@ -26,7 +27,7 @@ else:
         made = dataclasses.dataclass(cls, init=False, repr=False, eq=False, **layout)
         for name in wanted:
             setattr(made, name, _later(made, name))
-        made.__setattr__, made.__delattr__ = _refuse_set, _refuse_delete
+        made.__setattr__, made.__delattr__, made.__signature__ = _refuse_set, _refuse_delete, _Signature()
         if layout.get("slots"):
             made.__getstate__, made.__setstate__ = _state, _restore
         return made
@@ -42,6 +43,34 @@ def _later(cls: type, name: str) -> Callable[..., Any]:
         return written(self, *args, **kwargs)
 
     return method
+
+
+class _Signature:
+    """What `help` and documentation show of a class: its fields, as the standard decorator tells them."""
+
+    def __get__(self, item: object, cls: type) -> Signature:
+        import inspect  # noqa: PLC0415  (start-up time)
+
+        parameters = []
+        for field in dataclasses.fields(cls):
+            if not field.init:
+                continue
+            kind = inspect.Parameter.KEYWORD_ONLY if field.kw_only else inspect.Parameter.POSITIONAL_OR_KEYWORD
+            default: Any = inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default
+            if field.default_factory is not dataclasses.MISSING:
+                default = _MADE
+            parameters.append(inspect.Parameter(field.name, kind, default=default, annotation=field.type))
+        return inspect.Signature(sorted(parameters, key=lambda parameter: parameter.kind))
+
+
+class _Made:
+    """The default of what is made anew for each record."""
+
+    def __repr__(self) -> str:
+        return "<factory>"
+
+
+_MADE: Final = _Made()
 
 
 def _init(cls: Any) -> Callable[..., Any]:

@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 from dataclasses import field
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -63,6 +64,9 @@ CASES: dict[str, Any] = {
     "setting what is none": lambda base, child: isinstance(child(1), base) and hasattr(child(1), "__dict__"),
     "deleting": lambda base, child: delattr(base(1), "a"),
     "matching": lambda base, child: (base.__match_args__, child.__match_args__),
+    "signature": lambda base, child: [
+        (each.name, each.kind, repr(each.default), each.annotation) for each in signature(child).parameters.values()
+    ],
     "names": lambda base, child: [(child(1) and child.__init__).__qualname__.rpartition("kinds.<locals>.")[2]],
 }
 

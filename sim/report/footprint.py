@@ -36,6 +36,7 @@ def _variant(v: Variant) -> dict[str, Any]:
         "latency_s": v.latency_s,
         "throughput_per_s": v.throughput_per_s,
         "energy_per_query_j": v.energy_j,
+        "cost_per_query_usd": v.cost_usd,
         "quality": None if v.quality is None else asdict(v.quality) | {"relative": v.quality.relative},
         "best": v.best,
         "note": v.note,
@@ -47,7 +48,7 @@ def footprint_text(found: ModelFootprint) -> str:
     query = "one forward pass over one sample" if found.decode is None else f"one token more, after {found.decode:,}"
     lines = [
         f"{found.model} on {found.accelerator}: a query is {query}; latency is that of one "
-        f"query, memory, queries/s and energy those of {found.batch} at once, or of as many as fit",
+        f"query, memory, queries/s, energy and cost those of {found.batch} at once, or of as many as fit",
         "",
         as_table(found).text(),
         "",
@@ -66,7 +67,7 @@ def _training(found: ModelFootprint) -> str:
     return (
         f"{si(training.samples)} samples, {si(training.flops, 'FLOP')}, {duration(training.device_s)} of one device"
         + (f", {three(training.energy_j / 3.6e6)} kWh" if training.energy_j is not None else "")
-        + (f", {three(training.written_off_usd)} USD written off" if training.written_off_usd is not None else "")
+        + (f", {three(training.cost_usd)} USD" if training.cost_usd is not None else "")
     )
 
 
@@ -80,6 +81,7 @@ COLUMNS: Final = (
     Column("latency", "seconds"),
     Column("queries/s", "number"),
     Column("energy/query", "si", "J"),
+    Column("cost/query", "si", "USD"),
     Column("quality"),
     Column("frontier"),
     Column("note"),
@@ -97,4 +99,5 @@ def _cells(v: Variant) -> tuple[Cell, ...]:
     q = v.quality
     quality = None if q is None else f"{q.value:g} of {q.baseline:g} {q.metric}"
     frontier = None if v.best is None else "yes" if v.best else "no"
-    return (v.name, v.format, *sizes, v.latency_s, v.throughput_per_s, v.energy_j, quality, frontier, note or None)
+    rates = (v.latency_s, v.throughput_per_s, v.energy_j, v.cost_usd)
+    return (v.name, v.format, *sizes, *rates, quality, frontier, note or None)

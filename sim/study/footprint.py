@@ -20,6 +20,7 @@ from sim.errors import InputError, Problem
 from sim.files.quality import Quality
 from sim.ops import BYTES_PER_ELEMENT, Attention, Convolution, Format, Gemm, Op, Sparsity
 from sim.plan.energy import step_energy
+from sim.plan.expense import Prices, expenses, site_of
 from sim.plan.prepare import single_device
 from sim.workload.decoding import decoding
 from sim.workload.records import Layer, Model, Numerics
@@ -28,12 +29,11 @@ FORMATS: Final[tuple[Format, ...]] = ("fp32", "bf16", "fp8", "int8")
 UNITS_PER_PARAMETER: Final = 20.0
 """Training data where nothing else is said, per parameter that a unit of data meets: Hoffmann et al. 2022, about 20
 tokens, of dense models.  Of the rows of an embedding table and of the experts of a mixture only those met count."""
-LIFE_S: Final = 4 * 365.25 * 86400.0
-"""Years over which a device is written off (four, as in data-centre cost models)."""
 PRUNED: Final = Sparsity()  # 2:4
 TRAINABLE: Final[tuple[Format, ...]] = ("bf16", "fp16", "fp32")
 """Formats of activations and gradients, the preferred one first; 8-bit products are trained between them."""
 _PRODUCTS: Final = (Gemm, Convolution)
+PRICES: Final = Prices()  # the defaults of `campaign.prices`
 DISTILLED_DEPTH: Final = 0.5
 """A distilled model keeps half of the blocks, as DistilBERT does (Sanh et al., arXiv:1910.01108)."""
 
@@ -54,6 +54,7 @@ class Variant:
     note: str = ""
     batch: int = 1  # queries at once that memory, throughput and energy are for
     quality: Quality | None = None  # published
+    cost_usd: float | None = None  # of a query: devices, servers, network, upkeep, electricity at the usual prices
     best: bool | None = None  # no other of known quality has as much of it in less memory, time and energy
 
 
@@ -65,7 +66,7 @@ class Training:
     flops: float
     device_s: float
     energy_j: float | None
-    written_off_usd: float | None
+    cost_usd: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,9 +246,10 @@ def _priced(
         ops = _forward(change(model.layers(batch, numerics)))
         rate = batch / time_ops(ops, chip).seconds
         energy = ops_energy(ops, chip).total_j / batch if chip.power else None
+        cost = _cost(chip, 1.0 / rate, energy)
     except InputError as error:
         return Variant(name, number, parameters, disk, memory, None, None, None, fits, error.problems[0].rule, batch)
-    return Variant(name, number, parameters, disk, memory, alone, rate, energy, fits, batch=batch)
+    return Variant(name, number, parameters, disk, memory, alone, rate, energy, fits, batch=batch, cost_usd=cost)
 
 
 def _pruned(number: Format, model: Model, chip: Accelerator, batch: int) -> Variant:
@@ -296,5 +298,12 @@ def _training(model: Model, chip: Accelerator, number: Format, batch: int, sampl
     step_s = stage.pass_s + stage.update.seconds
     device_s = steps * step_s
     energy = step_energy(record, chip, step_s, steps).target_j if chip.power else None
-    price = chip.price_usd * device_s / LIFE_S if chip.price_usd is not None else None
-    return Training(samples, samples * model.flops_per_sample()[1], device_s, energy, price)
+    return Training(samples, samples * model.flops_per_sample()[1], device_s, energy, _cost(chip, device_s, energy))
+
+
+def _cost(chip: Accelerator, device_s: float, energy_j: float | None) -> float | None:
+    """USD of so many seconds of one device and its energy; None where the chip has no price."""
+    if chip.price_usd is None:
+        return None
+    site_j = None if energy_j is None else site_of(PRICES, energy_j, 0.0, 1, 0.0).site_j
+    return sum(expenses(PRICES, chip.price_usd, 1, device_s, site_j).values())

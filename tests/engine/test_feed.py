@@ -7,6 +7,10 @@ import pytest
 from sim.engine.feed import Stage, simulate_feed
 from sim.engine.feed.pipeline import steady_stall_s
 from sim.engine.feed.queue import waiting_server_s
+from sim.files import document_of
+from sim.files.scenario import build
+from sim.simulation import simulate
+from sim.simulation.feeding import stages_of
 
 
 @pytest.mark.parametrize("prefetch", [1, 2, 5])
@@ -36,3 +40,32 @@ def test_one_place_is_a_server_that_waits_a_whole_gap() -> None:
     waits = [waiting_server_s(1.1, 1.0, n) for n in range(1, 8)]
     assert waits == sorted(waits, reverse=True)
     assert waits[-1] > 1.1 - 1.0  # never below what the rates alone demand
+
+
+@pytest.mark.parametrize(
+    ("host", "data", "limit", "took"),
+    [
+        ("hal", "imagenet-python", 40 / 7.1e-3, 3004.51),  # NCSA, four V100 of one node
+        ("tpu-v2-board", "imagenet-tf-data", 32 * 1.1 / 3.8e-3, 64155.6 / 32),  # DAWNBench, half a pod of TPU v2
+        ("aws-p3-16xlarge", "imagenet-python", 32 / 7.1e-3, 1974.3),  # DAWNBench, tensorpack
+    ],
+)
+def test_published_runs_are_not_limited_by_decoding(host: str, data: str, limit: float, took: float) -> None:
+    """Images a second that a published run's host decodes, beside those it took: none of its lack is input."""
+    scenario = build(
+        document_of(
+            {
+                "target": {"steps": 1},
+                "workload": {"family": "resnet50"},
+                "cluster": {"extends": "dgx-a100", "host": host},
+                "plan": {"sub_batch": 64},
+                "training": {"input": data},
+            },
+            "s",
+        )
+    )
+    plan = simulate(scenario, levers=False).plan
+    stages = {stage.name: stage.seconds for stage in stages_of(scenario, plan)}
+    nodes = -(-plan.devices // scenario.host.accelerators)
+    assert plan.global_batch / nodes / stages["host cores"] == pytest.approx(limit)
+    assert limit > took

@@ -117,6 +117,24 @@ def test_energy_per_query_never_exceeds_board_power() -> None:
             assert 0 < v.energy_j * v.throughput_per_s <= chip.power.peak_w * 1.3, v.name
 
 
+def test_a_query_costs_its_share_of_the_chip_and_its_energy() -> None:
+    """Four years of 1.5 times the chip, a quarter for the network, 5 % of both a year; 0.08 USD/kWh, hosts 0.43, site
+    1.2 (the defaults of campaign.prices): by hand."""
+    chip = load_accelerator("a100-sxm4-80gb")
+    life_s, year_s = 4 * 365.25 * 86400.0, 365.25 * 86400.0
+    found = of()
+    for v in found.variants:
+        if v.throughput_per_s is None:
+            assert v.cost_usd is None
+            continue
+        bought = chip.price_usd / v.throughput_per_s * 1.75
+        expected = bought / life_s + bought * 0.05 / year_s + v.energy_j * 1.43 * 1.2 * 0.08 / 3.6e6
+        assert v.cost_usd == pytest.approx(expected), v.name
+    assert [row["cost_per_query_usd"] for row in footprint_json(found)["variants"]] == [
+        v.cost_usd for v in found.variants
+    ]
+
+
 def test_reports_say_the_same() -> None:
     """Every variant in the table and in the JSON."""
     found = of()

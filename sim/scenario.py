@@ -204,5 +204,10 @@ class Scenario(Record):
             raise InputError(Problem("is a record here, not its name", path, value, hint=hint))
         return changed(self, path, value)
 
+    def at_clock(self, clock: float) -> Scenario:
+        """The same scenario with its devices at that clock."""
+        chip = self.accelerator
+        return self if chip.clock == clock else replace(self, accelerator=replace(chip, clock=clock))
+
 
 _OF_CLUSTER: Final = ("cluster.accelerator", "cluster.host", "cluster.storage")

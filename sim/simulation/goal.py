@@ -6,11 +6,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from sim.engine import Spread, Step
+from sim.engine import Spread
 from sim.errors import InputError, Problem
-from sim.plan.energy import Energy, step_energy
+from sim.plan.energy import Energy
 from sim.plan.records import Plan
-from sim.plan.step_record import StepRecord
 from sim.result import TimeToTarget
 from sim.scaling import CriticalBatch, Projection, critical_batch_of, effort, parse_critical_batch, project
 from sim.scenario import Scenario
@@ -115,12 +114,6 @@ def with_band(goal: TimeToTarget | None, spread: Spread | None) -> TimeToTarget 
         return goal
     low, middle, high = spread.of_steps(goal.steps)
     return replace(goal, p05_s=low, p50_s=middle, p95_s=high)
-
-
-def spent_on(scenario: Scenario, record: StepRecord, step: Step) -> Energy | None:
-    """Energy of a step, where the power of the chip is known."""
-    chip = scenario.accelerator
-    return None if chip.power is None else step_energy(record, chip, step.time_s, None, step.input_stall_s)
 
 
 def energy_of(scenario: Scenario, spent: Energy | None, goal: TimeToTarget | None) -> tuple[Energy | None, str]:

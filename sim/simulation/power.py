@@ -8,7 +8,6 @@ down is the mean over a step: boards let their power swing for longer than an op
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import chain, repeat
 from math import log
 from typing import Final
@@ -38,8 +37,8 @@ def within_power(scenario: Scenario, model: Model, plan: Plan, spent: Energy | N
     full_w = spent.mean_device_w
     if full_w <= limit:
         return scenario
-    clock = _highest_clock(lambda s: _mean_w(_at(scenario, s), model, plan), chip.power.idle_w, limit, full_w)
-    return _at(scenario, clock)
+    clock = _highest_clock(lambda s: _mean_w(scenario.at_clock(s), model, plan), chip.power.idle_w, limit, full_w)
+    return scenario.at_clock(clock)
 
 
 def _highest_clock(mean_w: Callable[[float], float], idle_w: float, limit: float, full_w: float) -> float:
@@ -75,10 +74,6 @@ def _cell(clock: float) -> tuple[float, float]:
         middle = (low + high) / 2
         low, high = (middle, high) if middle <= clock else (low, middle)
     return low, high
-
-
-def _at(scenario: Scenario, clock: float) -> Scenario:
-    return replace(scenario, accelerator=replace(scenario.accelerator, clock=clock))
 
 
 def _mean_w(scenario: Scenario, model: Model, plan: Plan) -> float:

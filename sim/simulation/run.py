@@ -7,28 +7,27 @@ from typing import TYPE_CHECKING
 
 from sim.engine import Step
 from sim.engine.step import Engine
-from sim.errors import InfeasibleError, InputError, Problem
+from sim.errors import InfeasibleError
 from sim.plan import device_memory, infeasible
 from sim.plan.energy import Energy
 from sim.plan.records import DeviceMemory, Plan
-from sim.plan.step_record import StepRecord
 from sim.plan.sub_batch import SubBatch
 from sim.result import Result, TimeToTarget, Uncertainty
 from sim.scaling import Projection
 from sim.scenario import Scenario
 from sim.simulation.campaign import campaign_of, with_campaign
-from sim.simulation.goal import energy_of, project_target, spent_on, time_to_target, with_band, with_samples
+from sim.simulation.goal import energy_of, project_target, time_to_target, with_band, with_samples
 from sim.simulation.inheritance import inherited
 from sim.simulation.invariants import check_published, check_result
 from sim.simulation.limits import bottleneck_of
 from sim.simulation.objective import check_objective, choose_for_target, with_earlier_batch
 from sim.simulation.planning import check_search, choose_plan, model_of
-from sim.simulation.power import within_power
 from sim.simulation.provenance import extrapolated, missing, part_names, provenance
 from sim.simulation.settling import settled
 from sim.simulation.speeding import fewer_samples, speedups_of
 from sim.simulation.spending import cost_of, with_waiting
-from sim.simulation.stepping import slowest, spread_of
+from sim.simulation.stepping import spread_of
+from sim.simulation.steps import Steps
 from sim.simulation.uncertainty import Planned, uncertainty_of
 from sim.workload.records import Model
 
@@ -85,21 +84,6 @@ def _plan(scenario: Scenario, model: Model, projection: Projection | None, must_
     return _Planned(scenario, plan, choice)
 
 
-def _step(
-    scenario: Scenario, model: Model, plan: Plan, engine: Engine, trace: bool
-) -> tuple[Scenario, StepRecord, Step, Energy | None]:
-    """The scenario at the clock its power allows, its step, and what that spends where the chip's power is known."""
-    record, step = slowest(scenario, model, plan, engine, trace)
-    if not step.time_s > 0.0:
-        raise InputError(Problem("a step of this model takes no time: it computes and moves nothing", "workload.sizes"))
-    spent = spent_on(scenario, record, step)
-    limited = within_power(scenario, model, plan, spent)
-    if limited is not scenario:
-        record, step = slowest(limited, model, plan, engine, trace)
-        spent = spent_on(limited, record, step)
-    return limited, record, step, spent
-
-
 def _bands(
     scenario: Scenario, model: Model, projection: Projection | None, planned: _Planned, step: Step,
     goal: TimeToTarget | None, energy: Energy | None, seed: int,
@@ -121,13 +105,14 @@ def simulate(
     bands: bool | None = None,
     searched: bool = False,
     seed: int = 0,
+    steps: Steps | None = None,
 ) -> Result:
     """Answer one scenario; `seed` of its random streams (jitter).
 
     Raises InputError (wrong plan or target), InfeasibleError (does not fit, unless `must_fit` is off),
     UnreachableError (target below the floor).  `levers` computes what would help most: a few more steps simulated;
     `bands` those of the headline numbers, as a rule with the levers;
-    `searched` looks for a better plan among all there are (seconds).
+    `searched` looks for a better plan among all there are (seconds); `steps` are those simulated before, to be shared.
     """
     asked, scenario = scenario, settled(scenario)
     drawn = levers if bands is None else bands
@@ -138,7 +123,8 @@ def simulate(
     plan = planned.plan
     memory = _check_memory(planned.scenario, model, plan) if must_fit else _memory(planned.scenario, model, plan)
     check_published(scenario, plan.sub_batch)
-    scenario, record, step, spent = _step(planned.scenario, model, plan, engine, trace)
+    clock, record, step, spent = (steps or Steps()).of(planned.scenario, model, plan, engine, trace)
+    scenario = planned.scenario.at_clock(clock)
     spread = spread_of(scenario, record, step, seed)
     goal = time_to_target(scenario, model, projection, plan, spread.mean_s if spread else step.time_s)
     goal = fewer_samples(scenario, goal)

@@ -24,6 +24,7 @@ from sim.files.scenario import resolved
 from sim.scenario import Scenario
 from sim.simulation import simulate
 from sim.simulation.properties import PROPERTIES, turned
+from sim.simulation.steps import Steps
 from sim.study.designs import Designs
 from sim.study.metrics import METRICS, values
 from sim.study.store import KEY_BYTES, Outcome, Store
@@ -127,7 +128,8 @@ def evaluate(study: Study, numbers: tuple[int, ...]) -> list[Outcome]:
     """Simulate some designs; one that cannot be built, does not fit or cannot reach its target keeps its reason."""
     base = study.base()
     shared = {id(part): repr(part) for part in _parts(base)} if base else {}
-    return [_outcome(study, number, base, shared) for number in numbers]
+    steps = Steps()
+    return [_outcome(study, number, base, shared, steps) for number in numbers]
 
 
 def _parts(scenario: Scenario) -> list[object]:
@@ -140,12 +142,13 @@ def text_of(scenario: Scenario, shared: Mapping[int, str]) -> str:
     return f"Scenario({', '.join(f'{f.name}={shared.get(id(part)) or repr(part)}' for f, part in parts)})"
 
 
-def _outcome(study: Study, number: int, base: Scenario | None, shared: Mapping[int, str]) -> Outcome:
+def _outcome(study: Study, number: int, base: Scenario | None, shared: Mapping[int, str], steps: Steps) -> Outcome:
     key = b""
     try:
         scenario = study.design(number, base)
         key = _key(text_of(scenario, shared), study.seed)
-        return Outcome(number, key, values(simulate(scenario, levers=False, bands=study.bands, seed=study.seed)))
+        result = simulate(scenario, levers=False, bands=study.bands, seed=study.seed, steps=steps)
+        return Outcome(number, key, values(result))
     except Exception as error:  # whatever it is, the other designs are worth their answer
         return Outcome(number, key, (None,) * len(METRICS), *_failure(error))
 

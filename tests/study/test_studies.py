@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from sim.axes import axis
+from sim.engine import simulate_step
 from sim.errors import InputError
+from sim.simulation import stepping
 from sim.study.designs import Designs
 from sim.study.executors import Here, executors
 from sim.study.explore import consistent, constraint, front
@@ -217,3 +219,26 @@ def test_here_is_an_executor() -> None:
     assert isinstance(Here(), Executor)
     with pytest.raises(ZeroDivisionError):
         Here().submit(lambda: 1 / 0).result()
+
+
+def test_designs_that_differ_in_what_no_step_reads_share_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step a plan and chip, whatever the target, the campaign and its prices; each answer is that of a run alone."""
+    space = {
+        "campaign.prices.electricity": ["0.05 USD/kWh", "0.10 USD/kWh"],
+        "target.units": [1e11, 2e11],
+        "plan.sub_batch": [1, 2],
+        "campaign.startup": ["10 s", "1000 s"],
+    }
+    simulated: list[object] = []
+
+    def counted(record: Any, **asked: Any) -> Any:
+        simulated.append(record)
+        return simulate_step(record, **asked)
+
+    designs = Designs(tuple(axis(path, given) for path, given in space.items()))
+    study = Study("today/gpt3-175b", (), designs)
+    monkeypatch.setattr(stepping, "simulate_step", counted)
+    together = evaluate(study, tuple(range(16)))
+    assert len(simulated) == 2
+    assert together == [evaluate(study, (number,))[0] for number in range(16)]
+    assert len({outcome.metrics for outcome in together}) > 8

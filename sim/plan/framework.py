@@ -23,6 +23,14 @@ class TensorOverlap(StrEnum):
     ALL = "all"
 
 
+class ContextExchange(StrEnum):
+    """How keys and values reach all context ranks: from neighbour to neighbour beside the attention to those at hand
+    (ring attention; Megatron-Core, Transformer Engine), or gathered before it (Llama 3)."""
+
+    RING = "ring"
+    ALL_GATHER = "all_gather"
+
+
 class Gather(StrEnum):
     """How sharded updates reach all ranks: as shards, or whole tensors by their owners."""
 
@@ -70,6 +78,10 @@ class Framework(Record):
     overlap_experts: bool = field(
         default=False,
         metadata=about("exchanges with experts run beside the kernels of another micro-batch (DualPipe)"),
+    )
+    context_exchange: ContextExchange = field(
+        default=ContextExchange.RING,
+        metadata=about("keys and values of context ranks: in a ring beside attention, or gathered before it"),
     )
     communication_format: Format | None = field(
         default=None, metadata=about("format of gradients on the wire; empty: as stored")

@@ -7,6 +7,8 @@
   only the own piece needs no partner: (t−1)/t of the product can hide it (Wang et al., ASPLOS 2023; Transformer
   Engine's `ub_tp_comm_overlap`). The pieces are copies between registered buffers, so that no collective is launched
   for them. An all-reduce is not cut: the pieces need sequence parallelism.
+Keys and values in a ring of c context ranks take c − 1 steps, each beside the attention to those of the step before:
+(c−1)/c of the kernel can hide them (Liu et al. 2023, arXiv:2310.01889, §3). Gathered whole, they are waited for.
 Exchanges with experts may run beside the kernels of another micro-batch, whose forward pass is interleaved with this
 one's backward pass (DualPipe; DeepSeek-V3, arXiv 2412.19437, §3.2.1): hidden up to all kernels of the block, at the
 cost of 20 of 132 units (§3.2.2).
@@ -27,12 +29,14 @@ EXPERT_SHARE: Final = 20 / 132  # of an H800; as printed (DeepSeek-V3, §3.2.2),
 
 @dataclass(frozen=True, slots=True)
 class OverlapRule:
-    """The rule, the ranks of the tensor group, and the share of compute units a hidden collective takes."""
+    """The rule, the ranks of the tensor and the context group, and the share of compute units that a hidden collective
+    takes."""
 
     tensor: TensorOverlap = TensorOverlap.GRADIENTS
     ranks: int = 1
     share: float = 0.0
     experts: bool = False
+    context: int = 1
 
 
 def exposed(
@@ -52,11 +56,11 @@ def exposed(
     for place, op in enumerate(ops):
         if not isinstance(op, Collective):
             continue
-        product = _fed(ops, place, rule)
-        if product is None:
+        cut, ranks = _fed(ops, place, rule), rule.context if op.axis == "context" else rule.ranks
+        if cut is None:
             seconds, cover = collective(op), _beside(ops, place, rule, kernel)
         else:
-            seconds, cover = (pieces or collective)(op), kernel(product) * (1.0 - 1.0 / rule.ranks)
+            seconds, cover = (pieces or collective)(op), kernel(cut) * (1.0 - 1.0 / ranks)
         axes[op.axis] = axes.get(op.axis, 0.0) + seconds
         hidden = lesser(seconds, cover)
         share = rule.share if op.axis == "tensor" else 0.0
@@ -76,9 +80,11 @@ def _beside(ops: Sequence[Op], place: int, rule: OverlapRule, kernel: Callable[[
     return kernel(following) if following is not None and not isinstance(following, Collective) else 0.0
 
 
-def _fed(ops: Sequence[Op], place: int, rule: OverlapRule) -> Gemm | None:
-    """The product in whose pieces the collective at `place` is cut; None where it is launched as a whole."""
+def _fed(ops: Sequence[Op], place: int, rule: OverlapRule) -> Op | None:
+    """The kernel in whose pieces the collective at `place` is cut; None where it is launched as a whole."""
     op = ops[place]
+    if isinstance(op, Collective) and op.axis == "context" and op.overlap:
+        return ops[place + 1]
     if not isinstance(op, Collective) or op.overlap or op.axis != "tensor" or rule.tensor != TensorOverlap.ALL:
         return None
     if op.kind not in ("all_gather", "reduce_scatter"):

@@ -245,7 +245,7 @@ class Pricer:
         share = self.contention(groups.tensor).compute_share
         added, axes = exposed(
             ops,
-            OverlapRule(overlap, groups.tensor.size, share, experts),
+            OverlapRule(overlap, groups.tensor.size, share, experts, groups.context.size),
             lambda op: self.time(op.kind, op.bytes, groups.axis(op.axis)) * op.count,
             self.kernel,
             lambda op: self._pieces(op, groups),

@@ -10,7 +10,7 @@ from typing import Final
 
 from sim.errors import Problem
 from sim.fields import Record, about
-from sim.plan.framework import Framework
+from sim.plan.framework import ContextExchange, Framework
 from sim.workload.records import Policy, Recompute, TableCut
 
 AXES: Final = ("tensor", "context", "data", "pipeline")
@@ -132,6 +132,11 @@ class Plan(Record):
     def policy(self) -> Policy:
         """What is kept for backward: by name, or by op."""
         return self.saved_ops or self.recompute
+
+    @property
+    def ring(self) -> bool:
+        """Whether keys and values travel from neighbour to neighbour beside attention."""
+        return self.context > 1 and self.framework.context_exchange == ContextExchange.RING
 
     @property
     def devices(self) -> int:

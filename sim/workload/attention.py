@@ -197,14 +197,33 @@ def rotary(f: Frame, elements: float, suffix: str = "") -> list[Op]:
     return [pointwise(f, f"{name}.{step}", elements, reads, writes) for step, reads, writes in steps]
 
 
-def exchange(f: Frame, a: AttentionSizes, suffix: str, overlap: bool, kind: CollectiveKind = "all_gather") -> list[Op]:
-    """Context parallelism: every rank needs the keys and values of the whole sequence of its heads."""
+def exchange(
+    f: Frame,
+    a: AttentionSizes,
+    suffix: str,
+    kind: CollectiveKind = "all_gather",
+    *,
+    beside: bool = False,
+    copies: int = 1,
+) -> list[Op]:
+    """Context parallelism: every rank needs the keys and values of the whole sequence of its heads.
+
+    In a ring they pass from neighbour to neighbour `beside` the attention to those at hand.
+    """
     if f.context == 1:
         return []
     width = (a.kv_width if not a.latent else a.heads * (a.head_dim + a.v_head_dim)) // f.tensor
-    size = f.context * f.tokens * width * f.act
+    size = copies * f.context * f.tokens * width * f.act
     name = f"attention.kv_exchange{suffix}"
-    return [Collective(name, kind, size, "context", f.numerics.activations, overlap)]
+    return [Collective(name, kind, size, "context", f.numerics.activations, beside)]
+
+
+def merge(f: Frame, a: AttentionSizes, suffix: str = "") -> list[Op]:
+    """What attention to one rank's keys gave is added to the sum in fp32, once for every other rank of a ring."""
+    if not f.ring:
+        return []
+    elements = (f.context - 1) * f.tokens * (a.out_width // f.tensor)
+    return [pointwise(f, f"attention.merge{suffix}", elements, f.act + FP32, FP32, 3.0)]
 
 
 def flash_core(k: Kernels, a: AttentionSizes, inputs: tuple[Tensor, ...]) -> Tensor:
@@ -222,14 +241,17 @@ def flash_core(k: Kernels, a: AttentionSizes, inputs: tuple[Tensor, ...]) -> Ten
             f.numerics.activations, generation=version, share=share,
         )  # fmt: skip
 
-    around = [*exchange(f, a, ".backward", True), *exchange(f, a, ".grad", True, "reduce_scatter")]
+    core = kernel("attention.core.backward", True)
+    backward = [*exchange(f, a, ".backward"), core, *exchange(f, a, ".grad", "reduce_scatter")]
+    if f.ring:  # the gradients of keys and values travel with them
+        backward = [*exchange(f, a, ".backward", beside=True, copies=2), core, *merge(f, a, ".backward")]
     queries = f.sub_batch * heads * q_len
     sums = k.stored("log-sum-exp", queries, FP32, core=True)
     return k.kernel(
         inputs,
         k.stored("context", f.tokens * (a.out_width // f.tensor)),
-        [*exchange(f, a, "", True), kernel("attention.core", False)],
-        [*around, kernel("attention.core.backward", True)],
+        [*exchange(f, a, "", beside=f.ring), kernel("attention.core", False), *merge(f, a)],
+        backward,
         saves=(*inputs, sums),
         makes=(sums,),
         scratch=queries * (a.head_dim + 1) * FP32,
@@ -245,7 +267,7 @@ def plain_core(k: Kernels, a: AttentionSizes, inputs: tuple[Tensor, ...]) -> Ten
     f, act, heads = k.f, k.f.act, a.heads // k.f.tensor
     batch, q_len, kv_len = f.sub_batch * heads, f.sequence, keys(a, f.whole(f.sequence))
     scores = float(batch) * q_len * kv_len
-    forward: list[Op] = [*exchange(f, a, "", overlap=False), *expand_heads(f, a, kv_len)]
+    forward: list[Op] = [*exchange(f, a, ""), *expand_heads(f, a, kv_len)]
     forward.append(gemm(f, "attention.scores", q_len, kv_len, a.head_dim, batch))
     if a.position_scores:
         width = heads * a.head_dim
@@ -301,7 +323,7 @@ def plain_backward(f: Frame, a: AttentionSizes, batch: int, q_len: int, kv_len: 
     d, v = a.head_dim, a.v_head_dim
     out = f.tokens * (a.heads // f.tensor) * v
     ops: list[Op] = [
-        *exchange(f, a, ".backward", overlap=False),
+        *exchange(f, a, ".backward"),
         pointwise(f, "attention.context_copy.backward", out, act, act),
         gemm(f, "attention.context.dgrad", q_len, kv_len, v, batch),
         gemm(f, "attention.context.vgrad", kv_len, v, q_len, batch),
@@ -324,4 +346,4 @@ def plain_backward(f: Frame, a: AttentionSizes, batch: int, q_len: int, kv_len: 
     if a.kv_heads < a.heads:
         wide = f.sub_batch * kv_len * (a.heads // f.tensor) * (d + v)
         ops.append(pointwise(f, "attention.repeat_kv.backward", wide, act, act * a.kv_heads / a.heads))
-    return [*ops, *exchange(f, a, ".grad", overlap=False, kind="reduce_scatter")]
+    return [*ops, *exchange(f, a, ".grad", "reduce_scatter")]

@@ -175,6 +175,7 @@ class Shard:
     expert: int = 1
     table_cut: TableCut = TableCut.ROWS  # of the tables that `expert` ranks share
     replicated_rows: int | None = None  # tables of at most so many rows are not cut; None: where that moves fewer bytes
+    ring: bool = False  # context ranks pass keys and values on beside attention, instead of gathering them before
 
     def kept(self, sequence: int) -> int:
         """Positions of a sequence that one device keeps."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from sim.ops import Collective, CollectiveKind, Gemm, Op, Pointwise
+from sim.ops import Attention, Collective, CollectiveKind, Gemm, Op, Pointwise
 from sim.plan.framework import TensorOverlap
 from sim.plan.overlap import OverlapRule, exposed
 
@@ -47,6 +49,17 @@ def test_the_own_piece_hides_nothing() -> None:
 def test_a_hidden_collective_takes_compute_units() -> None:
     """With a share c of the units gone the product takes c/(1−c) of the hidden time longer."""
     assert _added([_collective("all_gather"), GEMM], "all", share=0.25) == pytest.approx(6.0 / 3)
+
+
+@pytest.mark.parametrize(("ranks", "added"), [(2, 2.0), (4, 0.0)])
+def test_a_ring_hides_behind_all_attention_but_one_step(ranks: int, added: float) -> None:
+    """Of c steps of attention (8 s in all) the last needs no transfer: 6 − 8·(c−1)/c s are left (Liu et al. 2023)."""
+    ring = Collective("kv", "all_gather", 1e6, "context", "bf16", overlap=True)
+    core = Attention("core", 1, 8, 8, 512, 2048, 64)
+    rule = OverlapRule(context=ranks)
+    assert exposed([ring, core], rule, lambda _: 9e9, lambda _: 8.0, lambda _: 6.0)[0] == pytest.approx(added)
+    whole = replace(ring, overlap=False)
+    assert exposed([whole, core], rule, lambda _: 6.0, lambda _: 8.0, lambda _: 9e9)[0] == pytest.approx(6.0)
 
 
 def test_exchanges_with_experts_hide_behind_another_micro_batch() -> None:

@@ -145,6 +145,22 @@ def test_context_parallel_exchanges_keys_and_values() -> None:
     assert sum(ops) * 8 == pytest.approx(2 * model.flops_per_sample()[1], rel=1e-12)
 
 
+def test_a_ring_passes_gradients_with_keys_and_values_and_merges_in_fp32() -> None:
+    """Twice the buffer comes by in backward; 3 partial outputs of 2·128 tokens and half of the heads are added to
+    an fp32 sum: bf16 and the sum read, the sum written, forward as backward."""
+    found = block(gpt(kv_heads=4).layers(2, Numerics(), Shard(tensor=2, context=4, ring=True)))
+    buffer = 2 * 512 * 2 * (4 // 2) * 64 * 2
+    ops = (*found.forward, *found.backward)
+    exchanges = [op for op in ops if isinstance(op, Collective) and op.axis == "context"]
+    assert [(op.kind, op.bytes, op.overlap) for op in exchanges] == [
+        ("all_gather", buffer, True),
+        ("all_gather", 2 * buffer, True),
+    ]
+    merges = [op for op in ops if op.name.startswith("attention.merge")]
+    elements = 3 * 2 * 128 * (16 * 64 // 2)
+    assert [(op.reads, op.writes) for op in merges] == [(elements * 6, elements * 4)] * 2
+
+
 def test_head_sizes_off_the_tile_stay_in_the_shapes() -> None:
     """177B-style heads of 80 on 4 ranks: batch = sub_batch·heads/t, k = head size, unpadded."""
     found = block(gpt(hidden=1280, heads=16).layers(3, PLAIN, Shard(4)))

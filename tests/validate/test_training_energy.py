@@ -32,9 +32,9 @@ def test_cells_follow_from_the_logs() -> None:
 
 
 def test_energy_of_measured_trainings() -> None:
-    """Within 20 % (asked), here within 5 %, better than one constant for all; nothing of it set on these rows."""
+    """Within 20 % (asked), here within 6 %, better than one constant for all; nothing of it set on these rows."""
     (tucano,) = (s for s in validate("training_energy").summaries if s.name == "tucano")
-    assert max(abs(row.error) for row in tucano.rows) < 0.05
+    assert max(abs(row.error) for row in tucano.rows) < 0.06
     assert tucano.skill > 0.5
 
 

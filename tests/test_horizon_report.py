@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from test_topics import Tree, answer, rows, seconds
+from test_topics import Tree, answer, rewrite, rows, seconds
 
 from sim.files.library import names
 from sim.report.text import duration, si, three
@@ -66,10 +66,7 @@ def cases() -> list[object]:
 def test_a_row_is_what_its_command_prints(row: list[str]) -> None:
     cells = CELLS[command(row).split()[1]](answer(command(row)))
     if os.environ.get("UPDATE_README"):
-        lines = README.read_text(encoding="utf-8").splitlines(keepends=True)
-        new = f"| {' | '.join([*row[:2], *cells])} |\n"
-        README.write_text("".join(new if f"| {row[1]} |" in line else line for line in lines), encoding="utf-8")
-        return
+        return rewrite(README, row, [*row[:2], *cells])
     assert row[2:] == cells
 
 

@@ -182,7 +182,10 @@ def test_a_record_takes_what_only_needs_another_type():
         (lambda: Power(300.0, 50.0, cap_w=40.0), "cap_w: must be at least the idle power of 50 W, got 40.0"),
         (lambda: LinkType("a", 1e9, 1e-6, fast_latency=-3), "fast_latency: must be positive, got -3"),
         (lambda: LinkType("a", 1e9, 1e-6, links_per_device=-1), "links_per_device: must be at least 1, got -1"),
-        (lambda: Numerics(launch="graf"), 'launch: must be one of eager, waited, blocked, graph, got "graf" (did you mean'),
+        (
+            lambda: Numerics(launch="graf"),
+            'launch: must be one of eager, waited, blocked, graph, got "graf"',
+        ),
         (lambda: Target(steps=math.inf), "steps: must be finite, got inf"),
         (lambda: Training(slow_devices=(SlowDevice(0, 1e308),)), "factor: must be at most 1e+30, got 1e+308"),
     ],

@@ -128,6 +128,7 @@ def test_what_fits_into_the_memory_of_the_host_is_not_read_again(small) -> None:
         ),
         (["campaign.phases=[{start: 0.5, end: 0.5}]"], "must lie after start"),
         (["campaign.maintenance={every: 30 days, lasts: 1 h}"], "needs checkpoints"),
+        (["campaign.maintenance={every: 1 h, lasts: 2 h}"], "stops would overlap"),
         (["campaign.evaluation={every_samples: 10}"], "either samples or lasts"),
         (["campaign.evaluation={every_samples: 10, lasts: 1 s, work: 0.5}"], "belongs to samples"),
         (["cluster.storage={name: s, node_read: 1 GB/s}"], "storage needs a bandwidth"),

@@ -149,8 +149,13 @@ class EvaluationRequest(Record):
 class MaintenanceRequest(Record):
     """Planned stops, with a copy before and a restart after each."""
 
-    every_s: float = field(metadata=about("between two of them", gt=0))
+    every_s: float = field(metadata=about("from the beginning of one to that of the next", gt=0))
     lasts_s: float = field(metadata=about("each", gt=0))
+
+    def contradictions(self) -> Iterator[Problem]:
+        if self.lasts_s >= self.every_s:
+            rule = f"stops would overlap: each must be shorter than the {self.every_s:g} s between them"
+            yield Problem(rule, "lasts_s", f"{self.lasts_s:g} s")
 
 
 @dataclass(frozen=True, slots=True)

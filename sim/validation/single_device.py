@@ -23,7 +23,7 @@ from sim.plan.prepare import single_device
 from sim.validation.validation import Comparison, Request, Row, Skipped, ValidationSet, compare, requests
 from sim.validation.validation import Outcome as RowOutcome
 from sim.workload.dlrm import Dlrm
-from sim.workload.records import AttentionKernel, BatchNorm, Model, Numerics, OptimizerName
+from sim.workload.records import AttentionKernel, BatchNorm, Launch, Model, Numerics, OptimizerName
 from sim.workload.resnet import ResNet
 from sim.workload.transformer import Transformer
 from sim.workload.translation import AttentionNmt
@@ -145,19 +145,19 @@ def numerics_of(given: Mapping[str, Any], chip: Accelerator) -> Numerics:
     activations in fp16 unless the framework keeps them wide.
     """
     precision = given["precision"]
-    optimizer = OptimizerName(given.get("optimizer", "adam"))
-    fused = bool(given.get("fused", True))
-    norm = BatchNorm(given.get("batch_norm", "passes"))
+    half: Format = "fp16" if "fp16" in chip.compute else "bf16"
+    compute: Format = half if precision == "mixed" else "tf32" if precision == "tf32" else "fp32"
+    kernels: Mapping[str, Any] = {
+        "optimizer": OptimizerName(given.get("optimizer", "adam")),
+        "fused": bool(given.get("fused", True)),
+        "attention": AttentionKernel.PLAIN,
+        "batch_norm": BatchNorm(given.get("batch_norm", "passes")),
+        "shape_ops": bool(given.get("shape_ops", False)),
+        "launch": Launch(given.get("launch", "eager")),
+    }
     if precision == "mixed":
-        half: Format = "fp16" if "fp16" in chip.compute else "bf16"
-        stored: Format = given.get("activations", half)
-        return Numerics(
-            half, stored, half, half, "fp32", optimizer, fused=fused, attention=AttentionKernel.PLAIN, batch_norm=norm
-        )
-    compute: Format = "tf32" if precision == "tf32" else "fp32"
-    return Numerics(
-        compute, "fp32", "fp32", "fp32", None, optimizer, fused=fused, attention=AttentionKernel.PLAIN, batch_norm=norm
-    )
+        return Numerics(half, given.get("activations", half), half, half, "fp32", **kernels)
+    return Numerics(compute, "fp32", "fp32", "fp32", None, **kernels)
 
 
 def _sub_batch(given: Mapping[str, Any]) -> int:
@@ -175,7 +175,7 @@ def model_of(given: Mapping[str, Any]) -> Model:
     if family == "resnet":
         return ResNet(depth=50)
     if family == "gnmt":
-        return AttentionNmt(encoder_layers=2, decoder_layers=5, vocabulary=32320, unroll=26)
+        return AttentionNmt(encoder_layers=2, decoder_layers=5, vocabulary=32320, unroll=int(given["unroll"]))
     if family == "dlrm-criteo-small":
         return Dlrm(tables=CRITEO_SEEN_15)
     sizes: dict[str, Any] = dict(load_model_file(PRESET_OF.get(family, family)).sizes)

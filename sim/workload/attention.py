@@ -14,12 +14,15 @@ from sim.workload.kernels import (
     FP32,
     Frame,
     Kernels,
+    Primitive,
     Steps,
     Weight,
     bias_gradient,
     bias_pass,
     collective,
+    dropout,
     gemm,
+    passes,
     pointwise,
     weight_gradient,
 )
@@ -267,18 +270,18 @@ def plain_core(k: Kernels, a: AttentionSizes, inputs: tuple[Tensor, ...]) -> Ten
     f, act, heads = k.f, k.f.act, a.heads // k.f.tensor
     batch, q_len, kv_len = f.sub_batch * heads, f.sequence, keys(a, f.whole(f.sequence))
     scores = float(batch) * q_len * kv_len
-    forward: list[Op] = [*exchange(f, a, ""), *expand_heads(f, a, kv_len)]
+    drop, _ = dropout(f, "attention.dropout", scores)
+    forward: list[Op] = [*exchange(f, a, ""), *expand_heads(f, a, kv_len), *transposes(f, a, kv_len)]
     forward.append(gemm(f, "attention.scores", q_len, kv_len, a.head_dim, batch))
     if a.position_scores:
         width = heads * a.head_dim
         forward.append(gemm(f, "attention.positions", kv_len, width, a.hidden))
         forward.append(gemm(f, "attention.position_scores", q_len, kv_len, a.head_dim, batch))
-        forward.append(pointwise(f, "attention.position_shift", scores, act, act, 0.0))
+        forward += [pointwise(f, f"attention.position_{s}", scores, act, act, 0.0) for s in shifted(f)]
     if a.relative:
         forward.append(pointwise(f, "attention.position_bias", scores, 2 * act, act))
     forward += softmax_forward(f, scores, masked=not a.causal, fused=fused_softmax(f, batch))
-    if f.mask:
-        forward.append(pointwise(f, "attention.dropout", scores, act, act + f.mask))
+    forward += drop
     forward.append(gemm(f, "attention.context", q_len, a.v_head_dim, kv_len, batch))
     out = f.tokens * heads * a.v_head_dim
     forward.append(pointwise(f, "attention.context_copy", out, act, act))
@@ -296,6 +299,30 @@ def expand_heads(f: Frame, a: AttentionSizes, kv_len: int) -> list[Op]:
     return [pointwise(f, "attention.repeat_kv", wide, f.act * a.kv_heads / a.heads, f.act)]
 
 
+def shifted(f: Frame) -> tuple[str, ...]:
+    """Passes that bring position scores to their place: one, or those of TensorFlow 1 (transposed out of the product, a
+    column padded and cut off: rel_shift of tf/model.py)."""
+    return ("transpose", "pad", "slice") if f.primitive else ("shift",)
+
+
+def transposes(f: Frame, a: AttentionSizes, kv_len: int, suffix: str = "") -> list[Op]:
+    """TensorFlow 1: queries, keys and values are split, and every operand of an einsum is brought to its order."""
+    if not f.primitive:
+        return []
+    queries = f.tokens * (a.heads // f.tensor) * a.head_dim
+    both = f.sub_batch * kv_len * (a.heads // f.tensor) * (a.head_dim + a.v_head_dim)
+    orders = 2 if a.position_scores else 1  # queries with either bias
+    sizes = {"split": queries + both, "queries": orders * queries, "keys_values": both}
+    if a.position_scores:
+        sizes["biases"] = orders * queries
+    return [pointwise(f, f"attention.{name}{suffix}", size, f.act, f.act, 0.0) for name, size in sizes.items()]
+
+
+#: The softmax kernel reads its input for the maximum, the sum and the quotient (softmax_op_gpu.cu.cc, TensorFlow 1.15);
+#: its gradient is four ops (nn_grad.py).
+SOFTMAX = Primitive((("softmax", 3, 1),), (("product", 2, 1), ("sum", 1, 0), ("difference", 1, 1), ("result", 2, 1)))
+
+
 def fused_softmax(f: Frame, batch: int) -> bool:
     """Whether the scores' softmax is one kernel.
 
@@ -311,6 +338,9 @@ def softmax_forward(f: Frame, scores: float, masked: bool, fused: bool) -> list[
     if fused:
         return [pointwise(f, "attention.softmax", scores, act + (1 if masked else 0), act, 5.0)]
     steps: Steps = (("scale", act, act), ("mask", act, act), ("softmax", act, act))
+    if f.primitive:
+        ours, _ = passes(f, "attention", scores, SOFTMAX)
+        return [*(pointwise(f, f"attention.{s}", scores, act, act) for s in ("scale", "mask", "fill")), *ours]
     if f.numerics.fused:
         steps = (("widen", act, FP32), ("scale", FP32, FP32), ("mask", FP32, FP32))
         steps = (*steps, ("softmax", FP32, FP32), ("narrow", FP32, act))
@@ -328,16 +358,18 @@ def plain_backward(f: Frame, a: AttentionSizes, batch: int, q_len: int, kv_len: 
         gemm(f, "attention.context.dgrad", q_len, kv_len, v, batch),
         gemm(f, "attention.context.vgrad", kv_len, v, q_len, batch),
     ]
-    if f.mask:
-        ops.append(pointwise(f, "attention.dropout.backward", scores, act + f.mask, act))
-    ops.append(pointwise(f, "attention.softmax.backward", scores, 2 * act, act, 4.0))
+    ops += dropout(f, "attention.dropout", scores)[1]
+    if f.primitive:
+        ops += passes(f, "attention.softmax", scores, SOFTMAX)[1]
+    else:
+        ops.append(pointwise(f, "attention.softmax.backward", scores, 2 * act, act, 4.0))
     if not fused_softmax(f, batch):
         wide = FP32 if f.numerics.fused else act
         ops += [pointwise(f, f"attention.{step}.backward", scores, wide, wide) for step in ("mask", "scale")]
     if a.relative:
         ops.append(pointwise(f, "attention.position_bias.backward", scores, act, 0.0))
     if a.position_scores:
-        ops.append(pointwise(f, "attention.position_shift.backward", scores, act, act, 0.0))
+        ops += [pointwise(f, f"attention.position_{s}.backward", scores, act, act, 0.0) for s in shifted(f)]
         ops.append(gemm(f, "attention.position_scores.qgrad", q_len, d, kv_len, batch))
         ops.append(gemm(f, "attention.position_scores.pgrad", kv_len, d, q_len, batch))
         ops.append(weight_gradient(f, "attention.positions.wgrad", a.heads // f.tensor * d, a.hidden, kv_len))
@@ -346,4 +378,5 @@ def plain_backward(f: Frame, a: AttentionSizes, batch: int, q_len: int, kv_len: 
     if a.kv_heads < a.heads:
         wide = f.sub_batch * kv_len * (a.heads // f.tensor) * (d + v)
         ops.append(pointwise(f, "attention.repeat_kv.backward", wide, act, act * a.kv_heads / a.heads))
+    ops += transposes(f, a, kv_len, ".backward")
     return [*ops, *exchange(f, a, ".grad", "reduce_scatter")]

@@ -26,6 +26,31 @@ Steps: TypeAlias = tuple[tuple[str, float, float], ...]
 """Passes of an unfused chain: name, bytes read, bytes written per element."""
 
 
+class Primitive(NamedTuple):
+    """Passes of TensorFlow 1's own ops for what other frameworks have a kernel for: elements read, written of each."""
+
+    forward: Steps
+    backward: Steps
+
+
+#: nn.moments and nn.batch_normalization, as contrib.layers.layer_norm calls them (nn_impl.py, TensorFlow 1.15), and
+#: their gradients op by op; what is one figure per row or column is left out.
+LAYER_NORM = Primitive(
+    (("mean", 1, 0), ("difference", 1, 1), ("variance", 1, 0), ("inverse", 0, 1), ("scale", 2, 1), ("shift", 1, 1),
+     ("offset", 1, 1), ("add", 2, 1)),
+    (("offset", 1, 0), ("scale.input", 2, 1), ("scale.inverse", 2, 1), ("negate", 1, 1), ("shift.mean", 2, 1),
+     ("mean.sum", 1, 0), ("shift.inverse", 1, 1), ("inverse.sum", 2, 1), ("weight", 1, 1), ("weight.sum", 1, 0),
+     ("root", 1, 1), ("root.sum", 1, 0), ("variance", 0, 1), ("deviation", 1, 1), ("difference", 2, 1), ("mean", 0, 1),
+     ("sum", 3, 1)),
+)  # fmt: skip
+
+#: nn.dropout: uniform numbers, kept ones as 0 and 1, inputs scaled, their product (nn_ops.py, TensorFlow 1.15).
+DROPOUT = Primitive(
+    (("uniform", 0, 1), ("keep", 1, 0.25), ("cast", 0.25, 1), ("scale", 1, 1), ("product", 2, 1)),
+    (("product", 2, 1), ("scale", 1, 1)),
+)  # fmt: skip
+
+
 class Weight(NamedTuple):
     """A weight tensor of one block, before sharding.
 
@@ -54,6 +79,11 @@ class Frame(Shard):
     act: float = field(init=False)  # bytes of a stored activation
     operand: float = field(init=False)  # bytes of a stored operand of a matrix product
     mask: int = field(init=False)
+
+    @property
+    def primitive(self) -> bool:
+        """Whether every op of TensorFlow 1 is a pass."""
+        return self.numerics.shape_ops and not self.numerics.fused
 
     def __post_init__(self) -> None:
         tokens = self.sub_batch * self.sequence
@@ -168,6 +198,14 @@ class Kernels(Recorder):
                 outputs = tuple(result if t is x else t for t in node.outputs)
                 self._now.nodes[place] = replace(node, outputs=outputs)
 
+    def dropped(self, x: Tensor, name: str) -> Tensor:
+        """Dropout with a pass of its own; its mask is kept."""
+        f, n = self.f, x.elements
+        if not f.mask:
+            return x
+        mask, (forward, backward) = self.stored("mask", n, f.mask), dropout(f, name, n)
+        return self.kernel((x,), self.stored("dropped", n), forward, backward, saves=(mask,), makes=(mask,))
+
     # ---- linear layers
 
     def column(
@@ -254,6 +292,8 @@ class Kernels(Recorder):
         n = rows * width
         forward = chain(f, name, n, (a, a, 8.0), steps) if rms else [pointwise(f, name, n, a, a, 8.0)]
         backward = chain(f, f"{name}.backward", n, (2 * a, a, 12.0), back)
+        if f.primitive and not rms:
+            forward, backward = passes(f, name, n, LAYER_NORM)
         if part is None:
             return self.kernel((x,), self.stored(name, n), forward, backward, saves=(x,), joins=joins)
         out = self.stored(name, x.elements)
@@ -265,16 +305,16 @@ class Kernels(Recorder):
         f, a = self.f, self.f.act
         n = x.elements
         steps: Steps = (("bias", a, a),) if bias else ()
-        if f.mask:
-            steps = (*steps, ("dropout", a, a + f.mask))
-        forward = chain(f, name, n, (2 * a, a + f.mask, 3.0), (*steps, ("add", 2 * a, a)))
+        drop, back = dropout(f, f"{name}.dropout", n)
+        forward = chain(f, name, n, (2 * a, a + f.mask, 3.0), steps)
+        if not f.numerics.fused:
+            forward += [*drop, pointwise(f, f"{name}.add", n, 2 * a, a)]
         out, mask = self.stored(name, n), self.stored(f"{name} mask", n, f.mask)
         self._chain(forward, (x, branch), (out, mask) if f.mask else (out,), False)
 
         def pull(dy: Tensor) -> None:
             if f.mask:
-                drop = pointwise(f, f"{name}.backward", n, a + f.mask, a)
-                self._chain([drop], (dy, mask), (self._part(branch),), False)
+                self._chain(back, (dy, mask), (self._part(branch),), False)
             else:
                 self._pass(branch, dy)
             if bias:
@@ -309,6 +349,25 @@ def chain(
     if f.numerics.fused:
         return [pointwise(f, name, elements, *fused)]
     return [pointwise(f, f"{name}.{step}", elements, reads, writes) for step, reads, writes in unfused]
+
+
+def passes(f: Frame, name: str, elements: float, what: Primitive) -> tuple[list[Op], list[Op]]:
+    """Forward and backward of TensorFlow's own ops."""
+
+    def each(steps: Steps, label: str) -> list[Op]:
+        return [pointwise(f, f"{label}.{step}", elements, r * f.act, w * f.act) for step, r, w in steps]
+
+    return each(what.forward, name), each(what.backward, f"{name}.backward")
+
+
+def dropout(f: Frame, name: str, elements: float) -> tuple[list[Op], list[Op]]:
+    """Dropout forward and backward, by a mask of a byte an element; nothing without one."""
+    if not f.mask:
+        return [], []
+    if f.primitive:
+        return passes(f, name, elements, DROPOUT)
+    a = f.act
+    return [pointwise(f, name, elements, a, a + f.mask)], [pointwise(f, f"{name}.backward", elements, a + f.mask, a)]
 
 
 def collective(

@@ -37,6 +37,7 @@ class MlpSizes:
     capacity_factor: float = 1.0
     shared_ffn: int = 0
     router_bias: bool = False
+    dropout: bool = False  # of what the activation leaves
 
     @property
     def gated(self) -> bool:
@@ -81,7 +82,8 @@ def dense(k: Kernels, m: MlpSizes, x: Tensor, ffn: int, name: str, *, joins: boo
     width = ffn // k.f.tensor
     up = width * (2 if m.gated else 1)
     wide = k.column(x, f"{name}.up", up, m.hidden, bias=m.bias, folded=not m.gated, joins=joins)
-    return k.row(activation(k, name, m, wide, k.f.tokens * width), f"{name}.down", m.hidden, width)
+    bent = activation(k, name, m, wide, k.f.tokens * width)
+    return k.row(k.dropped(bent, f"{name}.dropout") if m.dropout else bent, f"{name}.down", m.hidden, width)
 
 
 def activation(k: Kernels, name: str, m: MlpSizes, x: Tensor, elements: float) -> Tensor:

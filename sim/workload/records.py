@@ -109,7 +109,10 @@ class Numerics(Record):
     )
     shape_ops: bool = field(
         default=False,
-        metadata=about("reshapes, concatenations, reductions to an operand's shape are passes (TensorFlow 1)"),
+        metadata=about(
+            "unfused, reshapes, concatenations, reductions to an operand's shape are passes, and norms, dropout and "
+            "softmax of a Transformer are made of several (TensorFlow 1)"
+        ),
     )
     loss: LossKernel = field(
         default=LossKernel.PASSES,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def size_problems(model: Transformer) -> list[Problem]:
     """Sizes that do not go together."""
-    return [*_heads(model), *_ends(model), *_experts(model), *_windows(model)]
+    return [*_heads(model), *_ends(model), *_experts(model), *_windows(model), *_dropout(model)]
 
 
 def _windows(model: Transformer) -> list[Problem]:
@@ -22,6 +22,12 @@ def _windows(model: Transformer) -> list[Problem]:
         return [
             Problem("tells blocks with a window apart", "global_every", str(model.global_every), hint="window: 4096")
         ]
+    return []
+
+
+def _dropout(model: Transformer) -> list[Problem]:
+    if model.activation_dropout and not model.dropout:
+        return [Problem("says where else dropout is", "activation_dropout", "true", hint="dropout: true")]
     return []
 
 

@@ -106,6 +106,9 @@ class Transformer(Record):
         metadata=size("first rows of the tail clusters of an adaptive softmax; empty: full softmax"), default=()
     )
     dropout: bool = field(metadata=about("dropout in training"), default=False)
+    activation_dropout: bool = field(
+        metadata=about("dropout also between the two products of a dense feed-forward part"), default=False
+    )
     encoder_depth: int = field(
         metadata=size("blocks of the encoder stack; 0: as depth (encoder_decoder)", "blocks", least=0, most=DEEPEST),
         default=0,
@@ -189,7 +192,7 @@ class Transformer(Record):
     def mlp(self, experts: bool) -> MlpSizes:
         """Sizes of the dense or the expert feed-forward part."""
         if not experts:
-            return MlpSizes(self.hidden, self.ffn, self.activation, self.bias)
+            return MlpSizes(self.hidden, self.ffn, self.activation, self.bias, dropout=self.activation_dropout)
         width = self.expert_ffn or self.ffn
         shared = self.shared_experts * width
         return MlpSizes(

@@ -13,7 +13,7 @@ from math import log
 from sim.ops import Gather, Op
 from sim.workload.expand import layer_of
 from sim.workload.graph import Tensor
-from sim.workload.kernels import FP32, Frame, Kernels, Weight, collective, held, pointwise
+from sim.workload.kernels import FP32, Frame, Kernels, Primitive, Steps, Weight, collective, held, passes, pointwise
 from sim.workload.records import Layer, LossKernel, Parameter
 
 
@@ -135,12 +135,7 @@ def placed(k: Kernels, x: Tensor, *, learned: bool, added: bool, norm: Vocabular
         x = k.kernel((x,), k.stored("placed", elements), [add], back)
     if norm is not None and norm.embedding_norm:
         x = k.norm(x, "embedding.norm", f.rows, norm.hidden, norm.rms)
-    if not f.mask:
-        return x
-    mask = k.stored("mask", elements, f.mask)
-    drop = pointwise(f, "embedding.dropout", elements, act, act + f.mask)
-    back = [pointwise(f, "embedding.dropout.backward", elements, act + f.mask, act)]
-    return k.kernel((x,), k.stored("dropped", elements), [drop], back, saves=(mask,), makes=(mask,))
+    return k.dropped(x, "embedding.dropout")
 
 
 def embedding_parameters(f: Frame, v: VocabularySizes, local: int) -> tuple[Parameter, ...]:
@@ -165,7 +160,7 @@ def head_layer(f: Frame, v: VocabularySizes) -> Layer:
     if v.transform:
         x = transform(k, v, x)
     local = share(v.met, f.tensor) if not v.classes else v.classes
-    loss(k, k.column(x, "head.logits", local, v.hidden), local)
+    loss(k, k.column(x, "head.logits", local, v.hidden), local, len(v.cutoffs))
     return layer_of(k, head_parameters(f, v))
 
 
@@ -187,13 +182,30 @@ def transform(k: Kernels, v: VocabularySizes, x: Tensor) -> Tensor:
     return k.norm(x, f"{name}.norm", f.rows, h, v.rms)
 
 
-def loss(k: Kernels, logits: Tensor, local: int) -> None:
+def loss(k: Kernels, logits: Tensor, local: int, cutoffs: int) -> None:
     """Cross-entropy: in fp32 passes that keep the softmax, or in one kernel that keeps the logits as they are."""
     f = k.f
+    if f.primitive and cutoffs:
+        kept = k.stored("logits", logits.elements)
+        forward, backward = passes(f, "loss", logits.elements, adaptive_loss(cutoffs + 1))
+        k.kernel((logits,), None, forward, backward, saves=(kept,), makes=(kept,))
+        return
     kept = k.stored("softmax", f.tokens * local, FP32) if f.numerics.loss == LossKernel.PASSES else logits
     makes = (kept,) if kept is not logits else ()
     k.kernel((logits,), None, loss_forward(f, local), loss_backward(f, local), saves=(kept,), makes=makes)
     k.afterwards(metrics(f, f.tokens * local))
+
+
+def adaptive_loss(clusters: int) -> Primitive:
+    """TensorFlow 1's ops on the logits of an adaptive softmax: biases, log_softmax (its kernel reads three times), the
+    rows of every cluster's targets taken out (boolean_mask); back, each cluster's rows put into zeros, these summed,
+    and the gradient of log_softmax in four ops (mask_adaptive_logsoftmax of tf/model.py, nn_grad.py)."""
+    forward: Steps = (("bias", 1, 1), ("softmax", 3, 1), ("rows", 1, 1))
+    backward: Steps = (
+        ("rows", 1, clusters + 1), ("sum", clusters, 1), ("exponential", 1, 1), ("total", 1, 0), ("product", 1, 1),
+        ("difference", 2, 1), ("bias", 1, 0),
+    )  # fmt: skip
+    return Primitive(forward, backward)
 
 
 def loss_forward(f: Frame, local: int) -> list[Op]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 import pytest
 
@@ -35,12 +35,16 @@ def test_no_row_is_dropped_in_silence(spec: ValidationSet, outcome: tuple[list[C
     }  # fmt: skip
 
 
-def test_models_left_out_are_within_15_percent_and_beat_the_null_model(
+def test_models_left_out_are_within_12_percent_and_beat_the_null_model(
     outcome: tuple[list[Comparison], list[Skipped]],
 ) -> None:
-    """Median absolute error over all rows, each model left out in turn: at most 15 % (issue 4); null model above."""
+    """Median absolute error over all rows, each model left out in turn: at most 12 %, Transformer-XL and GNMT within
+    15 % on average; null model above."""
     parts = left_out(outcome[0])
-    assert median_error(parts) <= 0.15
+    assert median_error(parts) <= 0.12
+    for part in parts:
+        if part.model in ("Transformer-XL", "GNMT"):
+            assert mean(map(abs, part.errors)) <= 0.15, part.model
     assert median_error(parts) < 0.5 * median_error(parts, null=True)
     assert median(abs(row.error) for row in outcome[0]) <= 0.20  # nothing refitted at all
 

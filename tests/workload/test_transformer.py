@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sim.errors import InputError
 from sim.ops import Attention, Collective, Gather, Gemm, Pointwise
-from sim.workload.records import Layer, Numerics, Shard
+from sim.workload.records import AttentionKernel, Layer, Numerics, Shard
 from sim.workload.transformer import Block, Transformer, expand
 
 PLAIN = Numerics(attention="plain")
@@ -185,6 +185,31 @@ def test_unfused_pointwise_streams_more() -> None:
     moved = [sum(op.bytes_read + op.bytes_written for op in found.forward) for found in (fused, unfused)]
     assert moved[1] > 1.2 * moved[0]
     assert model_flops((fused,)) == model_flops((unfused,))
+
+
+def test_tensorflow_1_takes_every_op_by_itself() -> None:
+    """Elements read and written by the ops of nn.moments with nn.batch_normalization (a norm), nn.dropout, nn.softmax
+    and their gradients, as a reader of TensorFlow 1.15 counts them; XLA fuses them again."""
+    sizes = {"hidden": 64, "depth": 1, "heads": 4, "ffn": 256, "vocabulary": 128, "sequence": 32}
+    model = Transformer(**sizes, dropout=True, activation_dropout=True)
+    eager = Numerics("fp32", "fp32", "fp32", "fp32", None, fused=False, attention=AttentionKernel.PLAIN)
+    rows, scores = 2 * 32, 2 * 4 * 32 * 32
+    counted = {
+        "attention.norm": 15 * rows * 64, "attention.norm.backward": 35 * rows * 64,
+        "attention.dropout": 8.5 * scores, "attention.dropout.backward": 5 * scores,
+        "mlp.dropout": 8.5 * rows * 256, "mlp.dropout.backward": 5 * rows * 256,
+        "attention.softmax": 4 * scores, "attention.softmax.backward": 9 * scores,
+    }  # fmt: skip
+    layer = block(model.layers(2, replace(eager, shape_ops=True), Shard()))
+    moved: dict[str, float] = {}
+    for op in (*layer.forward, *layer.backward):
+        kernel = max((name for name in counted if f"{op.name}.".startswith(f"{name}.")), key=len, default="")
+        if isinstance(op, Pointwise):
+            moved[kernel] = moved.get(kernel, 0.0) + (op.bytes_read + op.bytes_written) / 4
+    for name, elements in counted.items():
+        assert moved[name] == pytest.approx(elements), name
+    fused = replace(eager, fused=True)
+    assert model.layers(2, replace(fused, shape_ops=True), Shard()) == model.layers(2, fused, Shard())
 
 
 def test_equal_blocks_are_built_once() -> None:

@@ -20,6 +20,7 @@ from sim.errors import InputError, Problem
 from sim.network.algorithms import ALGORITHMS, refusal
 from sim.network.algorithms.base import Case
 from sim.network.build import topology
+from sim.network.flows import Flows, Listed
 from sim.network.layout import Digit, Layout, layout
 from sim.network.load import Load
 from sim.network.phases import solve
@@ -207,13 +208,14 @@ class Communicator:
             if self.narrow is not None:
                 self._hops[key] = self._wide(self.narrow.hop(stride))
             else:
-                ranks = np.arange(self.cluster.devices - stride)
-                self._hops[key] = self._flows_cost(ranks, ranks + stride)
+                devices = self.cluster.devices
+                every = Flows(devices - stride, ((stride, devices),))
+                self._hops[key] = self._flows_cost(self._placed(*every.every) if self.cluster.rank_order else every)
         return self._hops[key]
 
     def chain(self, ranks: Sequence[int]) -> CollectiveCost:
         """Every rank of a list sends to the next one at once."""
-        return self._flows_cost(np.array(ranks[:-1]), np.array(ranks[1:]))
+        return self._flows_cost(self._placed(np.array(ranks[:-1]), np.array(ranks[1:])))
 
     def send(self, nbytes: float, stride: int) -> float:
         """Seconds of all pipeline hops r → r + stride at once."""
@@ -231,17 +233,21 @@ class Communicator:
             return 0.0
         key = (src, dst)
         if key not in self._hops:
-            self._hops[key] = self._flows_cost(np.array([src]), np.array([dst]))
+            self._hops[key] = self._flows_cost(self._placed(np.array([src]), np.array([dst])))
         return self._hops[key].seconds(nbytes)
 
-    def _flows_cost(self, src: Ints, dst: Ints) -> CollectiveCost:
-        if self.narrow is not None:
-            return self._wide(self.narrow._flows_cost(src, dst))
-        order = np.array(self.cluster.rank_order, dtype=np.int64) if self.cluster.rank_order else None
-        if order is not None:
+    def _placed(self, src: Ints, dst: Ints, weight: Floats | None = None) -> Listed:
+        """Messages between ranks as those between devices."""
+        if self.cluster.rank_order:
+            order = np.array(self.cluster.rank_order, dtype=np.int64)
             src, dst = order[src], order[dst]
-        load, latency = self.topology.flows(src, dst)
-        used = set(self.topology.level_of(src, dst).tolist()) if self.cluster.levels else set()
+        return Listed(src, dst, weight)
+
+    def _flows_cost(self, flows: Flows | Listed) -> CollectiveCost:
+        if self.narrow is not None:
+            return self._wide(self.narrow._flows_cost(flows))
+        load, latency = self.topology.flows(flows)
+        used = self.topology.levels(flows) if self.cluster.levels else set()
         base = max((launch_s(level.link) for i, level in enumerate(self.cluster.levels) if i in used), default=0.0)
         return CollectiveCost("send", latency + base, load.per_byte)
 
@@ -252,7 +258,7 @@ def communicator_of(cluster: Cluster) -> Communicator:
     links, by a power of two, are routed once: such a factor leaves every figure what it would be alone, to the bit."""
     edges, levels = (edge.bandwidth for edge in cluster.edges), (level.link.bandwidth for level in cluster.levels)
     bandwidth = max((*edges, *levels), default=1.0)
-    width = 2.0 ** math.floor(math.log2(bandwidth))
+    width = math.ldexp(1.0, math.frexp(bandwidth)[1] - 1)
     if width == 1.0:
         return Communicator(cluster)
     return Communicator(cluster, communicator_of(wider(cluster, 1 / width)), width)
@@ -291,7 +297,7 @@ def schedule(
     dims = shape or (len(devices),)
     if int(np.prod(dims)) != len(devices):
         raise InputError(Problem(f"sizes must multiply to the {len(devices)} ranks", "shape", str(dims)))
-    lay = Layout(np.arange(len(devices))[None, :], tuple(Digit(count, -1) for count in dims))
+    lay = Layout(len(devices), tuple(Digit(count, -1) for count in dims))
     case = Case(Cluster("ranks", "", len(devices)), Topology(), lay, kind)
     if why := ALGORITHMS[algorithm].needs(case):
         rule = f"{algorithm} {why}; ring, direct and others take any number"

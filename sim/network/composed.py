@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import lcm
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from sim.network.load import Load, count
+from sim.network.flows import Ends, Flows, Kept, Listed, Traffic
+from sim.network.load import Load, Period, count
 from sim.network.records import Cluster, Routing
 from sim.network.topologies import TOPOLOGIES
-from sim.network.topologies.base import Axes, Block, Floats, Ints, LevelTopology, Name, Shape
+from sim.network.topologies.base import Block, Floats, Ints, LevelTopology, Name, Shape
 from sim.network.topology import FEW, Topology, flow_key
 
 if TYPE_CHECKING:
     import networkx as nx
+
+Periods: TypeAlias = Mapping[str, Period]
 
 
 class Composed(Topology):
@@ -58,35 +63,72 @@ class Composed(Topology):
         key = None if seed is None else flow_key(src, dst, seed)
         return self._routes(np.asarray(src, dtype=np.int64), np.asarray(dst, dtype=np.int64), key)
 
-    def flows(self, src: Ints, dst: Ints, share: float | Floats = 1.0) -> tuple[Load, float]:
-        """Flows that are images of each other along symmetric axes of their level are routed once."""
-        if self.L > FEW and self.cluster.routing == Routing.STATIC and isinstance(share, float) and len(src) > 1:
-            found = self._alike(src, dst)
-            if found is not None:
-                return found[0] * share, found[1]
-        return super().flows(src, dst, share)
+    def flows(self, flows: Flows | Listed, kept: Kept | None = None) -> Traffic:
+        """Messages that are images of each other along symmetric axes of their level are routed once."""
+        if self.L <= FEW or self.cluster.routing != Routing.STATIC or isinstance(flows, Listed):
+            return super().flows(flows, kept)
+        load, latency = Load(self.ledger), 0.0
+        for some in flows.parts:
+            for number in self._met(some):
+                part = self._level_flows(number, some, kept)
+                load, latency = load + part.load, max(latency, part.latency)
+        return Traffic(load, latency)
 
-    def _alike(self, src: Ints, dst: Ints) -> tuple[Load, float] | None:
-        """Load and latency of one byte per flow by representatives; None if the flows cross several levels, or first
-        the level inside, or if a device sends twice."""
-        number = next((i for i, width in enumerate(self.widths[1:-1]) if src[0] // width == dst[0] // width), -1)
-        number = len(self.routers) - 1 if number < 0 else number
-        width, router = self.widths[number + 1], self.routers[number]
-        back = False
-        to = one_each(src, dst, self.N)
-        if to is None:  # towards leaves: a device gets once what another sends twice
-            back, to = True, one_each(dst, src, self.N)
-        if to is None:
-            return None
-        (src, dst), alike = representatives(router, to)
-        src, dst = (dst, src) if back else (src, dst)
-        same_level = (src // width == dst // width) & (src // self.widths[number] != dst // self.widths[number])
-        if not alike or not same_level.all():
-            return None
-        if router.planar and (router.shape.port(src) != router.shape.port(dst)).any():
-            return None
-        routes = shifted(router.route(src, dst, None), self.offsets[number])
-        return count(self.ledger, routes, None, alike), float(self.latency(routes).max())
+    def levels(self, flows: Flows | Listed) -> set[int]:
+        if isinstance(flows, Listed):
+            return super().levels(flows)
+        return {number for number in self._met(flows) if len(self._representatives(number, flows)[0])}
+
+    def _met(self, flows: Flows | Legs) -> list[int]:
+        """Levels that messages of such a grain and reach may be carried by."""
+        spans = enumerate(zip(self.widths, self.widths[1:], strict=False))
+        return [i for i, (inside, outside) in spans if flows.grain % outside and inside % flows.reach]
+
+    def _level_flows(self, number: int, flows: Flows | Legs, kept: Kept | None = None) -> Traffic:
+        """Of the messages that one level carries."""
+        src, dst, weight, periods = self._representatives(number, flows)
+        if not len(src):
+            return Traffic(Load(self.ledger), 0.0)
+        router = self.routers[number]
+        start = self._start(number, src, dst) if router.planar else src
+        outer = shifted(router.route(start, dst, None), self.offsets[number])
+        load = count(self.ledger, outer if kept is None else kept(outer), weight, periods)
+        whole = outer
+        if router.planar and (start != src).any():
+            whole = np.concatenate([self._inner(src, start, None), outer], axis=1)
+            legs = Legs(flows, self, number)
+            for below in self._met(legs) if kept is None else ():
+                load = load + self._level_flows(below, legs).load
+        return Traffic(load, float(self.latency(whole).max()))
+
+    def _representatives(self, number: int, flows: Flows | Legs) -> tuple[Ints, Ints, Floats | None, Periods]:
+        """One message of each class of those that shifts along symmetric axes of a level map onto each other, of all
+        that the level carries: from, to, weight, and the axes along which they recur."""
+        router, axes, width = self.routers[number], list[tuple[str, int, int]](), 1
+        for name, size in reversed(router.axes):
+            axes.append((name, size, width))
+            width *= size
+        periods = {n: Period(size, *flows.recurs(w, w * size)) for n, size, w in axes if n in router.symmetric}
+        while True:
+            src, dst, weight = self._carried(number, flows.at(one_period(axes, periods)))
+            lost = [n for n, size, w in axes if n in periods and not router.moves_alike(n, (dst - src) // w % size)]
+            if router.planar and "port" in periods and (router.shape.port(src) != router.shape.port(dst)).any():
+                lost.append("port")  # how far it is to another port depends on the port
+            if not lost:
+                return src, dst, weight, periods
+            periods = {name: period for name, period in periods.items() if name not in lost}
+
+    def _carried(self, number: int, ends: Ends) -> Ends:
+        """Those that a level carries."""
+        src, dst, weight = ends
+        inside, outside = self.widths[number : number + 2]
+        here = (src // outside == dst // outside) & (src // inside != dst // inside)
+        return src[here], dst[here], None if weight is None else weight[here]
+
+    def _start(self, number: int, src: Ints, dst: Ints) -> Ints:
+        """The device of the source's member whose port lies in the destination's plane."""
+        block, shape = self.widths[number], self.routers[number].shape
+        return np.where(shape.port(src) == shape.port(dst), src, src // block * block + dst % block)
 
     def _routes(self, src: Ints, dst: Ints, key: Ints | None) -> Ints:
         level = self.level_of(src, dst)
@@ -107,12 +149,9 @@ class Composed(Topology):
         router, offset = self.routers[i], self.offsets[i]
         if not router.planar:
             return shifted(router.route(src, dst, key), offset)
-        block = self.widths[i]
-        shape = router.shape
-        same = shape.port(src) == shape.port(dst)
-        start = np.where(same, src, src // block * block + dst % block)
+        start = self._start(i, src, dst)
         outer = shifted(router.route(start, dst, key), offset)
-        if same.all():
+        if np.array_equal(start, src):
             return outer
         return np.concatenate([self._inner(src, start, key), outer], axis=1)
 
@@ -155,40 +194,48 @@ class Composed(Topology):
         return graph
 
 
-def one_each(src: Ints, dst: Ints, devices: int) -> Ints | None:
-    """to[d] = where device d sends, -1: nowhere; None: one sends twice."""
-    to = np.full(devices, -1, dtype=np.int64)
-    to[src] = dst
-    sending = devices if len(src) == devices and to.min() >= 0 else np.count_nonzero(to >= 0)
-    return to if sending == len(src) else None
+@dataclass(frozen=True)
+class Legs:
+    """The ways inside a member that messages of a planar level take first, to the device in the plane of the other
+    end."""
+
+    whole: Flows | Legs
+    topology: Composed
+    number: int
+
+    def at(self, device: Ints) -> Ends:
+        src, dst, weight = self.topology._carried(self.number, self.whole.at(device))
+        start = self.topology._start(self.number, src, dst)
+        move = start != src
+        return src[move], start[move], None if weight is None else weight[move]
+
+    def recurs(self, width: int, top: int) -> tuple[int, int]:
+        """As the messages; shifts beyond the member are by whole members, and keep messages on their level."""
+        shape, widths = self.topology.routers[self.number].shape, self.topology.widths
+        inside, outside = widths[self.number : self.number + 2]
+        period, _ = self.whole.recurs(width, top)
+        if top <= inside:
+            return period if shape.ports == shape.block else top // width, 1
+        least = lcm(period * width, inside if outside == widths[-1] else outside)
+        return (least if top % least == 0 else top) // width, 1
+
+    @property
+    def grain(self) -> int:
+        return self.whole.grain
+
+    @property
+    def reach(self) -> int:
+        return self.topology.widths[self.number]
 
 
-def representatives(router: LevelTopology, to: Ints) -> tuple[tuple[Ints, Ints], Axes]:
-    """One flow of each class of flows that a shift along symmetric axes of a level maps onto each other, and the axes.
-
-    `to[d]` is where device d sends (-1: nowhere). Along an axis a the flows are alike if every one goes as far in a,
-    modulo its size, and to the same place in all other axes.
-    """
-    axes = [(name, size) for name, size in router.axes if size > 1]
-    shape = [size for _, size in axes]
-    grid = to.reshape(shape)
-    alike: list[tuple[str, int]] = []
-    stride = 1
-    for i in reversed(range(len(axes))):
-        name, size = axes[i]
-        if name in router.symmetric:
-            first = grid.take([0], axis=i)
-            place = first // stride % size
-            index = np.arange(size).reshape([-1 if j == i else 1 for j in range(len(axes))])
-            moved = np.where(first < 0, -1, first + ((place + index) % size - place) * stride)
-            if router.moves_alike(name, place) and np.array_equal(moved, grid):
-                grid = first
-                alike.append((name, size))
-        stride *= size
-    sends = np.nonzero(grid >= 0)
-    strides = np.cumprod([1, *shape[:0:-1]])[::-1]
-    src = sum((place * step for place, step in zip(sends, strides.tolist(), strict=True)), np.zeros(1, dtype=np.int64))
-    return (np.asarray(src), grid[sends]), tuple(alike)
+def one_period(axes: Sequence[tuple[str, int, int]], periods: Periods) -> Ints:
+    """The devices of one period, of every run one, along every axis (name, size, width)."""
+    device = np.zeros(1, dtype=np.int64)
+    for name, size, width in axes:
+        places = np.arange(0, periods[name].period, periods[name].run) if name in periods else np.arange(size)
+        if len(places) > 1:
+            device = (places[:, None] * width + device).ravel()
+    return device
 
 
 def shifted(route: Ints, offset: int) -> Ints:

@@ -37,7 +37,7 @@ class Exchange:
 
 def exchange(topology: Topology, lay: Layout) -> Exchange:
     """Loads and latency of all groups of a layout exchanging at once."""
-    many = lay.devices.size * (lay.n - 1) > VISITS
+    many = lay.groups * lay.n * (lay.n - 1) > VISITS
     if many and (counted := count(topology, lay)) is not None:
         return counted
     far = hops(topology, lay)
@@ -46,10 +46,10 @@ def exchange(topology: Topology, lay: Layout) -> Exchange:
     if not whole and not many and (counted := count(topology, lay)) is not None:
         return counted
     load, latency = np.zeros(topology.L + 1), 0.0
-    every = -(-lay.devices.size * far // VISITS) if lay.devices.size * far > 4 * VISITS else 1
+    every = -(-lay.groups * lay.n * far // VISITS) if lay.groups * lay.n * far > 4 * VISITS else 1
     senders = np.arange(0, lay.n, min(every, lay.n // 2 or 1))
     whole, weight = whole and len(senders) == lay.n, weight * lay.n / len(senders)
-    batch = max(1, VISITS // max(1, len(lay.devices) * len(senders) * far))
+    batch = max(1, VISITS // max(1, lay.groups * len(senders) * far))
     for src, dst in shifted_pairs(lay, shifts, senders, batch):
         routes = topology.routes(src, dst)
         latency = max(latency, float(topology.latency(routes).max(initial=0.0)))
@@ -83,7 +83,7 @@ def sampled_shifts(topology: Topology, lay: Layout, far: int | None = None) -> t
     """The shifts k = 1 … N-1 to look at, and how many each one stands for: all of them, or one out of each of some
     equal strata. `far`: links of a long path."""
     n, far = lay.n, hops(topology, lay) if far is None else far
-    most = max(LEAST, VISITS // max(1, lay.devices.size * far))
+    most = max(LEAST, VISITS // max(1, lay.groups * lay.n * far))
     if n - 1 <= most:
         return np.arange(1, n), 1.0
     edges = np.linspace(1, n, most + 1)

@@ -7,15 +7,17 @@ dimension) that the group visits.  Digit 0 is innermost.  Groups that are not re
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 
 import numpy as np
 
 from sim.errors import InputError, Problem
+from sim.network.flows import Flows, Listed, Turns, led
 from sim.network.records import Cluster, Group, Level
 from sim.network.topologies import TOPOLOGIES
-from sim.network.topologies.base import Ints
+from sim.network.topologies.base import Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -29,15 +31,24 @@ class Digit:
 
 @dataclass(frozen=True)
 class Layout:
-    """devices[G, n] of all groups that communicate at once, sorted along a row, and their common digits."""
+    """The groups that communicate at once, of `n` ranks each, and their common digits.
 
-    devices: Ints
+    Rank r of group g is device g // stride * stride * n + g % stride + r * stride; or a row of `listed` says, sorted.
+    """
+
+    n: int
     digits: tuple[Digit, ...]
-    every: bool = field(default=False)  # one group of all devices in order
+    stride: int = 1
+    groups: int = 1
+    listed: Ints | None = None
 
-    @property
-    def n(self) -> int:
-        return int(self.devices.shape[1])
+    @cached_property
+    def devices(self) -> Ints:
+        """devices[group, rank]"""
+        if self.listed is not None:
+            return self.listed
+        every = np.arange(self.groups * self.n).reshape(-1, self.n, self.stride)
+        return every.transpose(0, 2, 1).reshape(-1, self.n)
 
     def weight(self, digit: int) -> int:
         """Place value of a digit: product of the counts inside it."""
@@ -47,32 +58,40 @@ class Layout:
         """A digit of every rank index."""
         return np.arange(self.n) // self.weight(digit) % self.digits[digit].count
 
-    def moved(self, *moves: tuple[int, int]) -> Ints:
-        """For every rank index the index whose digits are so much further (cyclically), (digit, by) each."""
-        counts = [d.count for d in self.digits][::-1]
-        axes = tuple(len(counts) - 1 - digit for digit, _ in moves)
-        return np.roll(np.arange(self.n).reshape(counts), [-by for _, by in moves], axes).ravel()
+    def turn(self, digit: int, by: int) -> tuple[int, int]:
+        """That a digit goes so much further, cyclically."""
+        width = self.weight(digit)
+        return by * width, width * self.digits[digit].count
 
-    def pairs(self, to: Ints, chosen: Ints | None = None) -> tuple[Ints, Ints]:
-        """Flows of all groups from rank index i (of `chosen`, default all) to `to[i]`."""
-        if self.every:
-            return self.devices[0] if chosen is None else chosen, to
-        if chosen is None:
-            return self.devices.ravel(), self.devices[:, to].ravel()
-        return self.devices[:, chosen].ravel(), self.devices[:, to].ravel()
+    def flows(
+        self,
+        turns: Turns = (),
+        table: Ints | None = None,
+        low: int = 1,
+        weight: Floats | None = None,
+        back: bool = False,
+    ) -> Flows | Listed:
+        """Messages of every rank of all groups to the one that turns lead to; `table`: in blocks of `low` ranks, to
+        block table[…], or nowhere (-1). `weight`: relative bytes of rank r are weight[r % len(weight)]. `back`: the
+        other way."""
+        if self.listed is None:
+            wide = tuple((by * self.stride, block * self.stride) for by, block in turns)
+            return Flows(self.groups * self.n, wide, table, low * self.stride, weight, self.stride, back)
+        source, to = led(np.arange(self.n), turns, table, low)
+        each = None if weight is None else np.tile(weight[source % len(weight)], self.groups)
+        ends = self.listed[:, source].ravel(), self.listed[:, to].ravel()
+        return Listed(*(ends[::-1] if back else ends), each)
 
 
 def group_matrix(cluster: Cluster, group: Group) -> Ints:
     """devices[G, n] in rank order, before sorting."""
     check_group(cluster, group)
-    order = np.array(cluster.rank_order, dtype=np.int64) if cluster.rank_order else None
     if group.ranks:
         rows = np.array([group.ranks], dtype=np.int64)
     else:
-        span = group.size * group.stride
-        used = cluster.devices // span * span
-        rows = np.arange(used).reshape(-1, group.size, group.stride).transpose(0, 2, 1).reshape(-1, group.size)
-    return rows if order is None else order[rows]
+        groups = cluster.devices // (group.size * group.stride) * group.stride
+        rows = Layout(group.size, (), group.stride, groups).devices
+    return np.array(cluster.rank_order, dtype=np.int64)[rows] if cluster.rank_order else rows
 
 
 def check_group(cluster: Cluster, group: Group) -> None:
@@ -98,12 +117,16 @@ def check_group(cluster: Cluster, group: Group) -> None:
 
 def layout(cluster: Cluster, group: Group) -> Layout:
     """Devices and digits of a group."""
-    rows = group_matrix(cluster, group)
-    regular = not group.ranks and not cluster.rank_order
-    devices = rows if regular else np.sort(rows, axis=1)
-    digits = digits_of(cluster.levels, _together(group, devices, regular), devices.shape[1]) if cluster.levels else None
-    every = regular and group.size == cluster.devices
-    return Layout(devices, digits if digits is not None else (Digit(devices.shape[1], -1),), every)
+    if group.ranks or cluster.rank_order:
+        devices = np.sort(group_matrix(cluster, group), axis=1)
+        groups, n = devices.shape
+        lay = Layout(n, (Digit(n, -1),), groups=groups, listed=devices)
+    else:
+        check_group(cluster, group)
+        groups = cluster.devices // (group.size * group.stride) * group.stride
+        lay = Layout(group.size, (Digit(group.size, -1),), group.stride, groups)
+    digits = digits_of(cluster.levels, _together(lay), lay.n) if cluster.levels else None
+    return lay if digits is None else replace(lay, digits=digits)
 
 
 def level_of(cluster: Cluster, group: Group) -> int:
@@ -132,20 +155,20 @@ def level_of(cluster: Cluster, group: Group) -> int:
     return len(cluster.levels) - 1
 
 
-def _together(group: Group, devices: Ints, regular: bool) -> Callable[[int], int | None]:
+def _together(lay: Layout) -> Callable[[int], int | None]:
     """How many consecutive ranks share a block of devices, if the same everywhere."""
 
     def by_arithmetic(block: int) -> int | None:
-        stride, span = group.stride, group.size * group.stride
+        stride, span = lay.stride, lay.n * lay.stride
         if stride % block == 0:
             return 1
         if block % span == 0:
-            return group.size
+            return lay.n
         if block % stride == 0 and span % block == 0:
             return block // stride
-        return members_in_block(devices, block)
+        return members_in_block(lay.devices, block)
 
-    return by_arithmetic if regular else lambda block: members_in_block(devices, block)
+    return by_arithmetic if lay.listed is None else lambda block: members_in_block(lay.devices, block)
 
 
 def digits_of(levels: tuple[Level, ...], together_in: Callable[[int], int | None], n: int) -> tuple[Digit, ...] | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sim.network.flows import Flows, Kept, Listed, Traffic
 from sim.network.load import Load, count
 from sim.network.topologies.base import Block, Floats, Ints, Name, latencies
 
@@ -62,13 +63,18 @@ class Topology:
         """Sum of link latencies of each route (s)."""
         return latencies(self.blocks, routes)
 
-    def flows(self, src: Ints, dst: Ints, share: float | Floats = 1.0) -> tuple[Load, float]:
-        """Load of flows of `share` bytes each, and the largest latency of a path (s)."""
+    def flows(self, flows: Flows | Listed, kept: Kept | None = None) -> Traffic:
+        """What messages put on the links (`kept`: of each route only these), and the largest latency of a path."""
+        src, dst, weight = flows.every
         if not len(src):
-            return Load(self.ledger), 0.0
+            return Traffic(Load(self.ledger), 0.0)
         routes = self.routes(src, dst)
         latency = float(self.latency(routes).max())
-        return (self.counted(routes) * share if isinstance(share, float) else self.counted(routes, share)), latency
+        return Traffic(self.counted(routes if kept is None else kept(routes), weight), latency)
+
+    def levels(self, flows: Flows | Listed) -> set[int]:
+        """The levels that carry these messages."""
+        return set(self.level_of(*flows.every[:2]).tolist())
 
     def names(self) -> dict[int, tuple[Name, Name]]:
         """Link id → (from, to) names, devices by number."""

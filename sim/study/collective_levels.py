@@ -49,7 +49,7 @@ class WrittenOut:
             raise InputError(Problem("a send is one message, the same at every level", "--level", str(detail)))
         self.communicator, self.kind, self.group, self.detail, self.pieces = communicator, kind, group, detail, pieces
         self.case = communicator.case(kind, group)
-        groups, ranks = self.case.layout.devices.shape
+        groups, ranks = self.case.layout.groups, self.case.n
         if groups * ranks > MOST_RANKS[detail]:
             hint = "--level closed" + ("; or one group alone, by its ranks: --group 0-7" if groups > 1 else "")
             rule = f"at most {MOST_RANKS[detail]:,} ranks are simulated at this level, not {groups * ranks:,}"

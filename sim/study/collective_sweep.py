@@ -13,6 +13,7 @@ from sim.engine.astra import AstraDimension, AstraSystem, Kind
 from sim.engine.astra_links import collective_ns
 from sim.errors import InputError, Problem
 from sim.network import Cluster, Communicator, Group
+from sim.network.load import repeated
 from sim.network.protocols import SUFFIX
 from sim.ops import CollectiveKind
 from sim.study.collective_levels import PIECES, Detail, WrittenOut
@@ -161,9 +162,9 @@ def busiest_links(
     found: dict[float, tuple[float, int, int]] = {}  # share of the time → bytes, one link, how many
     for number, part in load.parts.items():
         block = load.blocks[number]
-        busy = np.round(part / block.capacity / row.time_s, 9)
+        busy = np.round(load.quotient(number) / row.time_s, 9)
         alike = block.links // busy.size
-        grid = np.broadcast_to(part, busy.shape)
+        grid = np.broadcast_to(repeated(part, busy.shape), busy.shape)
         for share, first, count in zip(*np.unique(busy, return_index=True, return_counts=True), strict=True):
             place = np.unravel_index(int(first), busy.shape)
             link = block.start + int(np.ravel_multi_index(place, block.shape))

@@ -18,7 +18,7 @@ from sim.ops import CollectiveKind
 
 NVLINK = LinkType("nvlink", 450e9, 1e-6)
 NDR = LinkType("ndr", 50e9, 2e-6)
-TORI = {4096: (16, 16, 16), 65536: (32, 32, 64)}
+TORI = {4096: (16, 16, 16), 65536: (32, 32, 64), 1 << 20: (64, 128, 128)}
 
 
 def fat_tree(n: int) -> Cluster:
@@ -108,12 +108,26 @@ def routed(cluster: Cluster, algorithm: str) -> int:
 
 
 @pytest.mark.parametrize(("cluster", "algorithm", "most"), [
-    (fat_tree, "ring", 200), (rail, "ring", 8 * 65536), (torus, "torus", 100), (torus, "ring", 100),
-    (fat_tree, "hierarchical", 200), (fat_tree, "double_binary_tree", 8 * 65536),
+    (fat_tree, "ring", 200), (rail, "ring", 3000), (torus, "torus", 100), (torus, "ring", 100),
+    (fat_tree, "hierarchical", 200), (fat_tree, "double_binary_tree", 65536),
 ])  # fmt: skip
 def test_few_flows_are_routed_for_65536_devices(cluster: Callable[[int], Cluster], algorithm: str, most: int) -> None:
-    """One for all that symmetry maps onto each other; trees one for every node."""
+    """One for all that symmetry maps onto each other; trees one for some of the nodes."""
     assert routed(cluster(65536), algorithm) < most
+
+
+@pytest.mark.parametrize("cluster", [fat_tree, rail, torus, ring])
+def test_a_million_devices_are_not_written_out(cluster: Callable[[int], Cluster]) -> None:
+    """Price of every candidate on 2^20 devices: less than six numbers a device."""
+    communicator, group = Communicator(cluster(1 << 20)), Group(1 << 20)
+    assert peak_bytes(lambda: communicator.costs("all_reduce", group)) < 50e6
+
+
+@pytest.mark.parametrize(("size", "stride"), [(16384, 8), (8, 1)])
+def test_groups_of_a_million_devices_are_looked_at_once(size: int, stride: int) -> None:
+    """Data and tensor groups of TP8 × PP8 × DP16384: one of each kind for all that are alike."""
+    communicator, group = Communicator(rail(1 << 20)), Group(size, stride)
+    assert peak_bytes(lambda: communicator.costs("all_reduce", group)) < 8e6
 
 
 @pytest.mark.parametrize("cluster", [fat_tree, torus, ring])

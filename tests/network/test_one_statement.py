@@ -103,6 +103,14 @@ def test_the_price_of_a_lock_step_algorithm_is_what_its_phases_take(cluster: Clu
             assert cost.seconds(S) <= solved * (1 + 1e-9)
 
 
+def three_level(middle: str, outer: str) -> Cluster:
+    """Nodes of two, four to a block, three blocks: flows that turn off to another port on two levels."""
+    sizes = ((2,), (4,), (3,))
+    names = zip(("switch", middle, outer), sizes, strict=True)
+    levels = tuple(Level(f"level{i}", topology, size, link()) for i, (topology, size) in enumerate(names))
+    return Cluster("three levels", "test", 24, levels)
+
+
 BIG = [
     *CLUSTERS,
     flat("fat_tree", 48, options={"leaf": 4, "tiers": 3, "pod": 16}),
@@ -114,6 +122,11 @@ BIG = [
     flat("twisted_torus", 4, 4, 8),
     flat("dragonfly", 2, 3, 7),
     flat("hyperx", 4, 3, 5),
+    three_level("rail", "fat_tree"),
+    three_level("fat_tree", "rail"),
+    three_level("rail", "rail"),
+    three_level("ring", "torus"),
+    three_level("fully_connected", "switch"),
     replace(flat("switch", 8), degraded_links=(("3", "net/switch0", 0.5),)),
     replace(two_level(16, "fat_tree", options={"leaf": 4}), routing="adaptive"),
 ]
@@ -121,21 +134,25 @@ BIG = [
 
 @pytest.mark.parametrize("cluster", BIG, ids=lambda c: f"{name(c)}-{c.routing}-{c.levels[-1].options}")
 def test_representatives_stand_for_all_flows(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Flows that are alike by symmetry routed once: the price and every link's load of all flows routed."""
+    """Flows that are alike by symmetry routed once: the price and every link's load of all flows routed.  Groups that
+    fill blocks of devices, that straddle them, and that leave some over; hops of a pipeline."""
     n = cluster.devices
-    groups = [Group(n), *(Group(s, d) for s in (2, 4, n // 2) for d in (1, 2, 4) if s * d <= n and s > 1)]
+    groups = [Group(n), *(Group(s, d) for s in (2, 3, 4, n // 2) for d in (1, 2, 3, 4) if s * d <= n)]
+    kinds: tuple[CollectiveKind, ...] = ("all_reduce", "broadcast", "reduce")
 
     def answers() -> list[tuple[float, float, list[float]]]:
         communicator, found = Communicator(cluster), []
-        for group in groups:
-            for cost in communicator.costs("all_reduce", group, every=True):
-                loads = communicator.link_loads("all_reduce", 1.0, group, cost.algorithm)
+        for group, kind in ((group, kind) for group in groups for kind in kinds):
+            for cost in communicator.costs(kind, group, every=True):
+                loads = communicator.link_loads(kind, 1.0, group, cost.algorithm)
                 found.append((cost.fixed_s, cost.per_byte_s, loads.tolist()))
-        return found
+        hops = (communicator.hop(stride) for stride in (1, 2, 3, 4, n // 2, n // 3))
+        return found + [(hop.fixed_s, hop.per_byte_s, []) for hop in hops]
 
     routed = answers()
     for module in ("sim.network.topology", "sim.network.composed"):
         monkeypatch.setattr(sys.modules[module], "FEW", 0)
+    monkeypatch.setattr(sys.modules["sim.network.flows"], "LONG", 4)
     for one, all_of_them in zip(answers(), routed, strict=True):
         assert one[:2] == pytest.approx(all_of_them[:2], rel=1e-12)
         assert one[2] == pytest.approx(all_of_them[2], rel=1e-12)

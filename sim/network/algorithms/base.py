@@ -11,13 +11,14 @@ per-byte term is a largest load/capacity over links, with all groups of the axis
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from sim.network.exchange import exchange, sampled_shifts
+from sim.network.flows import Flows, Listed, Traffic, Turns, led
 from sim.network.layout import Digit, Layout
 from sim.network.load import Load
 from sim.network.records import Cluster, CollectiveCost, Level
@@ -41,13 +42,16 @@ class Case:
     topology: Topology
     layout: Layout
     kind: CollectiveKind
-    _shifts: dict[tuple[tuple[int, int], ...], Ends] = field(default_factory=dict)
+    _turned: dict[Turns, Moved] = field(default_factory=dict)
+    _handed: dict[tuple[bytes, int], Moved] = field(default_factory=dict)
     _switches: dict[int, ToSwitch] = field(default_factory=dict)
     memory: dict[object, Any] = field(default_factory=dict)  # what an algorithm found out about it
 
     def of(self, kind: CollectiveKind) -> Case:
         """Another collective on the same layout: what was found of who sends to whom is found already."""
-        return Case(self.cluster, self.topology, self.layout, kind, self._shifts, self._switches, self.memory)
+        return Case(
+            self.cluster, self.topology, self.layout, kind, self._turned, self._handed, self._switches, self.memory
+        )
 
     @property
     def n(self) -> int:
@@ -100,56 +104,119 @@ class Case:
         inside = first.level == 0 and (len(self.cluster.levels) > 1 or first.count <= 16)
         return first.count if inside and first.count <= LARGEST_NODE else 1
 
-    def shift(self, *moves: tuple[int, int]) -> Ends:
+    def shift(self, *moves: tuple[int, int]) -> Moved:
         """Every rank to the one whose digits are so much further, (digit, by) each; kept."""
-        if moves not in self._shifts:
-            self._shifts[moves] = Ends(self, self.layout.moved(*moves))
-        return self._shifts[moves]
+        return self.turned(*(self.layout.turn(digit, by) for digit, by in moves))
+
+    def turned(self, *turns: tuple[int, int]) -> Moved:
+        """Every rank to the one that turns lead to; kept."""
+        if turns not in self._turned:
+            self._turned[turns] = Moved(self, turns)
+        return self._turned[turns]
+
+    def handed(self, table: Ints, low: int) -> Moved:
+        """Blocks of so many ranks to other blocks; kept."""
+        key = table.tobytes(), low
+        if key not in self._handed:
+            self._handed[key] = Moved(self, (), table, low)
+        return self._handed[key]
 
     def to_switch(self, digit: int) -> ToSwitch:
         """Every rank to the switch of a digit's level; kept."""
         if digit not in self._switches:
-            self._switches[digit] = ToSwitch(self, np.zeros(0, dtype=np.int64), digit=digit)
+            self._switches[digit] = ToSwitch(self, digit)
         return self._switches[digit]
 
 
-@dataclass(frozen=True, eq=False)
 class Ends:
-    """Who sends to whom, in every group alike: rank index i (all, or those `chosen`) to `to[i]`; a negative number is
-    a switch that adds up what it is sent. `weight`: relative bytes of each."""
+    """Who sends to whom, in every group alike."""
 
     case: Case
-    to: Ints
-    chosen: Ints | None = None
-    weight: Floats | None = None
 
     @property
     def source(self) -> Ints:
-        return np.arange(self.case.n) if self.chosen is None else self.chosen
+        """The rank indices that send."""
+        return np.arange(self.case.n)
+
+    @property
+    def to(self) -> Ints:
+        """Where to; a negative number is a switch that adds up what it is sent."""
+        raise NotImplementedError
+
+    @property
+    def flows(self) -> Flows | Listed:
+        """As messages between devices, one byte each."""
+        raise NotImplementedError
+
+    @property
+    def reversed(self) -> Ends:
+        """The other way."""
+        raise NotImplementedError
 
     @cached_property
-    def traffic(self) -> tuple[Load, float]:
-        """Load of one byte (times the weight) per message, and the largest latency of a path."""
-        lay, topology = self.case.layout, self.case.topology
-        share = 1.0 if self.weight is None else np.tile(self.weight, len(lay.devices))
-        return topology.flows(*lay.pairs(self.to, self.chosen), share)
+    def traffic(self) -> Traffic:
+        """What they put on the links, and the largest latency of a path."""
+        return self.case.topology.flows(self.flows)
 
     @property
     def load(self) -> Load:
-        return self.traffic[0]
+        return self.traffic.load
 
     @property
     def latency(self) -> float:
-        return self.traffic[1]
+        return self.traffic.latency
+
+
+@dataclass(frozen=True, eq=False)
+class Listing(Ends):
+    """Rank index i (all, or those `chosen`, each once) to `target[i]`."""
+
+    case: Case
+    target: Ints
+    chosen: Ints | None = None
+
+    @property
+    def source(self) -> Ints:
+        return super().source if self.chosen is None else self.chosen
+
+    @property
+    def to(self) -> Ints:
+        return self.target
+
+    @property
+    def flows(self) -> Flows | Listed:
+        table = np.full(self.case.n, -1)
+        table[self.source] = self.target
+        return self.case.layout.flows(table=table)
+
+
+@dataclass(frozen=True, eq=False)
+class Moved(Ends):
+    """Every rank to the one that turns lead to; `table`: in blocks of `low` ranks, to block table[…], or nothing (-1).
+    `weight`: relative bytes of rank r, weight[r % len(weight)]. `back`: the other way."""
+
+    case: Case
+    turns: Turns
+    table: Ints | None = None
+    low: int = 1
+    weight: Floats | None = None
+    back: bool = False
+
+    @property
+    def source(self) -> Ints:
+        return led(super().source, self.turns, self.table, self.low)[0]
+
+    @property
+    def to(self) -> Ints:
+        return led(super().source, self.turns, self.table, self.low)[1]
+
+    @property
+    def flows(self) -> Flows | Listed:
+        return self.case.layout.flows(self.turns, self.table, self.low, self.weight, self.back)
 
     @cached_property
-    def back(self) -> Ends:
-        """The other way."""
-        return Ends(self.case, self.source, self.to, self.weight)
-
-    def weighed(self, weight: float | Floats) -> Ends:
-        """With bytes per message that differ."""
-        return self if isinstance(weight, float) else Ends(self.case, self.to, self.chosen, weight)
+    def reversed(self) -> Moved:
+        return replace(self, back=not self.back)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,28 +224,25 @@ class ToSwitch(Ends):
     """Every rank to the switch of a digit's level, or from it (`out`): of its route to the next member only the first
     link of that level, a port (the last one), and half of the latency."""
 
-    digit: int = 0
-    out: ToSwitch | None = None  # the way in, of a way out
+    case: Case
+    digit: int
+    out: bool = False
 
-    @cached_property
-    def ports(self) -> tuple[Ints, Ints, float]:
-        """(first port, last port) of the routes, and their largest latency."""
-        lay, topology = self.case.layout, self.case.topology
-        routes = topology.routes(*lay.pairs(self.case.shift((self.digit, 1)).to))
-        low, high = topology.span_of(lay.digits[self.digit].level)
+    def port(self, routes: Ints) -> Ints:
+        """The first (last) link of the level of every route."""
+        low, high = self.case.topology.span_of(self.case.digits[self.digit].level)
         own = (routes >= low) & (routes < high)
-        last = np.where(own, np.arange(routes.shape[1]), 0).max(axis=1)
-        row = np.arange(len(routes))
-        return routes[row, own.argmax(axis=1)], routes[row, last], float(topology.latency(routes).max())
+        place = np.where(own, np.arange(routes.shape[1]), 0).max(axis=1) if self.out else own.argmax(axis=1)
+        return np.asarray(routes[np.arange(len(routes)), place][:, None])
 
     @cached_property
-    def traffic(self) -> tuple[Load, float]:
-        first, last, latency = self.ports if self.out is None else self.out.ports
-        return self.case.topology.counted((first if self.out is None else last)[:, None]), latency / 2.0
+    def traffic(self) -> Traffic:
+        load, latency = self.case.topology.flows(self.case.shift((self.digit, 1)).flows, self.port)
+        return Traffic(load, latency / 2.0)
 
     @cached_property
-    def back(self) -> Ends:
-        return ToSwitch(self.case, self.to, digit=self.digit, out=self)
+    def reversed(self) -> ToSwitch:
+        return replace(self, out=not self.out)
 
     @property
     def slow(self) -> float:
@@ -188,17 +252,24 @@ class ToSwitch(Ends):
         return level.link.efficiency / rate if level and rate else 1.0
 
 
+@dataclass(frozen=True, eq=False)
 class AllPairs(Ends):
     """Everybody to everybody else at once: counted, not routed, where there are many."""
 
-    def __init__(self, case: Case) -> None:
-        none = np.zeros(0, dtype=np.int64)
-        super().__init__(case, none, none)
+    case: Case
+
+    @cached_property
+    def traffic(self) -> Traffic:
+        found = exchange(self.case.topology, self.case.layout)
+        return Traffic(found.load, found.latency)
 
     @property
-    def traffic(self) -> tuple[Load, float]:
-        found = exchange(self.case.topology, self.case.layout)
-        return found.load, found.latency
+    def source(self) -> Ints:
+        return self.pairs[0]
+
+    @property
+    def to(self) -> Ints:
+        return self.pairs[1]
 
     @property
     def pairs(self) -> tuple[Ints, Ints]:
@@ -221,7 +292,7 @@ class Messages:
     def phase(self, pieces: int, nbytes: float) -> Phase:
         """As messages between rank indices."""
         ends = self.ends
-        src, dst = ends.pairs if isinstance(ends, AllPairs) else (ends.source, ends.to)
+        src, dst = ends.source, ends.to
         first = np.broadcast_to(np.asarray(self.first(), dtype=np.int64), src.shape)
         size = np.full(len(src), self.count * (nbytes / pieces))
 

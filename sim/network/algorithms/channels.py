@@ -8,54 +8,30 @@ schedule sends follows by moving the channel.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import zip_longest
 from typing import ClassVar
 
 import numpy as np
 
-from sim.network.algorithms.base import Algorithm, Case, Ends, Messages, Step, ToSwitch
+from sim.network.algorithms.base import Algorithm, Case, Ends, Listing, Messages, Step, ToSwitch
 from sim.network.load import Load
 from sim.network.records import CollectiveCost
-from sim.network.topologies.base import Floats, Ints
+from sim.network.topologies.base import Ints
 
 #: Share of the ideal bandwidth a pipelined double tree reaches: NCCL tuning.cc multiplies tree bandwidth by 0.9.
 TREE_EFFICIENCY = 0.9
 
 
 @dataclass(frozen=True, eq=False)
-class Alike:
-    """Hand-overs of a channel that its copies map onto each other: which, and how they lie; `times` of the channel's
-    copies use each of their images."""
+class HandOver:
+    """Hand-overs of a channel that its copies map onto each other; `times` of the channel's copies use each of their
+    images, `on_path` of them follow each other on the longest way, and then `free` that take no time."""
 
-    edges: Ints
     ends: Ends
-    moves: tuple[tuple[int, int], ...]  # (digit, by) where all go equally far, else empty
     times: float
-
-
-def alike(case: Case, source: Ints, target: Ints, moved: int) -> Iterator[Alike]:
-    """The hand-overs rank → rank of one channel in classes, for copies along the innermost `moved` digits."""
-    width = case.layout.weight(moved)
-    apart = plus(case, target % width, source % width, moved, -1)
-    rows = np.full((width, case.n // width), -1, dtype=np.int64)
-    rows[source % width, source // width] = target // width * width + apart
-    left = np.flatnonzero((rows >= 0).any(axis=1))
-    while len(left):
-        row = rows[left[0]]
-        same = (rows[left] == row).all(axis=1)
-        mine = np.zeros(width, dtype=bool)
-        mine[left[same]] = True
-        block = np.flatnonzero(row >= 0)
-        moves = displacement(case, block * width, row[block]) if len(block) == len(row) else ()
-        if moves:
-            ends = case.shift(*moves)
-        else:
-            place = np.tile(np.arange(width), len(block))
-            home, far = np.repeat(block * width, width), np.repeat(row[block], width)
-            to = far // width * width + plus(case, far % width, place, moved)
-            ends = Ends(case, to, home + place)
-        yield Alike(np.flatnonzero(mine[source % width]), ends, moves, float(same.sum()))
-        left = left[~same]
+    on_path: int
+    free: int = 0
 
 
 def plus(case: Case, place: Ints, other: Ints | int, moved: int, sign: int = 1) -> Ints:
@@ -67,17 +43,53 @@ def plus(case: Case, place: Ints, other: Ints | int, moved: int, sign: int = 1) 
     return out
 
 
-def displacement(case: Case, source: Ints, target: Ints) -> tuple[tuple[int, int], ...]:
-    """How much further all digits go, where that is the same for all; else nothing."""
-    moves = []
-    for i, count in enumerate(case.shape):
-        width = case.layout.weight(i)
-        by = (target // width - source // width) % count
-        if (by != by[0]).any():
-            return ()
-        if by[0]:
-            moves.append((i, int(by[0])))
-    return tuple(moves)
+@dataclass(frozen=True, eq=False)
+class Channel:
+    """The ranks of digit 0, then of digit 1 … below their switch (`switched`), or in a chain ending at place 0; there
+    a rank carries on what they have. Above them block b hands over to block `parent[b]`, towards the root (-1)."""
+
+    switched: tuple[bool, ...]
+    parent: Ints
+
+    def hand_overs(self, case: Case, moved: int) -> Iterator[HandOver]:
+        """Those of the channel and its copies along the innermost `moved` digits that links are charged for: between
+        ranks, and from ranks to switches, in the order of the longest way."""
+        for digit, switched in enumerate(self.switched):
+            low, count = case.layout.weight(digit), case.shape[digit]
+            if switched:
+                times = case.n // low * case.layout.weight(moved) / case.n
+                yield HandOver(case.to_switch(digit), times, 1, int(digit < len(case.digits) - 1))
+            else:
+                yield HandOver(case.shift((digit, 1)), float(count - 1), count - 1)
+        if len(self.parent) > 1:
+            yield HandOver(case.handed(self.parent, case.layout.weight(moved)), 1.0, depth(self.parent))
+
+    def tree(self, case: Case) -> Tree:
+        """One rank or switch after the other."""
+        rank, above, carrier = np.arange(case.n), np.full(case.n, -1), np.arange(case.n)
+        for digit, switched in enumerate(self.switched):
+            blocks = carrier.reshape(-1, case.shape[digit])
+            carrier = blocks[:, 0]
+            if not switched:
+                above[blocks[:, 1:]] = np.roll(blocks, -1, axis=1)[:, 1:]
+                continue
+            first, switch = rank[carrier], len(rank) + np.arange(len(blocks))
+            above[blocks] = switch[:, None]
+            carried = digit < len(case.digits) - 1
+            rank = np.concatenate([rank, switch_number(case, digit, first), *((first,) * carried)])
+            carrier = switch + len(blocks) * carried
+            above = np.concatenate([above, *((carrier,) * carried), np.full(len(blocks), -1)])
+        above[carrier] = np.where(self.parent >= 0, carrier[self.parent], -1)
+        return Tree(rank, above)
+
+
+def depth(parent: Ints) -> int:
+    """The longest way of any node to the root: ways twice as long, again and again."""
+    at = np.append(parent, -1)  # the last place is that above the root
+    hops = (at >= 0).astype(np.int64)
+    while at.max() >= 0:
+        hops, at = hops + hops[at], at[at]
+    return int(hops.max())
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,12 +100,6 @@ class Tree:
     rank: Ints
     parent: Ints
 
-    @property
-    def edges(self) -> tuple[Ints, Ints, Ints]:
-        """(node below, its rank, the rank above) of every edge."""
-        below = np.flatnonzero(self.parent >= 0)
-        return below, self.rank[below], self.rank[self.parent[below]]
-
     def moved(self, case: Case, place: int, digits: int) -> Ints:
         """The ranks of the copy that is `place` further along the innermost digits."""
         out = self.rank.copy()
@@ -103,14 +109,6 @@ class Tree:
             low, here = case.layout.weight(digit), switch_digit(case, out) == digit
             out[here] -= place % low
         return out
-
-    def longest(self, seconds: Floats) -> float:
-        """The longest way of any node to the root, if the edge above each takes so long: the lengths of ways twice as
-        long, again and again."""
-        at, total = np.append(self.parent, -1), np.append(seconds, 0.0)  # the last place is that above the root
-        while at.max() >= 0:
-            total, at = total + total[at], at[at]
-        return float(total.max())
 
 
 def switch_number(case: Case, digit: int, block: Ints) -> Ints:
@@ -129,13 +127,13 @@ class Piped(Algorithm):
     the rank that carries it on, and takes back, is in the measured rate."""
 
     @classmethod
-    def trees(cls, case: Case) -> list[Tree]:
+    def channels(cls, case: Case) -> list[Channel]:
         """The channels."""
         raise NotImplementedError
 
     @classmethod
     def moved(cls, case: Case) -> int:
-        """Digits along which every tree has copies."""
+        """Innermost digits along which every channel has copies."""
         raise NotImplementedError
 
     ways: ClassVar[dict[str, tuple[bool, bool]]] = {"broadcast": (False, True), "reduce": (True, False)}
@@ -146,22 +144,22 @@ class Piped(Algorithm):
         return cls.ways.get(case.kind, (True, True))
 
     @classmethod
-    def hand_overs(cls, case: Case) -> list[tuple[Tree, list[Alike]]]:
-        """The priced hand-overs of each tree and its copies; kept."""
+    def hand_overs(cls, case: Case) -> list[list[HandOver]]:
+        """The priced hand-overs of each channel and its copies; kept."""
         key = cls.name, case.kind
         if key not in case.memory:
-            case.memory[key] = [(tree, list(priced(case, tree, cls.moved(case)))) for tree in cls.trees(case)]
-        found: list[tuple[Tree, list[Alike]]] = case.memory[key]
+            case.memory[key] = [list(each.hand_overs(case, cls.moved(case))) for each in cls.channels(case)]
+        found: list[list[HandOver]] = case.memory[key]
         return found
 
     @classmethod
     def sent(cls, case: Case) -> Iterator[tuple[Ends, float]]:
-        """(who sends to whom, share of the buffer) of every tree, up and down."""
+        """(who sends to whom, share of the buffer) of every channel, up and down."""
         up, down = cls.directions(case)
         found = cls.hand_overs(case)
-        for group in (group for _, groups in found for group in groups):
+        for group in (group for groups in found for group in groups):
             share = group.times / (len(found) * case.layout.weight(cls.moved(case)))
-            yield from ((ends, share) for ends in (*((group.ends,) * up), *((group.ends.back,) * down)))
+            yield from ((ends, share) for ends in (*((group.ends,) * up), *((group.ends.reversed,) * down)))
 
     @classmethod
     def load(cls, case: Case) -> Load:
@@ -184,31 +182,27 @@ class Piped(Algorithm):
 
     @classmethod
     def longest(cls, case: Case) -> float:
-        """Latency of the longest way up (or down) any tree."""
-        most = 0.0
-        for tree, found in cls.hand_overs(case):
-            seconds = np.zeros(len(tree.rank))
-            for group in found:
-                seconds[group.edges] = cls.latency(case, group.ends)
-            most = max(most, tree.longest(seconds))
-        return most
-
-    @classmethod
-    def latency(cls, case: Case, ends: Ends) -> float:
-        """Of a hand-over, the slower of the ways it is used."""
+        """Latency of the longest way up (or down) any channel; of a hand-over, the slower of the ways it is used."""
         up, down = cls.directions(case)
-        return max(ends.latency if up else 0.0, ends.back.latency if down else 0.0)
+
+        def latency(ends: Ends) -> float:
+            return max(ends.latency if up else 0.0, ends.reversed.latency if down else 0.0)
+
+        return max(
+            pairwise([x for each in way for x in (latency(each.ends),) * each.on_path + (0.0,) * each.free])
+            for way in cls.hand_overs(case)
+        )
 
     @classmethod
     def pieces(cls, case: Case, chunks: int) -> int:
         """Every channel has as many."""
-        channels = len(cls.trees(case)) * case.layout.weight(cls.moved(case))
+        channels = len(cls.channels(case)) * case.layout.weight(cls.moved(case))
         return channels * max(1, chunks // channels)
 
     @classmethod
     def steps(cls, case: Case, pieces: int) -> Iterator[Step]:
         """A piece climbs one edge per step (a node sends when all below it have), and comes down from the root."""
-        moved, trees, sends = cls.moved(case), cls.trees(case), Sends()
+        moved, trees, sends = cls.moved(case), [each.tree(case) for each in cls.channels(case)], Sends()
         channels = [(tree, place) for place in range(case.layout.weight(moved)) for tree in trees]
         heights = {id(tree): levels(tree.parent) for tree in trees}
         for number, (tree, place) in enumerate(channels):
@@ -217,16 +211,11 @@ class Piped(Algorithm):
         yield from sends.steps(case)
 
 
-def priced(case: Case, tree: Tree, moved: int) -> Iterator[Alike]:
-    """The hand-overs of a tree and its copies that links are charged for: between ranks, and from ranks to switches."""
-    below, child, above = tree.edges
-    among = np.flatnonzero((child >= 0) & (above >= 0))
-    for group in alike(case, child[among], above[among], moved) if len(among) else ():
-        yield replace(group, edges=below[among[group.edges]])
-    digit = np.where(child >= 0, switch_digit(case, above), -1)
-    for i in range(int(digit.max(initial=-1)) + 1):
-        up = below[digit == i]
-        yield Alike(up, case.to_switch(i), (), len(up) * case.layout.weight(moved) / case.n)
+def pairwise(seconds: list[float]) -> float:
+    """Their sum by sums of two, four, eight …"""
+    while len(seconds) > 1:
+        seconds = [a + b for a, b in zip_longest(seconds[::2], seconds[1::2], fillvalue=0.0)]
+    return sum(seconds)
 
 
 class Sends:
@@ -256,7 +245,7 @@ class Sends:
                 rows = [row[:3] for row in self.at[t] if row[3] == adds]
                 if rows:
                     source, target, piece = np.array(rows, dtype=np.int64).T
-                    parts.append(Messages(Ends(case, target, source), lambda piece=piece: piece, reduce=adds))  # type: ignore[misc]
+                    parts.append(Messages(Listing(case, target, source), lambda piece=piece: piece, reduce=adds))  # type: ignore[misc]
             yield Step(tuple(parts))
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from sim.network.algorithms.base import Case
-from sim.network.algorithms.channels import Piped, Tree
+from sim.network.algorithms.channels import Channel, Piped
 from sim.network.topologies.base import Ints
 from sim.ops import CollectiveKind
 
@@ -38,10 +38,10 @@ class DoubleBinaryTree(Piped):
         return int(cls.node(case) > 1)
 
     @classmethod
-    def trees(cls, case: Case) -> list[Tree]:
+    def channels(cls, case: Case) -> list[Channel]:
         """Chains that end at place 0 of each node, and those ranks joined by a tree."""
-        g, nodes = cls.node(case), case.n // cls.node(case)
-        return [Tree(np.arange(case.n), chained(parent, g)) for parent in cls.parents(case, nodes)]
+        chain = (False,) * cls.moved(case)
+        return [Channel(chain, parent) for parent in cls.parents(case, case.n // cls.node(case))]
 
     @classmethod
     def parents(cls, case: Case, nodes: int) -> tuple[Ints, ...]:
@@ -49,14 +49,6 @@ class DoubleBinaryTree(Piped):
         if nodes == 1:
             return (np.full(1, -1),)
         return double_tree(nodes) if case.kind == "all_reduce" else rooted_trees(nodes)
-
-
-def chained(parent: Ints, g: int) -> Ints:
-    """The node above each rank: inside a node of g the next place, from place 0 the tree's."""
-    place = np.arange(g)
-    above = np.arange(len(parent))[:, None] * g + (place + 1) % g
-    above[:, 0] = np.where(parent >= 0, parent * g, -1)
-    return above.ravel()
 
 
 def in_order_parent(n: int) -> Ints:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
-from sim.network.algorithms.base import Algorithm, Case, Ends, Messages, Step, samples
+from sim.network.algorithms.base import Algorithm, Case, Messages, Moved, Step, samples
 
 
 class Pairwise(Algorithm):
@@ -22,9 +20,8 @@ class Pairwise(Algorithm):
 
     @classmethod
     def step(cls, case: Case, k: int) -> Step:
-        index = np.arange(case.n)
-        to = (index + k) % case.n
-        return Step((Messages(Ends(case, to), lambda: index * case.n + to),))
+        ends = Moved(case, ((k, case.n),))
+        return Step((Messages(ends, lambda: ends.source * case.n + ends.to),))
 
     @classmethod
     def steps(cls, case: Case, pieces: int) -> Iterator[Step]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sim.network.algorithms.base import Algorithm, Case, Ends, Messages, Step, folded
+from sim.network.algorithms.base import Algorithm, Case, Ends, Listing, Messages, Step, folded
 
 
 def power_of_two(case: Case) -> str:
@@ -17,9 +17,11 @@ def power_of_two(case: Case) -> str:
 
 
 def swap(case: Case, distance: int, ranks: int) -> Ends:
-    """Rank i < `ranks` to i xor distance."""
+    """Rank i < `ranks` to i xor distance, a power of two."""
+    if ranks == case.n:
+        return case.turned((distance, 2 * distance))
     index = np.arange(ranks)
-    return Ends(case, index ^ distance, index)
+    return Listing(case, index ^ distance, index)
 
 
 class RecursiveDoubling(Algorithm):
@@ -73,5 +75,5 @@ def fold(case: Case, power: int, inwards: bool, pieces: int) -> Iterator[Step]:
     """Ranks from `power` on send all to a partner below, or get it back."""
     extra = np.arange(power, case.n)
     if len(extra):
-        ends = Ends(case, extra - power, extra) if inwards else Ends(case, extra, extra - power)
+        ends = Listing(case, extra - power, extra) if inwards else Listing(case, extra, extra - power)
         yield Step((Messages(ends, none, pieces * sized(case), reduce=inwards),))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
-from sim.network.algorithms.base import SCATTERS, Algorithm, Case, Ends, Messages, Step
-from sim.network.algorithms.channels import Alike, alike, plus
+from sim.network.algorithms.base import SCATTERS, Algorithm, Case, Listing, Messages, Moved, Step
+from sim.network.algorithms.channels import plus
+from sim.network.flows import turned
 from sim.network.load import Load
 from sim.network.records import CollectiveCost
 from sim.network.topologies.base import Floats, Ints
@@ -26,19 +28,23 @@ class Ring(Algorithm):
     ways = 1  # directions in which pieces travel
 
     @classmethod
-    def streams(cls, case: Case) -> list[tuple[int, list[tuple[Ends, float]]]]:
+    def streams(cls, case: Case) -> list[tuple[int, list[tuple[Moved, float]]]]:
         """The hand-overs r → r+1 of the ring and its copies, alike ones together: how many a ring has, (who to whom,
-        share of the rings) for every way round the innermost members; kept."""
+        share of the rings) for every way round the innermost members; kept.
+
+        Alike are those that carry as far: the digits up to one go one further, and that is the last one unless they
+        were all at their end."""
         if "ring" not in case.memory:
-            here, inner, level = np.arange(case.n), len(case.digits) - 1, case.level(0)
+            level, top = case.level(0), len(case.digits) - 1
             rings = case.of_level(0).rings(level, case.shape[0]) if level else ((1, 1.0),)
-            width = case.layout.weight(inner)
-            case.memory["ring"] = [
-                (round(group.times) * case.n // width, [way(case, group, ring, group.times / width) for ring in rings])
-                for group in alike(case, here, (here + 1) % case.n, inner)
-            ]
-        found: list[tuple[int, list[tuple[Ends, float]]]] = case.memory["ring"]
-        return found
+            width, found = case.layout.weight(top), list[tuple[int, list[tuple[Moved, float]]]]()
+            for last, count in enumerate(case.shape):
+                times = (count - 1) * (width // case.layout.weight(last + 1)) if last < top else 1
+                ways = [way(case, last, ring, times / width) for ring in rings] if times else []
+                found += [(times * case.n // width, ways)] if ways else []
+            case.memory["ring"] = found
+        kept: list[tuple[int, list[tuple[Moved, float]]]] = case.memory["ring"]
+        return kept
 
     @classmethod
     def hops(cls, case: Case) -> int:
@@ -55,18 +61,20 @@ class Ring(Algorithm):
         for ends, share in (stream for _, streams in cls.streams(case) for stream in streams):
             total = total + ends.load * (share / cls.ways)
             if cls.ways == 2:
-                total = total + Ends(case, ends.source, ends.to, ends.weight).load * (share / 2)
+                total = total + ends.reversed.load * (share / 2)
         return (total if case.kind in SCATTERS else total.without(cls.closing(case).load)) * cls.share(case)
 
     @classmethod
-    def closing(cls, case: Case) -> Ends:
+    def closing(cls, case: Case) -> Moved:
         """The hand-overs that close the rings: a broadcast sends nothing to rank 0, a reduction nothing from it."""
-        source, target, shares = list[int](), list[int](), list[float]()
+        others, shares, root = np.full(case.n, -1), np.zeros(case.n), np.zeros(1, dtype=np.int64)
+        into = case.kind == "broadcast"
         for ends, share in (stream for _, streams in cls.streams(case) for stream in streams):
-            root = int(np.flatnonzero(ends.to == 0)[0]) if case.kind == "broadcast" else 0
-            source, target = [*source, root], [*target, int(ends.to[root])]
-            shares.append(share * (1.0 if ends.weight is None else float(ends.weight[root])))
-        return Ends(case, np.array(target), np.array(source), np.array(shares))
+            other = int(turned(root, tuple((-by, block) for by, block in ends.turns) if into else ends.turns)[0])
+            sender = other if into else 0
+            others[other] = 0
+            shares[other] += share * (1.0 if ends.weight is None else float(ends.weight[sender % len(ends.weight)]))
+        return Moved(case, (), others, weight=shares, back=not into)
 
     @classmethod
     def cost(cls, case: Case) -> CollectiveCost:
@@ -96,7 +104,7 @@ class Ring(Algorithm):
             parts = []
             for way in range(cls.ways):
                 sign = -1 if way else 1
-                ends = Ends(case, np.concatenate([np.roll(ring, -sign) for ring in rings]), at)
+                ends = Listing(case, np.concatenate([np.roll(ring, -sign) for ring in rings]), at)
                 start = base + (place - sign * first) % case.n * cls.ways + way
                 parts.append(Messages(ends, lambda start=start: start, 1, -sign * cls.ways, window, reduce))  # type: ignore[misc]
             return Step(tuple(parts), case.n - 1)
@@ -107,13 +115,14 @@ class Ring(Algorithm):
             yield half(0, reduce=False)
 
 
-def way(case: Case, group: Alike, ring: tuple[int, float | Floats], share: float) -> tuple[Ends, float]:
-    """The hand-overs that go so much further round the innermost members, and their share of the rings."""
+def way(case: Case, last: int, ring: tuple[int, float | Floats], share: float) -> tuple[Moved, float]:
+    """The hand-overs that go so much further round the innermost members, and one along the other digits up to one, and
+    their share of the rings."""
     by, weight = ring
-    ends = case.shift((0, by), *(move for move in group.moves if move[0]))
+    moves = ((0, by), *((digit, 1) for digit in range(1, last + 1) if case.shape[digit] > 1))
     if isinstance(weight, float):
-        return ends, share * weight
-    return ends.weighed(weight[case.layout.place(0)]), share
+        return case.shift(*moves), share * weight
+    return replace(case.shift(*moves), weight=weight), share
 
 
 def orders(case: Case) -> list[Ints]:
@@ -136,7 +145,7 @@ def chain(case: Case, rings: list[Ints], chunks: int) -> Iterator[Step]:
     for t in range(chunks + case.n - 2):
         hop = np.arange(max(0, t - chunks + 1), min(case.n - 1, t + 1))  # hop h carries piece t-h
         piece = np.concatenate([c * chunks + t - hop for c in range(len(lines))])
-        ends = Ends(
+        ends = Listing(
             case, np.concatenate([line[hop + 1] for line in lines]), np.concatenate([line[hop] for line in lines])
         )
         yield Step((Messages(ends, lambda piece=piece: piece, reduce=not away),))  # type: ignore[misc]

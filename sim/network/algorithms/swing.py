@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sim.network.algorithms.base import SCATTERS, Algorithm, Case, Ends, Messages, Step
+from sim.network.algorithms.base import SCATTERS, Algorithm, Case, Listing, Messages, Step
 from sim.network.topologies.base import Ints
 
 
@@ -41,7 +41,7 @@ class Swing(Algorithm):
                 yield Step(tuple(exchange(part[s], at, s, j, adds) for j, (part, at) in enumerate(zip(parts, place))))  # noqa: B905
 
 
-def partners(case: Case, first: int, way: int) -> list[Ends]:
+def partners(case: Case, first: int, way: int) -> list[Listing]:
     """Whom every rank meets in each step of a part that takes turns through the dimensions from `first` on."""
     turns = [case.digits[(first + i) % len(case.digits)] for i in range(len(case.digits))]
     numbers = [(first + i) % len(case.digits) for i in range(len(case.digits))]
@@ -52,11 +52,11 @@ def partners(case: Case, first: int, way: int) -> list[Ends]:
             if digit.count >> (sigma + 1):
                 place = case.layout.place(number)
                 met = (place + np.where(place % 2 == 0, far, -far)) % digit.count
-                found.append(Ends(case, here + (met - place) * case.layout.weight(number)))
+                found.append(Listing(case, here + (met - place) * case.layout.weight(number)))
     return found
 
 
-def positions(part: list[Ends], n: int) -> Ints:
+def positions(part: list[Listing], n: int) -> Ints:
     """The piece every rank keeps: those it sends in a step stand side by side."""
     order = np.zeros(1, dtype=np.int64)
     for ends in part:
@@ -66,7 +66,7 @@ def positions(part: list[Ends], n: int) -> Ints:
     return found
 
 
-def exchange(ends: Ends, place: Ints, step: int, part: int, adds: bool) -> Messages:
+def exchange(ends: Listing, place: Ints, step: int, part: int, adds: bool) -> Messages:
     """What the partner keeps of the part, to be added up; or back, what one has kept."""
     n = len(place)
     size = n >> (step + 1)

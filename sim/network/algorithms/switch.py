@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.network.algorithms.base import Case
-from sim.network.algorithms.channels import Piped, Tree, switch_number
-from sim.network.topologies.base import Ints
+from sim.network.algorithms.channels import Channel, Piped
 
 
 def reducing(case: Case, first: int | None = None) -> str:
@@ -38,25 +37,6 @@ class Switch(Piped):
         return len(case.digits) - 1
 
     @classmethod
-    def trees(cls, case: Case) -> list[Tree]:
+    def channels(cls, case: Case) -> list[Channel]:
         """All ranks below their node's switch, that below the rank at place 0, all those below the next switch …"""
-        return [risen(case, len(case.digits), np.full(1, -1))]
-
-
-def risen(case: Case, digits: int, parent: Ints) -> Tree:
-    """The tree through the switches of the first digits, one rank of each block carrying the sum on; what stands above
-    the last of them is `parent`, among those carriers (or the last switches, if these are all the digits)."""
-    rank, above = [np.arange(case.n)], list[Ints]()
-    nodes = case.n
-    for i in range(digits):
-        width, count = case.layout.weight(i), case.shape[i]
-        blocks = np.arange(case.n // (width * count))
-        above.append(nodes + np.arange(case.n // width) // count)
-        rank.append(switch_number(case, i, blocks * width * count))
-        nodes += len(blocks)
-        if i < len(case.digits) - 1:
-            above.append(nodes + blocks)
-            rank.append(blocks * width * count)
-            nodes += len(blocks)
-    above.append(np.where(parent >= 0, parent + nodes - len(parent), -1))
-    return Tree(np.concatenate(rank), np.concatenate(above))
+        return [Channel((True,) * len(case.digits), np.full(1, -1))]

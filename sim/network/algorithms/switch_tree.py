@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from sim.network.algorithms.base import Case
-from sim.network.algorithms.channels import Piped, Tree
+from sim.network.algorithms.channels import Channel, Piped
 from sim.network.algorithms.double_binary_tree import double_tree
-from sim.network.algorithms.switch import reducing, risen
+from sim.network.algorithms.switch import reducing
 from sim.ops import CollectiveKind
 
 
@@ -28,6 +28,6 @@ class SwitchTree(Piped):
         return 1
 
     @classmethod
-    def trees(cls, case: Case) -> list[Tree]:
+    def channels(cls, case: Case) -> list[Channel]:
         """A node's ranks below its switch, that below the rank at place 0, those ranks joined by two trees."""
-        return [risen(case, 1, parent) for parent in double_tree(case.n // case.node)]
+        return [Channel((True,), parent) for parent in double_tree(case.n // case.node)]

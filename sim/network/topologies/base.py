@@ -150,6 +150,8 @@ class LevelTopology:
     def rings(cls, level: Level, count: int) -> Sequence[tuple[int, float | Floats]]:
         """What these rings put on each pair: shares that go `by` further, each one figure or one per member."""
         cycles, shares = cls.cycles(level, count), dict[int, Floats]()
+        if len(cycles) == 1 and (np.diff(cycles[0]) == 1).all():
+            return ((1, 1.0),)
         for cycle in cycles:
             further = (np.roll(cycle, -1) - cycle) % count
             for by in np.unique(further).tolist():

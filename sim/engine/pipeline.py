@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from sim.engine.schedules import Pass, previous, stage_order
@@ -21,15 +21,18 @@ def merged_order(stages: int, micro_batches: int, chunks: int, schedule: Pipelin
     size = micro_batches * chunks  # passes of a stage each way; one done is a byte at (stage, way, chunk, micro-batch)
     done = bytearray(2 * stages * size)
 
+    @cache
+    def needs(stage: int, way: Way, chunk: int) -> tuple[int, int]:
+        """Where the bytes of micro-batch 0 stand of the two passes that one waits for: its own forward, what feeds it
+        (−1: none)."""
+        forward, before = way & 1, previous(stage, way, chunk, stages, chunks, schedule)
+        fed = -1 if before is None else (2 * before[0] + forward) * size + before[1] * micro_batches
+        return -1 if forward else (2 * stage + 1) * size + chunk * micro_batches, fed
+
     def possible(item: Pass) -> bool:
         stage, way, chunk, micro_batch = item
-        forward = way & 1
-        if not forward and not done[(2 * stage + 1) * size + chunk * micro_batches + micro_batch]:
-            return False
-        before = previous(item, stages, chunks, schedule)
-        if before is None:
-            return True
-        return bool(done[(2 * before[0] + forward) * size + before[1] * micro_batches + micro_batch])
+        own, fed = needs(stage, way, chunk)
+        return bool((own < 0 or done[own + micro_batch]) and (fed < 0 or done[fed + micro_batch]))
 
     heads = [0] * stages
     merged: list[Pass] = []
@@ -68,10 +71,16 @@ def sources(stages: int, micro_batches: int, chunks: int, schedule: PipelineSche
     """For every pass of `merged_order` what feeds it."""
     order = merged_order(stages, micro_batches, chunks, schedule)
     place = {(p.stage, p.way & 1, p.chunk, p.micro_batch): k for k, p in enumerate(order) if p.way != Way.WEIGHTS}
+
+    @cache
+    def feeder(stage: int, way: Way, chunk: int) -> tuple[int, int, int] | None:
+        """(stage, direction, chunk) on another stage that feeds a pass."""
+        before = previous(stage, way, chunk, stages, chunks, schedule)
+        return (before[0], way & 1, before[1]) if before is not None and before[0] != stage else None
+
     fed_by = []
-    for item in order:
-        before = previous(item, stages, chunks, schedule)
-        elsewhere = before is not None and before[0] != item.stage
-        fed_by.append(place[before[0], item.way & 1, before[1], item.micro_batch] if before and elsewhere else -1)
+    for stage, way, chunk, micro_batch in order:
+        before = feeder(stage, way, chunk)
+        fed_by.append(-1 if before is None else place[(*before, micro_batch)])
     feeding = set(fed_by)
     return tuple(Source(source, k in feeding) for k, source in enumerate(fed_by))

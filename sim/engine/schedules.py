@@ -194,9 +194,10 @@ def _dualpipe(stage: int, stages: int, micro_batches: int) -> list[Pass]:
     return passes.order
 
 
-def previous(item: Pass, stages: int, chunks: int, schedule: PipelineSchedule) -> tuple[int, int] | None:
+def previous(
+    stage: int, way: Way, chunk: int, stages: int, chunks: int, schedule: PipelineSchedule
+) -> tuple[int, int] | None:
     """(stage, chunk) whose pass of the same direction feeds this one; None at the ends of the pipeline."""
-    stage, way, chunk, _ = item
     if way == Way.WEIGHTS:
         return None
     down = way.forward != (schedule.two_way and chunk == 1)  # fed by the stage before

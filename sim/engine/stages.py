@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sim.engine.pipeline import merged_order, sources
 from sim.engine.program import Program, Track
@@ -17,6 +17,8 @@ from sim.engine.schedules import Pass
 from sim.engine.slots import Skeleton, Slot
 from sim.plan.framework import BackwardPrefetch
 from sim.plan.step_record import Chunk, StepRecord, Transfer, Way
+
+SEND: Final = Slot("send")
 
 
 class _Kind(NamedTuple):
@@ -57,6 +59,8 @@ class Builder:
         self.recent = [-1] * len(record.stages)  # last compute task of each stage
         self.blocking: list[tuple[int, ...]] = [()] * len(record.stages)  # what the next pass has to wait for
         self.pending: list[list[int]] = [[] for _ in record.stages]  # collectives the update waits for
+        self.sends = record.send_s > 0.0 and len(record.stages) > 1
+        self.plain: dict[tuple[int, Way, int], tuple[int, int]] = {}
         self.kinds = [[_Kind.of(chunk) for chunk in stage.chunks] for stage in record.stages]
 
     def build(self) -> Skeleton:
@@ -67,7 +71,12 @@ class Builder:
         run: list[tuple[Pass, bool]] = []  # passes whose outputs are still to be sent
         arrivals: tuple[int, ...] = ()
         for item, (source, feeds) in zip(merged_order(*shape), sources(*shape), strict=True):
-            arrivals += () if source < 0 else (ends[source],)
+            if source >= 0:
+                arrivals += (ends[source],)
+            if not run and (end := self._plain(item, feeds, arrivals)) is not None:
+                ends.append(end)
+                arrivals = ()
+                continue
             run.append((item, feeds))
             if item.way == Way.FORWARD_BESIDE:  # one with the next: both wait for both inputs, and end together
                 ends.append(-1)
@@ -86,8 +95,49 @@ class Builder:
 
     def add(self, track: int, name: object, slot: Slot, after: tuple[int, ...]) -> int:
         """A task whose duration stands in a slot of the record."""
-        self.filled_by.append(self.slots.setdefault(slot, len(self.slots)))
+        return self._task(track, name, self._number(slot), after)
+
+    def _number(self, slot: Slot) -> int:
+        return self.slots.setdefault(slot, len(self.slots))
+
+    def _task(self, track: int, name: object, slot: int, after: tuple[int, ...]) -> int:
+        self.filled_by.append(slot)
         return self.program.add(track, name, 0.0, after)
+
+    def _plain(self, item: Pass, feeds: bool, after: tuple[int, ...]) -> int | None:
+        """What `emit` and `_send` make of a pass that is kernels alone, as nearly all of a long step are; None: there
+        is more to this one."""
+        stage, way, number, micro_batch = item
+        slot, odd = self.plain.get((stage, way, number)) or self._pattern(item)
+        if slot < 0 or micro_batch == odd:
+            return None
+        if self.blocking[stage]:
+            after += self.blocking[stage]
+            self.blocking[stage] = ()
+        done = self.recent[stage] = self._task(self.compute[stage], item, slot, after)
+        if not (feeds and self.sends):
+            return done if feeds else -1
+        link = self.tracks.get((stage, "send forward" if way & 1 else "send backward"))
+        if link is None:
+            return self._send(item)
+        sent = self._task(link, item, self._number(SEND), (done,))
+        if not self.record.plan.framework.overlap_sends:
+            self.blocking[stage] += (sent,)
+        return sent
+
+    def _pattern(self, item: Pass) -> tuple[int, int]:
+        """(slot of such a pass where it is kernels alone, the micro-batch of which it is not); slot −1: never is."""
+        stage, way, number, _ = item
+        kind, slot, odd = self.kinds[stage][number], -1, -1
+        every = kind.reductions and self.record.reduce_every_pass and not item.forward and way != Way.INPUTS
+        if not (kind.sharded or kind.offloads or self.detail or every or way == Way.FORWARD_BESIDE):
+            slot = self._number(Slot("pass", stage, number, way, 0, kind.depth))
+            if item.forward:
+                odd = 0 if kind.gathers else -1
+            elif kind.reductions and way != Way.INPUTS:
+                odd = self.record.passes - 1
+        self.plain[stage, way, number] = (slot, odd)
+        return slot, odd
 
     def emit(self, item: Pass, after: tuple[int, ...]) -> None:
         """One pass: what it waits for, its kernels, its collectives."""
@@ -115,10 +165,10 @@ class Builder:
     def _send(self, item: Pass) -> int:
         """The message to the next stage, or the pass itself where no message is needed."""
         done = self.recent[item.stage]
-        if self.record.send_s <= 0.0 or len(self.record.stages) == 1:
+        if not self.sends:
             return done
         track = self.track_of(item.stage, "send forward" if item.forward else "send backward", "link")
-        sent = self.add(track, item, Slot("send"), (done,))
+        sent = self.add(track, item, SEND, (done,))
         if not self.record.plan.framework.overlap_sends:
             self.blocking[item.stage] += (sent,)
         return sent

@@ -34,7 +34,7 @@ def test_every_pass_runs_once_and_after_what_it_needs(
     assert len(place) == 2 * stages * each
     for k, item in enumerate(order):
         mine = (item.stage, item.forward, item.chunk, item.micro_batch)
-        before = previous(item, stages, chunks, schedule)
+        before = previous(*item[:3], stages, chunks, schedule)
         assert before is None or place[before[0], item.forward, before[1], item.micro_batch] < k
         assert item.forward or place[item.stage, True, item.chunk, item.micro_batch] < k
         assert item.way != Way.WEIGHTS or place[mine] < k

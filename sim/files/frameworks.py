@@ -14,7 +14,7 @@ from sim.fields import did_you_mean, short_name
 from sim.files.clusters import read_cluster
 from sim.files.conditions import holds
 from sim.files.fields import read
-from sim.files.library import find, names, shown
+from sim.files.library import find, in_library, names, shown
 from sim.files.loader import Node, load
 from sim.plan.framework import Framework
 from sim.plan.preset import UNKNOWN, FrameworkFile, Habit, Preset
@@ -99,7 +99,7 @@ def _keys() -> tuple[str, ...]:
 
 def _chosen(text: str, software_date: str) -> tuple[Preset, Node]:
     name, at, release = text.partition("@")
-    if name not in list_frameworks() and not name.endswith((".yaml", ".yml")):
+    if not name.endswith((".yaml", ".yml")) and in_library("frameworks", name) is None:
         hint = did_you_mean(name, list_frameworks()) or f"one of {', '.join(list_frameworks())}"
         raise InputError(Problem("unknown framework", "framework.name", name, hint=hint))
     path = find("frameworks", name)

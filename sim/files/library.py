@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
@@ -80,7 +81,12 @@ def confine(path: Path) -> Path:
 
 def root() -> Path:
     """The folder that holds `hardware/` and `scenarios/`: inside an installed package, else the checkout."""
-    package = Path(__file__).resolve().parents[1]
+    return _root(__file__)
+
+
+@cache
+def _root(module: str) -> Path:
+    package = Path(module).resolve().parents[1]
     for folder in (package / "_data", package.parent):
         if (folder / "hardware").is_dir() and (folder / "scenarios").is_dir():
             return folder
@@ -118,7 +124,7 @@ def find(kind: Kind, name: str, near: Path | None = None) -> Path:
     places = [place for place in (near, here()) if place is not None]
     if path.suffix in _SUFFIXES:
         return next((place / path for place in places if confine(place / path).exists()), places[-1] / path)
-    if (inside := _in_library(kind, name)) is not None:
+    if (inside := in_library(kind, name)) is not None:
         return inside
     for place in places:
         for candidate in (place / path, place / f"{name}.yaml"):
@@ -146,7 +152,8 @@ def shown(path: Path) -> str:
     return resolved.relative_to(base).as_posix() if resolved.is_relative_to(base) else str(path)
 
 
-def _in_library(kind: Kind, name: str) -> Path | None:
+def in_library(kind: Kind, name: str) -> Path | None:
+    """The file of a name of the library."""
     base = folder(kind)
     candidate = base / f"{name}.yaml"
     return candidate if candidate.is_file() and real(candidate).is_relative_to(base) else None

@@ -187,6 +187,7 @@ class Result(Answer):
     campaign: CampaignResult | None = None
     speedups: Speedups | None = None
     site: Site | None = None  # energy from the devices out to the grid, carbon
+    shape: str = ""  # of the torus that optical switches join the devices to
     objective: str = ""  # what batch and devices were chosen for
     considered: int = 0  # plans weighed for it
     uncertainty: Uncertainty | None = None

@@ -14,6 +14,7 @@ from sim.engine.feed.request import InputData
 from sim.errors import InputError, Problem
 from sim.fields import FILLED, Record, about, same_as
 from sim.fields.changes import changed
+from sim.network.optical import shape_of
 from sim.network.records import Cluster, LinkType
 from sim.network.resize import resize
 from sim.network.surroundings import Host, Storage
@@ -191,6 +192,11 @@ class Scenario(Record):
     software_date: str = field(default="", metadata=about("of the software, where no release is named"))
     links: Mapping[str, LinkType] = field(default_factory=dict, metadata=about("link types by name"))
     sources: tuple[str, ...] = field(default=(), metadata=about("where the figures come from"))
+
+    def on_part(self, devices: int, shape: str) -> Scenario:
+        """On that part of the cluster, in that shape, where it was left open."""
+        parts = (part for part in self.cluster_choices if part.devices == devices and shape_of(part) == shape)
+        return replace(self, cluster=next(parts, self.cluster), cluster_choices=())
 
     def with_(self, path: str, value: object) -> Scenario:
         """The same scenario with `value` at `path`; `cluster.accelerator`, `cluster.host` and `cluster.storage` may be

@@ -61,6 +61,10 @@ def gain(found: Tree) -> float:
     return float(found["placements"][1]["time_s"] / found["placements"][0]["time_s"])
 
 
+def goodput(found: Tree) -> float:
+    return float(found["campaign"]["goodput"])
+
+
 def bf16(found: Tree) -> float:
     return float(found["cluster"]["together"]["peak_flops"]["bf16"])
 
@@ -74,6 +78,8 @@ ANSWERS: dict[str, tuple[Callable[[Tree], float], float]] = {  # question → fi
     "quantisation and distillation: how small is half of BERT?": (distilled, 1e6),
     "soft memory: what do scores kept on the chip save?": (faster, 1.0),
     "learning to learn: what does a searched placement gain on an expert's?": (gain, 1.0),
+    "optical switches: what does the shape of 512 TPU v4 buy GPT-3?": (faster, 1.0),
+    "optical switches: what share of the time do they train cabled for good?": (goodput, 0.01),
     "TPU v2: what has a board?": (bf16, 1e12),
     "TPU v2: what has a pod of 64?": (bf16, 1e15),
     "GNMT with experts: how many times the weights?": (weights, 1.0),

@@ -37,18 +37,19 @@ class _Known:
 
 
 @lru_cache(maxsize=MOST_PLANS)
-def _chosen(known: _Known) -> Plan:
-    return simulate(known.scenario, engine="recursion", levers=False).plan
+def _chosen(known: _Known) -> tuple[Plan, str]:
+    found = simulate(known.scenario, engine="recursion", levers=False)
+    return found.plan, found.shape
 
 
-def chosen_plan(scenario: Scenario) -> Plan:
-    """The plan of a scenario, searched or filled in where it leaves it open."""
+def chosen_plan(scenario: Scenario) -> tuple[Plan, str]:
+    """The plan of a scenario and the shape of its devices, searched or filled in where it leaves them open."""
     return _chosen(_Known(blake2b(repr(scenario).encode()).digest(), scenario))
 
 
 def at_once(asked: Asked) -> Result:
     """The answer for the plan of the unscaled hardware: no search, no levers, no bands."""
-    fixed = _fixed(asked.scenario, chosen_plan(asked.unscaled))
+    fixed = _fixed(asked.scenario, *chosen_plan(asked.unscaled))
     with locating(asked.document):
         return simulate(fixed, engine="recursion", levers=False)
 
@@ -61,12 +62,12 @@ def confirmed(asked: Asked) -> Dossier:
 
 def worth(asked: Asked, metric: str) -> Sensitivity:
     """The elasticity of the metric in every hardware property, the plan kept, each turned as its slider turns it."""
-    plan = chosen_plan(asked.unscaled)
+    plan, shape = chosen_plan(asked.unscaled)
 
     def scaled(prop: Property, factor: float) -> Scenario:
-        return _fixed(ask(turned(asked.design, prop.name, factor)).scenario, plan)
+        return _fixed(ask(turned(asked.design, prop.name, factor)).scenario, plan, shape)
 
-    return sensitivity(_fixed(asked.scenario, plan), metric, engine="recursion", turned=scaled)
+    return sensitivity(_fixed(asked.scenario, plan, shape), metric, engine="recursion", turned=scaled)
 
 
 def compared(designs: Mapping[str, Design]) -> Comparison:
@@ -88,8 +89,8 @@ def _case(label: str, design: Design) -> Case:
         return Case(label, None, error)
 
 
-def _fixed(scenario: Scenario, plan: Plan) -> Scenario:
+def _fixed(scenario: Scenario, plan: Plan, shape: str) -> Scenario:
     """The scenario with that plan, on the part of the cluster it is for."""
-    cluster = next((part for part in scenario.cluster_choices if part.devices == plan.devices), scenario.cluster)
+    scenario = scenario.on_part(plan.devices, shape)
     request = replace(kept_plan(scenario.plan, plan), global_batch=plan.global_batch)
-    return replace(scenario, cluster=cluster, cluster_choices=(), plan=request)
+    return replace(scenario, plan=request)

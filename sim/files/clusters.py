@@ -18,7 +18,9 @@ from sim.files.library import find, names, real, root
 from sim.files.library import shown as shown_path
 from sim.files.loader import Node, load
 from sim.files.merge import Resolver, merge
-from sim.network.records import Cluster, Edge, Level, LinkType, Routing
+from sim.network.check import problems
+from sim.network.optical import optical_problems, shaped
+from sim.network.records import Cluster, Edge, Level, LinkType, Optical, Routing
 from sim.network.resize import resize
 from sim.network.topologies import TOPOLOGIES
 
@@ -83,6 +85,17 @@ class ClusterFile(Record):
     )
     rank_order: tuple[int, ...] = field(default=(), metadata=same_as(Cluster, "rank_order"))
     routing: Routing = field(default=Routing.STATIC, metadata=same_as(Cluster, "routing"))
+    optical: Optical | None = field(default=None, metadata=same_as(Cluster, "optical"))
+    shape: tuple[int, ...] | Literal["auto"] | None = field(
+        default=None,
+        metadata=about(
+            "dimensions the blocks are joined to, with `optical`; auto: those that serve the plan best", gt=0
+        ),
+    )
+    twisted: bool | None = field(
+        default=None,
+        metadata=about("whether that torus is twisted, with `optical`; empty: no, with `shape: auto` either"),
+    )
     status: Status = field(default=Status.HYPOTHETICAL, metadata=same_as(Cluster, "status"))
     source: str = field(default="", metadata=same_as(Cluster, "source"))
     confidence: Confidence = field(default=Confidence.B, metadata=same_as(Cluster, "confidence"))
@@ -200,10 +213,13 @@ def read_cluster(node: Node, path: str = "") -> Cluster:
         degraded_links=tuple((str(a), str(b), left) for a, b, left in file.degraded_links),
         rank_order=file.rank_order,
         routing=file.routing,
+        optical=file.optical,
         source=file.source,
         confidence=file.confidence,
         status=file.status,
     )
+    if file.shape is not None or file.twisted is not None:
+        cluster = _shaped(file, cluster, node, path)
     if count in (None, cluster.devices):
         return sound(cluster, node, path)
     try:
@@ -213,6 +229,29 @@ def read_cluster(node: Node, path: str = "") -> Cluster:
         there, where = node.at("devices") or node, join(path, ["devices"])
         raise InputError(*(there.problem(p.rule, where, p.value, p.hint) for p in error.problems)) from None
     return sound(smaller, node, path)
+
+
+def _shaped(file: ClusterFile, cluster: Cluster, node: Node, path: str) -> Cluster:
+    """The cluster in the shape asked for; `auto` leaves that to the plan."""
+    said = "twisted" if file.shape is None else "shape"
+    there, where = node.at(said) or node, join(path, [said])
+    if cluster.optical is None:
+        raise InputError(
+            there.problem("needs optical switches to join blocks", where, hint="optical: {block: [4, 4, 4], …}")
+        )
+    if optical_problems(cluster):
+        return cluster  # told by `sound`
+    if file.shape == "auto":
+        return cluster
+    made = shaped(cluster, file.shape, file.twisted)
+    if file.shape is None:
+        return made
+    found = [replace(p, path=where) for p in problems(made)]
+    if file.devices not in (None, made.devices):
+        found.append(Problem(f"the shape has {made.devices} devices", join(path, ["devices"]), str(file.devices)))
+    if found:
+        raise InputError(*(there.problem(p.rule, p.path, p.value, p.hint) for p in found))
+    return made
 
 
 def _wrong_links(node: Node, path: str) -> Iterator[Problem]:

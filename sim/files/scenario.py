@@ -24,6 +24,7 @@ from sim.files.kinds import refuse_other_kind
 from sim.files.loader import Mark, Node, parse
 from sim.files.merge import ACCELERATOR, Resolver, hoisted, override, through_list
 from sim.files.models import config_file, family_of, list_models
+from sim.network.optical import shapes
 from sim.network.records import Cluster
 from sim.network.resize import resize
 from sim.network.surroundings import Host, Storage
@@ -54,6 +55,7 @@ BELOW: Final = (
     | {"format": "workload.numerics.compute", "parameters": "workload.parameters"}
 )
 """Names that lower rooms, which know no scenario, use for its fields."""
+CHOSEN: Final = ("devices", "shape", "twisted")  # keys of a cluster that may leave the part of it open
 TEXTS: Final = ("name", "description", "software_date")
 KEYS: Final = (*TEXTS, "objective", *READ, "speedups", "cluster", "accelerator", "sources", "extends")
 
@@ -191,9 +193,7 @@ def build(document: Document, told: Sequence[Problem] = ()) -> Scenario:
     if problems or workload is None or cluster is None or chip is None:
         raise InputError(*_sorted(problems, root))
     given = {key: value for key, value in parts.items() if value is not None}
-    devices = root.at("cluster", "devices")
-    if devices is not None and devices.value == "auto":
-        given["cluster_choices"] = tuple(_parts_of(cluster))
+    given["cluster_choices"] = _choices(root, cluster)
     with locating(document):
         return Scenario(workload=workload, cluster=cluster, accelerator=chip, links=load_links(), **given)
 
@@ -213,6 +213,21 @@ def _objective(node: Node, path: str) -> Objective:
         hint = did_you_mean(text, tuple(Objective)) or f"one of {', '.join(Objective)}"
         raise InputError(node.problem("is no objective", path, shown(text), hint))
     return Objective(text)
+
+
+def _choices(root: Node, cluster: Cluster) -> tuple[Cluster, ...]:
+    """Parts of the cluster and shapes of them to choose from; none: all is given."""
+    said = {key: None if (there := root.at("cluster", key)) is None else there.value for key in CHOSEN}
+    parts = tuple(_parts_of(cluster)) if said["devices"] == "auto" else (cluster,)
+    if said["shape"] != "auto":
+        return parts if said["devices"] == "auto" else ()
+    found = tuple(
+        shape for part in parts for shape in shapes(part, None if said["twisted"] is None else bool(said["twisted"]))
+    )
+    if not found:
+        rule = f"no twisted torus of {cluster.devices} devices is made of whole blocks"
+        raise InputError((root.at("cluster", "twisted") or root).problem(rule, "cluster.twisted", "true"))
+    return found
 
 
 def _parts_of(cluster: Cluster) -> Iterator[Cluster]:

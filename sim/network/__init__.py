@@ -14,7 +14,7 @@ from sim.network.graph import from_graph
 from sim.network.layout import level_of
 from sim.network.phases import link_bytes, phase_routes, phase_time, solve
 from sim.network.rates import fluid, maxmin
-from sim.network.records import Cluster, CollectiveCost, Edge, Group, Level, LinkType
+from sim.network.records import Cluster, CollectiveCost, Edge, Group, Level, LinkType, Optical
 from sim.network.resize import resize
 from sim.network.schedule import Phase, Schedule, all_to_all_unequal
 from sim.network.topologies import TOPOLOGIES
@@ -30,6 +30,7 @@ __all__ = [
     "Group",
     "Level",
     "LinkType",
+    "Optical",
     "Phase",
     "Schedule",
     "Topology",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from sim.errors import Problem
+from sim.network.optical import optical_problems
 from sim.network.records import Cluster, Level
 from sim.network.topologies import TOPOLOGIES
 from sim.network.topologies.base import LevelTopology, Name
@@ -27,7 +28,8 @@ def problems(cluster: Cluster) -> list[Problem]:
         found.append(Problem(f"must hold every device 0 … {cluster.devices - 1} once", "rank_order"))
     if bool(cluster.levels) == bool(cluster.edges) and cluster.devices != 1:
         found.append(Problem("give either levels or edges", "levels"))
-    return found + (edge_problems(cluster) if cluster.edges else level_problems(cluster))
+    found += edge_problems(cluster) if cluster.edges else level_problems(cluster)
+    return found or optical_problems(cluster)
 
 
 def size_problem(devices: int, most: int = MOST_DEVICES) -> Problem | None:

@@ -105,6 +105,19 @@ class Edge(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class Optical(Record):
+    """Optical circuit switches between blocks of devices: each job gets its own torus of whole blocks, and a failed
+    block gives its place to a spare one."""
+
+    block: tuple[int, ...] = field(metadata=about("devices of a block along each dimension, cabled for good", gt=0))
+    reconfigure_s: float = field(
+        metadata=about("until mirrors stand and links are up, when another block takes a place", ge=0)
+    )
+    source: str = field(default="", metadata=about("where the figures come from"))
+    confidence: Confidence = field(default=Confidence.B, metadata=about("A vendor or measured … D recalled or assumed"))
+
+
+@dataclass(frozen=True, slots=True)
 class Cluster(Record):
     """Devices and how they are joined: by `levels` (innermost first) or by an arbitrary list of `edges`."""
 
@@ -119,6 +132,7 @@ class Cluster(Record):
     )
     rank_order: tuple[int, ...] = field(default=(), metadata=about("device of each rank; empty: as numbered", ge=0))
     routing: Routing = field(default=Routing.STATIC, metadata=about("choice among equals"))
+    optical: Optical | None = field(default=None, metadata=about("optical switches between blocks of the first level"))
     source: str = field(default="", metadata=about("where the figures come from"))
     confidence: Confidence = field(default=Confidence.B, metadata=about("A vendor or measured … D recalled or assumed"))
     status: Status = field(default=Status.HYPOTHETICAL, metadata=about("shipped, announced or hypothetical"))

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from sim.errors import InputError, Problem
 from sim.network.check import size_problem
+from sim.network.optical import resized_in_blocks
 from sim.network.records import Cluster
 from sim.network.topologies import TOPOLOGIES
 
@@ -28,6 +29,9 @@ def resize(cluster: Cluster, devices: int) -> Cluster:
         if devices <= inner * level.size or number == len(cluster.levels) - 1:
             break
         inner *= level.size
+    if cluster.optical is not None and number == 0:
+        outer = resized_in_blocks(level, devices, cluster.optical.block)
+        return replace(cluster, devices=devices, levels=(outer,))
     members, left = divmod(devices, inner)
     if left or members < 1:
         below = max(1, members) * inner

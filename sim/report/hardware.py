@@ -11,7 +11,7 @@ from sim.device.generation import Evidence
 from sim.device.records import Accelerator
 from sim.files.generations import load_generation
 from sim.files.hardware import AcceleratorFile, build_accelerator
-from sim.network.records import Cluster, Level, LinkType
+from sim.network.records import Cluster, Level, LinkType, Optical
 from sim.report.tables import Column, Table
 from sim.report.text import duration, percent, si, table, three
 
@@ -46,9 +46,21 @@ def cluster_row(cluster: Cluster) -> dict[str, Any]:
         "devices": cluster.devices,
         "levels": [_level(level) for level in cluster.levels],
         "edges": len(cluster.edges),
+        "optical": _optical(cluster.optical),
         "status": cluster.status,
         "source": cluster.source,
         "confidence": cluster.confidence,
+    }
+
+
+def _optical(optical: Optical | None) -> dict[str, Any] | None:
+    if optical is None:
+        return None
+    return {
+        "block": list(optical.block),
+        "reconfigure_s": optical.reconfigure_s,
+        "source": optical.source,
+        "confidence": optical.confidence,
     }
 
 
@@ -279,6 +291,10 @@ def cluster_text(cluster: Cluster, chip: Accelerator) -> str:
         lines.append(table(head, rows, left=3))
     else:
         lines.append(f"graph of {len(cluster.edges)} directed links")
+    if cluster.optical:
+        sides, wait = "x".join(map(str, cluster.optical.block)), duration(cluster.optical.reconfigure_s)
+        told = f"source: {cluster.optical.source} ({cluster.optical.confidence})"
+        lines += ["", f"blocks of {sides} behind optical switches, reconfigured in {wait}; {told}"]
     if cluster.source:
         lines += ["", f"source: {cluster.source} ({cluster.confidence})"]
     return "\n".join(lines)

@@ -62,7 +62,8 @@ def render(result: Result) -> str:
 def answer_line(result: Result) -> str:
     """The answer in one line: the time to the target, or of a step, and on what."""
     goal, projection = result.time_to_target, result.projection
-    where = f"{result.devices:,} x {result.accelerator} ({result.cluster})"
+    shape = f" as {result.shape}" if result.shape else ""
+    where = f"{result.devices:,} x {result.accelerator} ({result.cluster}{shape})"
     if goal is None:
         return f"{duration(result.step.time_s)} per step on {where}"
     target = f"an error of {projection.target_error:g}" if projection else "the target"
@@ -374,6 +375,7 @@ def to_json(result: Result) -> dict[str, Any]:
             "accelerator": result.accelerator,
             "cluster": result.cluster,
             "devices": result.devices,
+            "shape": result.shape or None,
             **result.parts,
         },
         "projection": asdict(result.projection) if result.projection else None,

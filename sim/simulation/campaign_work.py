@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields, replace
-from math import ceil, isfinite
+from math import ceil, isfinite, prod
 from typing import Final
 
 from sim.engine.campaign import renewal
@@ -42,27 +42,31 @@ def work_of(
     campaign, recovery = scenario.campaign, scenario.campaign.recovery
     each = devices_per_node(scenario)
     nodes = ceil(plan.devices / each)
-    if recovery.spares is not None and recovery.spares > nodes:
-        rule = f"must be at most the {nodes} nodes of the plan"
-        raise InputError(Problem(rule, "campaign.recovery.spares", str(recovery.spares)))
+    unit = replaced_together(scenario, each)
+    places = ceil(plan.devices / unit)
+    _check_spares(scenario, places)
     sources = tuple(_source(request, index, scenario, plan, nodes) for index, request in enumerate(campaign.failures))
+    sources = tuple(replace(source, nodes=min(ceil(source.nodes * each / unit), places)) for source in sources)
+    swap_s = scenario.cluster.optical.reconfigure_s if scenario.cluster.optical else 0.0
     restart_s = recovery.restart_s if recovery.restart_s is not None else START_S + START_NODE_S * nodes
     work = Work(
         phases=(),
         recovery=RECOVERIES[recovery.policy](),
         sources=sources,
-        nodes=nodes,
+        nodes=places,
         spares=recovery.spares,
         repair_s=recovery.repair_s or 0.0,
-        detect_s=recovery.detect_s if sources else 0.0,
+        detect_s=recovery.detect_s + swap_s if sources else 0.0,
         restart_s=restart_s,
         startup_s=campaign.startup_s,
         maintenance=(campaign.maintenance.every_s, campaign.maintenance.lasts_s) if campaign.maintenance else None,
         slow_factor=max((f.slow_factor for f in campaign.failures if f.slow_factor), default=1.0),
         slow_found_s=max((f.found_s for f in campaign.failures if f.found_s), default=0.0),
-        price=_elastic(scenario, model, plan, step, each),
+        price=_elastic(scenario, model, plan, step, unit) if RECOVERIES[recovery.policy].elastic else None,
     )
     times, notes = _copy_times(scenario, model, plan, step, nodes)
+    if sources and unit > each:
+        notes = (f"a failed node takes its block of {unit:,} devices out, for a spare one after {swap_s:g} s", *notes)
     phases = tuple(
         _with_pauses(phase, batch, scenario, plan, step, times, work)
         for phase, batch in _phases(scenario, model, plan, step_s, goal)
@@ -80,6 +84,27 @@ def devices_per_node(scenario: Scenario) -> int:
     if levels and not TOPOLOGIES[levels[0].topology].many_sizes and levels[0].size <= 2 * DEVICES_PER_HOST:
         return levels[0].size
     return DEVICES_PER_HOST
+
+
+def replaced_together(scenario: Scenario, each: int) -> int:
+    """Devices that leave with a failed one and that a spare stands for: a node's, or a block's of optical switches."""
+    optical = scenario.cluster.optical
+    return max(each, prod(optical.block)) if optical else each
+
+
+def _check_spares(scenario: Scenario, places: int) -> None:
+    """InputError for more spares than places, and for spares of a torus, whose cables lead to neighbours only."""
+    spares, cluster, path = scenario.campaign.recovery.spares, scenario.cluster, "campaign.recovery.spares"
+    if spares is None:
+        return
+    if spares > places:
+        rule = f"must be at most the {places} {'blocks' if cluster.optical else 'nodes'} of the plan"
+        raise InputError(Problem(rule, path, str(spares)))
+    if spares and cluster.levels and TOPOLOGIES[cluster.levels[-1].topology].grid and not cluster.optical:
+        rule = f"a {cluster.levels[-1].topology} takes no spare node: its cables lead to neighbours, without switches"
+        raise InputError(
+            Problem(rule, path, str(spares), hint="spares: 0 waits for repairs; cluster.optical brings blocks in")
+        )
 
 
 def _source(request: FailureRequest, index: int, scenario: Scenario, plan: Plan, nodes: int) -> Source:

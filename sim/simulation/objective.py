@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from sim.errors import InfeasibleError, InputError, Lever, Problem, UnreachableError
+from sim.network.optical import shape_of
 from sim.plan import device_memory
 from sim.plan.energy import step_energy
 from sim.plan.expense import expenses, site_of
@@ -61,15 +62,18 @@ def choose_for_target(
     """The candidate of least time, energy or money to the target; None where nothing is left open.
 
     A batch is open where the samples it takes are known (a critical batch), a layout where it is searched, the number
-    of devices with `cluster.devices: auto`.  Of equals the one with fewer devices and the smaller batch is kept.
+    of devices with `cluster.devices: auto`, their shape with `cluster.shape: auto`.  Of equals the one with fewer
+    devices and the smaller batch is kept.
     """
     check_objective(scenario, model, projection)
     widest = _widest(scenario, model, projection)
     if scenario.plan.search:
         return _searched(scenario, model, projection, widest)
     request = scenario.plan
+    if scenario.objective == Objective.RATE:
+        widest = None
     open_batch = widest is not None and (request.global_batch is None or request.sub_batch is None)
-    if scenario.objective == Objective.RATE or not (open_batch or scenario.cluster_choices):
+    if not (open_batch or scenario.cluster_choices):
         return None
     best: Chosen | None = None
     failure: InfeasibleError | UnreachableError | None = None
@@ -103,9 +107,9 @@ def check_objective(scenario: Scenario, model: Model, projection: Projection | N
         rule = f"needs a price, the accelerator {chip.name} has none"
         problems.append(Problem(rule, "objective", "cost", hint="campaign.prices.device_hour, or accelerator.price"))
     aimed = scenario.scaling is not None or target.samples or target.units or target.steps
-    if scenario.cluster_choices and not scenario.plan.search and not aimed:
+    if sizes_open(scenario) and not scenario.plan.search and not aimed:
         problems.append(Problem("needs a target to choose them for", "cluster.devices", "auto"))
-    if scenario.cluster_choices and scenario.objective == Objective.RATE:
+    if sizes_open(scenario) and scenario.objective == Objective.RATE:
         rule = "cannot be chosen for the device's rate"
         problems.append(Problem(rule, "cluster.devices", "auto", hint="objective: time, energy or cost"))
     if scenario.plan.search and scenario.plan.global_batch is None and _widest(scenario, model, projection) is None:
@@ -113,6 +117,11 @@ def check_objective(scenario: Scenario, model: Model, projection: Projection | N
         problems.append(Problem(rule, "plan.global_batch", hint="samples per step"))
     if problems:
         raise InputError(*problems)
+
+
+def sizes_open(scenario: Scenario) -> bool:
+    """Whether the number of devices is to be chosen."""
+    return len({part.devices for part in scenario.cluster_choices}) > 1
 
 
 def _widest(scenario: Scenario, model: Model, projection: Projection | None) -> float | None:
@@ -124,7 +133,7 @@ def _widest(scenario: Scenario, model: Model, projection: Projection | None) -> 
 
 
 def _clusters(scenario: Scenario) -> Iterator[Scenario]:
-    """The scenario on every part of its cluster that `devices: auto` offers, small ones first."""
+    """The scenario on every part of its cluster that `devices: auto` offers, small ones first, in every shape."""
     for cluster in scenario.cluster_choices or (scenario.cluster,):
         yield replace(scenario, cluster=cluster, cluster_choices=())
 
@@ -172,11 +181,9 @@ def _value(scenario: Scenario, model: Model, projection: Projection | None, plan
         return None
     step = run_step(scenario, model, plan, engine="recursion")
     goal = time_to_target(scenario, model, projection, plan, step.time_s)
-    if goal is None:
-        return None
-    if scenario.objective == Objective.TIME:
+    if goal is not None and scenario.objective == Objective.TIME:
         return goal.seconds
-    return _worth(scenario, goal.steps, record_of(scenario, model, plan), step.time_s)
+    return _worth(scenario, goal.steps if goal else 1.0, record_of(scenario, model, plan), step.time_s)
 
 
 def _worth(scenario: Scenario, steps: float, record: StepRecord, step_s: float) -> float:
@@ -212,7 +219,7 @@ def _searched(scenario: Scenario, model: Model, projection: Projection | None, w
             failure.append(error)
         return tried[point].value if point in tried else math.inf
 
-    best = _least(value, (len(cases), len(batches)))
+    best = _least(value, (len(cases), len(batches)), ordered=sizes_open(scenario) and not shape_of(cases[0].cluster))
     if best not in tried:
         raise failure[-1]
     considered = sum(each.considered for each in tried.values())
@@ -228,11 +235,15 @@ def _batches(scenario: Scenario, widest: float | None) -> tuple[int, ...]:
     return tuple(size for size in _sizes(max(1, int(widest))) if size >= min(widest, widest / WIDEST * SMALLEST))
 
 
-def _least(value: Callable[[tuple[int, int], float], float], shape: tuple[int, int]) -> tuple[int, int]:
+def _least(
+    value: Callable[[tuple[int, int], float], float], shape: tuple[int, int], ordered: bool = True
+) -> tuple[int, int]:
     """The point of a grid (device counts, batches) with the least value, among every fourth and the last, then among
     the neighbours of the best, twice. `value` is told the least so far; many devices come first: they are soonest.
+    Not `ordered`: the first side has shapes too, and each of them is looked at.
     """
     sides = [sorted({*range(0, count, STRIDES[0]), count - 1}) for count in shape]
+    sides[0] = sides[0] if ordered else list(range(shape[0]))
     points = [(i, j) for i in reversed(sides[0]) for j in sides[1]]
     at, least = points[0], math.inf
     for stride in (*STRIDES[1:], 0):

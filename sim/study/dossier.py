@@ -66,7 +66,8 @@ def ops_of(scenario: Scenario, plan: Plan) -> tuple[OpRow, ...]:
 
 
 def _beside(scenario: Scenario, result: Result, seed: int) -> Iterator[Outcomes | Sensitivity | None]:
-    kept = replace(scenario, cluster_choices=(), plan=kept_plan(scenario.plan, result.plan))
+    placed = scenario.on_part(result.devices, result.shape)
+    kept = replace(placed, plan=kept_plan(scenario.plan, result.plan))
     yield _devices(kept, result, seed)
     yield _batches(kept, result, seed)
     metric = "step_s" if result.time_to_target is None else "time_to_target_s"

@@ -245,6 +245,16 @@ workload: {family: dlrm, sizes: {tables: [1000000, 2000000, 50000]}}
 plan: {global_batch: 4096, sub_batch: 128, data: 32, expert: 1, sparse_embeddings: true}
 """
 
+OPTICAL = """\
+name: slices
+accelerator: tpu-v4
+levels:
+  - {name: slice, topology: torus, sizes: [4, 4, 4], link: tpu-ici-v4}
+optical: {block: [2, 2, 2], reconfigure: 10 min, source: a paper, confidence: C}
+shape: [2, 4, 4]
+twisted: false
+"""
+
 GRAPH = """\
 name: graph
 accelerator: a100-sxm4-80gb

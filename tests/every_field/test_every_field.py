@@ -357,6 +357,21 @@ SITUATIONS: dict[str, Situation] = {
         answer=given.designs,
         roots={("study",): Axes},
     ),
+    "optical switches": Situation(
+        given.scenario(
+            given.LANGUAGE,
+            target={"steps": 2000000},
+            campaign={
+                "failures": [{"component": "node", "mtbf": "3 h"}],
+                "checkpoints": {"policy": "synchronous"},
+                "recovery": {"spares": 1, "repair": "1 h"},
+                "seeds": 2,
+            },
+        )
+        | {"cluster": given.tree(given.OPTICAL)},
+        ("cluster",),
+        {"ClusterFile.shape": ([4, 4, 2],), "Optical.block": ([2, 4, 2],)},
+    ),
     "a graph": Situation(
         given.scenario(given.LANGUAGE, plan={"data": 2, "pipeline": None}, **STEPS)
         | {"cluster": given.tree(given.GRAPH)},

@@ -7,7 +7,7 @@ import json
 import os
 import random
 import re
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -250,6 +250,18 @@ RECORDS = {
 }
 
 
+def read_parts(node):
+    """A cluster with chip, host and storage, each a name or written out in it."""
+    name = read_cluster(node).accelerator
+    parts = {"accelerator": read_accelerator, "host": partial(read, Host), "storage": partial(read, Storage)}
+    for key, reader in parts.items():
+        there = node.at(key)
+        if there is not None and isinstance(there.value, dict):
+            reader(there, key)
+        elif key == "accelerator":
+            find("accelerators", str(name))
+
+
 def read_as(kind, tree):
     """What the reader of a kind of file finds."""
     node = parse(json.dumps(tree))
@@ -259,7 +271,7 @@ def read_as(kind, tree):
         elif kind == "accelerator":
             read_accelerator(extended("accelerators", node))
         elif kind == "cluster":
-            find("accelerators", str(read_cluster(extended("clusters", node)).accelerator))
+            read_parts(extended("clusters", node))
         elif kind == "links":
             read_links(node)
         elif kind == "model":

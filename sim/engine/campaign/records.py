@@ -85,7 +85,9 @@ class Work:
     maintenance: tuple[float, float] | None = None  # every so many seconds, seconds
     slow_factor: float = 1.0  # of a step while a node is slow
     slow_found_s: float = 0.0  # until it is found and replaced
-    price: Callable[[int], float] | None = None  # nodes at work → times as long a step takes; inf: not possible
+    price: Callable[[int], float] | None = (
+        None  # of elastic training: nodes at work → times as long a step takes; inf: not possible
+    )
 
     @property
     def rate(self) -> float:

@@ -106,7 +106,11 @@ class RecoveryRequest(Record):
         metadata=about("job start, communicators, warm-up; empty: 17 s + 0.13 s per node", ge=0),
     )
     spares: int | None = field(
-        default=None, metadata=about("nodes kept idle; empty: a replacement is always at hand", ge=0)
+        default=None,
+        metadata=about(
+            "nodes kept idle, blocks behind optical switches; empty: a replacement is always at hand",
+            ge=0,
+        ),
     )
     repair_s: float | None = field(default=None, metadata=about("until a failed node is back; with spares", gt=0))
 

@@ -28,8 +28,7 @@ class Grid(LevelTopology):
         self.dims = shape.level.sizes
         k = len(self.dims)
         capacity = np.full((k, 1), shape.port_capacity / (2 * k))
-        if self.wraps:
-            capacity[[i for i, size in enumerate(self.dims) if size == 2]] *= 2.0
+        capacity[[i for i, size in enumerate(self.dims) if self.doubled(size)]] *= 2.0
         axes = (
             ("instance", shape.instances),
             (self.nic_axis, shape.ports),
@@ -38,6 +37,10 @@ class Grid(LevelTopology):
             ("direction", 2),
         )
         self.add(axes, capacity, shape.level.link.latency_s)
+
+    def doubled(self, size: int) -> bool:
+        """Whether both cables of a dimension lead to the same neighbour."""
+        return self.wraps and size == 2
 
     @property
     def places(self) -> tuple[tuple[str, int], ...]:

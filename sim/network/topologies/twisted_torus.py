@@ -30,6 +30,11 @@ class TwistedTorus(Grid):
 
     names = ("twisted_torus",)
     many_sizes = True
+    wraps = True
+
+    def doubled(self, size: int) -> bool:
+        """Beyond the end of a short dimension lies another member, even where it is of two."""
+        return False
 
     @classmethod
     def check(cls, level: Level, path: str) -> list[Problem]:

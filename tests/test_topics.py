@@ -69,6 +69,10 @@ def bf16(found: Tree) -> float:
     return float(found["cluster"]["together"]["peak_flops"]["bf16"])
 
 
+def announced(found: Tree) -> float:
+    return float(found["cluster"]["together"]["other_peaks"]["bf16"]["peak_flops"])
+
+
 ANSWERS: dict[str, tuple[Callable[[Tree], float], float]] = {  # question → figure, unit of the cells
     "training: how much sooner on 32 boards than on one?": (faster, 1.0),
     "training: how long on half a pod?": (seconds, 60.0),
@@ -80,8 +84,9 @@ ANSWERS: dict[str, tuple[Callable[[Tree], float], float]] = {  # question → fi
     "learning to learn: what does a searched placement gain on an expert's?": (gain, 1.0),
     "optical switches: what does the shape of 512 TPU v4 buy GPT-3?": (faster, 1.0),
     "optical switches: what share of the time do they train cabled for good?": (goodput, 0.01),
-    "TPU v2: what has a board?": (bf16, 1e12),
-    "TPU v2: what has a pod of 64?": (bf16, 1e15),
+    "TPU v2: what has a board, as announced?": (announced, 1e12),
+    "TPU v2: what has a pod of 64, as announced?": (announced, 1e15),
+    "TPU v2: what has the pod by its cells and clock?": (bf16, 1e15),
     "GNMT with experts: how many times the weights?": (weights, 1.0),
     "GNMT with experts: in what share of the time?": (lambda found: 1.0 / faster(found), 1.0),
 }

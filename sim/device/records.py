@@ -24,6 +24,14 @@ class Source(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class OtherPeak(Record):
+    """What another source says of a peak: kept beside the value that counts, and shown with it."""
+
+    peak: float = field(metadata=about("dense peak by that source", dimension="flops", gt=0))
+    source: str = field(metadata=about("who says so", pattern=FILLED))
+
+
+@dataclass(frozen=True, slots=True)
 class Compute(Record):
     """One number format: dense peak FLOP/s, and the fraction a large well-shaped product reaches."""
 
@@ -32,6 +40,7 @@ class Compute(Record):
     matrix: bool = field(
         default=True, metadata=about("runs on the matrix unit, where tiles count; no: on the vector unit")
     )
+    other: OtherPeak | None = field(default=None, metadata=about("another source's peak, shown beside it"))
 
 
 @dataclass(frozen=True, slots=True)

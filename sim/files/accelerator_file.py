@@ -20,6 +20,7 @@ from sim.device.records import (
     MatrixUnit,
     Memory,
     MemoryTier,
+    OtherPeak,
     Power,
     Source,
 )
@@ -54,6 +55,7 @@ class FormatGroup(Record):
     peak: float = field(metadata=same_as(Compute, "peak_flops"))
     achievable: float | None = field(default=None, metadata=same_as(Compute, "achievable", _GENERATION))
     unit: Unit = field(default=Unit.MATRIX, metadata=about("what runs it"))
+    other: OtherPeak | None = field(default=None, metadata=same_as(Compute, "other"))
 
 
 @dataclass(frozen=True, slots=True)

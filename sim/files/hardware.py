@@ -177,7 +177,7 @@ def _compute(name: Format, group: FormatGroup, whole: ComputeGroup, constants: G
     matrix = group.unit == Unit.MATRIX
     ceiling = whole.achievable if matrix else None
     share = _given(group.achievable, _given(ceiling, _ceiling(constants, name if matrix else "fp32")))
-    return Compute(group.peak, share, matrix)
+    return Compute(group.peak, share, matrix, group.other)
 
 
 def _ceiling(constants: Generation, name: Format) -> float:

@@ -64,6 +64,9 @@ def _compute(group: ComputeGroup) -> Iterator[str]:
         parts = [f"peak: {_quantity(entry.peak, 'flops')}"]
         parts += [f"achievable: {entry.achievable:.4g}"] if entry.achievable is not None else []
         parts += ["unit: vector"] if entry.unit == Unit.VECTOR else []
+        if entry.other is not None:
+            told = f"peak: {_quantity(entry.other.peak, 'flops')}, source: {plain(entry.other.source)}"
+            parts.append(f"other: {{{told}}}")
         yield f"    {name}: {{{', '.join(parts)}}}"
     if group.matrix_unit:
         unit = {"units": group.matrix_unit.units, "tile": list(group.matrix_unit.tile or ())}

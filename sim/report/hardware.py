@@ -165,6 +165,7 @@ def accelerator_json(file: AcceleratorFile) -> dict[str, Any]:
             name: {"peak_flops": c.peak_flops, "achievable": c.achievable, "matrix": c.matrix}
             for name, c in chip.compute.items()
         },
+        "other_peaks": other_peaks(chip),
         "matrix_units": chip.matrix_unit.units if chip.matrix_unit else None,
         "kernel_overhead_s": chip.kernel_overhead_s,
         "rate_error": chip.rate_error or None,
@@ -189,6 +190,28 @@ def accelerator_json(file: AcceleratorFile) -> dict[str, Any]:
     }
 
 
+def other_peaks(chip: Accelerator, devices: int = 1) -> dict[str, Any]:
+    """By format, what another source says so many devices have, and how far it is from what counts here."""
+    return {
+        name: {
+            "peak_flops": devices * c.other.peak,
+            "difference": c.other.peak / c.peak_flops - 1.0,
+            "source": c.other.source,
+        }
+        for name, c in chip.compute.items()
+        if c.other is not None
+    }
+
+
+def other_peaks_text(chip: Accelerator, devices: int = 1) -> list[str]:
+    """A line for each."""
+    return [
+        f"by another source {name} {si(other['peak_flops'], 'FLOP/s')} ({100 * other['difference']:+.1f} %): "
+        f"{other['source']}"
+        for name, other in other_peaks(chip, devices).items()
+    ]
+
+
 def _inherited(file: AcceleratorFile) -> Mapping[str, Evidence]:
     """Evidence of the constants the file leaves to its generation."""
     known = load_generation(file.generation).sources
@@ -204,6 +227,7 @@ def accelerator_text(file: AcceleratorFile) -> str:
         f"{file.name}: {file.vendor or 'own design'}, {file.status} {file.date}, generation {file.generation}",
         "",
         _formats_table(chip),
+        *other_peaks_text(chip),
         "",
         f"memory   {_gib(memory.capacity_bytes)} {file.memory.type}, {si(memory.bandwidth, 'B/s')} "
         f"({percent(memory.achievable)} reached), {memory.capacity_bytes / memory.bandwidth * 1e3:.3g} ms to read all",
@@ -250,6 +274,7 @@ def together(cluster: Cluster, chip: Accelerator) -> dict[str, Any]:
         "peak_flops": {name: n * entry.peak_flops for name, entry in chip.compute.items()},
         "memory_bytes": n * chip.memory.capacity_bytes,
         "memory_bandwidth_bytes_per_s": n * chip.memory.bandwidth,
+        "other_peaks": other_peaks(chip, n),
     }
 
 
@@ -266,6 +291,7 @@ def cluster_text(cluster: Cluster, chip: Accelerator) -> str:
         f"{cluster.name}: {cluster.devices:,} x {cluster.accelerator}, {cluster.status}",
         f"together {peaks} (dense peaks); {si(found['memory_bytes'], 'B')} of memory at "
         f"{si(found['memory_bandwidth_bytes_per_s'], 'B/s')}",
+        *other_peaks_text(chip, cluster.devices),
         "",
     ]
     rows = []

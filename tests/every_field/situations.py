@@ -41,7 +41,7 @@ compute:
   achievable: 0.8
   formats:
     fp32: {peak: 60 TFLOP/s, unit: vector, achievable: 0.9}
-    bf16: {peak: 900 TFLOP/s}
+    bf16: {peak: 900 TFLOP/s, other: {peak: 890 TFLOP/s, source: a talk}}
     fp8: {peak: 1800 TFLOP/s, achievable: 0.75}
   matrix_unit: {units: 132, tile: [256, 128, 64]}
   kernel_overhead: 3 us

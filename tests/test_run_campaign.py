@@ -9,7 +9,8 @@ import pytest
 
 from sim.engine.campaign import renewal
 from sim.errors import InputError, UnreachableError
-from sim.files import load_scenario
+from sim.files import document_of, load_scenario
+from sim.files.scenario import build
 from sim.report.run import render, to_json
 from sim.simulation import simulate
 from tests.files.conftest import SCENARIO
@@ -163,3 +164,24 @@ def test_goodput_is_never_better_with_more_to_do(small) -> None:
     ]
     assert walls == sorted(walls)
     assert not math.isclose(walls[0], walls[1])
+
+
+def test_a_copy_holds_what_fully_sharded_devices_hold_of_the_state() -> None:
+    """Weights, moments and master copy in the memory record of all devices, each byte on one of them."""
+    result = simulate(
+        build(
+            document_of(
+                {
+                    "target": {"steps": 10},
+                    "workload": "gpt2-medium",
+                    "cluster": {"extends": "dgx-a100", "devices": 4},
+                    "plan": {"sub_batch": 2, "data": 4, "sharding": "full"},
+                    "campaign": {"checkpoints": {"interval": "10 min"}},
+                },
+                "s",
+            )
+        ),
+        levers=False,
+    )
+    held = sum(d.count * d.bytes_by_kind[kind] for d in result.memory for kind in ("weights", "optimizer", "master"))
+    assert f"a copy of the state: {held:.4g} B" in result.campaign.notes

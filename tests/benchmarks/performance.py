@@ -21,7 +21,7 @@ from sim.engine import simulate_step
 from sim.files import build, document_of
 from sim.files.hardware import load_accelerator
 from sim.files.models import preset
-from sim.network import Communicator
+from sim.network import Communicator, Group, communicator_of
 from sim.plan import Plan, prepare
 from sim.plan.candidates import layouts, limits_of
 from sim.search import search
@@ -91,7 +91,7 @@ def step(family: str = "gpt3-175b", layers: int = 0, **changes: int) -> Callable
 
 def growth() -> Iterator[tuple[str, dict[int, Callable[[], object]]]]:
     """(what grows, jobs by its size)."""
-    yield "devices (data ranks)", {64 * n: step(data=n) for n in (8, 64, 512, 4096)}
+    yield "devices (data ranks)", {64 * n: step(data=n) for n in (8, 64, 512, 4096, 16384)}
     yield "layers of the model", {n: step(layers=n) for n in (24, 96, 384)}
     yield "micro-batches", {n: step(passes=n) for n in (16, 64, 256, 1024)}
     yield "pipeline stages", {n: step(pipeline=n, layers=96, passes=64) for n in (2, 8, 32)}
@@ -116,6 +116,9 @@ def jobs() -> Iterator[tuple[str, str, Callable[[], object]]]:
     resnet["cluster"] = {"extends": "dgx-h100-superpod", "devices": 1024}
     small = build(document_of(resnet, "performance"))
     yield "`simulate()`, ResNet-50 on 1,024, without levers", "8 ms", lambda: simulate(small, levers=False)
+    yield "`simulate()`, 1,048,576 devices, with levers, cold network", "0.5 s, 100 MB", _million()
+    yield "all-reduce on 65,536 devices, every candidate and link load, cold", "40 ms, 64 MB", _all_reduce(65536)
+    yield "all-reduce on 1,048,576 devices, the same", "", _all_reduce(1 << 20)
     model = preset("gpt3-175b")
     for devices, batch, goal in ((1024, 1536, "0.4 s"), (8192, 3072, "0.6 s"), (65536, 65536, "1.5 s")):
         yield f"plan search, GPT-3 175B on {devices:,}, cold network", goal, _search(model, devices, batch)
@@ -132,6 +135,35 @@ def jobs() -> Iterator[tuple[str, str, Callable[[], object]]]:
         yield f"{designs:,} designs of chip and links, {name}", goal, _designs(family, degrees, designs)
     count = screened()
     yield f"{count:,} plans screened, memory and bound", f"{count / 50_000:.2g} s (50,000 a second)", screened
+
+
+def _million() -> Callable[[], object]:
+    """GPT-3 as TP8×PP8×DP16384; nothing known of the network."""
+    values = {
+        "workload": {"family": "gpt3-175b"},
+        "cluster": {"extends": "dgx-h100-superpod", "devices": 1 << 20},
+        "target": {"steps": 1000},
+        "plan": {"tensor": 8, "pipeline": 8, "data": 16384, "sub_batch": 1, "global_batch": 262144},
+    }
+    scenario = build(document_of(values, "performance"))
+
+    def cold() -> object:
+        communicator_of.cache_clear()
+        return simulate(scenario)
+
+    return cold
+
+
+def _all_reduce(devices: int) -> Callable[[], object]:
+    """What a library would choose from, and what it puts on every link."""
+    asked, group = cluster(devices).cluster, Group(devices)
+
+    def cold() -> object:
+        communicator = Communicator(asked)
+        communicator.costs("all_reduce", group)
+        return communicator.link_loads("all_reduce", 1e9, group)
+
+    return cold
 
 
 def _designs(family: str, degrees: dict[str, int], count: int) -> Callable[[], object]:

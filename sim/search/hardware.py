@@ -4,12 +4,12 @@ A column holds a factor on one rate of the base chip or its network, a row a des
 tiling compute scales with the peak, traffic with its bandwidth, and the shortest is taken row by row. Costs of
 collectives are affine (a + b·bytes), a with the latency, b with the bandwidth of all links alike, so that the
 lines scale and the cheapest is taken row by row. The record is that of `sim.plan`, its seconds columns; its step is the
-closed form, or the program of the base with its tasks in the same order.
+closed form, or the program of the base: of many designs by its longest chains (`sim.search.paths`), else task by task.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import pairwise
@@ -22,7 +22,7 @@ from sim.device import choices, timer
 from sim.device.records import Accelerator, OpsTime, OpTime
 from sim.engine import build
 from sim.engine.program import Program
-from sim.engine.slots import Shaped, Slot, segment, works
+from sim.engine.slots import Shaped, Skeleton, Slot, segment, works
 from sim.engine.step import skeleton
 from sim.errors import InputError, Problem
 from sim.network import Communicator, Group
@@ -34,6 +34,7 @@ from sim.plan.prepare import step_record
 from sim.plan.pricing import Pricer
 from sim.plan.records import LayerSchedule, Plan
 from sim.plan.step_record import StepRecord, Work
+from sim.search.paths import Paths
 from sim.workload.records import Launch, Layer, Model, Numerics, Shard
 
 Floats = NDArray[np.float64]
@@ -350,7 +351,7 @@ class HardwareScreen:
         for op, (runs, nbytes) in self._tiled.items():
             more = more + runs * (pricer.cache_bytes[op] - nbytes)
         if self.program is not None:
-            return self._rows.end(self._durations(record)), more
+            return self._paths.end(self._parts(record)[1], self._rows_of(record)), more
         seconds = _Stage(record).step()
         return np.asarray(np.nan if seconds is None else seconds), more
 
@@ -369,17 +370,51 @@ class HardwareScreen:
         return found
 
     @cached_property
+    def _tasks(self) -> Skeleton:
+        return skeleton(Shaped(self.record), False)
+
+    @cached_property
+    def _paths(self) -> Paths:
+        counts, parts = self._parts(self.record)
+        rows = [np.array([of.get(number, 0.0) for number in range(len(parts))]) for of in counts]
+        return Paths(build(self.record), [rows[slot] for slot in self._tasks.filled_by])
+
+    def _parts(self, record: StepRecord) -> tuple[list[dict[int, float]], list[Any]]:
+        """Of every slot of the program how often it runs each part, and the seconds of the parts."""
+        numbers: dict[object, int] = {}
+        seconds: list[Any] = []
+        counts = []
+        for slot in self._tasks.slots:
+            found: dict[int, float] = {}
+            for key, lasts, count in _parts(record, slot):
+                number = numbers.setdefault(key, len(numbers))
+                seconds += [lasts] if number == len(seconds) else []
+                found[number] = found.get(number, 0.0) + count
+            counts.append(found)
+        return counts, seconds
+
+    @cached_property
     def _rows(self) -> _Rows:
         return _Rows(build(self.record))
 
-    def _durations(self, record: StepRecord) -> list[Any]:
-        """Of every task of the program."""
-        tasks = skeleton(Shaped(self.record), False)
-        known: dict[object, Any] = {}
-        for slot in tasks.slots:
-            known[slot] = _seconds(record, slot)
-        found = [known[slot] for slot in tasks.slots]
-        return [found[slot] for slot in tasks.filled_by]
+    def _rows_of(self, record: StepRecord) -> Callable[[NDArray[np.intp]], Floats]:
+        """The end of the step for chosen designs, task by task."""
+
+        def end(chosen: NDArray[np.intp]) -> Floats:
+            found = [_seconds(record, slot) for slot in self._tasks.slots]
+            found = [lasts if np.ndim(lasts) == 0 else np.asarray(lasts)[chosen] for lasts in found]
+            return self._rows.end([found[slot] for slot in self._tasks.filled_by]) + np.zeros(chosen.shape)
+
+        return end
+
+
+def _parts(record: StepRecord, slot: Slot) -> list[tuple[object, Any, float]]:
+    """What a slot runs: (what tells parts apart, seconds, how often)."""
+    stage = record.stages[slot.stage]
+    if slot.part != "pass":
+        return [((id(stage), slot.part, *slot[2:]), segment(record, slot).seconds, 1.0)]
+    run = list(works(stage.chunks[slot.chunk], slot.way))[slot.first : slot.last]
+    return [(id(work), work.seconds, float(count)) for work, count in _counted(run)]
 
 
 def _seconds(record: StepRecord, slot: Slot) -> Any:

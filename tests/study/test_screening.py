@@ -15,6 +15,7 @@ from sim.errors import InputError
 from sim.files import build, document_of
 from sim.scenario import Scenario
 from sim.search.hardware import Hardware, _Rows
+from sim.search.paths import LEAST, Paths
 from sim.simulation import simulate
 from sim.simulation.properties import PROPERTIES
 from sim.study.metrics import METRICS, values
@@ -123,6 +124,25 @@ def test_rows_are_given_up_only_when_nothing_waits_for_them() -> None:
     assert rows.count < len(held.program) / 4
     end = rows.end([np.array(seconds) for seconds in held.program.seconds])
     assert end == pytest.approx(simulate(scenario("pipeline"), levers=False, engine="recursion").step.time_s, rel=1e-12)
+
+
+@pytest.mark.parametrize("spread", [0.1, 3.0])
+def test_the_longest_chains_of_many_designs_end_as_their_tasks_do(spread: float) -> None:
+    """Parts of random durations, near each other and far apart: each design as when all its tasks are followed."""
+    held = screen("pipeline").screen
+    counts, parts = held._parts(held.record)
+    columns = np.exp(np.random.default_rng(1).uniform(-spread, spread, (len(parts), 2 * LEAST)))
+    slots = [sum(times * columns[part] for part, times in found.items()) for found in counts]
+    tasks = _Rows(held.program).end([slots[slot] for slot in held._tasks.filled_by])
+    followed: list[int] = []
+
+    def otherwise(chosen: np.ndarray) -> np.ndarray:
+        followed.append(len(chosen))
+        return tasks[chosen]
+
+    chains = Paths(held.program, held._paths.counts)
+    assert chains.end(list(columns), otherwise) == pytest.approx(tasks, rel=1e-12)
+    assert bool(followed) == (spread > 1.0)
 
 
 def test_a_property_is_an_axis_of_every_study() -> None:

@@ -222,7 +222,8 @@ class Pointwise:
 
 @dataclass(frozen=True, slots=True)
 class Lump:
-    """FLOPs and bytes with nothing known of their shape: a first-order law (paper, Table 2) or a trace node."""
+    """FLOPs and bytes whatever their shape: a first-order law (paper, Table 2), a trace node, a kernel with tiles of
+    its own (DLRM's interaction)."""
 
     name: str
     flops: float

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final, Literal
 
 from sim.errors import InputError, Problem
 from sim.fields import Record, about, problem, size
-from sim.ops import BYTES_PER_ELEMENT, Collective, Gather, Gemm, Op, Pointwise
+from sim.ops import BYTES_PER_ELEMENT, Collective, Gather, Gemm, Lump, Op, Pointwise
 from sim.workload.expand import layer_of
 from sim.workload.graph import Tensor
 from sim.workload.kernels import Frame, Kernels, bias_pass, gemm, pointwise, weight_gradient
@@ -215,9 +215,16 @@ class Dlrm(Record):
         return x
 
     def dots(self, k: Kernels, x: Tensor, stack: Op) -> Tensor:
-        """Every vector of a sample times every other, each pair picked once."""
+        """Every vector of a sample times every other, each pair picked once; fused, by a kernel each way that reads the
+        vectors where they are and writes the pairs (HugeCTR's interaction_layer.cu, `dot_based_interact` of NVIDIA's
+        DeepLearningExamples)."""
         f, n, d, b = k.f, self.features, self.width, k.f.tokens
         out = b * self.interaction_width
+        if f.numerics.fused:
+            flops, moved, types = 2.0 * n * n * d * b, x.elements * f.act, f.numerics.compute
+            once = Lump("interaction", flops, moved, out * f.act, format=types)
+            back = Lump("interaction.backward", 2 * flops, moved + out * f.act, moved, format=types)
+            return k.kernel((x,), k.stored("interaction", out), [once], [back], saves=(x,))
         pick = pointwise(f, "interaction.pick", out, f.act, f.act, 0.0)
         forward: list[Op] = [stack, gemm(f, "interaction", n, n, d, b), pick]
         backward: list[Op] = [

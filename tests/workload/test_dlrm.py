@@ -9,7 +9,7 @@ import pytest
 
 from sim.errors import InputError
 from sim.files.models import preset
-from sim.ops import Collective, Gather, Gemm
+from sim.ops import Collective, Gather, Gemm, Lump
 from sim.workload.dlrm import CRITEO_40M, Dlrm
 from sim.workload.records import Layer, Numerics, Shard, TableCut
 from sim.workload.tables import Tables, TableShare, parts_of_sum, table_share
@@ -41,8 +41,18 @@ def test_dlrm_ops_add_up_to_its_flops(name: str) -> None:
     """Products of MLPs and interaction sum to the closed form."""
     model = preset(name)
     layers = model.layers(64, Numerics())
-    gemms = [op for n in layers for op in (*n.forward, *n.backward) if isinstance(op, Gemm)]
-    assert sum(op.count * op.flops for op in gemms) == pytest.approx(64 * model.flops_per_sample()[1], rel=1e-12)
+    products = [op for n in layers for op in (*n.forward, *n.backward) if isinstance(op, Gemm | Lump)]
+    assert sum(op.count * op.flops for op in products) == pytest.approx(64 * model.flops_per_sample()[1], rel=1e-12)
+
+
+def test_the_fused_interaction_reads_its_vectors_and_writes_the_pairs() -> None:
+    """One kernel each way (HugeCTR's interaction_layer.cu): 27 vectors of 128 and 128 + 351 pairs of a sample, in bf16;
+    back, vectors and gradients in, gradients of vectors out."""
+    head = preset("dlrm").layers(64, Numerics())[-1]
+    once, back = (next(op for op in ops if isinstance(op, Lump)) for ops in (head.forward, head.backward))
+    vectors, pairs = 64 * 27 * 128 * 2, 64 * (128 + 27 * 26 // 2) * 2
+    assert (once.bytes_read, once.bytes_written) == (vectors, pairs)
+    assert (back.bytes_read, back.bytes_written) == (vectors + pairs, vectors)
 
 
 def tables_of(sub_batch: int, **shard: Any) -> Layer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
@@ -198,16 +198,22 @@ class Scenario(Record):
         parts = (part for part in self.cluster_choices if part.devices == devices and shape_of(part) == shape)
         return replace(self, cluster=next(parts, self.cluster), cluster_choices=())
 
+    def on_clusters(self, change: Callable[[Cluster], Cluster]) -> Scenario:
+        """With the cluster and all it may be chosen from changed."""
+        return replace(self, cluster=change(self.cluster), cluster_choices=tuple(map(change, self.cluster_choices)))
+
     def with_(self, path: str, value: object) -> Scenario:
         """The same scenario with `value` at `path`; `cluster.accelerator`, `cluster.host` and `cluster.storage` may be
         called as in a file, and `cluster.devices` makes the cluster larger or smaller.
         """
         path = path.removeprefix("cluster.") if path.startswith(_OF_CLUSTER) else path
         if path == "cluster.devices" and isinstance(value, int):
-            return replace(self, cluster=resize(self.cluster, value))
+            return replace(self, cluster=resize(self.cluster, value), cluster_choices=())
         if path in ("accelerator", "cluster") and isinstance(value, str):
             hint = f"sim.load_{path}({value!r})"
             raise InputError(Problem("is a record here, not its name", path, value, hint=hint))
+        if path.startswith("cluster."):
+            return self.on_clusters(lambda part: changed(replace(self, cluster=part), path, value).cluster)
         return changed(self, path, value)
 
     def at_clock(self, clock: float) -> Scenario:

@@ -14,6 +14,7 @@ from sim.network.optical import shape_of, shapes
 from sim.network.resize import resize
 from sim.result import Result
 from sim.simulation import simulate
+from sim.simulation.properties import turned
 
 POD = load_cluster("tpu-v4-ocs")
 SMALL = (
@@ -103,6 +104,24 @@ def test_a_searched_plan_looks_at_every_shape() -> None:
     best = answer(*open_plan)
     given = [answer(*open_plan, *said(each)) for each in shapes(resize(POD, 128))]
     assert best.step.time_s == min(each.step.time_s for each in given)
+
+
+def test_a_link_that_is_turned_is_turned_in_every_shape_and_part() -> None:
+    """Also of `devices: auto`: links half as wide and slower to start are later, whatever is chosen."""
+    for sets in (
+        (),
+        ("cluster.shape=[4, 4, 8]", "cluster.devices=null"),
+        ("cluster.shape=null", "cluster.devices=auto"),
+    ):
+        scenario = load_scenario("horizon/topics/slice", [*SMALL, *sets])
+        base = simulate(scenario, levers=False).time_to_target
+        narrow = simulate(turned(scenario, "link_bandwidth", 150e9), levers=False).time_to_target
+        other = simulate(scenario.with_("cluster.levels.0.link.base_s", 1e-3), levers=False).time_to_target
+        assert base is not None
+        assert narrow is not None
+        assert other is not None
+        assert min(narrow.seconds, other.seconds) > base.seconds
+    assert scenario.with_("cluster.devices", 256).cluster_choices == ()
 
 
 FAILING = ("campaign={failures: [{component: node, mtbf: 199 h}], checkpoints: {policy: asynchronous}, seeds: 16}",)

@@ -48,6 +48,12 @@ def weights(found: Tree) -> float:
     return float(second / first)
 
 
+def operations(found: Tree) -> float:
+    """Of the second, a step of as many words, over the first."""
+    first, second = (case["result"]["step"]["model_flops"] for case in found["cases"])
+    return float(second / first)
+
+
 def samples_per_s(found: Tree) -> float:
     return float(found["plan"]["global_batch"] / found["step"]["time_s"])
 
@@ -88,6 +94,7 @@ ANSWERS: dict[str, tuple[Callable[[Tree], float], float]] = {  # question → fi
     "TPU v2: what has a pod of 64, as announced?": (announced, 1e15),
     "TPU v2: what has the pod by its cells and clock?": (bf16, 1e15),
     "GNMT with experts: how many times the weights?": (weights, 1.0),
+    "GNMT with experts: in what share of the operations of a word?": (operations, 1.0),
     "GNMT with experts: in what share of the time?": (lambda found: 1.0 / faster(found), 1.0),
 }
 

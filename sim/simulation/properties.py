@@ -70,7 +70,7 @@ def _link_bandwidth(scenario: Scenario, factor: float) -> Scenario:
     def wider(link: LinkType) -> LinkType:
         return replace(link, bandwidth=factor * link.bandwidth)
 
-    return replace(scenario, cluster=_links(wider, scenario.cluster, factor, 1.0))
+    return scenario.on_clusters(lambda cluster: _links(wider, cluster, factor, 1.0))
 
 
 def _link_latency(scenario: Scenario, factor: float) -> Scenario:
@@ -79,7 +79,7 @@ def _link_latency(scenario: Scenario, factor: float) -> Scenario:
         given = {name: value for name in names if (value := getattr(link, name)) is not None}
         return replace(link, **{name: factor * value for name, value in given.items()})
 
-    return replace(scenario, cluster=_links(slower, scenario.cluster, 1.0, factor))
+    return scenario.on_clusters(lambda cluster: _links(slower, cluster, 1.0, factor))
 
 
 def _narrowest(scenario: Scenario) -> float | None:

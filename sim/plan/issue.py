@@ -1,11 +1,9 @@
 """What the host takes to issue a pass whose end the framework waits for.
 
 Where nothing is waited for, the host runs ahead over passes and only the sum counts. Megatron-LM's timers (until 2022)
-and DeepSpeed's pipeline engine synchronise around every forward and backward pass, so each takes the longer of its
-kernels and its issue: the forward pass (and recomputation) is issued by Python modules, the backward pass by the
-autograd engine in C++, for a fraction of that per op. Set on a100_megatron_single_node (2, 4, 8 GPUs; 0.15-1.2 B),
-whose smallest micro-batches are bound by the host in the forward pass only: about 2.4 ms for the 17 ops of a block,
-each a few calls of PyTorch, and less than 0.8 ms back.
+synchronise around every forward and backward pass, so each takes the longer of its kernels and its issue: the forward
+pass (and recomputation) is issued by Python modules, the backward pass by the autograd engine in C++, for a fraction of
+that per op. The shares were set on a100_megatron_single_node (0.15-1.2 B) when its DeepSpeed, too, was taken to wait.
 
 Tensor-parallel ranks wait at every collective for the slowest of their hosts, so that a pass takes the largest of as
 many issue times.

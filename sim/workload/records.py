@@ -79,8 +79,8 @@ class TableCut(StrEnum):
 
 
 class Launch(StrEnum):
-    """How ops reach the device: one by one; the same and the host waits for every pass (Megatron-LM's timers,
-    DeepSpeed's pipeline), or for every kernel (`CUDA_LAUNCH_BLOCKING=1`); or compiled or captured, so that the host
+    """How ops reach the device: one by one; the same and the host waits for every pass (Megatron-LM's timers),
+    or for every kernel (`CUDA_LAUNCH_BLOCKING=1`); or compiled or captured, so that the host
     issues nothing per op."""
 
     EAGER = "eager"
@@ -132,7 +132,7 @@ class Numerics(Record):
     launch: Launch = field(
         default=Launch.EAGER,
         metadata=about(
-            "waited: the host waits for every pass (Megatron-LM's timers, DeepSpeed's pipeline); "
+            "waited: the host waits for every pass (Megatron-LM's timers); "
             "blocked: for every kernel (CUDA_LAUNCH_BLOCKING=1); "
             "graph: compiled or captured, so that the host issues nothing per op"
         ),

@@ -412,7 +412,7 @@ def _parts(record: StepRecord, slot: Slot) -> list[tuple[object, Any, float]]:
     """What a slot runs: (what tells parts apart, seconds, how often)."""
     stage = record.stages[slot.stage]
     if slot.part != "pass":
-        return [((id(stage), slot.part, *slot[2:]), segment(record, slot).seconds, 1.0)]
+        return [((id(stage), slot.part, *slot[2:]), segment(record, slot, {}).seconds, 1.0)]
     run = list(works(stage.chunks[slot.chunk], slot.way))[slot.first : slot.last]
     return [(id(work), work.seconds, float(count)) for work, count in _counted(run)]
 

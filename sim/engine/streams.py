@@ -73,7 +73,7 @@ class _Streams:
         """The compute stream of a domain."""
         env, program, start, end, barrier = self.env, self.program, self.start, self.end, self.barrier
         domain = program.tracks[track].domain
-        after, seconds, messages = program.after, program.seconds, program.shape.messages
+        after, seconds, messages, signal = program.after, program.seconds, program.shape.messages, self.signal
         free = 0.0
         for place, task in enumerate(program.queues[track]):
             for j in after[task]:
@@ -83,8 +83,9 @@ class _Streams:
                     free = end[j]
             if barrier[domain] >= place:
                 start[task] = free
-                free += seconds[task]
-                self._settle(task, free)
+                end[task] = free = free + seconds[task]
+                if task in signal:
+                    signal.pop(task).succeed()
                 for message in messages.get(task, ()):
                     self._post(message, free, place, domain)
                 now = env.now
@@ -109,8 +110,9 @@ class _Streams:
                 while end[j] < 0.0:
                     yield self._known(j)
                 free[track] = max(free[track], end[j])
-            if (wait := free[track] - env.now) > 0.0:
-                yield env.timeout(wait)
+            now = env.now
+            if free[track] > now:
+                yield env.at(now + (free[track] - now))
             if shared:
                 self._need(domain, track, -1)
             yield from self._beside(track, task)
@@ -163,13 +165,15 @@ class _Streams:
 
         A kernel slows nobody, so that its coming and going sets its own rate alone.
         """
-        now, rates = self.env.now, dict(zip(domain, rates_of(self.program, domain), strict=True))
-        if me in domain:
-            self.rate[me] = rates.pop(me)
-            self.finish[me] = now + self.left[me] / self.rate[me]
-        if self.program.tracks[me].kind == "compute":
+        program, now, came = self.program, self.env.now, me in domain
+        slows = program.tracks[me].kind != "compute"
+        if not came and not (slows and domain):
             return
-        for track, rate in rates.items():
+        rates = rates_of(program, domain)
+        if came:  # as the last
+            self.rate[me] = rates.pop()
+            self.finish[me] = now + self.left[me] / self.rate[me]
+        for track, rate in zip(domain if slows else (), rates, strict=False):
             if rate == self.rate[track]:
                 continue
             self.left[track] -= (now - self.since[track]) * self.rate[track]
@@ -181,7 +185,7 @@ class _Streams:
 
     def _need(self, domain: int, stream: int, place: int) -> None:
         self.needs[domain][stream] = place
-        self.barrier[domain] = min(self.needs[domain].values())
+        self.barrier[domain] = place if place < 0 else min(self.needs[domain].values())
 
     def _known(self, task: int) -> simpy.Event:
         """Fires when the end of a task is known."""

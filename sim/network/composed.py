@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import lcm
+from math import lcm, prod
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from sim.network.flows import Ends, Flows, Kept, Listed, Traffic
+from sim.network.layout import aligned
 from sim.network.load import Load, Period, count
 from sim.network.records import Cluster, Routing
 from sim.network.topologies import TOPOLOGIES
@@ -18,6 +19,7 @@ from sim.network.topology import FEW, Topology, flow_key
 
 if TYPE_CHECKING:
     import networkx as nx
+    from numpy.typing import NDArray
 
 Periods: TypeAlias = Mapping[str, Period]
 
@@ -100,6 +102,30 @@ class Composed(Topology):
             for below in self._met(legs) if kept is None else ():
                 load = load + self._level_flows(below, legs).load
         return Traffic(load, float(self.latency(whole).max()))
+
+    def rows(self, number: int, used: int, size: int, low: int) -> tuple[Ints, Periods]:
+        """Of the groups of `size` devices `low` apart among the first `used` one of each kind that shifts along
+        symmetric axes of a level map onto each other, and the axes along which they recur; no axes where links are
+        counted singly, or where groups begin and end within places of an axis."""
+        router, groups = self.routers[number], Flows(used, table=np.arange(size), low=low)
+        widths = [prod(many for _, many in router.axes[at:]) for at in range(len(router.axes))]
+        alone = self.L <= FEW or self.cluster.routing != Routing.STATIC
+        if alone or not all(aligned(low, low * size, each) for each in widths):
+            return np.zeros((0, size), dtype=np.int64), {}
+        periods, axes, width = dict[str, Period](), list[tuple[str, int, int]](), 1
+        for name, many in reversed(router.axes):
+            axes.append((name, many, width))
+            outside = low % (width * many) == 0 or width % (low * size) == 0
+            if name in router.symmetric and (outside or router.moves_alike(name, np.arange(many))):
+                periods[name] = Period(many, *groups.recurs(width, width * many))
+            width *= many
+        first = one_period(axes, periods, lambda device: device // low % size == 0)
+        return first[first < used, None] + np.arange(size) * low, periods
+
+    def routed(self, number: int, src: Ints, dst: Ints, periods: Periods) -> Traffic:
+        """Messages that one level carries without detours."""
+        routes = shifted(self.routers[number].route(src, dst, None), self.offsets[number])
+        return Traffic(count(self.ledger, routes, None, periods), float(self.latency(routes).max()))
 
     def _representatives(self, number: int, flows: Flows | Legs) -> tuple[Ints, Ints, Floats | None, Periods]:
         """One message of each class of those that shifts along symmetric axes of a level map onto each other, of all
@@ -228,11 +254,15 @@ class Legs:
         return self.topology.widths[self.number]
 
 
-def one_period(axes: Sequence[tuple[str, int, int]], periods: Periods) -> Ints:
-    """The devices of one period, of every run one, along every axis (name, size, width)."""
+def one_period(
+    axes: Sequence[tuple[str, int, int]], periods: Periods, chosen: Callable[[Ints], NDArray[np.bool_]] | None = None
+) -> Ints:
+    """The devices of one period, of every run one, along every axis (name, size, width); `chosen`: only such places."""
     device = np.zeros(1, dtype=np.int64)
     for name, size, width in axes:
         places = np.arange(0, periods[name].period, periods[name].run) if name in periods else np.arange(size)
+        if chosen is not None:
+            places = places[chosen(places * width)]
         if len(places) > 1:
             device = (places[:, None] * width + device).ravel()
     return device

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
 from sim.network.composed import Composed
-from sim.network.layout import Layout
+from sim.network.flows import Traffic
+from sim.network.layout import Layout, aligned
 from sim.network.load import Load, spread
-from sim.network.topologies.base import Ints
+from sim.network.topologies.base import PAIRS, Ints
 from sim.network.topology import Topology
 
 #: Link visits (messages x hops) that are routed one by one.
@@ -96,7 +98,7 @@ class Counting:
 
     def __init__(self, topology: Composed) -> None:
         self.topology = topology
-        self.load = np.zeros(topology.L)
+        self.load = Load(topology.ledger)
         self.latency: list[float] = []  # of a message that leaves at each level, planar detours included
 
     def run(self, lay: Layout) -> Exchange | None:
@@ -113,9 +115,9 @@ class Counting:
                     return None  # devices that share a port need no detour: not uniform
                 weight *= counts[level]
         for level, count in enumerate(counts):
-            if not self.add_level(lay.devices, counts, level, weights[level] if count > 1 else 0.0):
+            if not self.add_level(lay, counts, level, weights[level] if count > 1 else 0.0):
                 return None
-        return Exchange(spread(self.topology.ledger, self.load), max(self.latency, default=0.0))
+        return Exchange(self.load, max(self.latency, default=0.0))
 
     def counts(self, lay: Layout) -> list[int] | None:
         """Members visited at each level, if the places at a level do not depend on those at other levels."""
@@ -124,6 +126,8 @@ class Counting:
             if digit.level < 0:
                 return None
             counts[digit.level] *= digit.count
+        if self.aligned(lay):
+            return counts
         for level, count in enumerate(counts):
             block, size = self.topology.widths[level], self.topology.routers[level].shape.n
             place = (lay.devices // block % size).reshape(len(lay.devices), -1, count, inside)
@@ -132,23 +136,48 @@ class Counting:
             inside *= count
         return counts
 
-    def add_level(self, devices: Ints, counts: list[int], level: int, weight: float) -> bool:
+    def aligned(self, lay: Layout) -> bool:
+        """Whether the groups fill the levels evenly."""
+        whole = all(aligned(lay.stride, lay.stride * lay.n, width) for width in self.topology.widths)
+        return lay.listed is None and whole
+
+    def add_level(self, lay: Layout, counts: list[int], level: int, weight: float) -> bool:
         """Messages between members of one level, `weight` bytes each; False if the router has no formula."""
         if weight == 0.0:
             self.latency.append(0.0)
             return True
-        router, inside = self.topology.routers[level], int(np.prod(counts[:level]))
-        rows = devices.reshape(-1, counts[level] * inside)
+        router, inside, count = self.topology.routers[level], prod(counts[:level]), counts[level]
         if router.planar:  # all messages to an offset start there: `inside` of them for every pair of members
-            rows = rows.reshape(-1, counts[level], inside).transpose(0, 2, 1).reshape(-1, counts[level])
-            found = router.exchange(rows, 1)
             weight *= inside
-        else:
-            found = router.exchange(rows, inside)
+        if (found := self.some(lay, inside, count, level)) is None:
+            found = self.all(lay, inside, count, level)
         if found is None:
             return False
-        load, latency = found
-        offset = self.topology.offsets[level]
-        self.load[offset : offset + len(load)] += weight * load
-        self.latency.append(latency + (max(self.latency, default=0.0) if router.planar else 0.0))
+        self.load = self.load + found.load * weight
+        self.latency.append(found.latency + (max(self.latency, default=0.0) if router.planar else 0.0))
         return True
+
+    def some(self, lay: Layout, inside: int, count: int, level: int) -> Traffic | None:
+        """Small groups that lie alike: one of each kind, routed message by message. None: others."""
+        router = self.topology.routers[level]
+        low, size = (lay.stride * inside, count) if router.planar else (lay.stride, inside * count)
+        if not self.aligned(lay):
+            return None
+        rows, periods = self.topology.rows(level, lay.groups * lay.n, size, low)
+        if not periods or len(rows) * size**2 > PAIRS:
+            return None
+        i, j = np.divmod(np.arange(size**2), size)
+        apart = i != j if router.planar else i // inside != j // inside
+        return self.topology.routed(level, rows[:, i[apart]].ravel(), rows[:, j[apart]].ravel(), periods)
+
+    def all(self, lay: Layout, inside: int, count: int, level: int) -> Traffic | None:
+        """All groups by the formula of the level."""
+        router, rows = self.topology.routers[level], lay.devices.reshape(-1, count * inside)
+        if router.planar:
+            rows = rows.reshape(-1, count, inside).transpose(0, 2, 1).reshape(-1, count)
+        found = router.exchange(rows, 1 if router.planar else inside)
+        if found is None:
+            return None
+        load, offset = np.zeros(self.topology.L), self.topology.offsets[level]
+        load[offset : offset + len(found[0])] = found[0]
+        return Traffic(spread(self.topology.ledger, load), found[1])

@@ -83,6 +83,11 @@ class Layout:
         return Listed(*(ends[::-1] if back else ends), each)
 
 
+def aligned(stride: int, span: int, block: int) -> bool:
+    """Whether blocks of so many devices hold a part of what lies between two ranks, whole ranks, or whole groups."""
+    return stride % block == 0 or block % span == 0 or (block % stride == 0 and span % block == 0)
+
+
 def group_matrix(cluster: Cluster, group: Group) -> Ints:
     """devices[G, n] in rank order, before sorting."""
     check_group(cluster, group)

@@ -130,6 +130,13 @@ def test_groups_of_a_million_devices_are_looked_at_once(size: int, stride: int) 
     assert peak_bytes(lambda: communicator.costs("all_reduce", group)) < 8e6
 
 
+@pytest.mark.parametrize("cluster", [fat_tree, rail, torus])
+def test_experts_of_a_million_devices_exchange_as_one_group_does(cluster: Callable[[int], Cluster]) -> None:
+    """An all-to-all among 64 of 2^20 devices, in all 16,384 groups at once."""
+    communicator = Communicator(cluster(1 << 20))
+    assert peak_bytes(lambda: communicator.costs("all_to_all", Group(64))) < 8e6
+
+
 @pytest.mark.parametrize("cluster", [fat_tree, torus, ring])
 def test_all_to_all_on_65536_devices_fits_into_128_mb(cluster: Callable[[int], Cluster]) -> None:
     """Counted, not routed."""

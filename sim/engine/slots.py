@@ -44,8 +44,8 @@ class Skeleton:
         self.filled_by = filled_by  # task → slot
         self._fill = itemgetter(*filled_by)  # of several: forward, backward and update at least
 
-    def filled(self, record: StepRecord, *, detail: bool) -> Program:
-        """The program of a record; `detail`: with the collectives inside its kernels."""
+    def segments(self, record: StepRecord) -> list[Segment]:
+        """What each slot holds in a record."""
         known: dict[tuple[object, ...], Segment] = {}  # equal stages are one object
         runs: dict[tuple[int, Way], list[Work]] = {}
         stages = [id(stage) for stage in record.stages]
@@ -55,6 +55,11 @@ class Skeleton:
             if key not in known:
                 known[key] = segment(record, slot, runs)
             found.append(known[key])
+        return found
+
+    def filled(self, record: StepRecord, *, detail: bool) -> Program:
+        """The program of a record; `detail`: with the collectives inside its kernels."""
+        found = self.segments(record)
         seconds, stretch, _ = zip(*found, strict=True)
         program = self.program.timed(list(self._fill(seconds)), list(self._fill(stretch)))
         if detail:

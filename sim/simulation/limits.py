@@ -3,35 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
+from operator import itemgetter
 from typing import Any, Final
 
 from sim.engine import Step
+from sim.engine.bound import Bound
 from sim.errors import InfeasibleError, InputError, Lever
 from sim.network import wider
 from sim.plan.check import check_plan
 from sim.plan.feasible import fullest
 from sim.plan.memory import device_memory
 from sim.plan.records import Plan
+from sim.plan.step_record import StepRecord
 from sim.result import Bottleneck
 from sim.scenario import Scenario
 from sim.simulation.feeding import faster_storage, input_limit
 from sim.simulation.planning import bounds_of, search_plan
-from sim.simulation.stepping import run_step
+from sim.simulation.stepping import record_of, slowest_of
 from sim.workload.records import Launch, Model, Recompute
 
 LEVERS_SHOWN: Final = 3  # of hardware
 PLANS_SHOWN: Final = 2
+WORTH: Final = 0.995  # of the step; what shortens it less is no lever
 CO_LIMITED: Final = 0.75  # of the largest part: a part of that size limits the step as well
 STARVED: Final = 0.02  # share of the step spent waiting for data from which on input is what limits it
 
 
 def bottleneck_of(
-    scenario: Scenario, model: Model, plan: Plan, step: Step, levers: bool, searched: bool = False
+    scenario: Scenario,
+    model: Model,
+    plan: Plan,
+    step: Step,
+    levers: bool,
+    searched: bool = False,
+    record: StepRecord | None = None,
 ) -> Bottleneck:
     """The largest part of the step, and the changes of hardware or plan that shorten it most; `searched`: among them
-    the best of all plans, as it is and with twice the memory.
+    the best of all plans, as it is and with twice the memory; `record`: of the step, to pass over what cannot be among
+    them.
     """
     parts = {
         "compute": step.compute_s - step.memory_bound_s - step.overhead_s,
@@ -58,27 +70,49 @@ def bottleneck_of(
         statement = f"{statement.removesuffix('.')}, {also}: co-limited."
     if not levers or (scenario.training.compute_s is not None and limit == "compute"):
         return Bottleneck(limit, statement)
-    hardware = _tried(model, step, ((change, altered, plan) for change, altered in _changes(scenario, plan)))
+    bound = Bound(record, step.time_s) if record is not None and _as_priced(scenario) else None
+    hardware = ((change, altered, plan) for change, altered in _changes(scenario, plan))
     plans = chain(_plans(scenario, model, plan), _searched(scenario, model, plan) if searched else ())
-    others = _tried(model, step, plans)
-    best = sorted((*hardware[:LEVERS_SHOWN], *others[:PLANS_SHOWN]), key=lambda lever: lever.effect or 0.0)
-    return Bottleneck(limit, statement, tuple(best))
+    shown = (*_tried(model, step, bound, hardware, LEVERS_SHOWN), *_tried(model, step, bound, plans, PLANS_SHOWN))
+    return Bottleneck(limit, statement, tuple(sorted(shown, key=lambda lever: lever.effect or 0.0)))
 
 
-def _tried(model: Model, step: Step, changes: Iterable[tuple[str, Scenario, Plan]]) -> list[Lever]:
-    """The changes that shorten the step, the best first; one that needs more memory than there is says so."""
-    found = []
+def _as_priced(scenario: Scenario) -> bool:
+    """Whether nothing but the record of a step and its plan is in its time."""
+    training = scenario.training
+    return not (training.compute_s or training.slow_devices or training.input or scenario.speedups)
+
+
+def _tried(
+    model: Model, step: Step, bound: Bound | None, changes: Iterable[tuple[str, Scenario, Plan]], shown: int
+) -> list[Lever]:
+    """The changes that shorten the step most, the best first; one that needs more memory than there is says so.
+
+    One that cannot be among them is not simulated.
+    """
+    priced: list[tuple[float, int, str, Scenario, Plan, StepRecord]] = []
     for change, scenario, plan in changes:
-        try:
-            faster = run_step(scenario, model, plan, engine="recursion").time_s
-        except (InputError, InfeasibleError):
+        with suppress(InputError, InfeasibleError):
+            record = record_of(scenario, model, plan)
+            least = bound.least_s(record) if bound is not None else 0.0
+            priced.append((least, len(priced), change, scenario, plan, record))
+    found: list[tuple[float, int, str, Scenario, Plan]] = []
+    for least, place, change, scenario, plan, record in sorted(priced, key=itemgetter(0, 1)):
+        worst = found[shown - 1][0] if len(found) >= shown else WORTH * step.time_s
+        if least > worst:
             continue
-        if faster < 0.995 * step.time_s:
-            full = fullest(device_memory(model, plan, scenario.workload.numerics, scenario.accelerator))
-            need, have = full.total_bytes / 2**30, full.capacity_bytes / 2**30
-            note = "" if full.fits else f"needs {need:.4g} GiB a device, has {have:.4g}"
-            found.append(Lever(change, faster, "step_time_s", note))
-    return sorted(found, key=lambda lever: lever.effect or 0.0)
+        with suppress(InputError, InfeasibleError):
+            faster = slowest_of(scenario, plan, record, "recursion")[1].time_s
+            if faster < WORTH * step.time_s:
+                found = sorted([*found, (faster, place, change, scenario, plan)], key=itemgetter(0, 1))
+    return [_lever(model, *lever) for lever in found[:shown]]
+
+
+def _lever(model: Model, faster: float, place: int, change: str, scenario: Scenario, plan: Plan) -> Lever:
+    full = fullest(device_memory(model, plan, scenario.workload.numerics, scenario.accelerator))
+    need, have = full.total_bytes / 2**30, full.capacity_bytes / 2**30
+    note = "" if full.fits else f"needs {need:.4g} GiB a device, has {have:.4g}"
+    return Lever(change, faster, "step_time_s", note)
 
 
 def _plans(scenario: Scenario, model: Model, plan: Plan) -> Iterator[tuple[str, Scenario, Plan]]:

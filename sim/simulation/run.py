@@ -137,7 +137,7 @@ def simulate(
     energy, no_energy = energy_of(scenario, spent, goal)
     energy, site = with_waiting(scenario, plan, energy, goal, campaign)
     cost, no_cost = cost_of(scenario, plan, goal, site)
-    bottleneck = bottleneck_of(scenario, model, plan, step, levers, searched)
+    bottleneck = bottleneck_of(scenario, model, plan, step, levers, searched, record)
     if levers and must_fit and not scenario.speedups:
         bottleneck = with_earlier_batch(bottleneck, scenario, model, projection, goal, step.time_s)
     result = Result(

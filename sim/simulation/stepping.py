@@ -48,8 +48,14 @@ def slowest(
     scenario: Scenario, model: Model, plan: Plan, engine: Engine, trace: bool = False
 ) -> tuple[StepRecord, Step]:
     """The step of the replica all others wait for: that with the devices that slow it most."""
+    return slowest_of(scenario, plan, record_of(scenario, model, plan), engine, trace)
+
+
+def slowest_of(
+    scenario: Scenario, plan: Plan, record: StepRecord, engine: Engine, trace: bool = False
+) -> tuple[StepRecord, Step]:
+    """The same of a record as the device model prices it."""
     published = scenario.training.compute_s
-    record = record_of(scenario, model, plan)
     if published is not None:
         record = with_compute(record, published.value)
     record = sped(record, effects_of(scenario), kernels_of(scenario))

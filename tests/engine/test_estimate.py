@@ -16,6 +16,7 @@ from test_plans_together import DENSE, MIXTURE, plans, possible
 from tiny import CHIP, NUMERICS, cluster
 
 from sim.engine import build, recursion, simulate_step, streams
+from sim.engine.bound import Bound
 from sim.network import Communicator
 from sim.plan import Plan, StepRecord, prepare
 from sim.plan.estimate import applies, lower_bound, step_time
@@ -101,3 +102,32 @@ def test_once_the_gathers_are_in_all_stages_go_on_in_one_pass(chunks) -> None:
     fast, slow = recursion.run(program), streams.run(program)
     assert fast.end == pytest.approx(slow.end, rel=1e-12)
     assert fast.events < slow.events / 3
+
+
+@given(
+    plan=plans(),
+    taking=st.booleans(),
+    passes=st.sampled_from((1, 2, 3, 12)),
+    bucket=st.sampled_from((1.0, 4e6, 1e9)),
+    part=st.sampled_from(("peak", "memory", "overhead", "nothing")),
+    times=st.sampled_from((1.01, 2.0, 8.0)),
+)
+@settings(max_examples=80, deadline=None)
+def test_a_step_of_the_same_tasks_is_nowhere_below_its_bound(plan, taking, passes, bucket, part, times) -> None:
+    """Simulated: a chip with one part faster, beside the bound from the step of the chip as it is."""
+    batch = plan.sub_batch * plan.data * passes * plan.pipeline
+    plan = replace(plan, framework=replace(plan.framework, bucket_bytes=bucket), global_batch=batch)
+    of = MIXTURE if plan.expert > 1 else DENSE
+    assume(possible(plan, of))
+    faster = {
+        "peak": {"compute": {f: replace(c, peak_flops=times * c.peak_flops) for f, c in CHIP.compute.items()}},
+        "memory": {"memory": replace(CHIP.memory, bandwidth=times * CHIP.memory.bandwidth)},
+        "overhead": {"kernel_overhead_s": CHIP.kernel_overhead_s / times},
+        "nothing": {},
+    }[part]
+    links = (TAKING if taking else FREE)[plan.devices]
+    before, after = (prepare(of, plan, NUMERICS, chip, links) for chip in (CHIP, replace(CHIP, **faster)))
+    base = simulate_step(before, "recursion").time_s
+    least = Bound(before, base).least_s(after)
+    assert 0.0 < least <= simulate_step(after, "recursion").time_s * (1 + 1e-9)
+    assert part != "nothing" or least == base

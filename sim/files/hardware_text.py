@@ -157,8 +157,8 @@ status: hypothetical  # shipped, announced or hypothetical
 # storage: FILE  # of data and checkpoints (hardware/storage)
 
 # Levels from the inside out: each joins `size` members of the level below. Link types: `foretrain hardware links`; one
-# that differs is a mapping, {like: nvlink5, bandwidth: 900 GB/s}. Topologies: switch, fully_connected, ring, torus and
-# mesh (with `sizes: [x, y, z]`), hybrid_cube_mesh, fat_tree, rail, dragonfly.
+# that differs is a mapping, {like: nvlink5, bandwidth: 900 GB/s}. Topologies: switch, fully_connected, ring, torus,
+# twisted_torus and mesh (with `sizes: [x, y, z]`), hybrid_cube_mesh, fat_tree, rail, dragonfly, hyperx.
 levels:
   - {name: node, topology: switch, size: 8, link: nvlink4}
   - name: fabric
@@ -168,6 +168,10 @@ levels:
     link: infiniband-ndr
     oversubscription: 1  # down over up capacity of a leaf
     options: {leaf: 16}  # nodes per leaf switch
+
+# Blocks of a torus behind optical circuit switches, joined to a shape of the job's own:
+# optical: {block: [4, 4, 4], reconfigure: 10 ms}
+# shape: auto  # or [8, 8, 16], with `twisted: true` twisted
 
 # A graph instead of levels, devices by number and switches by name:
 # graph:

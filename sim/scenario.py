@@ -193,6 +193,11 @@ class Scenario(Record):
     links: Mapping[str, LinkType] = field(default_factory=dict, metadata=about("link types by name"))
     sources: tuple[str, ...] = field(default=(), metadata=about("where the figures come from"))
 
+    @property
+    def sizes_open(self) -> bool:
+        """Whether the number of devices is to be chosen."""
+        return len({part.devices for part in self.cluster_choices}) > 1
+
     def on_part(self, devices: int, shape: str) -> Scenario:
         """On that part of the cluster, in that shape, where it was left open."""
         parts = (part for part in self.cluster_choices if part.devices == devices and shape_of(part) == shape)

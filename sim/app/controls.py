@@ -84,7 +84,7 @@ def shown_of(scenario: Scenario, plan: Plan | None) -> dict[str, str]:
         "target_value": next((f"{value:g}" for value in target.values()), ""),
         "cluster": scenario.cluster.name,
         "accelerator": scenario.accelerator.name,
-        "devices": "auto" if scenario.cluster_choices else scenario.cluster.devices,
+        "devices": "auto" if scenario.sizes_open else scenario.cluster.devices,
         "objective": scenario.objective,
         "search": WORDS["search", "true" if scenario.plan.search else "false"],
     }

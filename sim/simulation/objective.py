@@ -107,9 +107,9 @@ def check_objective(scenario: Scenario, model: Model, projection: Projection | N
         rule = f"needs a price, the accelerator {chip.name} has none"
         problems.append(Problem(rule, "objective", "cost", hint="campaign.prices.device_hour, or accelerator.price"))
     aimed = scenario.scaling is not None or target.samples or target.units or target.steps
-    if sizes_open(scenario) and not scenario.plan.search and not aimed:
+    if scenario.sizes_open and not scenario.plan.search and not aimed:
         problems.append(Problem("needs a target to choose them for", "cluster.devices", "auto"))
-    if sizes_open(scenario) and scenario.objective == Objective.RATE:
+    if scenario.sizes_open and scenario.objective == Objective.RATE:
         rule = "cannot be chosen for the device's rate"
         problems.append(Problem(rule, "cluster.devices", "auto", hint="objective: time, energy or cost"))
     if scenario.plan.search and scenario.plan.global_batch is None and _widest(scenario, model, projection) is None:
@@ -117,11 +117,6 @@ def check_objective(scenario: Scenario, model: Model, projection: Projection | N
         problems.append(Problem(rule, "plan.global_batch", hint="samples per step"))
     if problems:
         raise InputError(*problems)
-
-
-def sizes_open(scenario: Scenario) -> bool:
-    """Whether the number of devices is to be chosen."""
-    return len({part.devices for part in scenario.cluster_choices}) > 1
 
 
 def _widest(scenario: Scenario, model: Model, projection: Projection | None) -> float | None:
@@ -219,7 +214,7 @@ def _searched(scenario: Scenario, model: Model, projection: Projection | None, w
             failure.append(error)
         return tried[point].value if point in tried else math.inf
 
-    best = _least(value, (len(cases), len(batches)), ordered=sizes_open(scenario) and not shape_of(cases[0].cluster))
+    best = _least(value, (len(cases), len(batches)), ordered=scenario.sizes_open and not shape_of(cases[0].cluster))
     if best not in tried:
         raise failure[-1]
     considered = sum(each.considered for each in tried.values())

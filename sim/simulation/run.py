@@ -21,7 +21,7 @@ from sim.simulation.goal import energy_of, project_target, time_to_target, with_
 from sim.simulation.inheritance import inherited
 from sim.simulation.invariants import check_published, check_result
 from sim.simulation.limits import bottleneck_of
-from sim.simulation.objective import check_objective, choose_for_target, sizes_open, with_earlier_batch
+from sim.simulation.objective import check_objective, choose_for_target, with_earlier_batch
 from sim.simulation.planning import check_search, choose_plan, model_of
 from sim.simulation.provenance import extrapolated, missing, part_names, provenance
 from sim.simulation.settling import settled
@@ -79,7 +79,7 @@ def _plan(scenario: Scenario, model: Model, projection: Projection | None, must_
     """The plan for the objective, searched, or as given with the sub-batch filled in."""
     chosen = choose_for_target(scenario, model, projection, must_fit)
     if chosen is not None:
-        weighed = chosen.weighed if sizes_open(scenario) else ()
+        weighed = chosen.weighed if scenario.sizes_open else ()
         return _Planned(chosen.scenario, chosen.plan, found=chosen.found, considered=chosen.considered, weighed=weighed)
     plan, choice = choose_plan(scenario, model, must_fit)
     return _Planned(scenario, plan, choice)

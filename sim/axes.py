@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from hashlib import blake2b
 from typing import Any, Final
 
 from sim.errors import InputError, Problem
 from sim.fields import Record, about
+from sim.records import dataclass
 
 MOST_POINTS: Final = 10**6  # of an interval: as many designs as the largest study has
 LONGEST: Final = 10_000  # values of an axis that a study file keeps

@@ -11,7 +11,7 @@ the exceptions only carry them to where a single answer was asked for.  Anything
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from sim.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

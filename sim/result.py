@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from sim.answer import Answer
@@ -14,6 +14,7 @@ from sim.plan.energy import Energy
 from sim.plan.expense import Site
 from sim.plan.records import DeviceMemory, Plan
 from sim.plan.sub_batch import SubBatch
+from sim.records import dataclass
 from sim.scaling import CriticalBatch, Projection
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -30,6 +30,7 @@ from sim.plan.records import (
     saved_ops_problems,
 )
 from sim.plan.speedups.request import SpeedupRequest
+from sim.records import dataclass
 from sim.scaling.records import Domain
 from sim.workload.records import Numerics, Recompute, TableCut
 

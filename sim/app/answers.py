@@ -7,7 +7,7 @@ What is kept between questions is what a plan was chosen for, by the scenario it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
@@ -17,6 +17,7 @@ from sim.app.state import Design
 from sim.errors import ForetrainError
 from sim.files import locating
 from sim.plan import Plan
+from sim.records import dataclass
 from sim.result import Result
 from sim.scenario import Scenario
 from sim.simulation import simulate

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -18,6 +18,7 @@ from sim.app.state import MOST_TEXT, Design, pack, unpack
 from sim.app.state import State as Opened
 from sim.errors import ForetrainError, InputError
 from sim.files.library import names, within
+from sim.records import dataclass
 from sim.simulation.properties import PROPERTIES
 from sim.units import format_quantity
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from sim.files.hardware import list_accelerators, list_clusters
 from sim.files.models import list_models
 from sim.plan.records import Plan, Sharding
+from sim.records import dataclass
 from sim.scenario import Objective, Scenario
 from sim.workload.records import Recompute
 

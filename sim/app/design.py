@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import reduce
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from sim.files.merge import through_list
 from sim.files.scenario import overrides, text_document
 from sim.files.yaml_text import yaml_text
 from sim.network.records import Edge, LinkType
+from sim.records import dataclass
 from sim.scenario import Scenario
 from sim.simulation.properties import PROPERTIES
 from sim.units import Dimension, format_quantity

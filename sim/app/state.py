@@ -10,7 +10,7 @@ import base64
 import binascii
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any, Final
 
 from sim.errors import InputError, Problem
@@ -18,6 +18,7 @@ from sim.fields import Record, about, did_you_mean, problem
 from sim.files.fields import read
 from sim.files.loader import parse
 from sim.files.yaml_text import yaml_text
+from sim.records import dataclass
 from sim.simulation.properties import PROPERTIES
 
 MOST_LINK: Final = 60_000  # characters; browsers and proxies take fewer

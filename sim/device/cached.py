@@ -8,11 +8,11 @@ of them again. The cache-aware time is that of every other figure (`sim.device.t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from sim.device.records import Accelerator, Executed
 from sim.device.timing import compute_of, op_time
 from sim.ops import Collective, executed_flops
+from sim.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 
 from sim.device.records import Accelerator, Compute, FusedAttention, MatrixUnit, Memory
 from sim.errors import Problem
 from sim.fields import FILLED, Confidence, Record, about, same_as
 from sim.ops import Format
+from sim.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
 from sim.device.records import Accelerator, FusedAttention, MatrixUnit
+from sim.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Literal
 
 from sim.errors import Problem
 from sim.fields import DATE, FILLED, Confidence, Record, Status, about, problem
 from sim.ops import Format, Op
+from sim.records import dataclass
 
 NEAR_ENERGY: Final = 0.46
 """Share of a DRAM byte's energy that is spent inside a stack: activation 1.21 and a quarter of the 2.54 pJ/bit of the

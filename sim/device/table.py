@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 
 from sim.device.energy import op_energy
 from sim.device.records import Accelerator, Executed
 from sim.device.timing import op_time
 from sim.ops import Collective, executed_flops
+from sim.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

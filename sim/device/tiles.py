@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 
 from sim.device.records import MatrixUnit, TileShape
+from sim.records import dataclass
 
 PARTIAL_SUM_BYTES = 4.0  # split-k parts are added in fp32
 

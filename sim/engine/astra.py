@@ -9,12 +9,13 @@ and the double binary tree.  Semantics read from answers of revision 518bd513; t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from heapq import heappop, heappush
 from math import ceil, floor, log2
 from typing import Final, Literal
 
 from sim.errors import InputError, Problem
+from sim.records import dataclass
 
 Kind = Literal["all_reduce", "reduce_scatter", "all_gather"]
 GIB = 2.0**30

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Final, Literal
 
 from sim.engine.astra import TREE, AstraDimension, AstraSystem, Kind, algorithm_of
 from sim.engine.astra_links import collective_ns
 from sim.errors import InputError, Problem
+from sim.records import dataclass
 from sim.workload.chakra import Node, Trace, Value, in_order
 
 Stream = Literal["compute", "communication"]

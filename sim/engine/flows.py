@@ -8,7 +8,6 @@ ranks; the number of max-min solves grows with the number of distinct instants.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
@@ -19,6 +18,7 @@ from simpy.events import Timeout
 from sim.engine.messages import Message, Phase, messages_of
 from sim.network import Schedule, Topology, maxmin
 from sim.network.topologies.base import Floats, Ints
+from sim.records import dataclass
 
 _DONE = 1e-12  # of a flow's bytes: what rounding may leave over
 

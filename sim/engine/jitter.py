@@ -7,7 +7,6 @@ Data-parallel replicas run apart until a collective of theirs, which starts with
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -20,6 +19,7 @@ from sim.engine.records import Spread
 from sim.engine.step import build
 from sim.errors import InputError, Problem
 from sim.plan.step_record import StepRecord
+from sim.records import dataclass
 
 Floats = NDArray[np.float64]
 

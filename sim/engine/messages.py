@@ -14,7 +14,6 @@ Units are the caller's: seconds and B/s, or integer nanoseconds with `whole=True
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from math import floor
 from typing import Literal, NamedTuple
@@ -23,6 +22,7 @@ import numpy as np
 import simpy
 
 from sim.network import Schedule, Topology, phase_routes
+from sim.records import dataclass
 
 Forwarding = Literal["cut_through", "store_and_forward"]
 

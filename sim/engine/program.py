@@ -6,10 +6,11 @@ start = max(end of the task before on the track, ends of the dependencies).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Literal, NamedTuple
+
+from sim.records import dataclass
 
 TrackKind = Literal["compute", "stream", "link"]
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
+
+from sim.records import dataclass
 
 Z95: Final = 1.6448536269514722  # Φ⁻¹(0.95)
 

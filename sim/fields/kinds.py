@@ -13,11 +13,11 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, Final, TypeAlias
 
 from sim.errors import Problem
+from sim.records import dataclass
 from sim.units import Dimension
 
 Steps: TypeAlias = tuple[str | int, ...]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import types
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from typing import Any, Final, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 from sim.errors import InputError, Problem
 from sim.fields.kinds import Choice, Flag, Intake, Kind, ListOf, MappingOf, Number, OneOf, RecordOf, Test, Text, shown
+from sim.records import dataclass
 from sim.units import Dimension
 
 SUFFIXES: Final[dict[str, Dimension]] = {"_bytes": "bytes", "_s": "seconds", "_w": "watts", "_usd": "usd"}

@@ -8,7 +8,7 @@ hypothetical chip needs peaks, memory and cache only.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Final
 
@@ -27,6 +27,7 @@ from sim.device.records import (
 from sim.fields import Confidence, Record, Status, about, same_as
 from sim.files.generations import DEFAULT_GENERATION, list_generations
 from sim.ops import Format
+from sim.records import dataclass
 
 _SOURCE: Final = same_as(Source, "text", doc="where the figures of this group come from")
 _CONFIDENCE: Final = same_as(Source, "confidence")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import Any, Final
 
@@ -32,6 +32,7 @@ from sim.files.loader import Mark, Node
 from sim.files.merge import ACCELERATOR, override
 from sim.files.process import load_process
 from sim.network.records import Cluster
+from sim.records import dataclass
 
 SOURCE: Final = "from a budget (foretrain hardware new)"
 

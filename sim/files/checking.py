@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
@@ -20,6 +19,7 @@ from sim.files.loader import Node, load
 from sim.files.models import load_model_file
 from sim.files.scaling import load_domain
 from sim.files.scenario import build, load_document, locating
+from sim.records import dataclass
 from sim.scenario import PlanRequest
 from sim.simulation import check_scenario
 from sim.workload.records import Numerics

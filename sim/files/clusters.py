@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache
 from math import prod
 from pathlib import Path
@@ -23,6 +23,7 @@ from sim.network.optical import optical_problems, shaped
 from sim.network.records import Cluster, Edge, Level, LinkType, Optical, Routing
 from sim.network.resize import resize
 from sim.network.topologies import TOPOLOGIES
+from sim.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ from sim.files.loader import Node, load
 from sim.plan.framework import Framework
 from sim.plan.preset import UNKNOWN, FrameworkFile, Habit, Preset
 from sim.plan.records import DEGREES
+from sim.records import dataclass
 from sim.scenario import PlanRequest
 from sim.workload.records import Numerics
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -17,6 +16,7 @@ import yaml
 
 from sim.errors import InputError, Problem
 from sim.files.library import confine
+from sim.records import dataclass
 
 MAX_BYTES: Final = 16_000_000
 MAX_NODES: Final = 500_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -15,6 +15,7 @@ from sim.fields import FILLED, Confidence, Record, about, did_you_mean
 from sim.files.fields import read, read_partial
 from sim.files.library import confine, find, here, names, shown
 from sim.files.loader import Node, load
+from sim.records import dataclass
 from sim.workload.records import Model
 from sim.workload.registry import FAMILIES
 

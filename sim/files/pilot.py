@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import math
 from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Final, Literal
 
 from sim.errors import InputError, Problem
 from sim.files.table_text import table_text
+from sim.records import dataclass
 
 Law = Literal["curve", "loss", "batch"]
 COLUMNS: Final[dict[Law, tuple[str, ...]]] = {

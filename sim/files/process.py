@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -15,6 +15,7 @@ from sim.files.fields import read
 from sim.files.library import folder, shown
 from sim.files.loader import Node as Tree
 from sim.files.loader import load
+from sim.records import dataclass
 
 T = TypeVar("T")
 Coefficient = Literal["area", "energy", "clock"]

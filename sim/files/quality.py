@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Literal
 
 from sim.fields import Confidence, Record, about
 from sim.files.fields import read
 from sim.files.library import folder, shown
 from sim.files.loader import load
+from sim.records import dataclass
 
 FILE: Final = "quality.yaml"
 

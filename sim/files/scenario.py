@@ -31,6 +31,7 @@ from sim.network.surroundings import Host, Storage
 from sim.plan.framework import Framework
 from sim.plan.records import DEGREES
 from sim.plan.speedups.request import SpeedupRequest
+from sim.records import dataclass
 from sim.scaling import Domain, parse_critical_batch
 from sim.scenario import Objective, PlanRequest, Scenario, Target, Training, Workload
 from sim.workload.registry import FAMILIES
@@ -60,7 +61,7 @@ TEXTS: Final = ("name", "description", "software_date")
 KEYS: Final = (*TEXTS, "objective", *READ, "speedups", "cluster", "accelerator", "sources", "extends")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Leaf:
     """One value of a resolved document and where it comes from; a mark without a line is a default or a `--set`."""
 
@@ -69,7 +70,7 @@ class Leaf:
     mark: Mark
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Document:
     """A scenario as one tree: files joined, names resolved, overrides applied."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, cast, get_args
 
@@ -18,6 +17,7 @@ from sim.device.records import Accelerator
 from sim.errors import InputError, Problem
 from sim.files.table_text import table_text
 from sim.ops import Attention, Format, Gemm, Lump, Op, executed_flops
+from sim.records import dataclass
 
 TimingKind = Literal["gemm", "attention", "memory"]
 KINDS: Final[tuple[TimingKind, ...]] = get_args(TimingKind)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from statistics import mean, median
 from typing import Final
@@ -22,6 +22,7 @@ from scipy.special import stdtrit
 
 from sim.horizon.points import METRICS, SERIES, Point, fit_points, published_rows, series_points
 from sim.horizon.trends import LEVEL, Fit, factor_of, fits, trend_of
+from sim.records import dataclass
 
 TESTED_YEARS: Final = 8.0
 """Longest prediction that is tested, in years from the base."""

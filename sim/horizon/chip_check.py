@@ -9,7 +9,6 @@ Null model: area times what the chips the model was fitted on have per mm², tho
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from statistics import fmean, geometric_mean
 from typing import ClassVar
 
@@ -23,6 +22,7 @@ from sim.files.budget import BudgetFile, bands_of
 from sim.files.clusters import load_links
 from sim.files.hardware import load_accelerator
 from sim.files.process import KnownChip, load_known_chips, load_process
+from sim.records import dataclass
 
 FIGURES = ("peak", "bandwidth", "power")
 PICO = 1e-12

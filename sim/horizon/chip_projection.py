@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, TypedDict
 
 import numpy as np
@@ -34,6 +34,7 @@ from sim.horizon.points import METRICS, decimal_year
 from sim.horizon.projected import Ahead, Band, Projected
 from sim.horizon.trends import format_step, typical
 from sim.ops import Format
+from sim.records import dataclass
 
 WIDER: Final[Mapping[Format, tuple[Format, ...]]] = {
     "nvfp4": ("mxfp4", "fp4", "fp8", "int8", "bf16", "fp16"),

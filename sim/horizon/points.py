@@ -11,7 +11,6 @@ import csv
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 from typing import Final
@@ -21,6 +20,7 @@ from sim.fields import Status
 from sim.files.clusters import load_links
 from sim.files.hardware import AcceleratorFile, Unit, accelerator_files
 from sim.files.library import root
+from sim.records import dataclass
 
 METRICS: Final[Mapping[str, str]] = MappingProxyType(
     {

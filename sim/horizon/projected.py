@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 from sim.horizon.backtest import band
 from sim.horizon.trends import Fit, factor_of, known_fits, trend_of
+from sim.records import dataclass
 
 
 class Band(StrEnum):

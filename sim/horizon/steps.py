@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from sim.device.records import Accelerator
 from sim.errors import InputError, Problem
@@ -12,6 +11,7 @@ from sim.horizon.backtest import anchor
 from sim.horizon.chip_projection import project_chip
 from sim.horizon.points import fit_points, point_of
 from sim.horizon.projected import Band
+from sim.records import dataclass
 from sim.scenario import Scenario
 from sim.simulation import simulate
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from sim.errors import InputError
@@ -28,6 +28,7 @@ from sim.horizon.projected import Ahead, Band, Projected
 from sim.horizon.trends import LEVEL
 from sim.network.surroundings import Host, Storage
 from sim.ops import Format
+from sim.records import dataclass
 
 NETWORKS: Final = ("infiniband", "roce", "efa", "slingshot", "omnipath", "aries", "gpudirect", "tcp", "tpu-dcn")
 """Families of hardware/links.yaml that lead out of a node."""

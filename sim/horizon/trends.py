@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from statistics import mean, median
 from types import MappingProxyType
@@ -28,6 +27,7 @@ from sim.fields import Status
 from sim.files.hardware import AcceleratorFile, accelerator_files
 from sim.horizon.points import METRICS, SERIES, Point, fit_points, series_points
 from sim.ops import Format
+from sim.records import dataclass
 
 LEVEL: Final = 0.80
 MIN_POINTS: Final = 5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import lcm, prod
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -16,6 +16,7 @@ from sim.network.records import Cluster, Routing
 from sim.network.topologies import TOPOLOGIES
 from sim.network.topologies.base import Block, Floats, Ints, LevelTopology, Name, Shape
 from sim.network.topology import FEW, Topology, flow_key
+from sim.records import dataclass
 
 if TYPE_CHECKING:
     import networkx as nx

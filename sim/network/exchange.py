@@ -10,7 +10,6 @@ size of the group: ports stay exact, trunks are met in proportion.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -21,6 +20,7 @@ from sim.network.layout import Layout, aligned
 from sim.network.load import Load, spread
 from sim.network.topologies.base import PAIRS, Ints
 from sim.network.topology import Topology
+from sim.records import dataclass
 
 #: Link visits (messages x hops) that are routed one by one.
 VISITS = 1 << 20

@@ -9,7 +9,7 @@ symmetric along the axis needs to be shown no more of it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from math import gcd, lcm
 from typing import NamedTuple, TypeAlias
@@ -18,6 +18,7 @@ import numpy as np
 
 from sim.network.load import Load
 from sim.network.topologies.base import Floats, Ints
+from sim.records import dataclass
 
 Ends: TypeAlias = "tuple[Ints, Ints, Floats | None]"  # from, to, relative bytes (None: one each)
 Turns: TypeAlias = tuple[tuple[int, int], ...]  # (by, block): adds `by` modulo `block` to number % block

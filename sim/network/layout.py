@@ -7,7 +7,7 @@ dimension) that the group visits.  Digit 0 is innermost.  Groups that are not re
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from math import prod
 
@@ -18,6 +18,7 @@ from sim.network.flows import Flows, Listed, Turns, led
 from sim.network.records import Cluster, Group, Level
 from sim.network.topologies import TOPOLOGIES
 from sim.network.topologies.base import Floats, Ints
+from sim.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,14 @@ collectives whose flows run steadily at rates in proportion to their bytes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import lcm, prod
 from typing import NamedTuple
 
 import numpy as np
 
 from sim.network.topologies.base import Block, Floats, Ints
+from sim.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from sim.errors import Problem
 from sim.fields import FILLED, Confidence, Record, Status, about, problem
+from sim.records import dataclass
 
 
 class Routing(StrEnum):

@@ -14,13 +14,13 @@ one rank holds).  Broadcast and reduce have rank index 0 as root.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from sim.errors import InputError, Problem
 from sim.network.topologies.base import Floats, Ints
 from sim.ops import CollectiveKind
+from sim.records import dataclass
 
 
 @dataclass(frozen=True)

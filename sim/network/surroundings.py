@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from sim.errors import Problem
 from sim.fields import Confidence, Record, about
+from sim.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from sim.device.records import Accelerator
 from sim.errors import Infeasible, InfeasibleError, InputError, Lever, Problem
 from sim.placement import Device, Graph, Placement, alone, greedy, layer_wise, learn, unrolled
+from sim.records import dataclass
 from sim.scenario import Scenario
 from sim.simulation import choose_plan, model_of, project_target
 

@@ -9,13 +9,14 @@ layer by layer as an expert cuts a model, and greedy earliest finish (list sched
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 
 import numpy as np
 
 from sim.engine import Program, Track, recursion, streams
 from sim.errors import InputError, Problem
+from sim.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

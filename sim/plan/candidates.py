@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import product
 from typing import Any, Final, NamedTuple
 
 from sim.plan.check import divisors
 from sim.plan.records import AXES, DEGREES, Plan, Sharding
+from sim.records import dataclass
 from sim.workload.records import Model, Recompute
 
 LEAST_LARGEST: Final = 16  # samples: the largest sub-batch tried of long samples

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from sim.device.energy import ops_energy
 from sim.device.records import Accelerator, Power
 from sim.ops import Op
 from sim.plan.step_record import Stage, StepRecord
+from sim.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

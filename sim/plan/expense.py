@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from sim.errors import Problem
 from sim.fields import Record, about
+from sim.records import dataclass
 from sim.scaling import Errors
 
 KWH: Final = 3.6e6  # J

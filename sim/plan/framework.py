@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Final
 
 from sim.fields import Record, about
 from sim.ops import Format
+from sim.records import dataclass
 
 FRAGMENTATION: Final = 0.03
 """Share an allocator holds beside what is in use. An assumption, no measurement."""

@@ -8,7 +8,7 @@ all-gather of the updated parameters over n · fully sharded: the gather twice, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from sim.network import Communicator, Group
@@ -19,6 +19,7 @@ from sim.plan.layout import Part
 from sim.plan.pricing import Pricer, sent_bytes
 from sim.plan.records import Plan, Sharding
 from sim.plan.step_record import Transfer
+from sim.records import dataclass
 from sim.workload.records import Numerics, Parameter
 
 CHUNK_BYTES: Final = 4 * 2**20

@@ -7,11 +7,11 @@ context ranks together (all of them hold the same weights); experts cut that set
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sim.errors import InputError, Problem
 from sim.network import Group
 from sim.plan.records import AXES, Plan
+from sim.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ and head count as a block each (as BLOOM's 70 + 2 over 12 stages).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sim.errors import InputError, Problem
 from sim.plan.records import LayerSchedule, Plan
+from sim.records import dataclass
 from sim.workload.records import Layer
 
 

@@ -18,11 +18,11 @@ A hidden collective takes a share c of the compute units from the kernel beside 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from sim.ops import Collective, Gemm, Op
 from sim.plan.framework import TensorOverlap
+from sim.records import dataclass
 
 EXPERT_SHARE: Final = 20 / 132  # of an H800; as printed (DeepSeek-V3, §3.2.2), used for every chip
 

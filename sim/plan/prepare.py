@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from sim.device.records import Accelerator
 from sim.errors import InputError, Problem
@@ -17,6 +16,7 @@ from sim.plan.pricing import Contention, Pricer, sent_bytes
 from sim.plan.records import Offload, Plan, Sharding
 from sim.plan.step_record import Block, Chunk, Stage, StepRecord, Transfer, Way, Work, with_compute
 from sim.plan.tiers import moved_s, tiers_of
+from sim.records import dataclass
 from sim.workload.records import Layer, Model, Numerics, OptimizerName, Parameter, Policy, Recompute
 from sim.workload.update import parameter_update, update_ops
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from sim.fields import DATE, Confidence, Record, about
+from sim.records import dataclass
 
 UNKNOWN: Final = "unknown"
 _CONFIDENCE: Final = about("A read in the code or paper … D recalled or assumed")

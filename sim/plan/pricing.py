@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from operator import attrgetter
 from typing import Final, TypeAlias
 
@@ -17,6 +17,7 @@ from sim.plan.issue import issue_s
 from sim.plan.overlap import OverlapRule, exposed
 from sim.plan.records import PipelineSchedule, Plan, Sharding
 from sim.plan.step_record import Way, Work
+from sim.records import dataclass
 from sim.workload.records import Launch, Layer, Model, Numerics, Policy, Recompute, Shard
 
 HALVES: Final[tuple[Way, ...]] = (Way.INPUTS, Way.WEIGHTS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from math import inf
 from typing import Final
@@ -11,6 +11,7 @@ from typing import Final
 from sim.errors import Problem
 from sim.fields import Record, about
 from sim.plan.framework import ContextExchange, Framework
+from sim.records import dataclass
 from sim.workload.records import Policy, Recompute, TableCut
 
 AXES: Final = ("tensor", "context", "data", "pipeline")

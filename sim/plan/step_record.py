@@ -8,13 +8,14 @@ else lists or prices the ops of a step.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum
 from typing import Literal
 
 from sim.device.records import Executed
 from sim.ops import Op, total_bytes, total_flops
 from sim.plan.records import Plan, Sharding
+from sim.records import dataclass
 
 LayerKind = Literal["embedding", "block", "head"]
 

@@ -7,8 +7,9 @@ rounded up to a multiple of 32 (a warp, and what all the paper's choices are), a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from sim.records import dataclass
 
 ROUNDING: Final = 32  # samples; the paper's five choices are all multiples of 32
 LARGEST: Final = 2**20  # samples; stands for "any batch" (the paper's figure 11 ends there)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sim.engine.astra_trace import TraceRun
+from sim.records import dataclass
 from sim.report.tables import Column, Table
 
 _NS = 1e-9

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from statistics import median
 from typing import TYPE_CHECKING, Final, Literal
 
 from sim.errors import InputError, Problem
+from sim.records import dataclass
 from sim.report.text import PREFIXES, percent, size_text, table, three, time_unit
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
+from sim.records import dataclass
 from sim.scaling.batch import samples_at
 
 ROUNDS: Final = 40  # of reweighting; the fit has settled to 1e-6 long before

@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
@@ -21,6 +20,7 @@ import numpy.typing as npt
 from scipy.special import stdtr, stdtrit
 
 from sim.errors import InputError, Problem
+from sim.records import dataclass
 from sim.scaling.laws import Region, region
 from sim.scaling.records import Errors, LearningCurve
 

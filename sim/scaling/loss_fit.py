@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -18,6 +17,7 @@ import numpy.typing as npt
 from scipy.optimize import least_squares
 
 from sim.errors import InputError, Problem
+from sim.records import dataclass
 from sim.scaling.records import Errors, LossLaw, Repeats
 
 Array = npt.NDArray[np.float64]

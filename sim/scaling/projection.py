@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from sim.errors import InputError, Problem, Unreachable, UnreachableError
+from sim.records import dataclass
 from sim.scaling.batch import check_batch, samples_as_it_grows, samples_at
 from sim.scaling.laws import Region, check_error, data_for, data_scale, error_at, parameters_for, region
 from sim.scaling.loss import loss_at, optimum, optimum_with_repeats

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Literal
 
 from sim.errors import Problem
 from sim.fields import Record, about
+from sim.records import dataclass
 
 Confidence = Literal["seen", "derived", "recalled"]
 FLOOR: Final = "irreducible"  # additive, and often not told from 0

@@ -10,7 +10,7 @@ closed form, or the program of the base: of many designs by its longest chains (
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Final
@@ -34,6 +34,7 @@ from sim.plan.prepare import step_record
 from sim.plan.pricing import Pricer
 from sim.plan.records import LayerSchedule, Plan
 from sim.plan.step_record import StepRecord, Work
+from sim.records import dataclass
 from sim.search.paths import Paths
 from sim.workload.records import Launch, Layer, Model, Numerics, Shard
 

@@ -8,7 +8,7 @@ and of other placements of their ranks come from the recursion, that of the very
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from heapq import heapify, heappop, heappush
 from itertools import permutations
 from typing import Final
@@ -20,6 +20,7 @@ from sim.network import Communicator
 from sim.plan.candidates import Limits, Variant, candidates, layouts
 from sim.plan.feasible import FITS, infeasible
 from sim.plan.records import AXES, DEGREES, DeviceMemory, Plan, Sharding
+from sim.records import dataclass
 from sim.search.columns import Candidate
 from sim.search.screen import Screen, Worth
 from sim.workload.records import Model, Numerics, Recompute

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +23,7 @@ from sim.plan.energy import step_energy
 from sim.plan.expense import expenses, site_of
 from sim.plan.records import Plan
 from sim.plan.step_record import StepRecord
+from sim.records import dataclass
 from sim.result import Bottleneck, TimeToTarget
 from sim.scaling import Projection
 from sim.scenario import Objective, Scenario

@@ -6,13 +6,14 @@ Levers, sensitivities, inverse questions and explorations turn the same properti
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import isfinite
 from typing import Final
 
 from sim.device.records import Accelerator
 from sim.errors import InputError, Problem
 from sim.network.records import Cluster, LinkType
+from sim.records import dataclass
 from sim.scenario import Scenario
 from sim.units import Dimension, read_quantity
 

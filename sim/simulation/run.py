@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sim.engine import Step
@@ -13,6 +12,7 @@ from sim.plan import device_memory, infeasible
 from sim.plan.energy import Energy
 from sim.plan.records import DeviceMemory, Plan
 from sim.plan.sub_batch import SubBatch
+from sim.records import dataclass
 from sim.result import Result, TimeToTarget, Uncertainty
 from sim.scaling import Projection
 from sim.scenario import Scenario

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
 from sim.engine.records import Step
@@ -11,6 +11,7 @@ from sim.plan.energy import step_energy
 from sim.plan.records import Plan
 from sim.plan.speedups import SPEEDUPS, Effect
 from sim.plan.step_record import StepRecord
+from sim.records import dataclass
 from sim.result import Saving, Speedups, TimeToTarget
 from sim.scenario import Scenario
 from sim.simulation.goal import project_target

@@ -9,13 +9,14 @@ is the variance of its logarithm with that cause alone, over the sum of all such
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from sim.engine import Step
 from sim.plan.energy import moved_energy
 from sim.plan.expense import Prices, expenses, site_of
 from sim.plan.records import Plan
+from sim.records import dataclass
 from sim.result import Band, Cause, TimeToTarget, Uncertainty
 from sim.scaling import Domain, Errors, LearningCurve, LossLaw, Projection, SizeLaw
 from sim.scenario import Scenario

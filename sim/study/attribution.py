@@ -9,7 +9,7 @@ together get half each.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from itertools import combinations
 from math import factorial, fsum
 from typing import Final, TypeAlias
@@ -17,6 +17,7 @@ from typing import Final, TypeAlias
 from sim.device.records import Accelerator
 from sim.errors import InfeasibleError, InputError, UnreachableError
 from sim.network.records import Cluster
+from sim.records import dataclass
 from sim.result import Result
 from sim.scenario import Scenario
 from sim.simulation import simulate

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -20,6 +20,7 @@ from sim.device.timing import timer
 from sim.errors import InputError, Problem
 from sim.files.hardware import AcceleratorFile, build_accelerator, load_accelerator_file
 from sim.files.timings import KINDS, Timing, TimingKind, read_timings
+from sim.records import dataclass
 from sim.study.chip_constants import OVERHEAD, Constant, candidates, starting_chip
 from sim.study.log_fit import LogFit, Mask, Vector, fit_logs, jacobian
 

@@ -8,7 +8,6 @@ the budget is d ln T / d ln x, from runs with x a tenth less and a tenth more (a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from math import inf, log
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from sim.files.budget import BudgetFile, chip_of
 from sim.files.fields import read
 from sim.files.merge import ACCELERATOR
 from sim.files.scenario import Document, build, document_of
+from sim.records import dataclass
 from sim.simulation import simulate
 from sim.study.explore import figure, front
 from sim.study.metrics import METRICS, Metric

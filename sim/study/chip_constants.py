@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from sim.device.records import Accelerator, FusedAttention
 from sim.files.timings import Timing
 from sim.ops import Attention, Format, Gemm
+from sim.records import dataclass
 from sim.units import format_quantity
 
 OVERHEAD: Final = "kernel_overhead"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 import numpy as np
@@ -16,6 +16,7 @@ from sim.network import Cluster, Communicator, Group
 from sim.network.load import repeated
 from sim.network.protocols import SUFFIX
 from sim.ops import CollectiveKind
+from sim.records import dataclass
 from sim.study.collective_levels import PIECES, Detail, WrittenOut
 
 _NS: Final = 1e-9

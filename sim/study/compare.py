@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,6 +12,7 @@ from sim.axes import Axis, axis
 from sim.errors import Infeasible, InfeasibleError, InputError, Problem, UnreachableError
 from sim.files import build, load_document, locating, scenario_of
 from sim.files.idle import idle_fields
+from sim.records import dataclass
 from sim.result import Result
 from sim.scenario import Scenario
 from sim.simulation import simulate

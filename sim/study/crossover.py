@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
 from sim.axes import Axis
 from sim.errors import InputError, Problem
+from sim.records import dataclass
 from sim.scenario import Scenario
 from sim.study.designs import Designs
 from sim.study.metrics import METRICS, Sense, metric

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -17,6 +17,7 @@ from sim.axes import Axis, Combination, check_axes
 from sim.errors import InputError, Problem
 from sim.files.loader import core_scalar
 from sim.files.table_text import table_text
+from sim.records import dataclass
 
 if TYPE_CHECKING:
     import numpy as np

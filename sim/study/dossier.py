@@ -6,12 +6,13 @@ The runs beside it are studies of the scenario as it was planned; a design witho
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 
 from sim.device.table import OpRow, op_table
 from sim.errors import ForetrainError
 from sim.files import Document, Leaf, build, locating
 from sim.plan import Plan
+from sim.records import dataclass
 from sim.result import Result
 from sim.scenario import PlanRequest, Scenario
 from sim.simulation import model_of, project_target, record_of, simulate

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from sim.axes import Combination, axis
 from sim.errors import InputError, Problem
+from sim.records import dataclass
 from sim.scenario import Scenario
 from sim.study.metrics import METRICS, Metric, Sense, metric
 from sim.study.runner import Progress

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 from typing import ClassVar, Final
@@ -13,6 +13,7 @@ from sim.answer import Answer
 from sim.errors import InputError, Problem
 from sim.files.pilot import BestRun, Law, best_per_shard, read_pilot
 from sim.files.scaling import load_domain
+from sim.records import dataclass
 from sim.scaling import CriticalBatch, Domain, Errors, Passes, SizeLaw
 from sim.scaling.batch_fit import FEWEST, BatchLaw, fit_batch
 from sim.scaling.curve_fit import TWO_SIDED, CurveFit, Shard, fit_curve

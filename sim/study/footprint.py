@@ -10,7 +10,7 @@ is not predicted but looked up where it was published (scenarios/quality.yaml), 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
@@ -22,6 +22,7 @@ from sim.ops import BYTES_PER_ELEMENT, Attention, Convolution, Format, Gemm, Op,
 from sim.plan.energy import step_energy
 from sim.plan.expense import Prices, expenses, site_of
 from sim.plan.prepare import single_device
+from sim.records import dataclass
 from sim.workload.decoding import decoding
 from sim.workload.records import Layer, Model, Numerics
 

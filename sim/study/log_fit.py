@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.special import stdtrit
+
+from sim.records import dataclass
 
 Vector = NDArray[np.float64]
 Mask = NDArray[np.bool_]

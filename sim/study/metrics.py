@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from sim.errors import InputError, Problem
+from sim.records import dataclass
 from sim.result import Result
 
 

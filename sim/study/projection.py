@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from sim.errors import ForetrainError
 from sim.files.scaling import load_domain
+from sim.records import dataclass
 from sim.scaling import Domain, Projection, project
 
 PAPER: Final = ("word-lm", "char-lm", "nmt", "speech", "image")

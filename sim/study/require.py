@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from statistics import NormalDist
 from typing import ClassVar, Final
@@ -17,6 +17,7 @@ from typing import ClassVar, Final
 from sim.answer import Answer
 from sim.errors import InfeasibleError, InputError, Problem
 from sim.files import scenario_of
+from sim.records import dataclass
 from sim.result import Band
 from sim.scenario import Scenario
 from sim.simulation import simulate

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import reduce
 from hashlib import blake2b
 from importlib.metadata import version
@@ -21,6 +21,7 @@ from typing import Final, TypeAlias
 from sim.errors import ForetrainError, InfeasibleError, InputError, Problem, UnreachableError
 from sim.files import load_document, load_scenario, scenario_of
 from sim.files.scenario import resolved
+from sim.records import dataclass
 from sim.scenario import Scenario
 from sim.simulation import simulate
 from sim.simulation.properties import PROPERTIES, turned

@@ -8,7 +8,7 @@ left to the simulation of the designs that are worth it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 from typing import Any, Final
@@ -21,6 +21,7 @@ from sim.files import scenario_of
 from sim.network import communicator_of
 from sim.plan.energy import moved_energy
 from sim.plan.expense import expenses, site_of
+from sim.records import dataclass
 from sim.result import Result
 from sim.scenario import Scenario
 from sim.search.hardware import Hardware, HardwareScreen, Priced

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,6 +17,7 @@ from sim.answer import Answer
 from sim.engine.step import Engine
 from sim.errors import InfeasibleError, InputError, Problem, UnreachableError
 from sim.files import scenario_of
+from sim.records import dataclass
 from sim.scenario import Scenario
 from sim.simulation import simulate
 from sim.simulation.properties import PROPERTIES, Property, property_of

@@ -7,12 +7,12 @@ and scenario bring the sources of their files. Bibliographic data of papers is r
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from sim.answer import Answer
 from sim.plan.records import PipelineSchedule, Sharding
 from sim.plan.speedups import SPEEDUPS
+from sim.records import dataclass
 from sim.result import Result
 from sim.scenario import Scenario
 from sim.workload.records import Recompute

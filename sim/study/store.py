@@ -15,12 +15,12 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from sim.errors import InputError, Problem
+from sim.records import dataclass
 
 SCHEMA_VERSION: Final = 2
 MAGIC: Final = b"SQLite format 3\0"

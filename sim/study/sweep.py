@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,6 +13,7 @@ from sim.axes import Axis, Combination, axis
 from sim.errors import InputError, Problem
 from sim.files import scenario_of
 from sim.files.loader import core_scalar
+from sim.records import dataclass
 from sim.scenario import Scenario
 from sim.study.designs import Designs
 from sim.study.executors import executors

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import mean, median
 from typing import Final, cast, get_args
 
@@ -25,6 +25,7 @@ from sim.errors import InputError
 from sim.files.clusters import load_links
 from sim.network import Cluster, CollectiveCost, Communicator, Group, Level, LinkType
 from sim.ops import CollectiveKind
+from sim.records import dataclass
 from sim.study.collective_sweep import bus_bytes
 from sim.validation.validation import Outcome, Request, ValidationSet, percentile, requests
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, Final
 
 from sim.device.generation import Generation
@@ -13,6 +13,7 @@ from sim.files.frameworks import framework_files
 from sim.files.generations import list_generations, load_generation
 from sim.files.library import find, folder, shown
 from sim.files.loader import load
+from sim.records import dataclass
 
 FILE: Final = "constants.yaml"
 

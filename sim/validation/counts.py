@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from sim.files.hardware import load_accelerator
 from sim.plan.prepare import single_device
+from sim.records import dataclass
 from sim.workload.build import build_model
 from sim.workload.expand import PLAIN_FP32
 from sim.workload.records import Model, Numerics

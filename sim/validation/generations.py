@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
 from sim.errors import InputError, Problem
 from sim.files.library import folder
+from sim.records import dataclass
 from sim.validation import minutes
 from sim.validation.ranking import spearman
 from sim.validation.runs import simulate_request

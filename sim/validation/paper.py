@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any, Final, cast
 
@@ -12,6 +12,7 @@ from sim.files import load_scenario
 from sim.files.library import folder
 from sim.files.loader import load
 from sim.plan.records import LayerSchedule
+from sim.records import dataclass
 from sim.result import Result
 from sim.scaling import Domain, LearningCurve, SizeLaw, consistency, data_scale, parameters_for
 from sim.scenario import Scenario

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import import_module
 from pathlib import Path
 from typing import Literal
@@ -18,6 +18,7 @@ from sim.files.loader import Node, load
 from sim.files.merge import merge
 from sim.files.schema import Definitions, Schema
 from sim.files.table_text import table_text
+from sim.records import dataclass
 from sim.validation.validation import Cell, Measure, Quantity, Row, Rule, ValidationSet, wrong_patterns
 
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from statistics import mean
 
+from sim.records import dataclass
 from sim.validation.validation import Comparison, Request
 
 TIE = 0.02

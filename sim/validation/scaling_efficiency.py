@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from statistics import mean, median
 
+from sim.records import dataclass
 from sim.validation.validation import Comparison, Outcome, Request
 
 RATES = ("samples_per_s", "samples_per_s_evaluated", "seconds_per_sample")

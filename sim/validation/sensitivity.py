@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import mean
 from typing import Final, TypeAlias
 
 from sim.errors import InputError, Problem
+from sim.records import dataclass
 from sim.simulation.properties import PROPERTIES, Property
 from sim.validation.published import load_validation_set, read_rows
 from sim.validation.runs import outcome_of_text, simulate_request

@@ -6,7 +6,6 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from statistics import StatisticsError, mean
@@ -17,6 +16,7 @@ from sim.errors import InputError, Problem
 from sim.fields import did_you_mean
 from sim.files.library import folder
 from sim.files.yaml_text import yaml_text
+from sim.records import dataclass
 from sim.validation.outcomes import Outcomes
 from sim.validation.published import load_validation_set, read_rows
 from sim.validation.validation import (

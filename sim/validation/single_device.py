@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import mean, median
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ from sim.files.hardware import load_accelerator
 from sim.files.models import load_model_file
 from sim.ops import Format
 from sim.plan.prepare import single_device
+from sim.records import dataclass
 from sim.validation.validation import Comparison, Request, Row, Skipped, ValidationSet, compare, requests
 from sim.validation.validation import Outcome as RowOutcome
 from sim.workload.dlrm import Dlrm

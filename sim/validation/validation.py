@@ -12,7 +12,6 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from statistics import mean, median
 from typing import Final, Literal
@@ -21,6 +20,7 @@ from sim.errors import InputError, Problem
 from sim.fields import Record, about
 from sim.files.conditions import comparison
 from sim.files.scaling import load_domain
+from sim.records import dataclass
 from sim.scaling import Domain
 
 LESS_IS_FASTER: Final = frozenset(

@@ -5,10 +5,10 @@ Per-head products keep their true shapes: batch = sub_batch·heads/tensor, m = q
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from sim.ops import Attention, Collective, CollectiveKind, Op
+from sim.records import dataclass
 from sim.workload.graph import Tensor
 from sim.workload.kernels import (
     FP32,

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from heapq import heapify, heappop, heappush
 from pathlib import Path
 from typing import Final, TypeAlias, cast
 
 from sim.errors import InputError, Problem
+from sim.records import dataclass
 
 Value: TypeAlias = (
     bool | int | float | str | bytes | tuple[bool, ...] | tuple[int, ...] | tuple[float, ...] | tuple[str, ...]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sim.errors import InputError, Problem
 from sim.ops import Attention, Op
+from sim.records import dataclass
 from sim.workload.records import Layer, Model, Numerics, Shard
 from sim.workload.transformer import Transformer
 

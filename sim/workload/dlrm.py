@@ -7,13 +7,14 @@ The tables hold nearly all parameters and do no arithmetic; each lookup touches 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 from typing import Any, ClassVar, Final, Literal
 
 from sim.errors import InputError, Problem
 from sim.fields import Record, about, problem, size
 from sim.ops import BYTES_PER_ELEMENT, Collective, Gather, Gemm, Lump, Op, Pointwise
+from sim.records import dataclass
 from sim.workload.expand import layer_of
 from sim.workload.graph import Tensor
 from sim.workload.kernels import Frame, Kernels, bias_pass, gemm, pointwise, weight_gradient

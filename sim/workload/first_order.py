@@ -9,11 +9,12 @@ The coefficients are of fp32 training with plain SGD and hold the update.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import ClassVar, Final, Self
 
 from sim.fields import Record, about
 from sim.ops import BYTES_PER_ELEMENT, Lump
+from sim.records import dataclass
 from sim.workload.records import Layer, Numerics, Parameter, Recompute, Shard
 from sim.workload.sizing import unsharded
 

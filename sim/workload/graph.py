@@ -9,10 +9,11 @@ liveness needs (sim/workload/liveness.py).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal
 
 from sim.ops import Op, Pointwise
+from sim.records import dataclass
 
 TensorKind = Literal["weight", "gradient", "activation"]
 LayerKind = Literal["embedding", "block", "head"]

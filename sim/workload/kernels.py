@@ -11,10 +11,11 @@ unfused, every elementwise op streams its operands.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal, NamedTuple, TypeAlias
 
 from sim.ops import BLOCKS, BYTES_PER_ELEMENT, Collective, CollectiveKind, Gather, Gemm, Op, Pointwise
+from sim.records import dataclass
 from sim.workload.graph import LayerKind, Node, Tensor
 from sim.workload.recorder import Note, Recorder
 from sim.workload.records import Numerics, Parameter, Shard

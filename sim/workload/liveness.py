@@ -15,11 +15,11 @@ Two things frameworks decide are arguments:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
 from sim.ops import BYTES_PER_ELEMENT
+from sim.records import dataclass
 from sim.workload.graph import Graph, Node, Section, Tensor
 from sim.workload.records import Numerics
 from sim.workload.update import MOMENTS

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil
 from typing import Literal
 
 from sim.ops import BYTES_PER_ELEMENT, Collective, CollectiveKind, Format, Gemm, Op
+from sim.records import dataclass
 from sim.workload.graph import Tensor
 from sim.workload.kernels import (
     FP32,

@@ -11,12 +11,13 @@ a scatter, anything else twice its work.  A sub-batch b makes b·m rows of a pro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from typing import Any, ClassVar, Final, Self, cast
 
 from sim.errors import InputError, Problem
 from sim.fields import Record, about
 from sim.ops import BYTES_PER_ELEMENT, Attention, Convolution, Gather, Gemm, Lump, Op, Pointwise, total_flops
+from sim.records import dataclass
 from sim.workload.records import Layer, Numerics, Parameter, Recompute, Shard
 from sim.workload.sizing import unsharded
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from sim.ops import BYTES_PER_ELEMENT, Gemm, Op, Pointwise
+from sim.records import dataclass
 from sim.workload.graph import Graph, LayerKind, Node, Section, Tensor, Weight, fuse
 from sim.workload.records import BatchNorm, Numerics
 

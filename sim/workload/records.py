@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Literal, Protocol, TypeAlias
@@ -11,6 +11,7 @@ from typing import Literal, Protocol, TypeAlias
 from sim.errors import Problem
 from sim.fields import Record, about, problem
 from sim.ops import Format, Op, SparsePattern, Sparsity
+from sim.records import dataclass
 from sim.workload.checkpoints import checkpointed
 from sim.workload.graph import Dataflow
 

@@ -8,12 +8,13 @@ with `sampled` > 0 it is computed over that many sampled words instead of the wh
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import ClassVar
 
 from sim.errors import Problem
 from sim.fields import problem, size
+from sim.records import dataclass
 from sim.workload.cells import highway_cell, lstm_cell
 from sim.workload.expand import GraphModel
 from sim.workload.graph import Graph, Tensor

@@ -7,7 +7,7 @@ classifier.  The stride of a bottleneck sits in its 3×3 convolution, as in the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from itertools import pairwise
 from typing import ClassVar, Final
@@ -15,6 +15,7 @@ from typing import ClassVar, Final
 from sim.errors import Problem
 from sim.fields import about, problem, size
 from sim.ops import Convolution
+from sim.records import dataclass
 from sim.workload.expand import GraphModel
 from sim.workload.graph import Graph, Tensor
 from sim.workload.records import Numerics

@@ -7,12 +7,13 @@ where it looked before. Decoder steps: a quarter of the frames.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 from sim.fields import about, size
 from sim.ops import Convolution
+from sim.records import dataclass
 from sim.workload.cells import DERIVATIVE, TANH, lstm_cell
 from sim.workload.expand import GraphModel
 from sim.workload.graph import Graph, Tensor

@@ -14,11 +14,11 @@ owner of their rows with the input.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 
 from sim.errors import InputError, Problem
+from sim.records import dataclass
 from sim.workload.records import TableCut
 
 

@@ -7,13 +7,14 @@ Chakra does: an all-gather's input shard, where `Collective.bytes` is its output
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, ClassVar, Final, cast, get_args
 
 from sim.errors import InputError, Problem
 from sim.fields import Record, about, size
 from sim.ops import BYTES_PER_ELEMENT, Axis, Collective, CollectiveKind, Format, Lump, Op, total_bytes, total_flops
+from sim.records import dataclass
 from sim.workload.chakra import Node, Trace, in_order, read_trace
 from sim.workload.records import Layer, Numerics, Parameter, Recompute, Shard
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from functools import lru_cache
 from itertools import groupby
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from sim.errors import Problem
 from sim.fields import DEEPEST, Record, about, size
+from sim.records import dataclass
 from sim.workload.attention import AttentionSizes, attention, attention_flops, attention_weights
 from sim.workload.expand import layer_of
 from sim.workload.graph import Tensor

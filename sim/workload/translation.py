@@ -7,11 +7,12 @@ One bidirectional layer and one decoder layer: 33h² + 3hv + 12h parameters.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import ClassVar
 
 from sim.fields import size
+from sim.records import dataclass
 from sim.workload.cells import lstm_cell
 from sim.workload.expand import GraphModel
 from sim.workload.graph import Graph, Tensor

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar
 
 from sim.errors import InputError, Problem
 from sim.fields import DEEPEST, Record, about, problem, size
+from sim.records import dataclass
 from sim.workload.expand import layer_of
 from sim.workload.kernels import Frame, Kernels, Weight, gemm, pointwise, weight_gradient
 from sim.workload.records import Layer, Numerics, Parameter, Shard

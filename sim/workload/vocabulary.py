@@ -6,11 +6,12 @@ vocabulary-parallel cross-entropy makes six passes over them forward and two bac
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from math import log
 
 from sim.ops import Gather, Op
+from sim.records import dataclass
 from sim.workload.expand import layer_of
 from sim.workload.graph import Tensor
 from sim.workload.kernels import FP32, Frame, Kernels, Primitive, Steps, Weight, collective, held, passes, pointwise

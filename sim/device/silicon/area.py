@@ -9,12 +9,12 @@ Validity: held-out chips of N7 to N4P come back within the errors that `hardware
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from math import ceil, sqrt
 
 from sim.device.energy import BITS_PER_BYTE
 from sim.device.silicon.budget import ChipBudget
 from sim.device.silicon.records import Blocks, Core, Node, Process, Stack
+from sim.records import dataclass
 
 MM2 = 1e-6
 MICRON2 = 1e-6  # mm²

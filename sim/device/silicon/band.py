@@ -9,7 +9,7 @@ taken as independent, as their sources are; where an end leaves no chip, that en
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from math import exp, inf, log, sqrt
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from sim.device.silicon.budget import ChipBudget
 from sim.device.silicon.design import ChipDesign
 from sim.device.silicon.records import Figure, Process
 from sim.errors import InputError
+from sim.records import dataclass
 
 R = TypeVar("R")
 Made = Callable[[ChipBudget, Process], ChipDesign]

@@ -10,11 +10,11 @@ Validity: H100 and MI300X within the estimates of their bills of materials; desi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import exp, factorial, pi, sqrt
 
 from sim.device.silicon.area import Parts
 from sim.device.silicon.records import Blocks, Node
+from sim.records import dataclass
 
 RADIUS_MM = 147.0
 SCRIBE_MM = 0.2

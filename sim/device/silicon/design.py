@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from math import floor
 
 from sim.device.generation import Generation
@@ -15,6 +14,7 @@ from sim.device.silicon.records import Process
 from sim.errors import InputError, Problem
 from sim.fields import did_you_mean, problem
 from sim.ops import Format
+from sim.records import dataclass
 
 SLACK = 1e-9  # of the area, for sums of floating point
 LEAST_CLOCK = 0.1  # of the full clock, as the simulator's power limit has it

@@ -10,10 +10,9 @@ prints.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sim.device.energy import BITS_PER_BYTE, PICO
 from sim.device.silicon.area import Parts
+from sim.records import dataclass
 
 GIGA = 1e9
 

@@ -6,11 +6,12 @@ Areas are in mm², edges in mm, capacities of memories on the chip in MiB, as th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from sim.errors import Problem
 from sim.fields import FILLED, Confidence, Record, about, problem
 from sim.ops import Format
+from sim.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 
 from sim.engine.campaign.failures.base import FailureProcess
 from sim.engine.campaign.progress import Pauses
 from sim.engine.campaign.recovery.base import Recovery
 from sim.engine.records import Slice
+from sim.records import dataclass
 
 
 class Blast(IntEnum):

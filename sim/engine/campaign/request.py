@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from itertools import pairwise
 from typing import Final, Literal
 
@@ -13,6 +13,7 @@ from sim.engine.campaign.recovery import RECOVERIES
 from sim.errors import Problem
 from sim.fields import Record, about
 from sim.plan.expense import Prices
+from sim.records import dataclass
 
 FORWARD_SHARE: Final = 1.0 / 3.0
 """Of the computation of a step: backward costs twice the forward pass (one product for each of two gradients)."""

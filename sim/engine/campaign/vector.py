@@ -6,13 +6,12 @@ no planned stops. Everything else runs in SimPy.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.engine.campaign.progress import Pauses
 from sim.engine.campaign.records import Work
+from sim.records import dataclass
 
 Floats = NDArray[np.float64]
 

@@ -8,10 +8,11 @@ one in use included, it is that of the queue M/D/1/N (`queue.py`).
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import simpy
+
+from sim.records import dataclass
 
 Events: TypeAlias = "Generator[simpy.Event, Any, None]"
 STEPS: Final = 512

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from sim.fields import Record, about
+from sim.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ per-byte term is a largest load/capacity over links, with all groups of the axis
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
 
@@ -27,6 +27,7 @@ from sim.network.topologies import TOPOLOGIES
 from sim.network.topologies.base import Floats, Ints, LevelTopology
 from sim.network.topology import Topology
 from sim.ops import CollectiveKind
+from sim.records import dataclass
 
 #: Ranks that form one chain inside a node at most (an NVL72 rack is 72, a node 8 or 16).
 LARGEST_NODE = 72

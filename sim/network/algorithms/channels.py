@@ -8,7 +8,6 @@ schedule sends follows by moving the channel.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import ClassVar
 
@@ -18,6 +17,7 @@ from sim.network.algorithms.base import Algorithm, Case, Ends, Listing, Messages
 from sim.network.load import Load
 from sim.network.records import CollectiveCost
 from sim.network.topologies.base import Ints
+from sim.records import dataclass
 
 #: Share of the ideal bandwidth a pipelined double tree reaches: NCCL tuning.cc multiplies tree bandwidth by 0.9.
 TREE_EFFICIENCY = 0.9

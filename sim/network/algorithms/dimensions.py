@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from sim.network.algorithms.base import Algorithm, Case, Ends, Messages, Pieces, Step
 from sim.network.topologies.base import Ints
+from sim.records import dataclass
 
 #: (order of the digits, number of the part, direction round the rotated ones)
 Part = tuple[tuple[int, ...], int, int]

@@ -12,7 +12,7 @@ one further along an axis named in `symmetric` maps the level onto itself and ro
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
@@ -20,6 +20,7 @@ import numpy as np
 
 from sim.errors import Problem
 from sim.network.records import Level
+from sim.records import dataclass
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar, Literal, Protocol
+
+from sim.records import dataclass
 
 Kind = Literal["remove", "restrict", "reorder", "replace", "retrofit"]
 Component = Literal["function", "data", "optimisation"]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from sim.plan.speedups.base import Component, Effect, Kind
+from sim.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

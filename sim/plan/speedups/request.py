@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from sim.errors import Problem
 from sim.fields import Record, about, did_you_mean
 from sim.plan.speedups import ELSEWHERE, SPEEDUPS
+from sim.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from html import escape
 from typing import Any, Final, TypeAlias
 
+from sim.records import dataclass
 from sim.report.tables import Table
 
 Trace: TypeAlias = dict[str, Any]

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
 from sim.errors import InputError, Problem
 from sim.network import TOPOLOGIES, Cluster, Communicator, Group, Level, Topology
 from sim.ops import CollectiveKind
+from sim.records import dataclass
 from sim.report.figures.kit import BLUE, GREY, INK, Figure, Trace
 from sim.report.tables import Column, Table
 from sim.report.text import si

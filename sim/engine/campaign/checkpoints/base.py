@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil
 from typing import ClassVar, Protocol
 
 from sim.engine.campaign.records import Tier
 from sim.engine.campaign.renewal import optimal_interval_s
+from sim.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from sim.engine.campaign.checkpoints.base import CopyTimes, Failing, steps_between
 from sim.engine.campaign.records import Blast, Tier
+from sim.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import exp
 from typing import TYPE_CHECKING, ClassVar
+
+from sim.records import dataclass
 
 if TYPE_CHECKING:
     from numpy.random import Generator

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import gamma
 from typing import TYPE_CHECKING, ClassVar
+
+from sim.records import dataclass
 
 if TYPE_CHECKING:
     from numpy.random import Generator

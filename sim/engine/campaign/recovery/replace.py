@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from sim.engine.campaign.recovery.base import Pool
+from sim.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

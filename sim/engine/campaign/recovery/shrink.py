@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import isfinite
 from typing import ClassVar
 
 from sim.engine.campaign.recovery.base import Pool
+from sim.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

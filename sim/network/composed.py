@@ -138,7 +138,8 @@ class Composed(Topology):
         periods = {n: Period(size, *flows.recurs(w, w * size)) for n, size, w in axes if n in router.symmetric}
         while True:
             src, dst, weight = self._carried(number, flows.at(one_period(axes, periods)))
-            lost = [n for n, size, w in axes if n in periods and not router.moves_alike(n, (dst - src) // w % size)]
+            far = {n: (dst // w - src // w) % size for n, size, w in axes if n in periods}
+            lost = [n for n, delta in far.items() if not router.moves_alike(n, delta)]
             if router.planar and "port" in periods and (router.shape.port(src) != router.shape.port(dst)).any():
                 lost.append("port")  # how far it is to another port depends on the port
             if not lost:

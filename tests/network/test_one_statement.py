@@ -119,6 +119,7 @@ BIG = [
     two_level(16, "fat_tree", options={"leaf": 4}, oversubscription=3.0),
     two_level(16, "rail", g=4, options={"leaf": 2, "tiers": 3, "pod": 4}),
     two_level(9, "torus", g=4, nics=2),
+    flat("torus", 4, 3, 4),
     flat("twisted_torus", 4, 4, 8),
     flat("dragonfly", 2, 3, 7),
     flat("hyperx", 4, 3, 5),
@@ -138,7 +139,7 @@ def test_representatives_stand_for_all_flows(cluster: Cluster, monkeypatch: pyte
     fill blocks of devices, that straddle them, and that leave some over; hops of a pipeline."""
     n = cluster.devices
     groups = [Group(n), *(Group(s, d) for s in (2, 3, 4, n // 2) for d in (1, 2, 3, 4) if s * d <= n)]
-    kinds: tuple[CollectiveKind, ...] = ("all_reduce", "broadcast", "reduce")
+    kinds: tuple[CollectiveKind, ...] = ("all_reduce", "all_to_all", "broadcast", "reduce")
 
     def answers() -> list[tuple[float, float, list[float]]]:
         communicator, found = Communicator(cluster), []

@@ -42,9 +42,8 @@ EVERY_PASS: Final = (Sharding.GRADIENTS, Sharding.FULL)  # gradients are reduced
 class Layers:
     """The layers of one sub-batch and one set of degrees inside them: what each keeps and what its passes take."""
 
-    def __init__(self, layers: tuple[Layer, ...], held: int) -> None:
-        self.layers, self.held = layers, held
-        self.shape = tuple((x.name, x.kind, x.count) for x in layers)
+    def __init__(self, layers: tuple[Layer, ...], held: int, shape: int) -> None:
+        self.layers, self.held, self.shape = layers, held, shape
         self.outputs = np.array([x.output_bytes for x in layers])
         self.output = float(self.outputs.max(initial=0.0))
         self.workspace = np.array([x.workspace_bytes for x in layers])
@@ -298,19 +297,24 @@ Cell: TypeAlias = tuple[Layers, Composition, Stages, int]
 """What plans of one set of degrees, sub-batch and interleaving share, and their passes."""
 
 
+Shared: TypeAlias = dict[object, Exchange | None]
+"""By order and sharding; None where it cannot be priced."""
+
+
 class Columns:
     """The plans of one model, by composition."""
 
     def __init__(self, pricer: Pricer) -> None:
         self.pricer = pricer
         self.refused: InputError | None = None  # why the last plan was left out
-        self._layers: dict[tuple[int, Shard], Layers] = {}
+        self._layers: dict[Shard, dict[int, Layers]] = {}  # by sub-batch
         self._grouped: dict[int, tuple[Sequence[Variant], Grouped]] = {}  # by identity of the list, held here
         self._held: dict[object, int] = {}  # parameters of all layers → their number
+        self._shapes: dict[object, int] = {}  # names and counts of all layers → their number
         self._compositions: dict[object, Composition | None] = {}
         self._parts: dict[object, Stages] = {}
         # by degrees (sequence parallel or not): exchanges, and what is reduced in those of one sharding and order
-        self._exchanges: dict[object, tuple[dict[object, Exchange | None], dict[object, Known]]] = {}
+        self._exchanges: dict[object, tuple[dict[object, Shared], dict[object, Known]]] = {}
 
     def add(self, layout: Plan, variants: Sequence[Variant], place: int) -> None:
         """Plans of one set of degrees as rows, numbered from `place`; those the model cannot take are left out."""
@@ -318,19 +322,20 @@ class Columns:
             self._grouped[id(variants)] = variants, grouped(variants)
         degrees = tuple(getattr(layout, axis) for axis in DEGREES)
         exchanges, reduced = self._exchanges.setdefault(degrees, ({}, {}))
-        shard = shard_of(layout)
+        known_layers = self._layers.setdefault(shard_of(layout), {})
         for (sub_batch, chunks), runs in self._grouped[id(variants)][1]:
-            cell = self._cell(layout, shard, sub_batch, chunks)
+            cell = self._cell(layout, known_layers, sub_batch, chunks)
             if cell is None:
                 continue
             layers, composition, parts, passes = cell
+            shared = exchanges.setdefault((layers.held, chunks, passes <= 1), {})
             for alike in runs:
                 variant = alike.variants[0]
-                shared = (layers.held, chunks, variant.order, variant.sharding, passes <= 1)
-                if shared not in exchanges:
-                    known = reduced.setdefault((variant.order, variant.sharding), {})
-                    exchanges[shared] = self._exchange(variant.of(layout), composition, parts, known)
-                exchange = exchanges[shared]
+                key = (variant.order, variant.sharding)
+                if key not in shared:
+                    known = reduced.setdefault(key, {})
+                    shared[key] = self._exchange(variant.of(layout), composition, parts, known)
+                exchange = shared[key]
                 if exchange is not None:
                     run = Run(place + alike.first, alike, layers, exchange, max(1, passes), layout)
                     composition.runs.append(run)
@@ -351,26 +356,26 @@ class Columns:
         timed = self.timed(run, [candidate.variant], True)
         return float(composition.least(timed)[0]) if timed else None
 
-    def layers(self, shard: Shard, sub_batch: int) -> Layers:
-        """The layers of a sub-batch under the degrees that cut them."""
-        key = (sub_batch, shard)
-        if key not in self._layers:
-            layers = self.pricer.layers_of(*key)
-            parameters = tuple((tuple(map(self._held_as, x.parameters)), x.kind, x.count, x.updated) for x in layers)
-            self._layers[key] = Layers(layers, self._held.setdefault(parameters, len(self._held)))
-        return self._layers[key]
+    def _made(self, layers: tuple[Layer, ...]) -> Layers:
+        """Layers with the numbers of what they hold and of how they follow each other."""
+        parameters = tuple((tuple(map(self._held_as, x.parameters)), x.kind, x.count, x.updated) for x in layers)
+        shape = tuple((x.name, x.kind, x.count) for x in layers)
+        held = self._held.setdefault(parameters, len(self._held))
+        return Layers(layers, held, self._shapes.setdefault(shape, len(self._shapes)))
 
     def _held_as(self, parameter: Parameter) -> object:
         """What of a parameter its memory and exchange ask for: the touched rows where these alone are updated."""
         rows = parameter.sparse_rows if self.pricer.numerics.optimizer == OptimizerName.SGD else 0
         return parameter.elements, parameter.reduce_axis, parameter.copy_elements, parameter.row_elements, rows
 
-    def _cell(self, layout: Plan, shard: Shard, sub_batch: int, chunks: int) -> Cell | None:
+    def _cell(self, layout: Plan, known: dict[int, Layers], sub_batch: int, chunks: int) -> Cell | None:
         """Of a plan; None where the model cannot be cut so, or the stages cannot be filled."""
-        try:
-            layers = self.layers(shard, sub_batch)
-        except InputError:
-            return None
+        if sub_batch not in known:
+            try:
+                known[sub_batch] = self._made(self.pricer.layers_of(sub_batch, shard_of(layout)))
+            except InputError:
+                return None
+        layers = known[sub_batch]
         shape = (layout.pipeline, chunks, layers.shape)
         if shape not in self._compositions:
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from sim.device.records import Accelerator
 from sim.errors import InputError, Problem
@@ -71,6 +72,13 @@ def step_record(pricer: Pricer, plan: Plan) -> StepRecord:
     )
 
 
+class Reduced(NamedTuple):
+    """(axis, seconds) of what closes together, and of all that a chunk reduces."""
+
+    closings: dict[Closing, tuple[str, float]]
+    chunks: dict[object, list[tuple[str, float]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Recorder:
     """One plan on the way to its record."""
@@ -128,17 +136,21 @@ class Recorder:
         update = self._update(updated, rows)
         return Stage(plan.devices // plan.pipeline, tuple(built), update, offloaded, across, mirror)
 
-    def streams_s(self, chunks: Chunks, known: dict[Closing, tuple[str, float]]) -> float:
+    def streams_s(self, chunks: Chunks, known: Reduced) -> float:
         """Seconds of a stage's transfers of one pass (or of the step, where they run once) on its longest stream.
 
-        `known`: what stages of the same exchange have been found to reduce."""
+        `known`: what stages of the same exchange have been found to reduce; their layers are held."""
         copies = tied_copy(chunks, self.plan)
         streams: dict[str, float] = {}
         for number, chunk in enumerate(chunks):
             if self.plan.sharding == Sharding.FULL:
                 _add(streams, ((t.axis, t.seconds * n) for part in chunk for t, n in self._each_pass(part)))
             else:
-                _add(streams, reductions_s(self.exchange, chunk, copies if number == len(chunks) - 1 else 0.0, known))
+                held = copies if number == len(chunks) - 1 else 0.0
+                key = (held, *((id(part.layer), part.count) for part in chunk))
+                if key not in known.chunks:
+                    known.chunks[key] = list(reductions_s(self.exchange, chunk, held, known.closings))
+                _add(streams, known.chunks[key])
         return max(streams.values(), default=0.0)
 
     def after_s(self, chunks: Chunks) -> float:

@@ -22,11 +22,10 @@ from sim.errors import InputError
 from sim.network import level_of
 from sim.ops import Collective
 from sim.plan.candidates import Variant
-from sim.plan.gradients import Closing
 from sim.plan.groups import Groups
 from sim.plan.layout import Assigned, Part, assign
 from sim.plan.memory import copied_for_update, exchanged, in_flight, messages, overhead, state
-from sim.plan.prepare import Recorder
+from sim.plan.prepare import Recorder, Reduced
 from sim.plan.pricing import Pricer, shard_of
 from sim.plan.records import DEGREES, Plan, Sharding
 from sim.plan.step_record import Way
@@ -34,7 +33,6 @@ from sim.workload.records import Layer, OptimizerName, Parameter, Policy, Recomp
 
 Floats: TypeAlias = NDArray[np.float64]
 Stages: TypeAlias = list[tuple[tuple[Part, ...], ...]]  # what a stage of every kind holds, chunk by chunk
-Known: TypeAlias = dict[Closing, tuple[str, float]]
 NEVER: Final = (Recompute.NONE,)
 EVERY_PASS: Final = (Sharding.GRADIENTS, Sharding.FULL)  # gradients are reduced after every backward pass
 
@@ -260,7 +258,7 @@ class Composition:
 class Exchange:
     """What plans of one sharding, composition and rank order hold of weights and exchange, by kind of stage."""
 
-    def __init__(self, pricer: Pricer, plan: Plan, composition: Composition, parts: Stages, known: Known) -> None:
+    def __init__(self, pricer: Pricer, plan: Plan, composition: Composition, parts: Stages, known: Reduced) -> None:
         self.recorder = Recorder.of(pricer, plan)
         self.composition, self.parts, self.known = composition, parts, known
         self.every_pass = plan.sharding in EVERY_PASS
@@ -314,7 +312,7 @@ class Columns:
         self._compositions: dict[object, Composition | None] = {}
         self._parts: dict[object, Stages] = {}
         # by degrees (sequence parallel or not): exchanges, and what is reduced in those of one sharding and order
-        self._exchanges: dict[object, tuple[dict[object, Shared], dict[object, Known]]] = {}
+        self._exchanges: dict[object, tuple[dict[object, Shared], dict[object, Reduced]]] = {}
 
     def add(self, layout: Plan, variants: Sequence[Variant], place: int) -> None:
         """Plans of one set of degrees as rows, numbered from `place`; those the model cannot take are left out."""
@@ -333,7 +331,7 @@ class Columns:
                 variant = alike.variants[0]
                 key = (variant.order, variant.sharding)
                 if key not in shared:
-                    known = reduced.setdefault(key, {})
+                    known = reduced.setdefault(key, Reduced({}, {}))
                     shared[key] = self._exchange(variant.of(layout), composition, parts, known)
                 exchange = shared[key]
                 if exchange is not None:
@@ -392,7 +390,7 @@ class Columns:
         passes = layout.global_batch // (sub_batch * layout.data)
         return layers, composition, self._parts[key], passes
 
-    def _exchange(self, plan: Plan, composition: Composition, parts: Stages, known: Known) -> Exchange | None:
+    def _exchange(self, plan: Plan, composition: Composition, parts: Stages, known: Reduced) -> Exchange | None:
         try:
             return Exchange(self.pricer, plan, composition, parts, known)
         except InputError as error:

@@ -73,13 +73,15 @@ def executors(
 
 
 def _processes(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_worker)
+    spawn = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=spawn, initializer=_worker, initargs=gc.get_threshold())
 
 
-def _worker() -> None:
+def _worker(*threshold: int) -> None:
     """Ctrl-C is for the parent, which keeps what is finished and stops its workers; what is imported stays, so that
-    nobody has to look through it for what can go."""
+    nobody has to look through it for what can go, and what is made is looked through as rarely as in the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.set_threshold(*threshold)
     gc.freeze()
 
 

@@ -64,6 +64,7 @@ def test_devices_are_whole_blocks_as_cubic_as_they_come() -> None:
     [
         (["cluster.shape=[4, 4, 6]"], "cluster.shape: is not made of whole blocks of 4x4x4"),
         (["cluster.shape=[8, 16]"], "must have the 3 dimensions of a block"),
+        (["cluster.shape=[]"], "must have the 3 dimensions of a block"),
         (["cluster.shape=[4, 4, 4]"], "cluster.devices: the shape has 64 devices"),
         (["cluster.shape=[2, 8, 8]"], "whole blocks"),
         (["cluster.shape=[4, 4, 8]", "cluster.twisted=true", "cluster.devices=auto"], "the shape has 128 devices"),

@@ -239,6 +239,7 @@ def _date(node: Node, file: AcceleratorFile, chip: Accelerator) -> Iterator[Prob
 def _cluster(node: Node) -> Iterator[Problem]:
     cluster = read_cluster(node)
     read_accelerator(node.at("accelerator") or node, "accelerator")
+    _surroundings(node)
     if not cluster.source:
         yield node.problem("has no source", "source", hint="who built it and where it is described, or `assumed`")
     for number, level in enumerate(cluster.levels):
@@ -247,6 +248,20 @@ def _cluster(node: Node) -> Iterator[Problem]:
         name = str(like.plain) if like is not None else level.link.name
         if stated is not None and cluster.confidence != Confidence.D:  # no data sheet can have been misread
             yield from _rate(stated, f"levels.{number}.link.bandwidth", name, level.link.bandwidth)
+
+
+def _surroundings(node: Node) -> None:
+    """Host and storage, named or written out in the cluster, are of their own kinds."""
+    problems: list[Problem] = []
+    for key, kind in (("host", Host), ("storage", Storage)):
+        there = node.at(key)
+        if there is not None and there.value is not None:
+            try:
+                read(kind, there, key)
+            except InputError as error:
+                problems += error.problems
+    if problems:
+        raise InputError(*problems)
 
 
 def _links(node: Node) -> Iterator[Problem]:

@@ -52,7 +52,7 @@ def shaped(cluster: Cluster, sizes: tuple[int, ...] | None, twisted: bool | None
     """The cluster with its blocks joined to this shape; None: as it is."""
     level, *outer = cluster.levels
     kinds = {None: level.topology, True: TWISTED, False: PLAIN}
-    level = replace(level, sizes=sizes or level.sizes, topology=kinds[twisted])
+    level = replace(level, sizes=level.sizes if sizes is None else sizes, topology=kinds[twisted])
     levels = (level, *outer)
     return replace(cluster, levels=levels, devices=prod(each.size for each in levels))
 

@@ -256,7 +256,7 @@ def read_parts(node):
     parts = {"accelerator": read_accelerator, "host": partial(read, Host), "storage": partial(read, Storage)}
     for key, reader in parts.items():
         there = node.at(key)
-        if there is not None and isinstance(there.value, dict):
+        if there is not None and there.value is not None and not isinstance(there.value, str):
             reader(there, key)
         elif key == "accelerator":
             find("accelerators", str(name))

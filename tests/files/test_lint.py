@@ -102,6 +102,19 @@ def test_unknown_accelerator_of_a_cluster_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ("host: [[1]]", "host: must be a mapping, got a list"),
+        ("host: {name: mine, zzz: 1}", "host.zzz: unknown key"),
+        ("storage: 5", "storage: must be a mapping, got 5"),
+    ],
+)
+def test_host_and_storage_written_out_in_a_cluster_are_read(tmp_path: Path, part: str, said: str) -> None:
+    """As a scenario reads them."""
+    assert said in lint(tmp_path, f"extends: dgx-a100\nname: mine\n{part}\n", "mine")
+
+
+@pytest.mark.parametrize(
     ("name", "rate"),
     [("infiniband-ndr-sharp", 50e9), ("infiniband-ndr-mine", 50e9), ("roce-400g", 50e9), ("my-link", None)],
 )

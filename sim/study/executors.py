@@ -7,6 +7,7 @@ import importlib
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -78,11 +79,21 @@ def _processes(workers: int) -> ProcessPoolExecutor:
 
 
 def _worker(*threshold: int) -> None:
-    """Ctrl-C is for the parent, which keeps what is finished and stops its workers; what is imported stays, so that
-    nobody has to look through it for what can go, and what is made is looked through as rarely as in the parent."""
+    """Ctrl-C is for the parent, which keeps what is finished and stops its workers; who is killed takes them along;
+    what is imported stays, so that nobody has to look through it for what can go, and what is made is looked through
+    as rarely as in the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     gc.set_threshold(*threshold)
     gc.freeze()
+
+
+def _end_with_parent() -> None:
+    """A worker holds both ends of the queue it waits for: of a parent that is gone it would never hear."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 @contextmanager

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
-from concurrent.futures import Executor, Future
-from contextlib import contextmanager
+from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from sim.validation.runs import outcome_of_text
@@ -21,13 +21,18 @@ class Outcomes:
         self._begun: dict[str, Future[Outcome | str]] = {}
         self._known: dict[str, Outcome | str] = {}
         if executor is not None:
-            self._begun = {text: executor.submit(outcome_of_text, text) for text in dict.fromkeys(texts)}
+            with suppress(BrokenExecutor):  # what dies before all are handed out leaves the rest to this process
+                for text in dict.fromkeys(texts):
+                    self._begun[text] = executor.submit(outcome_of_text, text)
 
     def of(self, text: str) -> Outcome | str:
-        """The outcome of a scenario; a text says why there is none."""
+        """The outcome of a scenario; a text says why there is none. What died with a worker is simulated here."""
         if text not in self._known:
             begun = self._begun.pop(text, None)
-            self._known[text] = begun.result() if begun is not None else outcome_of_text(text)
+            try:
+                self._known[text] = begun.result() if begun is not None else outcome_of_text(text)
+            except BrokenExecutor:
+                self._known[text] = outcome_of_text(text)
         return self._known[text]
 
 

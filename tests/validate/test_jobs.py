@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
+import subprocess
+import sys
+from concurrent.futures import BrokenExecutor, Executor, Future
+from pathlib import Path
 
 import pytest
 
@@ -47,3 +50,45 @@ def test_the_rows_of_minutes_are_those_of_the_rates() -> None:
     validate("mlperf_bert", outcomes=known)
     validate("minutes_bert", outcomes=known)
     assert len(executor.texts) == len(minutes)
+
+
+class Dying(Executor):
+    """Hands out two tasks that die with their worker, then takes no more."""
+
+    def __init__(self) -> None:
+        self.left = 2
+
+    def submit(self, fn, /, *args, **kwargs) -> Future:  # type: ignore[no-untyped-def, type-arg]
+        self.left -= 1
+        if self.left < 0:
+            raise BrokenExecutor("a worker was killed")
+        future: Future[object] = Future()
+        future.set_exception(BrokenExecutor("a worker was killed"))
+        return future
+
+
+def test_what_dies_with_a_worker_is_simulated_here() -> None:
+    """The rows are those of an undisturbed validation."""
+    texts = list(scenario_texts("tpu_v2"))
+    assert len(set(texts)) > 2
+    assert validate("tpu_v2", outcomes=Outcomes(Dying(), texts)) == validate("tpu_v2", outcomes=Outcomes())
+
+
+ORPHAN = """
+import os, signal, time
+from sim.study.executors import executors
+if __name__ == "__main__":
+    way, _ = executors(64, 2)
+    with way() as executor:
+        print(executor.submit(os.getpid).result(), flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    """They held stdout open: its end is read once the last of them is gone."""
+    script = tmp_path / "orphan.py"
+    script.write_text(ORPHAN)
+    killed = subprocess.run([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)
+    assert killed.returncode == -9
+    assert int(killed.stdout) > 0

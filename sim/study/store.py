@@ -46,6 +46,9 @@ class Store:
         self.metrics = tuple(metrics)
         self._reasons: dict[str, int] = {}
         self._lock = _locked(path)
+        if not path.exists():  # deleted while somebody read it: the log left is no other file's, and SQLite fails on it
+            for log in ("-wal", "-shm", "-journal"):
+                path.with_name(path.name + log).unlink(missing_ok=True)
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
         except sqlite3.DatabaseError as error:

@@ -18,6 +18,7 @@ import pytest
 from sim.axes import axis
 from sim.study.executors import Cluster
 from sim.study.runner import run
+from sim.study.store import Outcome, Store
 from sim.study.sweep import stored, study_of
 from sim.study.sweep import sweep as sweep_here
 
@@ -61,6 +62,22 @@ def check_kills(tmp_path: Path, kills: int) -> None:
                 done = 0
     assert sweep(file).wait() == 2
     assert content(file) == whole
+
+
+def test_a_study_deleted_while_it_is_read_begins_anew(tmp_path: Path) -> None:
+    """SQLite's log of the deleted file, kept by its reader, is not the new one's."""
+    file = tmp_path / "study.db"
+    with Store(file, {"seed": 1}, ["step_s"]) as store:
+        store.add([Outcome(0, b"0", (1.0,))])
+        reader = sqlite3.connect(file)
+        assert len(reader.execute("SELECT * FROM results").fetchall()) == 1
+    file.unlink()
+    axis_of = ("--axis", "plan.sub_batch=1,2", "-o", str(file), "-q")
+    code = "from sim.cli import main; main()"
+    anew = subprocess.run([sys.executable, "-c", code, "sweep", "paper/frontier-image", *axis_of], capture_output=True)
+    assert (anew.returncode, anew.stderr) == (0, b"")
+    assert len(content(file)) == 2
+    reader.close()
 
 
 def test_a_killed_study_goes_on(tmp_path: Path) -> None:

@@ -92,6 +92,10 @@ def _storage(scenario: Scenario, _: Result | None) -> str:
     return "" if used else "there is neither training.input nor campaign.checkpoints"
 
 
+def _shaping(scenario: Scenario, _: Result | None) -> str:
+    return "workload.numerics.fused is true" if scenario.workload.numerics.fused else ""
+
+
 def _seeds(scenario: Scenario, _: Result | None) -> str:
     return "" if scenario.campaign.failures else "the campaign has no failures to draw"
 
@@ -147,6 +151,7 @@ _OF_SCENARIO: Final[Mapping[str, OfScenario]] = {
     "study": lambda _, result: "one design is simulated; `foretrain sweep` simulates all" if result else "",
     "cluster.storage": _storage,
     "target.metric": _plain,
+    "workload.numerics.shape_ops": _shaping,
     "plan.sparse_embeddings": _tables,
     "plan.table_cut": _cut_tables,
     "plan.replicated_rows": _cut_tables,
@@ -173,6 +178,7 @@ _OF_PLAN: Final[Mapping[str, OfPlan]] = {
     "framework.spare_buffers": _one("pipeline"),
     "framework.overlap_tensor": _one("tensor"),
     "framework.overlap_experts": _one("expert"),
+    "framework.context_exchange": _one("context"),
     "framework.duplicate_rows": lambda plan: "" if plan.sparse_embeddings else "plan.sparse_embeddings is false",
     "framework.recompute_stop": lambda plan: "" if plan.recompute == Recompute.FULL else "plan.recompute is not full",
 }

@@ -17,6 +17,7 @@ IDLE = [
     ("campaign.nodes_per_rack=8", "no failure of a rack"),
     ("framework.overlap_sends=false", "plan.pipeline is 1"),
     ("framework.recompute_stop=true", "plan.recompute is not full"),
+    ("framework.context_exchange=all_gather", "plan.context is 1"),
     ("framework.reshard_after_forward=false", "parameters are not sharded"),
     ("framework.duplicate_rows=true", "plan.sparse_embeddings is false"),
 ]
@@ -55,6 +56,16 @@ def test_a_field_that_is_not_read_is_told(run, change, why):
     assert len(told) == 1
     assert f"--set {change}: {change.partition('=')[0]}: is not read: " in told[0]
     assert why in told[0]
+
+
+def test_passes_of_unfused_kernels_are_told_where_kernels_are_fused(run):
+    """And read where they are not."""
+    before, fused = answer(run, "today/bert")
+    after, told = answer(run, "today/bert", "--set", "workload.numerics.shape_ops=true")
+    assert (fused, after) == ([], before)
+    assert "workload.numerics.shape_ops: is not read: workload.numerics.fused is true" in told[0]
+    changes = ("--set", "workload.numerics.fused=false", "--set", "workload.numerics.shape_ops=true")
+    assert answer(run, "today/bert", *changes)[1] == []
 
 
 @pytest.mark.parametrize(("change", "why"), AMOUNT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sim import load_scenario, simulate
@@ -113,6 +113,7 @@ def test_device_hours_are_hours_of_every_device(scenario):
 @given(
     st.lists(st.tuples(st.floats(0.1, 1.0), st.floats(0.0, 400.0)), max_size=4), st.floats(0.0, 3.0), st.floats(0, 1)
 )
+@example([(0.5, 1.0)], 1e-07, 0.5)
 def test_the_clock_of_a_limit_is_the_one_that_halving_finds(jumps, power, share):
     """Whatever a step draws, as long as a faster clock draws no less."""
     idle_w, asked = 100.0, []

@@ -21,6 +21,7 @@ from sim.workload.records import Model
 
 LOWEST_CLOCK: Final = 0.1  # of the full clock; an A100's range is 210 to 1410 MHz (recalled)
 TOLERANCE: Final = 1e-3  # of the clock
+FLATTEST: Final = 0.05  # power of the clock below which halving tells more than a slope
 SECANTS: Final = 3  # attempts; a step that changes what it waits for is halved upon
 
 
@@ -51,7 +52,7 @@ def _highest_clock(mean_w: Callable[[float], float], idle_w: float, limit: float
     known, n = {1.0: full_w}, 2.0  # voltage: the square of the clock, where movement sets the time
     fits, over, tried = 0.0, 1.0, 1.0
     for secant in chain([True] * SECANTS, repeat(False)):
-        guess = tried * ((limit - idle_w) / (known[tried] - idle_w)) ** (1.0 / n) if n > 0.0 else 0.0
+        guess = tried * ((limit - idle_w) / (known[tried] - idle_w)) ** (1.0 / n) if n > FLATTEST else 0.0
         ends = _cell(guess if secant and fits < guess < over else (max(fits, LOWEST_CLOCK) + over) / 2)
         for clock in ends:
             if fits < clock < over:

@@ -1,10 +1,17 @@
-"""Fixtures of more than one room."""
+"""Fixtures of more than one room, and how properties are drawn."""
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import pytest
+from hypothesis import settings
+
+# The suite draws the same examples everywhere; HYPOTHESIS_PROFILE=random draws new ones.
+settings.register_profile("steady", derandomize=True)
+settings.register_profile("random", derandomize=False)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 

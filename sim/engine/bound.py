@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Final
 
-from sim.engine.slots import Segment, Shaped, Slot
+from sim.engine.slots import Segment, Shaped
 from sim.engine.step import skeleton
 from sim.plan.step_record import StepRecord
 
-ONCE: Final = frozenset(("tied", "norm", "across", "mirror", "update", "offloaded update", "gathers", "reductions"))
 MOST_PASSES: Final = 2**12  # of stages and micro-batches whose tasks are listed for it
 
 
@@ -21,30 +20,39 @@ class Bound:
         self.shaped = Shaped(base)
         self.listed = base.micro_batches * len(base.stages) <= MOST_PASSES
         if self.listed:
-            shape = skeleton(self.shaped, False)
-            self.shape, self.before = shape, shape.segments(base)
-            self.once = [_once(base, slot) for slot in shape.slots]
+            self.shape = skeleton(self.shaped, False)
+            self.before = self.shape.segments(base)
+            tasks = Counter(self.shape.filled_by)
+            self.longest = [s.seconds * s.stretch * tasks[slot] for slot, s in enumerate(self.before)]
 
     def least_s(self, record: StepRecord) -> float:
         """Seconds below which a step of `record` cannot be; 0 where its tasks are others.
 
-        A step is the longest path through its tasks. Where those that come with every micro-batch take r times as long
-        or more, no path is shorter than r of what it was, but for what those shrink beyond r that come once in a step:
-        of a stage all of one kind, and pieces of a pass (streams that share a link gain no more than their tasks).
+        A step is the longest path through its tasks, and a path passes each task at most once. So for every r, no path
+        is shorter than r of what it was, but for what tasks shrink beyond r: pieces of a pass those of all stages, of
+        any other kind those of one stage (streams that share a link gain no more than their tasks). The r that bounds
+        best is one of the ratios.
         """
         if not self.listed or Shaped(record) != self.shaped:
             return 0.0
-        ratios = list(map(_ratio, self.before, self.shape.segments(record)))
-        r = min((ratio for ratio, once in zip(ratios, self.once, strict=True) if not once), default=0.0)
-        beyond: dict[tuple[str, int], float] = defaultdict(float)
-        for slot, ratio, before in zip(self.shape.slots, ratios, self.before, strict=True):
-            if ratio < r:
-                where = 0 if slot.part == "pass" else slot.stage
-                beyond[slot.part, where] += (r - ratio) * before.seconds * before.stretch
-        worst: dict[str, float] = defaultdict(float)
-        for (part, _), seconds in beyond.items():
-            worst[part] = max(worst[part], seconds)
-        return r * self.base_s - sum(worst.values())
+        weight: dict[tuple[float, str, int], float] = defaultdict(float)
+        after = self.shape.segments(record)
+        for slot, before, now, longest in zip(self.shape.slots, self.before, after, self.longest, strict=True):
+            weight[_ratio(before, now), slot.part, 0 if slot.part == "pass" else slot.stage] += longest
+        ratios = {ratio for ratio, _, _ in weight}
+        return max(r * self.base_s - _beyond(weight, r) for r in ratios)
+
+
+def _beyond(weight: dict[tuple[float, str, int], float], r: float) -> float:
+    """Seconds that the tasks of a path shrink beyond r of what they were."""
+    where: dict[tuple[str, int], float] = defaultdict(float)
+    for (ratio, part, stage), seconds in weight.items():
+        if ratio < r:
+            where[part, stage] += (r - ratio) * seconds
+    worst: dict[str, float] = defaultdict(float)
+    for (part, _), seconds in where.items():
+        worst[part] = max(worst[part], seconds)
+    return sum(worst.values())
 
 
 def _ratio(before: Segment, after: Segment) -> float:
@@ -53,12 +61,3 @@ def _ratio(before: Segment, after: Segment) -> float:
         return 1.0
     alone = after.seconds / before.seconds
     return min(alone, alone * after.stretch / before.stretch)
-
-
-def _once(base: StepRecord, slot: Slot) -> bool:
-    """Whether a task comes once in a step: pieces of a pass between the reductions of the last micro-batch too."""
-    if slot.part != "pass":
-        return slot.part in ONCE
-    blocks = base.stages[slot.stage].chunks[slot.chunk].blocks
-    sharded = any(block.gather or block.reduce for block in blocks)  # each runs alone, every time
-    return not sharded and slot.last - slot.first < sum(block.count for block in blocks)

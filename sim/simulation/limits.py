@@ -99,7 +99,7 @@ def _tried(
     found: list[tuple[float, int, str, Scenario, Plan]] = []
     for least, place, change, scenario, plan, record in sorted(priced, key=itemgetter(0, 1)):
         worst = found[shown - 1][0] if len(found) >= shown else WORTH * step.time_s
-        if least > worst:
+        if least > worst * (1 + 1e-9):
             continue
         with suppress(InputError, InfeasibleError):
             faster = slowest_of(scenario, plan, record, "recursion")[1].time_s

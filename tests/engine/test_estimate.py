@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "plan"))
@@ -104,6 +104,22 @@ def test_once_the_gathers_are_in_all_stages_go_on_in_one_pass(chunks) -> None:
     assert fast.events < slow.events / 3
 
 
+@example(  # pieces between the reductions of every micro-batch
+    plan=Plan(
+        1,
+        8,
+        data=4,
+        tensor=4,
+        sharding="gradients",
+        order=("context", "data", "tensor", "pipeline"),
+        framework=Framework(overlap_gathers=False, reshard_after_forward=False, overlap_replicas=False),
+    ),
+    taking=False,
+    passes=2,
+    bucket=1.0,
+    part="peak",
+    times=1.01,
+)
 @given(
     plan=plans(),
     taking=st.booleans(),

@@ -100,16 +100,30 @@ class _Fluid:
             self._finish(task, now)
 
     def _drain(self) -> None:
-        """Let arrive what is under way or sent, as far as no collective begins before."""
+        """Let arrive what is under way or sent, as far as no collective begins before, on the heap or later known."""
         tracks = self.program.tracks
         while True:
             links = [track for track in self.ready if tracks[track].kind != "compute"]
             self.ready = [track for track in self.ready if tracks[track].kind == "compute"]
             for track in links:
                 self._next(track)
-            if not self.heap or ((task := self.heap[0][2]) < 0 and tracks[-1 - task].kind == "stream"):
+            if not self.heap:
+                return
+            when, _, task = self.heap[0]
+            track = self.program.track[task] if task >= 0 else -1 - task
+            if (task < 0 and tracks[track].kind == "stream") or when > self._unmet(tracks[track].domain):
                 return
             self._event()
+
+    def _unmet(self, domain: int) -> float:
+        """Until when no collective of a domain begins that is not on the heap, whatever its kernels wait for."""
+        barrier, kernels = self.barrier[domain], self.program.shape.kernels[domain]
+        if barrier == NEVER:
+            return INFINITE
+        head = self.head[kernels]
+        if barrier < head:  # its kernel has ended, others may keep it waiting; or runs, and its end is on the heap
+            return INFINITE if self.busy[kernels] and barrier == head - 1 else 0.0
+        return self.free[kernels] + self.done[domain][barrier + 1] - self.done[domain][head]
 
     def _calm_everywhere(self) -> bool:
         """Whether no collective runs and a good part of the program lies before the next ones."""
@@ -140,7 +154,7 @@ class _Fluid:
         start, waiting, place = self.start, self.waiting, shape.place
         rows = (program.track, place, program.after, program.seconds)
         for task, (track, at, after, lasts) in enumerate(zip(*(row[first:] for row in rows), strict=True), first):
-            if at > limit[track] or at < head[track]:
+            if at != head[track] or at > limit[track]:
                 continue
             begin = free[track]
             for j in after:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from prepared import pipeline
 
@@ -47,6 +47,8 @@ def test_a_record_of_known_shape_only_fills_durations(stages: int, rounds: int, 
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 10**6))
+@example(5171)  # messages under way where a collective waits for the kernels of another stage
+@example(4451)  # a later message of a link whose next one waits for a kernel that runs
 def test_random_programs_with_contention_agree(seed: int) -> None:
     """Kernels slowed by collectives, and collectives that share links: the two engines still agree."""
     _same(_random_program(random.Random(seed)))
@@ -54,6 +56,8 @@ def test_random_programs_with_contention_agree(seed: int) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6))
+@example(5171)  # messages under way where a collective waits for the kernels of another stage
+@example(4451)  # a later message of a link whose next one waits for a kernel that runs
 def test_random_programs_end_when_a_plain_clock_says(seed: int) -> None:
     """A clock that moves from one start or end to the next and sets every rate anew, with nothing left out."""
     program = _random_program(random.Random(seed))

@@ -77,6 +77,8 @@ def _misjudged(report: Report) -> str:
     """Rows that ran and are judged not to fit: most often something that saves memory was not told."""
     ran = [row for summary in report.summaries for row in summary.rows if row.status == "ok"]
     misjudged = sum(not row.fits for row in ran)
+    if report.no_memory and ran:
+        return f"{len(ran)} rows judge no memory ({misjudged} would not fit): {report.no_memory}"
     if not misjudged:
         return ""
     return (
@@ -150,6 +152,7 @@ def merged(reports: Sequence[Report]) -> dict[str, Any]:
         "sets": [_set_json(summary, report) for report in reports for summary in report.summaries],
         "overall": [_overall_json(part, report) for report in reports for part in report.overall],
         "excluded": {name: why for report in reports for name, why in report.excluded.items()},
+        "no_memory": {report.name: report.no_memory for report in reports if report.no_memory},
         "notes": {report.name: list(report.notes) for report in reports if report.notes},
         "by": [{"name": s.name, "from": r.name, **_errors(s), "row_count": len(s.rows)} for r in reports for s in r.by],
     }

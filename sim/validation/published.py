@@ -47,6 +47,7 @@ class SetFile(Record):
     )
     excluded: Mapping[str, str] = field(default_factory=dict, metadata=about("group: why it is in no average"))
     without: Mapping[str, str] = field(default_factory=dict, metadata=about("row: why it is left out"))
+    no_memory: str = field(default="", metadata=about("why none of its rows shows that a layout fits its devices"))
 
     def contradictions(self) -> Iterator[Problem]:
         """Runs are compared with something; patterns are some."""
@@ -97,6 +98,7 @@ def load_validation_set(path: Path, rows: Path | None = None) -> ValidationSet:
         description=file.description,
         without=file.without,
         require=file.require,
+        no_memory=file.no_memory,
     )
 
 

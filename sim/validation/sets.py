@@ -63,6 +63,7 @@ class Report(Answer):
     notes: tuple[str, ...] = ()  # sentences below the table
     interrupted: bool = False  # only the rows that were done are in it
     by: tuple[Summary, ...] = ()  # all rows again, by the cells of chosen columns
+    no_memory: str = ""  # why no row shows that its layout fits
 
 
 def set_files() -> dict[str, Path]:
@@ -181,6 +182,7 @@ def validate(
         notes,
         interrupted,
         _by(by, counted),
+        "" if rows else spec.no_memory,
     )
 
 

@@ -145,6 +145,7 @@ class ValidationSet:
     description: str = ""
     without: Mapping[str, str] = dataclasses.field(default_factory=dict)  # row → why it is left out
     require: tuple[str, ...] = ()  # parts of the scenario a rule must name, whatever the template has
+    no_memory: str = ""  # why none of its rows shows that a layout fits its devices
 
 
 def domain_of(spec: ValidationSet, name: object, key: str) -> Domain:

@@ -84,7 +84,7 @@ def op_energy(op: Op, accelerator: Accelerator) -> OpEnergy:
 
 def ops_energy(ops: Iterable[Op], accelerator: Accelerator) -> OpEnergy:
     """Energy of all ops, each `count` times."""
-    power, time_of, squared = accelerator.power, timer(accelerator), accelerator.clock**2
+    power, time_of, squared = accelerator.power, timer(accelerator).time, accelerator.clock**2
     memory = accelerator.memory
     near = memory.near_energy or NEAR_ENERGY
     arithmetic = cache = dram = idle = 0.0

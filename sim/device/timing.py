@@ -10,7 +10,7 @@ overhead t = max(F/(peak·f), B/(bandwidth·f)) exactly (paper, §5 and Table 4)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 from typing import Literal
@@ -51,29 +51,12 @@ Limit = Literal["compute", "memory", "cache", "overhead", "replay", "communicati
 
 def op_time(op: Op, accelerator: Accelerator) -> OpTime:
     """One execution of `op` (its `count` is left to the caller); a collective takes no time on the device itself."""
-    return _timer(accelerator).time(op)
+    return timer(accelerator).time(op)
 
 
 def time_ops(ops: Iterable[Op], accelerator: Accelerator) -> OpsTime:
-    """All ops one after the other, each `count` times.
-
-    The host issues them ahead of the device: t = max(Σ device time, ops · host time). An op with a `count` is one
-    call (a recurrent kernel over its time steps), so it counts once for the host.
-    """
-    share = _timer(accelerator).share
-    issued = compute = memory = overhead = dram = executed = flops = 0.0
-    for op in ops:
-        if not isinstance(op, Collective):
-            of = share(op)
-            compute += of[0]
-            memory += of[1]
-            overhead += of[2]
-            dram += of[3]
-            executed += of[4]
-            flops += of[5]
-            issued += of[6]
-    overhead += max(0.0, issued * accelerator.host_s - (compute + memory + overhead))
-    return OpsTime(compute + memory + overhead, compute, memory, overhead, dram, executed, flops)
+    """All ops one after the other, each `count` times (see `Timer.total`)."""
+    return timer(accelerator).total(ops)
 
 
 def compute_of(accelerator: Accelerator, number_format: Format) -> Compute:
@@ -121,17 +104,13 @@ def sparse_gain(sparsity: Sparsity | None, accelerator: Accelerator, form: Forma
     return gain
 
 
-def timer(accelerator: Accelerator) -> Callable[[Op], OpTime]:
-    """`op_time` on one accelerator, for many ops."""
-    return _timer(accelerator).time
-
-
 @lru_cache(maxsize=256)
-def _timer(accelerator: Accelerator) -> _Timer:
-    return _Timer(accelerator)
+def timer(accelerator: Accelerator) -> Timer:
+    """For many ops on one accelerator."""
+    return Timer(accelerator)
 
 
-class _Timer:
+class Timer:
     """Times ops on one accelerator and remembers each answer."""
 
     __slots__ = ("_known", "_shares", "accelerator")
@@ -142,6 +121,7 @@ class _Timer:
         self._shares: dict[int, tuple[Op, tuple[float, ...]]] = {}  # by identity: an op is held here, its id taken
 
     def time(self, op: Op) -> OpTime:
+        """As `op_time`."""
         known = self._known.get(op)
         if known is None:
             if len(self._known) >= MOST_KNOWN:
@@ -165,6 +145,26 @@ class _Timer:
                 self._shares.clear()
             known = self._shares[id(op)] = op, share
         return known[1]
+
+    def total(self, ops: Iterable[Op]) -> OpsTime:
+        """All ops one after the other, each `count` times.
+
+        The host issues them ahead of the device: t = max(Σ device time, ops · host time). An op with a `count` is one
+        call (a recurrent kernel over its time steps), so it counts once for the host.
+        """
+        issued = compute = memory = overhead = dram = executed = flops = 0.0
+        for op in ops:
+            if not isinstance(op, Collective):
+                of = self.share(op)
+                compute += of[0]
+                memory += of[1]
+                overhead += of[2]
+                dram += of[3]
+                executed += of[4]
+                flops += of[5]
+                issued += of[6]
+        overhead += max(0.0, issued * self.accelerator.host_s - (compute + memory + overhead))
+        return OpsTime(compute + memory + overhead, compute, memory, overhead, dram, executed, flops)
 
 
 def _time(op: Op, accelerator: Accelerator) -> OpTime:

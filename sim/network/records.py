@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 from enum import StrEnum
+from typing import NamedTuple
 
 from sim.errors import Problem
 from sim.fields import FILLED, Confidence, Record, Status, about, problem
@@ -139,8 +140,7 @@ class Cluster(Record):
     status: Status = field(default=Status.HYPOTHETICAL, metadata=about("shipped, announced or hypothetical"))
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """Ranks of one parallel axis: `size` ranks `stride` apart, for every group of that axis at the same time.
 
     Rank r belongs to the group of all ranks equal to r except in (r // stride) % size.

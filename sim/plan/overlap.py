@@ -53,9 +53,7 @@ def exposed(
     """
     added = 0.0
     axes: dict[str, float] = {}
-    for place, op in enumerate(ops):
-        if not isinstance(op, Collective):
-            continue
+    for place, op in [(place, op) for place, op in enumerate(ops) if isinstance(op, Collective)]:
         cut, ranks = _fed(ops, place, rule), rule.context if op.axis == "context" else rule.ranks
         if cut is None:
             seconds, cover = collective(op), _beside(ops, place, rule, kernel)

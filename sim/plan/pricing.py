@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from operator import attrgetter
 from typing import Final, TypeAlias
 
-from sim.device import time_ops, timer, with_kernels
+from sim.device import timer, with_kernels
 from sim.device.records import Accelerator, OpsTime
 from sim.network import Cluster, Communicator, Group, level_of
 from sim.ops import BYTES_PER_ELEMENT, Collective, CollectiveKind, Convolution, Gather, Gemm, Op, Pointwise
@@ -48,12 +48,14 @@ def contention_of(cluster: Cluster, group: Group) -> Contention:
 @dataclass(frozen=True, slots=True)
 class Pass:
     """One pass of a layer: its ops, the first `recomputed` of them again, what the kernels take, what the host does to
-    issue them where it is waited for, and the axes its collectives run along."""
+    issue them where it is waited for, the collectives among the ops and the axes they run along."""
 
+    layer: Layer  # held, so that its identity is its own
     ops: tuple[Op, ...]
     recomputed: int
     kernels: OpsTime
     issue_s: float
+    collectives: tuple[Collective, ...]
     axes: tuple[str, ...]
 
 
@@ -100,11 +102,11 @@ class Pricer:
 
     def kernels(self, ops: Sequence[Op]) -> OpsTime:
         """What ops take on the device, one after the other."""
-        return time_ops(ops, self.accelerator)
+        return self._timer.total(ops)
 
     def kernel(self, op: Op) -> float:
         """Seconds of one op, each time it runs."""
-        return self._timer(op).seconds * op.count
+        return self._timer.time(op).seconds * op.count
 
     # the arithmetic of prices, which `sim.search.hardware` does on columns
 
@@ -158,17 +160,18 @@ class Pricer:
         flat = plan.framework.gradient_passes if plan.sharding in (Sharding.GRADIENTS, Sharding.FULL) else 0
         reruns = isinstance(policy, tuple) or bool(layer.again(policy))
         rules = () if way.forward else (reruns and policy, plan.framework.recompute_stop, flat, way in HALVES and way)
-        key = (layer.name, plan.sub_batch, shard_of(plan), rules)
+        key = (id(layer), rules)
         if key not in self._passes:
             again = () if way.forward or way == Way.WEIGHTS else _again(layer, policy, plan.framework.recompute_stop)
             back = () if way.forward else _half(layer.backward, way)
             back += self._flattened(layer, flat) if way not in (Way.FORWARD, Way.FORWARD_BESIDE, Way.INPUTS) else ()
             ops = layer.forward if way.forward else (*again, *back)
             python = len(ops) if way.forward else len(again)
-            kernels = self.kernels([op for op in ops if not isinstance(op, Collective)])
+            collectives = tuple([op for op in ops if isinstance(op, Collective)])
+            kernels = self.kernels([op for op in ops if not isinstance(op, Collective)] if collectives else ops)
             issued = issue_s(ops, python, self.host_s, plan.tensor)
-            axes = tuple(sorted({op.axis for op in ops if isinstance(op, Collective)}))
-            self._passes[key] = Pass(ops, len(again), kernels, issued, axes)
+            axes = tuple(sorted({op.axis for op in collectives}))
+            self._passes[key] = Pass(layer, ops, len(again), kernels, issued, collectives, axes)
         return key, self._passes[key]
 
     def _flattened(self, layer: Layer, passes: int) -> tuple[Op, ...]:
@@ -204,7 +207,7 @@ class Pricer:
         experts = plan.framework.overlap_experts and not alone
         rules = (which, inner, plan.framework.overlap_tensor, experts)
         if rules not in self._added:
-            self._added[rules] = self._collectives(run.ops, groups, plan.framework.overlap_tensor, experts)
+            self._added[rules] = self._collectives(run, groups, plan.framework.overlap_tensor, experts)
         return rules, self._added[rules]
 
     def _lasts(self, run: Pass, added: float) -> tuple[float, float]:
@@ -242,21 +245,19 @@ class Pricer:
             recomputed=run.recomputed,
         )
 
-    def _collectives(self, ops: Sequence[Op], groups: Groups, overlap: TensorOverlap, experts: bool) -> Inside:
+    def _collectives(self, run: Pass, groups: Groups, overlap: TensorOverlap, experts: bool) -> Inside:
+        if not run.collectives:
+            return 0.0, (), 0.0
         share = self.contention(groups.tensor).compute_share
         added, axes = exposed(
-            ops,
+            run.ops,
             OverlapRule(overlap, groups.tensor.size, share, experts, groups.context.size),
             lambda op: self.time(op.kind, op.bytes, groups.axis(op.axis)) * op.count,
             self.kernel,
             lambda op: self._pieces(op, groups),
             self.lesser,
         )
-        sent = sum(
-            op.count * sent_bytes(op.kind, op.bytes, groups.axis(op.axis).size)
-            for op in ops
-            if isinstance(op, Collective)
-        )
+        sent = sum(op.count * sent_bytes(op.kind, op.bytes, groups.axis(op.axis).size) for op in run.collectives)
         return added, tuple(sorted(axes.items())), sent
 
     def _pieces(self, op: Collective, groups: Groups) -> float:

@@ -8,10 +8,9 @@ room that knows it; the sums over chunks and layers, and the greatest of the sta
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import groupby
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -19,16 +18,16 @@ from numpy.typing import NDArray
 
 from sim.device.records import Accelerator
 from sim.errors import InputError
-from sim.network import level_of
+from sim.network import Group, level_of
 from sim.ops import Collective
 from sim.plan.candidates import Variant
-from sim.plan.groups import Groups
 from sim.plan.layout import Assigned, Part, assign
 from sim.plan.memory import copied_for_update, exchanged, in_flight, messages, overhead, state
 from sim.plan.prepare import Recorder, Reduced
 from sim.plan.pricing import Pricer, shard_of
 from sim.plan.records import DEGREES, Plan, Sharding
 from sim.plan.step_record import Way
+from sim.search.cells import Cell, Kinds, cells
 from sim.workload.records import Layer, OptimizerName, Parameter, Policy, Recompute, Shard
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -46,8 +45,7 @@ class Layers:
         self.output = float(self.outputs.max(initial=0.0))
         self.workspace = np.array([x.workspace_bytes for x in layers])
         self._saved: dict[tuple[Policy, ...], Floats] = {}
-        self._plans: dict[bool, Plan] = {}  # whether gradients are flattened after every pass → such a plan
-        self._seconds: dict[object, Floats] = {}
+        self._seconds: dict[tuple[Group, ...], dict[object, Floats]] = {}  # by the groups of the collectives inside
 
     @cached_property
     def axes(self) -> list[str]:
@@ -62,69 +60,58 @@ class Layers:
         return self._saved[policies]
 
     def seconds(
-        self, pricer: Pricer, layout: Plan, variants: Sequence[Variant], groups: Groups
-    ) -> Iterator[tuple[Floats, Floats]]:
-        """Forward and backward of every layer (s) under each of some policies; plans whose groups inside the layers
+        self, pricer: Pricer, recorder: Recorder, variants: Sequence[Variant]
+    ) -> tuple[Floats, Sequence[Floats]]:
+        """Forward of every layer (s), and backward under each of some policies; plans whose groups inside the layers
         are the same share them."""
-        inner = tuple(map(groups.axis, self.axes))
-        flat = layout.framework.gradient_passes > 0 and variants[0].sharding in EVERY_PASS
-        if flat not in self._plans:
-            self._plans[flat] = variants[0].of(layout)
-        plan = self._plans[flat]
+        plan, groups = recorder.plan, recorder.groups
+        known = self._seconds.setdefault(tuple([groups.axis(axis) for axis in self.axes]), {})
+        flat = plan.framework.gradient_passes > 0 and plan.sharding in EVERY_PASS
 
-        def known(way: Way, policy: Policy) -> Floats:
-            key = (way, inner, way == Way.BACKWARD and (policy, flat))
-            if key not in self._seconds:
-                self._seconds[key] = np.array([pricer.seconds(x, way, policy, plan, groups) for x in self.layers])
-            return self._seconds[key]
+        def priced(way: Way, policy: Policy) -> Floats:
+            return np.array([pricer.seconds(layer, way, policy, plan, groups) for layer in self.layers])
 
-        forward = known(Way.FORWARD, Recompute.NONE)
-        return ((forward, known(Way.BACKWARD, variant.recompute)) for variant in variants)
-
-
-class Alike(NamedTuple):
-    """Variants that follow each other in a list from `first` and differ in nothing but recomputation."""
-
-    first: int
-    variants: Sequence[Variant]
-    policies: tuple[Policy, ...]
-
-
-Grouped: TypeAlias = list[tuple[tuple[int, int], list[Alike]]]
-"""Variants of one list by sub-batch and chunks, then by sharding and order."""
-
-
-def grouped(variants: Sequence[Variant]) -> Grouped:
-    """The variants of a set of degrees, those together that share most."""
-    found: Grouped = []
-    for cell, several in groupby(enumerate(variants), lambda item: item[1][:2]):
-        runs: list[Alike] = []
-        for _, same in groupby(several, lambda item: (item[1].sharding, item[1].order)):
-            run = list(same)
-            kept = [variant for _, variant in run]
-            runs.append(Alike(run[0][0], kept, tuple(variant.recompute for variant in kept)))
-        found.append((cell, runs))
-    return found
+        if None not in known:
+            known[None] = priced(Way.FORWARD, Recompute.NONE)
+        backward = []
+        for variant in variants:
+            key = (variant.recompute, flat)
+            if key not in known:
+                known[key] = priced(Way.BACKWARD, variant.recompute)
+            backward.append(known[key])
+        return known[None], backward
 
 
 class Run(NamedTuple):
-    """Plans that differ in nothing but recomputation, numbered from `first`, by what they share with others."""
+    """The plans of a cell and a set of degrees, numbered from `first`, by what they share with others; `exchanges`: one
+    for each (sharding, order)."""
 
     first: int
-    alike: Alike
+    cell: Cell
     layers: Layers
-    exchange: Exchange
+    exchanges: Sequence[Exchange]
     passes: int
     layout: Plan
+    ranks: Ranks
+
+
+class Rows(NamedTuple):
+    """Of every plan of a composition: its run, and where its policy and its exchange stand among those of all runs."""
+
+    run: NDArray[np.intp]
+    policy: NDArray[np.intp]
+    exchange: NDArray[np.intp]
 
 
 class Timed(NamedTuple):
-    """A plan's passes, seconds of its layers forward and backward, of a message, of the transfers by kind of stage, and
-    of what follows the last pass; whether gradients are reduced after every pass."""
+    """Plans of one run and exchange: how many, their passes, seconds of their layers forward and (each) backward, of a
+    message, of the transfers by kind of stage, and of what follows the last pass; whether gradients are reduced after
+    every pass."""
 
+    plans: int
     passes: int
     forward: Floats
-    backward: Floats
+    backward: Sequence[Floats]
     send_s: float
     transfers: tuple[float, ...]
     after_s: float
@@ -152,7 +139,8 @@ class Candidate(NamedTuple):
 class Composition:
     """Which layers each chunk of each kind of stage holds, and where the stages of a kind lie."""
 
-    def __init__(self, layers: tuple[Layer, ...], parts: Assigned) -> None:
+    def __init__(self, layers: tuple[Layer, ...], plan: Plan, parts: Assigned) -> None:
+        self.plan = plan  # of this many stages and chunks
         number = {id(layer): place for place, layer in enumerate(layers)}
         kinds: dict[tuple[tuple[tuple[int, int], ...], ...], int] = {}
         self.kind_of = []
@@ -176,20 +164,31 @@ class Composition:
         made = [[tuple(Part(layers.layers[k], n) for k, n in chunk) for chunk in chunks] for chunks in self.places]
         return [tuple(chunks) for chunks in made]
 
-    def flights(self, plan: Plan, passes: int) -> Floats:
+    def flights(self, passes: int) -> Floats:
         """Micro-batches whose activations each chunk of a stage of each kind holds at the fullest moment."""
         if passes not in self._flights:
-            stages = [in_flight(stage, plan, passes) for stage in self.first]
+            stages = [in_flight(stage, self.plan, passes) for stage in self.first]
             self._flights[passes] = np.array(stages, dtype=float)
         return self._flights[passes]
 
+    @cached_property
+    def rows(self) -> Rows:
+        """Of the plans, once all are added."""
+        cells = [run.cell for run in self.runs]
+        run = np.repeat(np.arange(len(cells)), [len(cell.variants) for cell in cells])
+        policies = np.cumsum([0, *(len(cell.kinds.policies) for cell in cells)])[run]
+        ways = np.cumsum([0, *(len(cell.kinds.ways) for cell in cells)])[run]
+        policy = np.concatenate([cell.kinds.policy for cell in cells]) + policies
+        return Rows(run, policy, np.concatenate([cell.kinds.way for cell in cells]) + ways)
+
     def kept(self) -> Floats:
-        """Activations and workspace at the fullest moment of backward, by plan and kind of stage (see
+        """Activations and workspace at the fullest moment of backward, by policy of every run and kind of stage (see
         `memory.activations`)."""
-        flights = self._each([self.flights(run.exchange.recorder.plan, run.passes) for run in self.runs])
-        saved = np.concatenate([run.layers.saved(run.alike.policies) for run in self.runs])
-        again = self._each([run.layers.saved(NEVER)[0] for run in self.runs]) - saved
-        transient = self._each([run.layers.workspace for run in self.runs]) + again
+        of = np.repeat(np.arange(len(self.runs)), [len(run.cell.kinds.policies) for run in self.runs])
+        flights = np.array([self.flights(run.passes) for run in self.runs])[of]
+        saved = np.concatenate([run.layers.saved(run.cell.kinds.policies) for run in self.runs])
+        again = np.array([run.layers.saved(NEVER)[0] for run in self.runs])[of] - saved
+        transient = np.array([run.layers.workspace for run in self.runs])[of] + again
         parts = self.counts * saved[:, None, None, :]
         kept = np.sum(flights * parts.sum(axis=3), axis=2)
         alive = np.where(flights[..., None] > 0.0, parts, 0.0)
@@ -198,37 +197,35 @@ class Composition:
         fullest = moments.max(axis=(2, 3))
         return np.asarray(kept + np.where(np.isfinite(fullest), fullest, 0.0))
 
-    @cached_property
-    def run_of(self) -> NDArray[np.intp]:
-        """Of every plan, once all are added."""
-        return np.repeat(np.arange(len(self.runs)), [len(run.alike.variants) for run in self.runs])
-
-    def _each(self, columns: Sequence[object]) -> Floats:
-        """What runs share, for each of their plans."""
-        return np.array(columns)[self.run_of]
-
     def bytes(self, accelerator: Accelerator) -> Floats:
         """What the fullest device of every plan needs (see `DeviceMemory.needed_bytes`)."""
-        plan = self.runs[0].layout
+        plan, rows = self.runs[0].layout, self.rows
+        exchanges = [exchange for run in self.runs for exchange in run.exchanges]
         held = self.counts.sum(axis=1) > 0.0
         outputs = np.array([run.layers.outputs for run in self.runs])
         output = np.where(held, outputs[:, None, :], 0.0).max(axis=2)
-        buffers = messages(output, plan) + np.array([run.exchange.buffers for run in self.runs])
-        kept, sent = self.kept(), self._each(buffers)
+        sent = messages(output, plan)[rows.run] + np.array([x.buffers for x in exchanges])[rows.exchange]
+        kept = self.kept()[rows.policy]
         around = overhead(kept + sent, plan, accelerator)
-        fixed = self._each([run.exchange.state for run in self.runs])
-        moving = np.maximum(kept, self._each([run.exchange.copied for run in self.runs])) + sent
+        moving = np.maximum(kept, np.array([x.copied for x in exchanges])[rows.exchange]) + sent
+        fixed = np.array([x.state for x in exchanges])[rows.exchange]
         return np.asarray((fixed + moving + around["fragmentation"] + around["reserve"]).max(axis=1))
 
     def least(self, rows: Sequence[Timed]) -> Floats:
         """The bound of `estimate.lower_bound`: of the stages of a kind the last one begins latest."""
-        passes, forward, backward, send, transfers, after, every = map(np.array, zip(*rows, strict=True))
-        passes, send, every = passes[:, None], send[:, None], every[:, None]
-        chunks = np.einsum("kcl,nl->nkc", self.counts, forward + backward)
+        of = np.repeat(np.arange(len(rows)), [row.plans for row in rows])
+        passes = np.array([row.passes for row in rows])[of, None]
+        send = np.array([row.send_s for row in rows])[of, None]
+        every = np.array([row.every_pass for row in rows])[of, None]
+        transfers = np.array([row.transfers for row in rows])[of]
+        forward = np.array([row.forward for row in rows])[of]
+        both = forward + np.array([seconds for row in rows for seconds in row.backward])
+        chunks = np.einsum("kcl,nl->nkc", self.counts, both)
         whole, first = chunks.sum(axis=2), chunks[:, :, 0]
         way = first @ self.before.T + 2.0 * send * self.last
         ahead = whole * (passes - 1.0) + forward @ self.counts[:, 0].T if self.counts.shape[1] == 1 else 0.0
         alone = np.where(every, passes * transfers, ahead + transfers)
+        after = np.array([row.after_s for row in rows])[of]
         return np.asarray(np.maximum(way + passes * whole, alone).max(axis=1) + after)
 
     def weighed(self, columns: Columns, tight: bool) -> dict[int, Candidate]:
@@ -237,37 +234,40 @@ class Composition:
         found: dict[int, Candidate] = {}
         timed: list[Timed] = []
         fitting: list[tuple[int, Run, Variant, float]] = []
-        needs = iter(self.bytes(columns.pricer.accelerator).tolist())
+        needs = self.bytes(columns.pricer.accelerator).tolist()
+        at = 0
         for run in self.runs:
-            able = []
-            for number, (variant, need) in enumerate(zip(run.alike.variants, needs, strict=False), run.first):
-                if need <= capacity:
-                    able.append((number, run, variant, need))
-                else:
-                    found[number] = Candidate(run.layout, variant, need, capacity, None)
-            seconds = columns.timed(run, [variant for _, _, variant, _ in able], tight) if able else []
-            fitting += able[: len(seconds)]
-            timed += seconds
+            first, cell, layout = run.first, run.cell, run.layout
+            need = needs[at : at + len(cell.variants)]
+            at += len(need)
+            for exchange, members in zip(run.exchanges, cell.kinds.members, strict=True):
+                able = []
+                for k in members:
+                    if need[k] <= capacity:
+                        able.append(k)
+                    else:
+                        found[first + cell.places[k]] = Candidate(layout, cell.variants[k], need[k], capacity, None)
+                row = columns.timed(run, exchange, [cell.variants[k] for k in able], tight) if able else None
+                if row is not None:
+                    fitting += [(first + cell.places[k], run, cell.variants[k], need[k]) for k in able]
+                    timed.append(row)
         least = self.least(timed).tolist() if timed else []
-        for (number, run, variant, need), bound in zip(fitting, least, strict=True):
-            row = None if tight else (self, run)
-            found[number] = Candidate(run.layout, variant, need, capacity, bound, row)
+        for (number, run, variant, needed), bound in zip(fitting, least, strict=True):
+            found[number] = Candidate(run.layout, variant, needed, capacity, bound, None if tight else (self, run))
         return found
 
 
 class Exchange:
     """What plans of one sharding, composition and rank order hold of weights and exchange, by kind of stage."""
 
-    def __init__(self, pricer: Pricer, plan: Plan, composition: Composition, parts: Stages, known: Reduced) -> None:
-        self.recorder = Recorder.of(pricer, plan)
-        self.composition, self.parts, self.known = composition, parts, known
+    def __init__(self, recorder: Recorder, composition: Composition, parts: Stages, known: Reduced) -> None:
+        self.recorder, self.composition, self.parts, self.known = recorder, composition, parts, known
+        plan, groups, numerics = recorder.plan, recorder.groups, recorder.pricer.numerics
         self.every_pass = plan.sharding in EVERY_PASS
-        numerics, groups = pricer.numerics, self.recorder.groups
-        self.state = [sum(state(chunks, plan, numerics, groups, 0.0).values()) for chunks in self.parts]
-        self.copied = [copied_for_update(chunks, plan, groups, 0.0) for chunks in self.parts]
-        self.buffers = [exchanged(chunks, plan, numerics) for chunks in self.parts]
-        self.none = (0.0,) * len(self.parts)  # as many seconds of transfers
-        self._sends: dict[tuple[float, bool], float] = {}
+        self.state = [sum(state(chunks, plan, numerics, groups, 0.0).values()) for chunks in parts]
+        self.copied = [copied_for_update(chunks, plan, groups, 0.0) for chunks in parts]
+        self.buffers = [exchanged(chunks, plan, numerics) for chunks in parts]
+        self.none = (0.0,) * len(parts)  # as many seconds of transfers
 
     @cached_property
     def level(self) -> int:
@@ -281,22 +281,38 @@ class Exchange:
         after = self.recorder.after_s(self.parts[self.composition.kind_of[0]]) + (norm.seconds if norm else 0.0)
         return tuple(self.recorder.streams_s(chunks, self.known) for chunks in self.parts), after
 
-    def send(self, layers: Layers, split: bool) -> float:
-        """Of a micro-batch to the next stage."""
-        if self.recorder.plan.pipeline == 1:
+
+class Ranks:
+    """What plans of one set of degrees (sequence parallel or not) share."""
+
+    def __init__(self, pricer: Pricer) -> None:
+        self.pricer = pricer
+        self.exchanges: dict[object, list[Exchange | InputError]] = {}
+        self._recorders: dict[object, Recorder] = {}
+        self._reduced: dict[object, Reduced] = {}
+        self._sends: dict[object, float] = {}
+
+    def exchange(
+        self, layout: Plan, variant: Variant, once: bool, composition: Composition, parts: Stages
+    ) -> Exchange | InputError:
+        """Of a plan of which micro-batches pass `once` or more often (how often does not matter), or why none."""
+        way = (variant.sharding, variant.order)
+        try:
+            if (way, once) not in self._recorders:
+                self._recorders[way, once] = Recorder.of(self.pricer, variant.of(layout))
+            known = self._reduced.setdefault(way, Reduced({}, {}))
+            return Exchange(self._recorders[way, once], composition, parts, known)
+        except InputError as error:
+            return error
+
+    def send(self, recorder: Recorder, nbytes: float, split: bool) -> float:
+        """Seconds of a message of a micro-batch to the next stage."""
+        if recorder.plan.pipeline == 1:
             return 0.0
-        key = (layers.output, split)
+        key = (recorder.plan.order, nbytes, split)
         if key not in self._sends:
-            self._sends[key] = self.recorder.message(*key).seconds
+            self._sends[key] = recorder.message(nbytes, split).seconds
         return self._sends[key]
-
-
-Cell: TypeAlias = tuple[Layers, Composition, Stages, int]
-"""What plans of one set of degrees, sub-batch and interleaving share, and their passes."""
-
-
-Shared: TypeAlias = dict[object, Exchange | None]
-"""By order and sharding; None where it cannot be priced."""
 
 
 class Columns:
@@ -306,37 +322,35 @@ class Columns:
         self.pricer = pricer
         self.refused: InputError | None = None  # why the last plan was left out
         self._layers: dict[Shard, dict[int, Layers]] = {}  # by sub-batch
-        self._grouped: dict[int, tuple[Sequence[Variant], Grouped]] = {}  # by identity of the list, held here
+        self._cells: dict[int, tuple[Sequence[Variant], list[Cell]]] = {}  # by identity of the list, held here
         self._held: dict[object, int] = {}  # parameters of all layers → their number
         self._shapes: dict[object, int] = {}  # names and counts of all layers → their number
         self._compositions: dict[object, Composition | None] = {}
         self._parts: dict[object, Stages] = {}
-        # by degrees (sequence parallel or not): exchanges, and what is reduced in those of one sharding and order
-        self._exchanges: dict[object, tuple[dict[object, Shared], dict[object, Reduced]]] = {}
+        self._ranks: dict[object, Ranks] = {}  # by degrees (sequence parallel or not)
 
     def add(self, layout: Plan, variants: Sequence[Variant], place: int) -> None:
         """Plans of one set of degrees as rows, numbered from `place`; those the model cannot take are left out."""
-        if id(variants) not in self._grouped:
-            self._grouped[id(variants)] = variants, grouped(variants)
-        degrees = tuple(getattr(layout, axis) for axis in DEGREES)
-        exchanges, reduced = self._exchanges.setdefault(degrees, ({}, {}))
-        known_layers = self._layers.setdefault(shard_of(layout), {})
-        for (sub_batch, chunks), runs in self._grouped[id(variants)][1]:
-            cell = self._cell(layout, known_layers, sub_batch, chunks)
-            if cell is None:
+        if id(variants) not in self._cells:
+            self._cells[id(variants)] = variants, cells(variants)
+        ranks = self._ranks.setdefault(tuple([getattr(layout, axis) for axis in DEGREES]), Ranks(self.pricer))
+        known = self._layers.setdefault(shard_of(layout), {})
+        for cell in self._cells[id(variants)][1]:
+            sub_batch, chunks = cell.variants[0][:2]
+            held = self._stages(layout, known, sub_batch, chunks)
+            if held is None:
                 continue
-            layers, composition, parts, passes = cell
-            shared = exchanges.setdefault((layers.held, chunks, passes <= 1), {})
-            for alike in runs:
-                variant = alike.variants[0]
-                key = (variant.order, variant.sharding)
-                if key not in shared:
-                    known = reduced.setdefault(key, Reduced({}, {}))
-                    shared[key] = self._exchange(variant.of(layout), composition, parts, known)
-                exchange = shared[key]
-                if exchange is not None:
-                    run = Run(place + alike.first, alike, layers, exchange, max(1, passes), layout)
-                    composition.runs.append(run)
+            layers, composition, parts = held
+            passes = layout.global_batch // (sub_batch * layout.data)
+            key = (layers.held, chunks, passes <= 1, cell.kinds.ways)
+            if key not in ranks.exchanges:
+                of = [cell.variants[members[0]] for members in cell.kinds.members]
+                ranks.exchanges[key] = [ranks.exchange(layout, v, passes <= 1, composition, parts) for v in of]
+            exchanges = [found for found in ranks.exchanges[key] if isinstance(found, Exchange)]
+            if len(exchanges) < len(cell.kinds.ways):
+                cell = self._without(cell, ranks.exchanges[key])
+            if exchanges:
+                composition.runs.append(Run(place, cell, layers, exchanges, max(1, passes), layout, ranks))
 
     def weighed(self, tight: bool) -> dict[int, Candidate]:
         """Every plan that can be priced, by its number; `tight`: its bound with messages and transfers."""
@@ -351,8 +365,9 @@ class Columns:
         if candidate.row is None:
             return candidate.least_s
         composition, run = candidate.row
-        timed = self.timed(run, [candidate.variant], True)
-        return float(composition.least(timed)[0]) if timed else None
+        exchange = run.exchanges[run.cell.kinds.ways.index((candidate.variant.sharding, candidate.variant.order))]
+        timed = self.timed(run, exchange, [candidate.variant], True)
+        return None if timed is None else float(composition.least([timed])[0])
 
     def _made(self, layers: tuple[Layer, ...]) -> Layers:
         """Layers with the numbers of what they hold and of how they follow each other."""
@@ -366,7 +381,9 @@ class Columns:
         rows = parameter.sparse_rows if self.pricer.numerics.optimizer == OptimizerName.SGD else 0
         return parameter.elements, parameter.reduce_axis, parameter.copy_elements, parameter.row_elements, rows
 
-    def _cell(self, layout: Plan, known: dict[int, Layers], sub_batch: int, chunks: int) -> Cell | None:
+    def _stages(
+        self, layout: Plan, known: dict[int, Layers], sub_batch: int, chunks: int
+    ) -> tuple[Layers, Composition, Stages] | None:
         """Of a plan; None where the model cannot be cut so, or the stages cannot be filled."""
         if sub_batch not in known:
             try:
@@ -376,9 +393,9 @@ class Columns:
         layers = known[sub_batch]
         shape = (layout.pipeline, chunks, layers.shape)
         if shape not in self._compositions:
+            plan = replace(layout, virtual_stages=chunks)
             try:
-                parts = assign(layers.layers, replace(layout, virtual_stages=chunks))
-                self._compositions[shape] = Composition(layers.layers, parts)
+                self._compositions[shape] = Composition(layers.layers, plan, assign(layers.layers, plan))
             except InputError:
                 self._compositions[shape] = None
         composition = self._compositions[shape]
@@ -387,29 +404,32 @@ class Columns:
         key = (layers.held, id(composition))
         if key not in self._parts:
             self._parts[key] = composition.parts(layers)
-        passes = layout.global_batch // (sub_batch * layout.data)
-        return layers, composition, self._parts[key], passes
+        return layers, composition, self._parts[key]
 
-    def _exchange(self, plan: Plan, composition: Composition, parts: Stages, known: Reduced) -> Exchange | None:
-        try:
-            return Exchange(self.pricer, plan, composition, parts, known)
-        except InputError as error:
-            self.refused = error
-            return None
+    def _without(self, cell: Cell, exchanges: Sequence[Exchange | InputError]) -> Cell:
+        """A cell without the plans that have no exchange."""
+        kept: list[int] = []
+        for members, exchange in zip(cell.kinds.members, exchanges, strict=True):
+            if isinstance(exchange, InputError):
+                self.refused = exchange
+            else:
+                kept += members
+        kept.sort()
+        variants = [cell.variants[k] for k in kept]
+        return Cell([cell.places[k] for k in kept], variants, Kinds.of(variants))
 
-    def timed(self, run: Run, variants: Sequence[Variant], tight: bool) -> list[Timed]:
-        """What passes of plans take, and their messages and transfers (`tight`); none (and why) where they cannot be
+    def timed(self, run: Run, exchange: Exchange, variants: Sequence[Variant], tight: bool) -> Timed | None:
+        """What passes of plans take, and their messages and transfers (`tight`); None (and why) where they cannot be
         priced."""
-        exchange = run.exchange
         send_s, transfers, after_s = 0.0, exchange.none, 0.0
         try:
             if tight:
                 transfers, after_s = exchange.timed
-                send_s = exchange.send(run.layers, run.layout.sequence_parallel)
+                send_s = run.ranks.send(exchange.recorder, run.layers.output, run.layout.sequence_parallel)
             else:
                 _ = exchange.level  # groups that do not fit are refused
-            seconds = run.layers.seconds(self.pricer, run.layout, variants, exchange.recorder.groups)
-            return [Timed(run.passes, *each, send_s, transfers, after_s, exchange.every_pass) for each in seconds]
+            seconds = run.layers.seconds(self.pricer, exchange.recorder, variants)
+            return Timed(len(variants), run.passes, *seconds, send_s, transfers, after_s, exchange.every_pass)
         except InputError as error:
             self.refused = error
-            return []
+            return None

@@ -360,7 +360,7 @@ class HardwareScreen:
     def _tiled(self) -> dict[Op, tuple[float, float]]:
         """Of products of several tilings: how often all devices run them in a step, and bytes of the base's tiling."""
         found: dict[Op, tuple[float, float]] = {}
-        timed = timer(self.base.pricer.accelerator)
+        timed = timer(self.base.pricer.accelerator).time
         for stage in self.record.stages:
             runs = [(work.ops, self.record.micro_batches * b.count * work.share) for b, work in stage.passes()]
             for ops, count in (*runs, (stage.update.ops, 1.0)):

@@ -128,7 +128,7 @@ class _Problem:
             chip = self.chip
             for constant, value in zip(chosen, np.exp(x), strict=True):
                 chip = constant.put(chip, min(float(value), 1.0) if constant.share else float(value))
-            time = timer(chip)
+            time = timer(chip).time
             return np.log([time(t.op).seconds for t in self.timings]) - self.measured
 
         return of

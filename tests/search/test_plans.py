@@ -84,6 +84,20 @@ def test_plans_screened_together_are_weighed_as_each_alone(given, optimizer, dev
             assert candidate.least_s == pytest.approx(lower_bound(alone.record(candidate.plan)), rel=1e-12)
 
 
+def test_an_order_that_names_no_axis_leaves_only_its_own_plans_out() -> None:
+    """The others are weighed and bounded as without it, and the screen says why."""
+    wrong = ("data", "tensor", "pipeline", "pipeline")
+    communicator = Communicator(cluster(8))
+    alone, both = (Screen(model(), NUMERICS, CHIP, communicator) for _ in range(2))
+    asked = [replace(LIMITS, orders=orders) for orders in ((ORDER,), (wrong, ORDER, wrong))]
+    expected, found = (list(s.run(layouts(model(), 8, 64, a))) for s, a in zip((alone, both), asked, strict=True))
+    assert [c[2:] for c in found] == [c[2:] for c in expected]
+    assert [c.plan for c in found] == [c.plan for c in expected]
+    assert alone.refused is None
+    assert both.refused is not None
+    assert both.refused.problems[0].path == "order"
+
+
 def test_the_ranking_says_why_others_lose() -> None:
     """Sorted by time; the first is the fastest, others name what they spend more on."""
     found = search(model(), NUMERICS, CHIP, Communicator(cluster(16)), 64, LIMITS)

@@ -1,10 +1,10 @@
 """Sphinx: `pip install -e '.[docs]' && sphinx-build -W -b html docs docs/_build`."""
 
-from importlib.metadata import version as installed
+from sim.version import __version__
 
 project = "foretrain"
 author = "the foretrain authors"
-release = version = installed("foretrain")
+release = version = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build", "examples/.ipynb_checkpoints"]

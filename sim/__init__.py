@@ -43,10 +43,9 @@ if TYPE_CHECKING:
     from sim.study.sensitivity import sensitivity, sobol
     from sim.study.sweep import sweep
     from sim.validation.sets import validate
+    from sim.version import __version__ as __version__
     from sim.workload.build import build_model
     from sim.workload.records import Numerics
-
-    __version__: str
 
 _HOMES = {
     "sim.device.records": ("Accelerator", "Cache", "Compute", "MatrixUnit", "Memory", "Power"),
@@ -69,6 +68,7 @@ _HOMES = {
     "sim.study.sensitivity": ("sensitivity", "sobol"),
     "sim.study.sweep": ("sweep",),
     "sim.validation.sets": ("validate",),
+    "sim.version": ("__version__",),
     "sim.workload.build": ("build_model",),
     "sim.workload.records": ("Numerics",),
 }
@@ -132,9 +132,7 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> object:
-    """A public name, from the room it lives in; the version from the installed distribution."""
-    if name == "__version__":
-        return import_module("importlib.metadata").version("foretrain")
+    """A public name, from the room it lives in."""
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

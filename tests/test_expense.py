@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from sim.errors import InputError
 from sim.files import document_of
 from sim.files.scenario import build
+from sim.plan import Plan
 from sim.plan.expense import KWH, YEAR, Prices, expenses, site_of
 from sim.simulation import simulate
+from sim.simulation.uncertainty import drawn_costs
 
 SMALL = {
     "target": {"steps": 1.0e6},
@@ -66,3 +71,16 @@ def test_power_stays_below_the_limit_of_the_board() -> None:
 def test_rent_and_purchase_exclude_each_other() -> None:
     with pytest.raises(InputError, match="rent holds everything"):
         Prices(device_hour=1e-3, upkeep=0.1)
+
+
+def test_drawn_costs_are_those_of_every_draw() -> None:
+    """Columns of draws at once, and each draw by itself: `site_of` and `expenses` with its prices."""
+    scenario = build(document_of({**SMALL, "campaign": {"prices": {"upkeep": 0.04}}}, "s"))
+    rng, prices, plan = np.random.default_rng(5), scenario.campaign.prices, Plan(sub_batch=16, global_batch=128, data=8)
+    seconds, joules, device, server, pue = rng.uniform(1.0, 2.0, (5, 20)) * [[1e6], [1e12], [2e4], [1.5], [0.8]]
+    drawn = {"prices.device": device, "prices.server_factor": server, "prices.pue": pue, "step": seconds}
+    found = drawn_costs(scenario, plan, seconds, joules, drawn)
+    for k, usd in enumerate(found):
+        now = replace(prices, server_factor=float(server[k]), pue=max(1.0, float(pue[k])))
+        site = site_of(now, float(joules[k]), 0.0, plan.devices, 0.0).site_j
+        assert usd == sum(expenses(now, float(device[k]), plan.devices, float(seconds[k]), site).values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 RARELY = (50_000, 20, 20)
@@ -32,9 +33,12 @@ def main(args: Sequence[str] | None = None) -> None:
     gc.set_threshold(*RARELY)
     try:
         if process:
-            from sim.cli.later import later  # noqa: PLC0415
+            from sim.cli.later import later, parts_only  # noqa: PLC0415
 
-            later("numpy", "simpy")
+            # threads of BLAS, which no matrix here is large enough for, spin as they start: 50 ms of CPU for each core
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+            later("numpy")
+            parts_only("simpy")
         from sim.cli.process import leave, run  # noqa: PLC0415  (an interrupt while this is read is one too)
 
         code = run(sys.argv[1:] if args is None else args)

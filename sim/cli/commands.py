@@ -16,6 +16,8 @@ from typing import Final
 
 import click
 
+from sim.version import __version__
+
 _FIRST_LINE: Final = re.compile(r'"""`foretrain (?P<name>[a-z-]+)`: (?P<help>.+?)(?:""")?\n')
 
 
@@ -63,7 +65,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="foretrain", prog_name="foretrain")
+@click.version_option(__version__, prog_name="foretrain")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 def cli(debug: bool) -> None:
     """How long a model takes to train to an accuracy on a cluster, what it costs, and what holds it back.

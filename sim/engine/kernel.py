@@ -6,13 +6,13 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any
 
-import simpy
-from simpy.events import NORMAL
+import simpy.core
+from simpy.events import NORMAL, Event, Timeout
 
-Queued = tuple[float, int, int, simpy.Event]
+Queued = tuple[float, int, int, Event]
 
 
-class Environment(simpy.Environment):
+class Environment(simpy.core.Environment):
     """A SimPy environment that runs until nothing is left to happen.
 
     Events, processes and their order are SimPy's: (time, priority, sequence).
@@ -29,15 +29,15 @@ class Environment(simpy.Environment):
         """Events scheduled so far (asked for once: it counts as one)."""
         return next(self._eid)
 
-    def timeout(self, delay: float = 0.0, value: Any = None) -> simpy.Timeout:
+    def timeout(self, delay: float = 0.0, value: Any = None) -> Timeout:
         """Fires after a delay."""
         if delay < 0.0:
             raise ValueError(f"a negative delay of {delay}")
         return self.at(self._now + delay, value)
 
-    def at(self, moment: float, value: Any = None) -> simpy.Timeout:
+    def at(self, moment: float, value: Any = None) -> Timeout:
         """Fires at a moment."""
-        event = _blank(simpy.Timeout)
+        event = _blank(Timeout)
         event.env, event.callbacks, event._value, event._ok = self, [], value, True
         event._delay = moment - self._now
         heappush(self._queue, (moment, NORMAL, next(self._eid), event))

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from heapq import heappop, heappush
 from typing import TypeAlias
 
-import simpy
-from simpy.events import NORMAL
+from simpy.core import Environment
+from simpy.events import NORMAL, Event
 
 Signature: TypeAlias = tuple[tuple[str, float], ...]
 Mix: TypeAlias = tuple[tuple[Signature, int], ...]
@@ -60,22 +60,22 @@ class _JobClass:
     __slots__ = ("heap", "rate", "served")
 
     def __init__(self) -> None:
-        self.heap: list[tuple[float, int, simpy.Event, float]] = []
+        self.heap: list[tuple[float, int, Event, float]] = []
         self.rate = 1.0
         self.served = 0.0
 
 
 class SharedLinks:
-    """Links shared by concurrent collectives inside a `simpy.Environment`.
+    """Links shared by concurrent collectives inside a SimPy environment.
 
-    >>> env = simpy.Environment()
+    >>> env = Environment()
     >>> links = SharedLinks(env)
     >>> a, b = links.launch(1.0, {"nic": 1.0}), links.launch(1.0, {"nic": 1.0})
-    >>> env.run(simpy.AllOf(env, [a, b])) is not None, env.now
+    >>> env.run(env.all_of([a, b])) is not None, env.now
     (True, 2.0)
     """
 
-    def __init__(self, env: simpy.Environment) -> None:
+    def __init__(self, env: Environment) -> None:
         self._env = env
         self._classes: dict[Signature, _JobClass] = {}
         self._memo: dict[Mix, dict[Signature, float]] = {}
@@ -85,7 +85,7 @@ class SharedLinks:
         self._version = 0
         self._sequence = 0
 
-    def launch(self, work_s: float, loads: Mapping[str, float]) -> simpy.Event:
+    def launch(self, work_s: float, loads: Mapping[str, float]) -> Event:
         """Start a collective that takes `work_s` alone and then loads each link class by `loads` (0…1).
 
         The returned event fires when it is done.
@@ -144,13 +144,13 @@ class SharedLinks:
         """One pending wake-up counts; an earlier one outdates it by version number."""
         self._version += 1
         self._wake_at = due
-        wake = simpy.Event(self._env)
+        wake = Event(self._env)
         wake._ok, wake._value = True, self._version
         if wake.callbacks is not None:
             wake.callbacks.append(self._on_wake)
         self._env.schedule(wake, NORMAL, due - self._env.now)
 
-    def _on_wake(self, wake: simpy.Event) -> None:
+    def _on_wake(self, wake: Event) -> None:
         if wake.value != self._version:
             return
         self._wake_at = float("inf")

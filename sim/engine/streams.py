@@ -13,15 +13,16 @@ from contextlib import suppress
 from itertools import accumulate
 from typing import Any, Final
 
-import simpy
+from simpy.events import Event, Process
+from simpy.exceptions import Interrupt
 
 from sim.engine.kernel import Environment
 from sim.engine.program import Program, Times
 from sim.engine.recursion import rates_of
 
-Steps = Generator[simpy.Event, Any, None]
+Steps = Generator[Event, Any, None]
 
-SOONER: Final = suppress(simpy.Interrupt)
+SOONER: Final = suppress(Interrupt)
 UNKNOWN: Final = -1.0
 NEVER: Final = 2**60
 
@@ -40,8 +41,8 @@ class _Streams:
         shape = program.shape
         self.start = [0.0] * len(program)
         self.end = [UNKNOWN] * len(program)
-        self.signal: dict[int, simpy.Event] = {}  # fires when the end of a task is known
-        self.process: dict[int, simpy.Process] = {}
+        self.signal: dict[int, Event] = {}  # fires when the end of a task is known
+        self.process: dict[int, Process] = {}
         tracks = len(program.tracks)
         self.rate, self.since, self.left = [1.0] * tracks, [0.0] * tracks, [0.0] * tracks  # of the task that runs
         self.finish, self.wake = [0.0] * tracks, [0.0] * tracks  # when it ends, and when its process looks again
@@ -187,7 +188,7 @@ class _Streams:
         self.needs[domain][stream] = place
         self.barrier[domain] = place if place < 0 else min(self.needs[domain].values())
 
-    def _known(self, task: int) -> simpy.Event:
+    def _known(self, task: int) -> Event:
         """Fires when the end of a task is known."""
         return self.signal.setdefault(task, self.env.event())
 

@@ -13,6 +13,7 @@ from sim.result import Evidence, Inherited, Provenance, TimeToTarget
 from sim.scaling import Domain, Projection, consistency, error_of_size
 from sim.scenario import Scenario
 from sim.simulation.uncertainty import carried
+from sim.version import __version__
 
 INPUT_STALL: Final = "input_stall_s"
 
@@ -166,14 +167,4 @@ def provenance(scenario: Scenario, inherited: tuple[Inherited, ...] = ()) -> Pro
     inputs = (
         (f"compute time per step {published.value:g} s, not computed here ({published.source})",) if published else ()
     )
-    return Provenance(_release(), tuple(evidence), inputs, inherited)
-
-
-@cache
-def _release() -> str:
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  (start-up time)
-
-    try:
-        return version("foretrain")
-    except PackageNotFoundError:
-        return "unknown"
+    return Provenance(__version__, tuple(evidence), inputs, inherited)

@@ -13,7 +13,6 @@ from contextlib import AbstractContextManager
 from dataclasses import fields
 from functools import reduce
 from hashlib import blake2b
-from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -29,6 +28,7 @@ from sim.simulation.steps import Steps
 from sim.study.designs import Designs
 from sim.study.metrics import METRICS, values
 from sim.study.store import KEY_BYTES, Outcome, Store
+from sim.version import __version__
 
 CHUNK: Final = 32  # designs a task holds: a lost task costs a second, a task's way costs nothing beside it
 IN_FLIGHT: Final = 4  # tasks waiting per worker: no worker waits for the writer, and memory does not grow
@@ -101,7 +101,7 @@ class Study:
             "sample_seed": self.designs.seed,
             "screened": self.screened,
             "bands": self.bands,
-            "release": version("foretrain"),
+            "release": __version__,
             **start,
             **self._budget,
         }

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sim.errors import InputError
 from sim.files import load_scenario
 from sim.report.study import render
 from sim.simulation import run as simulation
 from sim.simulation import simulate
+from sim.simulation.uncertainty import quantiles
 from sim.study.explore import explore, figure
 from sim.study.metrics import BANDS, METRICS, SPENT
 from sim.study.sweep import sweep
@@ -66,3 +70,9 @@ def test_studies_with_and_without_bands_are_two(tmp_path: Path) -> None:
         sweep(SCENARIO, AXIS, sets=SETS, jobs=1, file=tmp_path / "s.db")
     with pytest.raises(InputError, match="not drawn for designs that are screened"):
         sweep(SCENARIO, {"peak": ["1 PFLOP/s"]}, sets=SETS, jobs=1, screen=True, bands=True)
+
+
+@given(st.lists(st.floats(1e-6, 1e30), min_size=1, max_size=40), st.lists(st.floats(0.0, 1.0), max_size=5))
+def test_quantiles_are_numpy_s(values: list[float], shares: list[float]) -> None:
+    """To the last bit: numpy.quantile is the oracle."""
+    assert quantiles(np.array(values), shares) == np.quantile(values, shares).tolist()

@@ -14,8 +14,7 @@ from itertools import chain, islice, repeat
 from typing import Any, Final
 
 import numpy as np
-import simpy
-from simpy.events import NORMAL
+from simpy.events import NORMAL, Event
 
 from sim.engine.campaign.failures.exponential import Exponential
 from sim.engine.campaign.progress import Pace
@@ -40,7 +39,7 @@ def simulate_campaign(work: Work, seed: int = 0, trace: bool = False) -> Outcome
     run = _Run(work, seed, trace)
     job, schedule = run.job(), run.env.schedule
 
-    def go_on(alarm: simpy.Event) -> None:
+    def go_on(alarm: Event) -> None:
         for seconds in job:
             alarm.callbacks = calls
             schedule(alarm, NORMAL, seconds)

@@ -27,8 +27,9 @@ class Grid(LevelTopology):
         self.planar = shape.block > 1
         self.dims = shape.level.sizes
         k = len(self.dims)
-        capacity = np.full((k, 1), shape.port_capacity / (2 * k))
-        capacity[[i for i, size in enumerate(self.dims) if self.doubled(size)]] *= 2.0
+        capacity: float | Floats = shape.port_capacity / (2 * k)
+        if any(map(self.doubled, self.dims)):
+            capacity = capacity * np.array([[2.0 if self.doubled(size) else 1.0] for size in self.dims])
         axes = (
             ("instance", shape.instances),
             (self.nic_axis, shape.ports),

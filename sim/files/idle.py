@@ -168,6 +168,7 @@ _OF_PLAN: Final[Mapping[str, OfPlan]] = {
     "plan.shard_group": _unsharded,
     "plan.recompute_layers": _not_recomputed,
     "framework.reshard_after_forward": _not_full,
+    "framework.live_parameters": _not_full,
     "framework.backward_prefetch": _not_full,
     "framework.overlap_replicas": lambda plan: (
         _unsharded(plan) or ("" if plan.shard_group else "plan.shard_group is 0")

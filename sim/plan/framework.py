@@ -66,6 +66,14 @@ class Framework(Record):
     reshard_after_forward: bool = field(
         default=True, metadata=about("fully sharded blocks are given up after forward and gathered again for backward")
     )
+    live_parameters: float | None = field(
+        default=None,
+        metadata=about(
+            "fully sharded parameters that are whole at once, at most; gradients then leave tensor by tensor "
+            "(DeepSpeed). Empty: two blocks, and the gradients of one",
+            gt=0,
+        ),
+    )
     overlap_replicas: bool = field(
         default=True,
         metadata=about("gradients are summed over the copies of a sharded group during backward; else once, after it"),

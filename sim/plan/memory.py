@@ -301,7 +301,8 @@ def messages(output: Any, plan: Plan) -> Any:
 
 
 def exchanged(chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics) -> float:
-    """Two gathered blocks, gradients of one; a compiler gathers single tensors."""
+    """Two gathered blocks, gradients of one; a compiler gathers single tensors. With a limit to what is whole at once,
+    that, and the gradients of the largest part of a block: one on its way beside the one just made."""
     if plan.copies == 1:
         return 0.0
     counted = [(part.layer.parameter_elements, part.count) for c in chunks for part in c]
@@ -313,8 +314,11 @@ def exchanged(chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics) 
     if numerics.launch == Launch.GRAPH:
         blocks = [p.elements for p, _ in _parameters(chunks)]
     blocks.sort(reverse=True)
-    gathered = sum(blocks[:2] if plan.framework.reshard_after_forward else blocks)
-    return gathered * BYTES_PER_ELEMENT[numerics.weights] + sum(blocks[:1]) * wire
+    gathered, leaving = sum(blocks[:2] if plan.framework.reshard_after_forward else blocks), sum(blocks[:1])
+    if plan.framework.live_parameters is not None:
+        leaving = max((p.elements for p, _ in _parameters(chunks)), default=0.0)
+        gathered = min(gathered, max(leaving, plan.framework.live_parameters))
+    return gathered * BYTES_PER_ELEMENT[numerics.weights] + leaving * wire
 
 
 def in_flight(stage: int, plan: Plan, passes: int | None = None) -> tuple[int, ...]:

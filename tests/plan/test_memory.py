@@ -76,6 +76,16 @@ def test_fully_sharded_devices_hold_the_two_largest_blocks_whole() -> None:
     assert kinds["communication"] == pytest.approx(sum(blocks[:2]) * 2 + blocks[0] * 4)
 
 
+def test_a_limit_to_whole_parameters_holds_no_two_blocks() -> None:
+    """DeepSpeed's `stage3_max_live_parameters`: that many at 2 bytes, but no less than the largest part (of a block its
+    two matrices, 8 h²), whose gradients of 4 bytes are on their way; a large limit leaves two blocks whole."""
+    parts = [p.elements for layer in model().layers(1, NUMERICS) for p in layer.parameters]
+    blocks = sorted(layer.parameter_elements for layer in model().layers(1, NUMERICS) for _ in range(layer.count))
+    for limit, whole in ((1.0, max(parts)), (1.1 * max(parts), 1.1 * max(parts)), (1e15, sum(blocks[-2:]))):
+        kinds = _kinds(replace(BASE, sharding="full", framework=Framework(live_parameters=limit)))
+        assert kinds["communication"] == pytest.approx(whole * 2 + max(parts) * 4)
+
+
 def test_the_first_stage_holds_most_micro_batches() -> None:
     """1F1B: stage p holds min(P − p, m)."""
     plan = Plan(1, 16, pipeline=4)

@@ -181,5 +181,7 @@ _OF_PLAN: Final[Mapping[str, OfPlan]] = {
     "framework.overlap_experts": _one("expert"),
     "framework.context_exchange": _one("context"),
     "framework.duplicate_rows": lambda plan: "" if plan.sparse_embeddings else "plan.sparse_embeddings is false",
-    "framework.recompute_stop": lambda plan: "" if plan.recompute == Recompute.FULL else "plan.recompute is not full",
+    "framework.recompute_stop": lambda plan: (
+        "" if plan.recompute == Recompute.FULL and not plan.saved_ops else "not all of a block is run again"
+    ),
 }

@@ -20,7 +20,8 @@ class Gemm:
 
     `transposed`: k counts samples, so that memory holds rows of m and of n elements (weight gradients).
     `sparsity`: of B, whose zeros are not stored; `flops` counts them all the same.  `kept_as`: the format B is stored
-    in where it is widened on the way to the unit (weights of 4 bits, products of 16).
+    in where it is widened on the way to the unit (weights of 4 bits, products of 16).  `parts`: widths of the products
+    of the model that run as this one (query, key, value).
     """
 
     name: str
@@ -35,6 +36,7 @@ class Gemm:
     transposed: bool = False
     sparsity: Sparsity | None = None
     kept_as: Format | None = None
+    parts: tuple[int, ...] = ()
 
     @property
     def flops(self) -> float:

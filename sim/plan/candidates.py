@@ -58,7 +58,7 @@ def limits_of(given: Mapping[str, Any], model: Model) -> Limits:
     varied |= {name: (given[name],) for name in degrees if name in given}
     varied["orders"] = (given["order"],) if "order" in given else ()
     varied["sequence_parallel"] = given.get("sequence_parallel")
-    rest = {name: value for name, value in given.items() if name not in varied}
+    rest = {name: value for name, value in given.items() if name not in varied or name == "recompute"}
     return Limits(**varied, base=Plan(**{"sub_batch": 1, "global_batch": 1, **rest}))
 
 

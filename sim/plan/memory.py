@@ -225,11 +225,11 @@ def _dummies(chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics) -
 
 def _dynamic(stage: int, chunks: Sequence[Sequence[Part]], plan: Plan, numerics: Numerics) -> dict[str, float]:
     """Activations, workspace and buffers at the fullest moment of backward."""
-    kept, workspace = activations(stage, chunks, plan, plan.recompute)
+    kept, workspace = activations(stage, chunks, plan, plan.policy)
     return {"activations": kept, "workspace": workspace, "communication": buffers(chunks, plan, numerics)}
 
 
-def activations(stage: int, chunks: Sequence[Sequence[Part]], plan: Plan, policy: Recompute) -> tuple[float, float]:
+def activations(stage: int, chunks: Sequence[Sequence[Part]], plan: Plan, policy: Policy) -> tuple[float, float]:
     """Kept activations and workspace at the fullest moment of backward, under a policy of recomputation.
 
     What the parts after the running one had saved is free again: the logits' share never meets a block's workspace.

@@ -9,9 +9,11 @@ from math import inf
 from typing import Final
 
 from sim.errors import Problem
-from sim.fields import Record, about
+from sim.fields import Record, about, did_you_mean
+from sim.ops import BYTES_PER_ELEMENT
 from sim.plan.framework import ContextExchange, Framework
 from sim.records import dataclass
+from sim.workload.checkpoints import saved_entry
 from sim.workload.records import Policy, Recompute, TableCut
 
 AXES: Final = ("tensor", "context", "data", "pipeline")
@@ -32,8 +34,14 @@ CUTS: Final = {"tensor": ("heads", "{} attention heads"), "context": ("sequence"
 
 def saved_ops_problems(saved_ops: tuple[str, ...], recompute: Recompute | None, offload: Offload) -> Iterator[Problem]:
     """Ops are kept of what is otherwise run again, and only ops kept are offloaded."""
-    if saved_ops and recompute != Recompute.FULL:
-        yield Problem("are what full recomputation keeps", "saved_ops", ", ".join(saved_ops), hint="recompute: full")
+    if saved_ops and recompute not in (Recompute.SELECTIVE, Recompute.FULL):
+        yield Problem("are what recomputation keeps", "saved_ops", ", ".join(saved_ops), hint="recompute: selective")
+    for text in saved_ops:
+        form = saved_entry(text)[1]
+        if ":" in text and form not in BYTES_PER_ELEMENT:
+            yield Problem(
+                "must be kept in a known format", "saved_ops", text, hint=did_you_mean(form, BYTES_PER_ELEMENT)
+            )
     if offload == Offload.SAVED_OPS and not saved_ops:
         yield Problem("needs saved_ops", "offload", offload)
 
@@ -106,7 +114,11 @@ class Plan(Record):
     recompute_layers: int | None = field(default=None, metadata=about("only that many blocks per stage", ge=0))
     saved_ops: tuple[str, ...] = field(
         default=(),
-        metadata=about("ops whose results full recomputation keeps: names, patterns (`mlp.*`), or `products`"),
+        metadata=about(
+            "ops whose results recomputation keeps, all others run again: names, patterns (`mlp.*`), or `products` "
+            "(`products/2`: every second of a block, from the first; query, key and value are three); `mlp.up:fp8` is "
+            "kept in that format"
+        ),
     )
     sparse_embeddings: bool = field(default=False, metadata=about("exchange embedding gradients as rows"))
     table_cut: TableCut = field(

@@ -131,5 +131,5 @@ class Screen:
 def _special(plan: Plan) -> bool:
     """Whether more of a plan matters than its degrees, sharding, recomputation and sub-batch, each on its own."""
     whole = plan.embedding_shards <= 1 and plan.recompute_layers is None and not plan.sparse_embeddings
-    whole = whole and not plan.schedule.splits
+    whole = whole and not plan.schedule.splits and not plan.saved_ops
     return not (whole and plan.offload == Offload.NONE and plan.layer_schedule == LayerSchedule.NONE)

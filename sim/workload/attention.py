@@ -65,6 +65,11 @@ class AttentionSizes:
     def kv_width(self) -> int:
         return self.kv_heads * (self.head_dim + self.v_head_dim)
 
+    def kv_parts(self, tensor: int) -> tuple[int, int]:
+        """Widths of keys and of values on one of the `tensor` ranks."""
+        keys = self.kv_heads * self.head_dim // tensor
+        return keys, self.kv_width // tensor - keys
+
     @property
     def out_width(self) -> int:
         return self.heads * self.v_head_dim
@@ -138,7 +143,7 @@ def projections(k: Kernels, a: AttentionSizes, x: Tensor) -> tuple[Tensor, ...]:
         heads = k.column(x, "attention.q", q, a.hidden, bias=a.bias)
         memory = (memory_projection(k, a, kv),)
     else:
-        heads = k.column(x, "attention.qkv", q + kv, a.hidden, bias=a.bias)
+        heads = k.column(x, "attention.qkv", q + kv, a.hidden, parts=(q, *a.kv_parts(f.tensor)), bias=a.bias)
     joined = pointwise(f, "attention.qkv_join", f.tokens * (q + kv), f.act, f.act)
     if a.qk_norm:
         normed = a.head_dim * (a.heads + a.kv_heads) // f.tensor * f.tokens
@@ -157,7 +162,7 @@ def memory_projection(k: Kernels, a: AttentionSizes, kv: int) -> Tensor:
     wide, size = tokens * kv, tokens * a.hidden
     gather = collective(f, "attention.kv.gather", "all_gather", size) if f.sequence_parallel else []
     kind: CollectiveKind = "reduce_scatter" if f.sequence_parallel else "all_reduce"
-    forward = [*gather, gemm(f, "attention.kv", tokens, kv, a.hidden)]
+    forward = [*gather, gemm(f, "attention.kv", tokens, kv, a.hidden, parts=a.kv_parts(f.tensor))]
     forward += bias_pass(f, "attention.kv", wide) if a.bias else []
     backward = [
         gemm(f, "attention.kv.dgrad", tokens, a.hidden, kv),
@@ -175,7 +180,8 @@ def latent_projections(k: Kernels, a: AttentionSizes, x: Tensor) -> tuple[Tensor
     """
     f, h, rope, nope = k.f, a.hidden, a.rotary_dim, a.head_dim - a.rotary_dim
     q, up = a.q_width // f.tensor, a.heads * (nope + a.v_head_dim) // f.tensor
-    low = k.whole(x, "attention.down", f.rows, a.q_rank + a.kv_rank + rope, h)
+    ranks = (a.q_rank, a.kv_rank + rope)
+    low = k.whole(x, "attention.down", f.rows, sum(ranks), h, parts=ranks if a.q_rank else ())
     query = k.norm(low, "attention.q_norm", f.rows, a.q_rank, True, joins=True) if a.q_rank else x
     latent = k.norm(low, "attention.kv_norm", f.rows, a.kv_rank, True)
     queries = k.column(query, "attention.q", q, a.q_rank or h, joins=not a.q_rank)

@@ -124,11 +124,12 @@ class Kernels(Recorder):
             Note(self._now, self.stored("next", 0), lambda dy: self._parts.setdefault(x, []).append(arrives))
         )
 
-    def operand(self, x: Tensor) -> Tensor:
-        """What a product keeps of its input: the input, or its copy in the narrower format of products."""
+    def operand(self, x: Tensor, product: str) -> Tensor:
+        """What a product keeps of its input: the input, or its copy in the narrower format of products, which the first
+        product to read it casts."""
         if self.f.operand == self.f.act:
             return x
-        return self._narrow.setdefault(x, self.stored(f"{x.name} operand", x.elements, self.f.operand))
+        return self._narrow.setdefault(x, self.stored(f"{product}.cast", x.elements, self.f.operand))
 
     def kernel(
         self,
@@ -168,7 +169,8 @@ class Kernels(Recorder):
     def _chain(self, ops: Sequence[Op], inputs: Sequence[Tensor], outputs: Sequence[Tensor], core: bool) -> None:
         """Ops one after the other, each reading what the last one wrote; inputs and what was gathered stay to the end.
 
-        The last op that leaves anything makes the outputs; sums into gradients of weights may follow it.
+        The last op that leaves anything makes the outputs, but for what an earlier op of the name makes beside the
+        result; sums into gradients of weights may follow it.
         """
         if not ops:
             self._rename(inputs[0], outputs[0])
@@ -176,12 +178,13 @@ class Kernels(Recorder):
         final = max((place for place, size in enumerate(sizes) if size), default=len(ops) - 1)
         between: tuple[Tensor, ...] = ()
         whole = tuple(inputs)
+        beside = {tensor.name: tensor for tensor in outputs[1:]}
         for place, (op, size) in enumerate(zip(ops, sizes, strict=True)):
             made: tuple[Tensor, ...] = ()
             if place == final:
-                made = tuple(outputs)
+                made = (*outputs[:1], *beside.values())
             elif size:
-                made = (self.stored(op.name, size, 1.0),)
+                made = (beside.pop(op.name) if op.name in beside else self.stored(op.name, size, 1.0),)
             self._now.nodes.append(Node(op, (*whole, *between), made, reduction=True, core=core))
             if isinstance(op, Collective) and op.kind == "all_gather":
                 whole = (*whole, *made)
@@ -210,7 +213,16 @@ class Kernels(Recorder):
     # ---- linear layers
 
     def column(
-        self, x: Tensor, name: str, n: int, k: int, *, bias: bool = False, folded: bool = False, joins: bool = False
+        self,
+        x: Tensor,
+        name: str,
+        n: int,
+        k: int,
+        *,
+        parts: tuple[int, ...] = (),
+        bias: bool = False,
+        folded: bool = False,
+        joins: bool = False,
     ) -> Tensor:
         """Y = X·W with the columns of W split over the tensor ranks; `folded`: the pass that follows adds the bias.
 
@@ -222,7 +234,8 @@ class Kernels(Recorder):
         gather = collective(f, f"{name}.gather", "all_gather", inputs) if sp else []
         again = collective(f, f"{name}.gather_again", "all_gather", inputs, overlap=True) if sp else []
         kind: CollectiveKind = "reduce_scatter" if sp else "all_reduce"
-        forward = [*gather, *casts(f, name, inputs), *weight_casts(f, name, n * k), gemm(f, name, f.tokens, n, k)]
+        product = gemm(f, name, f.tokens, n, k, parts=parts)
+        forward = [*gather, *casts(f, name, inputs), *weight_casts(f, name, n * k), product]
         backward = [
             *casts(f, f"{name}.grad", wide),
             *again,
@@ -253,15 +266,17 @@ class Kernels(Recorder):
         ]
         return self._linear(x, name, f.rows * n, forward, backward)
 
-    def whole(self, x: Tensor, name: str, m: int, n: int, k: int, *, joins: bool = False) -> Tensor:
+    def whole(
+        self, x: Tensor, name: str, m: int, n: int, k: int, *, parts: tuple[int, ...] = (), joins: bool = False
+    ) -> Tensor:
         """Y = X·W on every rank alike, m rows of it."""
         backward = [gemm(self.f, f"{name}.dgrad", m, k, n), weight_gradient(self.f, f"{name}.wgrad", n, k, m)]
-        return self._linear(x, name, m * n, [gemm(self.f, name, m, n, k)], backward, joins)
+        return self._linear(x, name, m * n, [gemm(self.f, name, m, n, k, parts=parts)], backward, joins)
 
     def _linear(
         self, x: Tensor, name: str, elements: float, forward: Sequence[Op], backward: Sequence[Op], joins: bool = False
     ) -> Tensor:
-        kept = self.operand(x)
+        kept = self.operand(x, name)
         out = self.stored(name, elements)
         makes = () if kept is x else (kept,)
         return self.kernel((x,), out, forward, backward, saves=(kept,), makes=makes, joins=joins)
@@ -382,11 +397,11 @@ def collective(
     ]
 
 
-def gemm(f: Frame, name: str, m: int, n: int, k: int, batch: int = 1) -> Gemm:
-    """A product of the compute format whose result is stored as an activation."""
+def gemm(f: Frame, name: str, m: int, n: int, k: int, batch: int = 1, parts: tuple[int, ...] = ()) -> Gemm:
+    """A product of the compute format whose result is stored as an activation; `parts`: as which it is counted."""
     numerics = f.numerics
     sparsity = numerics.sparsity(name) if numerics.sparse_products else None
-    return Gemm(name, m, n, k, batch, numerics.compute, numerics.activations, sparsity=sparsity)
+    return Gemm(name, m, n, k, batch, numerics.compute, numerics.activations, sparsity=sparsity, parts=parts)
 
 
 def weight_gradient(f: Frame, name: str, m: int, n: int, k: int, batch: int = 1) -> Gemm:

@@ -80,8 +80,8 @@ def mlp(k: Kernels, m: MlpSizes, x: Tensor) -> Tensor:
 def dense(k: Kernels, m: MlpSizes, x: Tensor, ffn: int, name: str, *, joins: bool = False) -> Tensor:
     """Column-split product, activation, row-split product."""
     width = ffn // k.f.tensor
-    up = width * (2 if m.gated else 1)
-    wide = k.column(x, f"{name}.up", up, m.hidden, bias=m.bias, folded=not m.gated, joins=joins)
+    parts = (width, width) if m.gated else (width,)
+    wide = k.column(x, f"{name}.up", sum(parts), m.hidden, parts=parts, bias=m.bias, folded=not m.gated, joins=joins)
     bent = activation(k, name, m, wide, k.f.tokens * width)
     return k.row(k.dropped(bent, f"{name}.dropout") if m.dropout else bent, f"{name}.down", m.hidden, width)
 
@@ -152,7 +152,7 @@ def router(k: Kernels, m: MlpSizes, x: Tensor) -> None:
     """Scores of every expert in fp32, softmax and top-k; scores and probabilities are kept."""
     f, n = k.f, k.f.rows * m.experts
     kept = k.stored("scores and probabilities", n, 2 * FP32)
-    operand = k.operand(x)
+    operand = k.operand(x, "router")
     makes = (kept,) if operand is x else (kept, operand)
     k.kernel(
         (x,),
@@ -174,7 +174,7 @@ def router(k: Kernels, m: MlpSizes, x: Tensor) -> None:
 
 def grouped(k: Kernels, x: Tensor, name: str, m: int, n: int, depth: int, local: int, elements: float) -> Tensor:
     """One product of `depth` → n per local expert, m rows each."""
-    formats, operand = k.f.numerics, k.operand(x)
+    formats, operand = k.f.numerics, k.operand(x, name)
 
     def product(what: str, a: int, b: int, c: int, weights: bool = False) -> Gemm:
         stored = formats.gradients if weights else formats.activations

@@ -64,9 +64,11 @@ class AttentionKernel(StrEnum):
 
 
 class LossKernel(StrEnum):
-    """Cross-entropy in fp32 passes (Megatron-LM), in one kernel, or so with two metrics beside it."""
+    """Cross-entropy in fp32 passes (Megatron-LM), as log-softmax and nll_loss of PyTorch, whose fp32 gradients are two
+    more copies of the logits, in one kernel, or so with two metrics beside it."""
 
     PASSES = "passes"
+    PLAIN = "plain"
     FUSED = "fused"
     LOGGED = "logged"
 
@@ -117,7 +119,10 @@ class Numerics(Record):
     )
     loss: LossKernel = field(
         default=LossKernel.PASSES,
-        metadata=about("cross-entropy in fp32 passes (Megatron-LM), in one kernel, or so with two metrics beside it"),
+        metadata=about(
+            "cross-entropy in fp32 passes (Megatron-LM), plain (PyTorch's log-softmax and nll_loss of fp32 logits, 12 "
+            "bytes a logit at the fullest), in one kernel, or so with two metrics beside it"
+        ),
     )
     batch_norm: BatchNorm = field(
         default=BatchNorm.PASSES, metadata=about("how much of batch normalisation has a pass of its own")

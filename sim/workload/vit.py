@@ -115,7 +115,7 @@ class VisionTransformer(Record):
         k, elements = Kernels(f, "embedding", "embedding"), f.rows * self.hidden
         unfold = pointwise(f, "patches.unfold", patches * n, f.act, f.act, 0.0)
         pixels = k.kernel((), k.stored("patches", patches * n), [unfold], [])
-        kept = k.operand(pixels)
+        kept = k.operand(pixels, "patches")
         forward, back = [gemm(f, "patches", patches, h, n)], [weight_gradient(f, "patches.wgrad", h, n, patches)]
         makes = () if kept is pixels else (kept,)
         x = k.kernel((pixels,), k.stored("tokens", elements), forward, back, saves=(kept,), makes=makes, joins=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 from math import log
+from typing import Final
 
 from sim.ops import Gather, Op
 from sim.records import dataclass
@@ -191,7 +192,7 @@ def loss(k: Kernels, logits: Tensor, local: int, cutoffs: int) -> None:
         forward, backward = passes(f, "loss", logits.elements, adaptive_loss(cutoffs + 1))
         k.kernel((logits,), None, forward, backward, saves=(kept,), makes=(kept,))
         return
-    kept = k.stored("softmax", f.tokens * local, FP32) if f.numerics.loss == LossKernel.PASSES else logits
+    kept = k.stored("softmax", f.tokens * local, FP32) if f.numerics.loss in WIDE else logits
     makes = (kept,) if kept is not logits else ()
     k.kernel((logits,), None, loss_forward(f, local), loss_backward(f, local), saves=(kept,), makes=makes)
     k.afterwards(metrics(f, f.tokens * local))
@@ -209,12 +210,20 @@ def adaptive_loss(clusters: int) -> Primitive:
     return Primitive(forward, backward)
 
 
+WIDE: Final = (LossKernel.PASSES, LossKernel.PLAIN)
+"""Ways of the loss that keep the (log-)softmax in fp32."""
+
+
 def loss_forward(f: Frame, local: int) -> list[Op]:
-    """Cross-entropy. Passes: widen, maximum, difference, exponential, sum, quotient; three small all-reduces."""
+    """Cross-entropy. Passes: widen, maximum, difference, exponential, sum, quotient; three small all-reduces. Plain:
+    PyTorch's log_softmax reads the logits for the maximum, the sum and the result (SoftMax.cu)."""
     n, wide = float(f.tokens) * local, FP32
     ends = [collective(f, f"loss.{what}", "all_reduce", f.tokens, size=wide) for what in ("maximum", "target", "sum")]
-    if f.numerics.loss != LossKernel.PASSES:
+    if f.numerics.loss not in WIDE:
         return [pointwise(f, "loss", n, 2 * f.act, 0.0, 5.0), *ends[0], *ends[2]]
+    if f.numerics.loss == LossKernel.PLAIN:
+        widen = pointwise(f, "loss.widen", n, f.act, wide, 0.0)
+        return [widen, *ends[0], *ends[2], pointwise(f, "loss.log_softmax", n, 3 * wide, wide, 5.0), *ends[1]]
     return [
         pointwise(f, "loss.widen", n, f.act, wide, 0.0),
         pointwise(f, "loss.maximum", n, wide, 0.0),
@@ -244,10 +253,17 @@ def metrics(f: Frame, logits: float) -> list[Op]:
 
 
 def loss_backward(f: Frame, local: int) -> list[Op]:
-    """Softmax less one-hot, scaled by the loss gradient, then narrowed for the products."""
+    """Softmax less one-hot, scaled by the loss gradient, then narrowed for the products. Plain: nll_loss puts the
+    gradient of each target among zeros, that of log_softmax reads it twice."""
     n, wide = float(f.tokens) * local, FP32
-    if f.numerics.loss != LossKernel.PASSES:
+    if f.numerics.loss not in WIDE:
         return [pointwise(f, "loss.backward", n, f.act, f.act, 3.0)]
+    if f.numerics.loss == LossKernel.PLAIN:
+        return [
+            pointwise(f, "loss.nll.backward", n, 0.0, wide, 0.0),
+            pointwise(f, "loss.log_softmax.backward", n, 3 * wide, wide, 4.0),
+            pointwise(f, "loss.narrow", n, wide, f.act, 0.0),
+        ]
     return [
         pointwise(f, "loss.backward", n, wide, wide, 2.0),
         pointwise(f, "loss.narrow", n, wide, f.act, 0.0),

@@ -191,6 +191,19 @@ def test_what_a_framework_keeps_beside_the_model() -> None:
     assert kept["reserve"] - plain["reserve"] == pytest.approx(5e9)
 
 
+def test_what_recomputation_keeps_takes_memory() -> None:
+    """The first, third and fifth product of a block without a gate (query, value, up; the last one's is read by none)
+    beside what it received: of 8 blocks of the hidden size h and feed-forward 4h, 6h a token in bf16; in fp8 half."""
+    full, every, narrow = (
+        _kinds(replace(BASE, recompute="full", saved_ops=ops))["activations"]
+        for ops in ((), ("products/2",), ("products/2:fp8",))
+    )
+    asked = model(8)
+    second = 8 * asked.sequence * (2 * asked.hidden + asked.mlp(False).ffn) * 2
+    assert every - full == pytest.approx(second)
+    assert narrow - full == pytest.approx(second / 2)
+
+
 def test_the_logits_are_free_before_a_block_recomputes() -> None:
     """One stage: the fullest moment is backward of the head with all blocks' activations, or that of a block without
     the head's; with a small vocabulary the block decides and the head's activations do not count."""

@@ -58,6 +58,7 @@ GIVEN = st.fixed_dictionaries({"framework": FRAMEWORKS}, optional={
     "recompute_layers": st.integers(0, 3),
     "shard_group": st.sampled_from([0, 2]),
     "order": st.permutations(("tensor", "context", "data", "pipeline")).map(tuple),
+    "saved_ops": st.sampled_from([("products",), ("products/2", "attention.core:fp8"), ("mlp.*",)]),
 })  # fmt: skip
 
 
@@ -68,7 +69,8 @@ def test_plans_screened_together_are_weighed_as_each_alone(given, optimizer, dev
     numerics = replace(NUMERICS, optimizer=optimizer)
     asked = model(experts=8) if experts else model()
     together, alone = (Screen(asked, numerics, CHIP, Communicator(cluster(devices))) for _ in range(2))
-    limits = limits_of({**given, "sub_batch": 2}, asked)
+    recompute = {"recompute": "selective"} if "saved_ops" in given else {}
+    limits = limits_of({**given, **recompute, "sub_batch": 2}, asked)
     every = list(together.run(layouts(asked, devices, 64, limits)))
     assert [c.plan for c in every] == list(candidates(asked, devices, 64, limits))
     for loose, tight in zip(alone.run(layouts(asked, devices, 64, limits), tight=False), every, strict=True):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sim.errors import InputError
 from sim.files.scenario import build, document_of
 from sim.ops import Gemm
 from sim.simulation.run import check_scenario
-from sim.workload.checkpoints import checkpointed
+from sim.workload.checkpoints import checkpointed, kept_results
 from sim.workload.records import Layer, Numerics
 from sim.workload.transformer import Transformer
 
@@ -48,6 +50,34 @@ def test_attention_kept_beside_them_adds_its_output_and_one_sum_per_query() -> N
     assert "attention.core" not in again
 
 
+def test_every_second_product_is_counted_as_the_model_has_them() -> None:
+    """Of q, k, v, output, gate, value and down the first, third, fifth and seventh (torchtitan's per-op policy): kept
+    are q, v, gate beside what the block received; k, the output projection and the value are run again."""
+    size, _ = kept("products/2")
+    assert size == pytest.approx(1 + 2 + FFN / HIDDEN)
+    flow = block().flow
+    assert flow is not None
+    widths = {op.name: op.n for op in checkpointed(flow, ("products/2",))[1] if isinstance(op, Gemm)}
+    assert widths == {"attention.qkv": HIDDEN, "attention.out": HIDDEN, "mlp.up": FFN}
+    assert kept("products/1") == kept("products")
+
+
+@given(st.integers(1, 9), st.integers(1, 8), st.integers(1, 64), st.integers(1, 64))
+def test_kept_products_and_those_run_again_are_all_of_them(stride: int, kv_heads: int, ffn: int, batch: int) -> None:
+    """What of a product is kept and what is run again adds up, whatever is counted; one of n is n rounded up."""
+    sizes = {**LLAMA, "heads": 8 * kv_heads, "kv_heads": kv_heads, "head_dim": 16, "ffn": ffn, "hidden": 64}
+    model = Transformer(**sizes)  # type: ignore[arg-type]
+    flow = next(one for one in model.layers(batch, Numerics()) if one.kind == "block").flow
+    assert flow is not None
+    products = [node.op for node in flow.nodes if isinstance(node.op, Gemm)]
+    shares = [one.share for one in kept_results(products, (f"products/{stride}",))]
+    widths = [width for op in products for width in op.parts or (op.n,)]
+    assert sum(op.n * share for op, share in zip(products, shares, strict=True)) == pytest.approx(sum(widths[::stride]))
+    again = {op.name: op.n for op in checkpointed(flow, (f"products/{stride}",))[1] if isinstance(op, Gemm)}
+    for op, share in zip(products, shares, strict=True):
+        assert again.get(op.name, 0) in (0, round(op.n * (1 - share)))
+
+
 def test_nothing_kept_runs_all_that_backward_reads_and_everything_kept_runs_nothing() -> None:
     """The sum behind the last product, and that product, are read by nobody; all results together are what a block
     keeps without recomputation."""
@@ -68,7 +98,8 @@ def test_more_kept_is_never_more_run() -> None:
     ("plan", "message"),
     [
         ({"recompute": "full", "saved_ops": ["mlp.upp"]}, r'no block of the model has such an op.*"mlp.up"'),
-        ({"saved_ops": ["mlp.up"]}, "are what full recomputation keeps"),
+        ({"recompute": "full", "saved_ops": ["products/0"]}, "no block of the model has such an op"),
+        ({"saved_ops": ["mlp.up"]}, "are what recomputation keeps"),
         ({"recompute": "full", "offload": "saved_ops"}, "needs saved_ops"),
     ],
 )

@@ -94,6 +94,7 @@ class FusedAttention(Record):
         default=28.0, metadata=about("head elements whose products take as long as the softmax", ge=0)
     )
     first: float = field(default=0.5, metadata=about("what FlashAttention of 2022 keeps of these", gt=0, le=1))
+    second: float = field(default=1.0, metadata=about("what FlashAttention-2 of 2023 keeps of these", gt=0, le=1))
     block: int = field(
         default=128, metadata=about("rows of queries per tile; a causal tile on the diagonal runs in full", gt=0)
     )

@@ -287,7 +287,7 @@ def _attention(op: Attention, accelerator: Accelerator, unit: MatrixUnit) -> OpT
         block = kernel.block
         width = (op.head_dim + (op.v_head_dim or op.head_dim)) / 2
         fraction = kernel.backward if op.backward else kernel.forward
-        fraction *= width / (width + kernel.softmax_dim) * (kernel.first if op.generation == 1 else 1.0)
+        fraction *= width / (width + kernel.softmax_dim) * {1: kernel.first, 2: kernel.second}.get(op.generation, 1.0)
     fraction *= accelerator.sustained * accelerator.clock
     if op.causal:
         flops *= min(1.0 / op.unmasked, 1.0 + block / (2.0 * op.unmasked * op.kv_len))

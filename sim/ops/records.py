@@ -127,7 +127,7 @@ class Attention:
     backward: bool = False
     format: Format = "bf16"
     count: int = 1
-    generation: Literal[1, 2] = 2  # of the kernel: 1 FlashAttention (2022), 2 FlashAttention-2 and later (2023)
+    generation: Literal[1, 2, 3] = 3  # of the kernel: FlashAttention of 2022, of 2023, the chip's own
     share: float | None = None  # of the rectangle q_len·kv_len that is not masked; None: half where causal, else all
 
     @property

@@ -5,7 +5,7 @@ Per-head products keep their true shapes: batch = sub_batch·heads/tensor, m = q
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from sim.ops import Attention, Collective, CollectiveKind, Op
 from sim.records import dataclass
@@ -27,6 +27,9 @@ from sim.workload.kernels import (
     weight_gradient,
 )
 from sim.workload.records import AttentionKernel
+
+GENERATION: Final[dict[AttentionKernel, Literal[1, 2, 3]]] = {AttentionKernel.FLASH1: 1, AttentionKernel.FLASH2: 2}
+"""Kernels of an age; any other is the chip's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +245,7 @@ def flash_core(k: Kernels, a: AttentionSizes, inputs: tuple[Tensor, ...]) -> Ten
     q_len, kv_len = f.sequence, keys(a, f.whole(f.sequence))
     heads, kv_heads = a.heads // f.tensor, max(1, a.kv_heads // f.tensor)
     share = seen(a, f.whole(f.sequence))
-    version: Literal[1, 2] = 1 if f.numerics.attention == AttentionKernel.FLASH1 else 2
+    version = GENERATION.get(f.numerics.attention, 3)
 
     def kernel(name: str, backward: bool) -> Attention:
         return Attention(

@@ -56,10 +56,11 @@ class BatchNorm(StrEnum):
 
 
 class AttentionKernel(StrEnum):
-    """Scores written out, or FlashAttention; flash1: its kernels of 2022."""
+    """Scores written out, or FlashAttention; flash1: its kernels of 2022, flash2: of 2023, made for Ampere."""
 
     PLAIN = "plain"
     FLASH1 = "flash1"
+    FLASH2 = "flash2"
     FLASH = "flash"
 
 
@@ -108,7 +109,7 @@ class Numerics(Record):
     fused: bool = field(default=True, metadata=about("pointwise chains fused into one pass"))
     attention: AttentionKernel = field(
         default=AttentionKernel.FLASH,
-        metadata=about("scores written out, or FlashAttention (flash1: its kernels of 2022)"),
+        metadata=about("scores written out, or FlashAttention (flash1, flash2: its kernels of 2022, 2023)"),
     )
     shape_ops: bool = field(
         default=False,

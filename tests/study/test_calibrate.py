@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sim.device.records import FusedAttention
 from sim.device.timing import op_time
 from sim.errors import InputError
 from sim.files.hardware import build_accelerator, load_accelerator
@@ -43,7 +42,7 @@ def chip():
         compute={**base.compute, "bf16": replace(base.compute["bf16"], achievable=0.7)},
         memory=replace(base.memory, achievable=0.8),
         kernel_overhead_s=5e-6,
-        attention=FusedAttention(0.6, 0.5, 20.0, base.attention.first, base.attention.block),
+        attention=replace(base.attention, forward=0.6, backward=0.5, softmax_dim=20.0),
         sustained=1.0,
     )
 

@@ -55,6 +55,13 @@ class BatchNorm(StrEnum):
     COMPILED = "compiled"
 
 
+class MemoryFormat(StrEnum):
+    """How images lie in memory: channels last (nhwc), or first (nchw)."""
+
+    NHWC = "nhwc"
+    NCHW = "nchw"
+
+
 class AttentionKernel(StrEnum):
     """Scores written out, or FlashAttention; flash1: its kernels of 2022, flash2: of 2023, made for Ampere."""
 
@@ -127,6 +134,12 @@ class Numerics(Record):
     )
     batch_norm: BatchNorm = field(
         default=BatchNorm.PASSES, metadata=about("how much of batch normalisation has a pass of its own")
+    )
+    memory_format: MemoryFormat = field(
+        default=MemoryFormat.NHWC,
+        metadata=about(
+            "how images lie in memory: on matrix units a convolution of nchw tensors copies what it reads to nhwc first"
+        ),
     )
     weighted_activations: bool = field(
         default=False,

@@ -18,7 +18,7 @@ from typing import Literal
 from sim.ops import BYTES_PER_ELEMENT, Convolution, Gather
 from sim.workload.graph import Tensor, Weight
 from sim.workload.recorder import Note, Recorder
-from sim.workload.records import BatchNorm
+from sim.workload.records import BatchNorm, MemoryFormat
 
 
 class Tape(Recorder):
@@ -316,7 +316,12 @@ class Tape(Recorder):
         return self.pointwise(f"{name} together", (shared, target), rows * (sampled + 1), 0.0)
 
     def convolution(self, name: str, x: Tensor, weight: Weight, shape: Convolution) -> Tensor:
-        """2-D convolution; `shape` gives its geometry (format and count are set here)."""
+        """2-D convolution; `shape` gives its geometry (format and count are set here).
+
+        Each of its three products copies both tensors it reads where they lie channels first, and writes its result as
+        it is wanted (nvprof of a V100 in tensorflow/tensorflow issue 15897: two nchwToNhwcKernel to every
+        s884cudnn_..._nhwc2nchw).
+        """
         out = self.tensor(name, shape.n * shape.h_out * shape.w_out * shape.c_out)
 
         def op(direction: Literal["forward", "data", "weight"]) -> Convolution:
@@ -327,16 +332,27 @@ class Tape(Recorder):
                 None if direction == "weight" else self.numerics.sparsity(name),
             )  # fmt: skip
 
-        self._emit(op("forward"), (x, weight.tensor), (out,))
+        def emit(direction: Literal["forward", "data", "weight"], a: Tensor, b: Tensor, made: Tensor) -> None:
+            self._emit(op(direction), (self._channels_last(a), self._channels_last(b)), (made,))
+
+        emit("forward", x, weight.tensor, out)
 
         def backward(dy: Tensor) -> None:
             if x.differentiable:
-                self._emit(op("data"), (dy, weight.tensor), (self._part(x),))
+                emit("data", dy, weight.tensor, self._part(x))
             made = self._gradient(weight, dy)
-            self._emit(op("weight"), (x, dy), (made,))
+            emit("weight", x, dy, made)
             self._accumulate(weight, made)
 
         return self._note((x,), out, backward)
+
+    def _channels_last(self, x: Tensor) -> Tensor:
+        """`x` as the convolutions of a matrix unit read it; vector units take it as it lies."""
+        if self.numerics.memory_format == MemoryFormat.NHWC or self.numerics.compute in ("fp64", "fp32"):
+            return x
+        copied = self._alike(x, "channels last")
+        self._stream(copied.name, (x,), (copied,), 0.0, reduction=True)
+        return copied
 
     def cross_entropy(self, name: str, logits: Tensor, flops: float = 5.0) -> None:
         """Softmax and its loss in one op that also leaves softmax − target; backward scales that.

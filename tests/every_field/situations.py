@@ -200,7 +200,7 @@ scaling:
       largest_batch_source: a round, errors: {standard: {passes: 0.5, critical_batch: 2600}, source: a fit},
       confidence: derived, source: a round}
     - {passes: 90, model: ResNet-50, data_set: ImageNet, error: 0.23, confidence: seen, source: a paper}
-workload: {family: resnet, sizes: {depth: 50}}
+workload: {family: resnet, sizes: {depth: 50}, numerics: {optimizer: momentum}}
 plan: {global_batch: 4096}
 training:
   batch_tolerance: 0.1

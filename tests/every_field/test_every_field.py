@@ -193,7 +193,7 @@ SITUATIONS: dict[str, Situation] = {
     "errors of a curve": Situation(given.scenario(given.CURVE), ("scaling",), answer=LEVERS),
     "images": Situation(
         given.scenario(given.IMAGES),
-        ("scaling", "training", "cluster", "cluster.host", "cluster.storage"),
+        ("scaling", "training", "workload", "cluster", "cluster.host", "cluster.storage"),
         {
             "Host.cores": (1,),
             "Host.link_bandwidth": ("1 MB/s",),

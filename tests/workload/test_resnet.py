@@ -10,7 +10,7 @@ from sim.errors import InputError
 from sim.ops import total_bytes, total_flops
 from sim.workload.expand import PLAIN_FP32
 from sim.workload.records import BatchNorm, Numerics
-from sim.workload.resnet import STAGES, PlainConvNet, ResNet
+from sim.workload.resnet import STAGES, PlainConvNet, ResNet, Shape
 from tests.workload.steps import by_type, step_ops
 from tests.workload.test_recurrent import counts
 
@@ -121,3 +121,27 @@ def test_kernels_of_batch_normalisation() -> None:
     assert streamed["fused"] - streamed["statistics"] == pytest.approx(2 * (stem + inner + ends + 3 * cuts), rel=1e-3)
     assert streamed["statistics"] - streamed["convolution"] == pytest.approx((2 * 2 + 3 / 8) * inner, rel=2e-3)
     assert streamed["compiled"] < 0.8 * streamed["convolution"]
+
+
+def test_channels_first_costs_copies() -> None:
+    """Stored channels first, each of a convolution's three products copies the two tensors it reads, all of them once
+    read and once written; the images have no gradient; vector units take either order.
+    """
+    model, b = ResNet(depth=50), 4
+    half = Numerics("fp16", "fp16", "fp16", "fp16")
+    streamed = {
+        form: by_type(step_ops(model, b, replace(half, memory_format=form)))["Pointwise"][1]
+        for form in ("nhwc", "nchw")
+    }
+    shapes = [s for block in model.residual_blocks() for s in (*block.branch, block.shortcut) if s]
+    read = 2.0 * sum(_operands(s, b) for s in shapes)  # x and dy in two products each, the kernel in two
+    out, images, kernel = b * 112**2 * 64, b * 224**2 * 3, 7 * 7 * 3 * 64
+    read += images + kernel + images + out  # the stem: forward and the gradient of its kernel
+    assert streamed["nchw"] - streamed["nhwc"] == pytest.approx(2 * 2 * read)
+    single = Numerics("fp32", "fp32", "fp32", "fp32", None)
+    assert step_ops(model, b, single) == step_ops(model, b, replace(single, memory_format="nchw"))
+
+
+def _operands(shape: Shape, b: int) -> float:
+    """Elements of what a convolution reads, its result and its kernel."""
+    return b * shape.side**2 * (shape.stride**2 * shape.c_in + shape.c_out) + shape.kernel**2 * shape.c_in * shape.c_out

@@ -141,11 +141,13 @@ def test_the_page_of_the_app_starts_it(monkeypatch: pytest.MonkeyPatch) -> None:
     install, start = blocks("app", "sh")[0].splitlines()
     assert install == "pip install 'foretrain[app]'"
     command, address = start.split("#")
-    with socket.create_server(("127.0.0.1", 0)) as free:
+    with socket.socket() as free, redirect_stderr(io.StringIO()) as told:
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # held, not listening: nobody else is given it
+        free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    monkeypatch.setattr(sys, "argv", [*shlex.split(command), "--port", port])
-    with pytest.raises(SystemExit) as left, redirect_stderr(io.StringIO()) as told:
-        main()
+        monkeypatch.setattr(sys, "argv", [*shlex.split(command), "--port", port])
+        with pytest.raises(SystemExit) as left:
+            main()
     assert left.value.code == 0
     assert address.strip().replace("8050", port) in told.getvalue()
 

@@ -44,7 +44,7 @@ def process():
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=600,
             env={**os.environ, **options.pop("env", {})},
             **options,
         )

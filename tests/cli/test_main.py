@@ -157,7 +157,7 @@ def _interrupted(running):
     for _ in range(10):
         running.send_signal(signal.SIGINT)
         try:
-            return running.communicate(timeout=3)[1]
+            return running.communicate(timeout=15)[1]
         except subprocess.TimeoutExpired:
             continue
     raise TimeoutError("the command goes on")
@@ -170,7 +170,7 @@ def _heed_interrupts():
 
 def _open_when_read(pipe):
     """A writer's end, as soon as a reader has opened its own."""
-    for _ in range(3000):
+    for _ in range(30_000):
         try:
             return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
         except OSError as error:

@@ -162,7 +162,7 @@ def interrupt_after(pause, arguments):
         os.read(running.stderr.fileno(), 1)
         time.sleep(pause)
         running.send_signal(signal.SIGINT)
-        out, err = running.communicate(timeout=60)
+        out, err = running.communicate(timeout=600)
     return running.returncode, out.decode(), err.decode()
 
 

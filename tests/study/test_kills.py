@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import Executor, Future
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def sweep(file: Path) -> subprocess.Popen[bytes]:
 
 
 def content(file: Path) -> list[tuple[object, ...]]:
-    with sqlite3.connect(file) as db:
+    with closing(sqlite3.connect(file)) as db:
         if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'results'").fetchone() is None:
             return []  # killed before the study began
         rows = db.execute("SELECT results.*, text FROM results LEFT JOIN reasons ON reason = id ORDER BY number")

@@ -31,7 +31,7 @@ def study() -> Study:
 
 
 def content(file: Path) -> list[tuple[Any, ...]]:
-    with sqlite3.connect(file) as db:
+    with closing(sqlite3.connect(file)) as db:
         rows = db.execute("SELECT results.*, text, code FROM results LEFT JOIN reasons ON reason = id ORDER BY number")
         return [(row[0], row[1], *row[3:]) for row in rows]
 

@@ -89,6 +89,6 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     """They held stdout open: its end is read once the last of them is gone."""
     script = tmp_path / "orphan.py"
     script.write_text(ORPHAN)
-    killed = subprocess.run([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)
+    killed = subprocess.run([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=600)
     assert killed.returncode == -9
     assert int(killed.stdout) > 0

@@ -23,7 +23,7 @@ from sim.records import dataclass
 from sim.scenario import PlanRequest
 from sim.workload.records import Numerics
 
-DATE: Final = re.compile(r"\d{4}(-\d{2}){0,2}")
+DATE: Final = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?")
 _PARTS: Final[dict[str, tuple[tuple[str, ...], Any]]] = {
     "framework": (("framework",), Framework),
     "plan": (("plan",), PlanRequest),
@@ -130,9 +130,7 @@ def _out(date: str, software_date: str) -> bool:
 
 def with_framework(root: Node) -> Applied:
     """The habits of the scenario's framework below its own keys; refusals of what the framework cannot do."""
-    date = root.at("software_date")
-    if date is not None and isinstance(date.value, int):  # a year alone is a number in YAML
-        root = _with(root, ("software_date",), Node(str(date.value), date.mark, date.key_mark))
+    root = _dated(root)
     named, date = root.at("framework", "name"), root.at("software_date")
     if named is None or named.value in (None, ""):
         if date is not None and date.value not in (None, ""):
@@ -158,8 +156,17 @@ def with_framework(root: Node) -> Applied:
     return Applied(root, framework, tuple(".".join(_path(key)) for key in unknown if _given(root, key) is None))
 
 
+def _dated(root: Node) -> Node:
+    """A year alone, which is a number in YAML, as a date."""
+    date = root.at("software_date")
+    if date is None or not isinstance(date.value, int):
+        return root
+    return _with(root, ("software_date",), Node(str(date.value), date.mark, date.key_mark))
+
+
 def without_framework(root: Node) -> Applied:
     """The same where the framework is not found: the parts it would fill hold less than they were meant to."""
+    root = _dated(root)
     for path, _ in _PARTS.values():
         if (part := root.at(*path)) is not None:
             root = _with(root, path, part.as_lost)

@@ -223,8 +223,10 @@ class Kernels(Recorder):
         bias: bool = False,
         folded: bool = False,
         joins: bool = False,
+        pieces: int = 1,
     ) -> Tensor:
-        """Y = X·W with the columns of W split over the tensor ranks; `folded`: the pass that follows adds the bias.
+        """Y = X·W with the columns of W split over the tensor ranks; `folded`: the pass that follows adds the bias;
+        `pieces` of the tokens one after the other, each through all that follows, so that Y is never whole.
 
         Under sequence parallelism X is gathered first, and again beside dX = dY·Wᵀ, which is reduced over the ranks
         while dW = Xᵀ·dY runs.
@@ -234,18 +236,21 @@ class Kernels(Recorder):
         gather = collective(f, f"{name}.gather", "all_gather", inputs) if sp else []
         again = collective(f, f"{name}.gather_again", "all_gather", inputs, overlap=True) if sp else []
         kind: CollectiveKind = "reduce_scatter" if sp else "all_reduce"
-        product = gemm(f, name, f.tokens, n, k, parts=parts)
+        rows = -(-f.tokens // pieces)
+        product = replace(gemm(f, name, rows, n, k, parts=parts), count=pieces)
+        dgrad = replace(gemm(f, f"{name}.dgrad", rows, k, n), count=pieces)
+        wgrad = replace(weight_gradient(f, f"{name}.wgrad", n, k, rows), count=pieces)
         forward = [*gather, *casts(f, name, inputs), *weight_casts(f, name, n * k), product]
         backward = [
             *casts(f, f"{name}.grad", wide),
             *again,
-            gemm(f, f"{name}.dgrad", f.tokens, k, n),
+            dgrad,
             *collective(f, f"{name}.reduce_grad", kind, inputs, overlap=True),
-            weight_gradient(f, f"{name}.wgrad", n, k, f.tokens),
+            wgrad,
             *(bias_gradient(f, name, wide) if bias else []),
         ]
         forward += bias_pass(f, name, wide) if bias and not folded else []
-        return self._linear(x, name, wide, forward, backward, joins)
+        return self._linear(x, name, wide / pieces, forward, backward, joins)
 
     def row(self, x: Tensor, name: str, n: int, k: int) -> Tensor:
         """Y = X·W with the rows of W split: partial sums are reduced (scattered under sequence parallelism), and dY is

@@ -73,12 +73,14 @@ class AttentionKernel(StrEnum):
 
 class LossKernel(StrEnum):
     """Cross-entropy in fp32 passes (Megatron-LM), as log-softmax and nll_loss of PyTorch, whose fp32 gradients are two
-    more copies of the logits, in one kernel, or so with two metrics beside it."""
+    more copies of the logits, in one kernel, so with two metrics beside it, or so with the product before it, some of
+    the tokens after the other."""
 
     PASSES = "passes"
     PLAIN = "plain"
     FUSED = "fused"
     LOGGED = "logged"
+    CHUNKED = "chunked"
 
 
 class TableCut(StrEnum):
@@ -129,7 +131,8 @@ class Numerics(Record):
         default=LossKernel.PASSES,
         metadata=about(
             "cross-entropy in fp32 passes (Megatron-LM), plain (PyTorch's log-softmax and nll_loss of fp32 logits, 12 "
-            "bytes a logit at the fullest), in one kernel, or so with two metrics beside it"
+            "bytes a logit at the fullest), in one kernel (fused), so with two metrics beside it (logged), or so with "
+            "the product before it, some tokens after others (chunked: Liger's fused linear cross-entropy)"
         ),
     )
     batch_norm: BatchNorm = field(

@@ -162,8 +162,17 @@ def head_layer(f: Frame, v: VocabularySizes) -> Layer:
     if v.transform:
         x = transform(k, v, x)
     local = share(v.met, f.tensor) if not v.classes else v.classes
-    loss(k, k.column(x, "head.logits", local, v.hidden), local, len(v.cutoffs))
+    loss(k, k.column(x, "head.logits", local, v.hidden, pieces=pieces(k.f, local, v.hidden)), local, len(v.cutoffs))
     return layer_of(k, head_parameters(f, v))
+
+
+def pieces(f: Frame, local: int, hidden: int) -> int:
+    """Parts of the tokens whose logits stand one after the other: as long, to the next power of two, as their logits
+    are no more than the block's output (Liger Kernel, Hsu et al. 2024, arXiv 2410.10989, section 3.2)."""
+    if f.numerics.loss != LossKernel.CHUNKED:
+        return 1
+    tokens = -(-f.tokens // -(-local // hidden))
+    return -(-f.tokens // (1 << (tokens - 1).bit_length()))
 
 
 def head_parameters(f: Frame, v: VocabularySizes) -> tuple[Parameter, ...]:

@@ -109,7 +109,9 @@ def test_what_a_framework_decides_is_no_field_of_a_plan(key: str) -> None:
         ({"framework": "", "software_date": "2024-01"}, "software_date: is the date of a framework"),
         ({"framework": "ddp@2.0", "software_date": "2024-01"}, "software_date: is told by the release"),
         ({"framework": "ddp", "software_date": "soon"}, "software_date: must be year"),
+        ({"framework": "ddp", "software_date": "2024-13"}, "software_date: must be year"),
         ({"framework": "ddp", "software_date": "2001"}, "software_date: ddp has no release before 2022-10"),
+        ({"framework": "ddp", "software_date": 2001}, r"software_date: ddp has no release before 2022-10[^\n]*$"),
     ],
 )
 def test_what_is_refused(parts: dict[str, object], message: str) -> None:

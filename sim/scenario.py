@@ -229,3 +229,16 @@ class Scenario(Record):
 
 
 _OF_CLUSTER: Final = ("cluster.accelerator", "cluster.host", "cluster.storage")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A scenario known by all it says, for what is remembered of it: it holds mappings, and has no hash of its own."""
+
+    text: str
+    scenario: Scenario = field(compare=False)
+
+
+def known(scenario: Scenario) -> Known:
+    """The scenario by its text."""
+    return Known(repr(scenario), scenario)

@@ -7,9 +7,8 @@ What is kept between questions is what a plan was chosen for, by the scenario it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import replace
 from functools import lru_cache
-from hashlib import blake2b
 from typing import Final
 
 from sim.app.design import Asked, ask, turned
@@ -17,9 +16,8 @@ from sim.app.state import Design
 from sim.errors import ForetrainError
 from sim.files import locating
 from sim.plan import Plan
-from sim.records import dataclass
 from sim.result import Result
-from sim.scenario import Scenario
+from sim.scenario import Known, Scenario, known
 from sim.simulation import simulate
 from sim.simulation.properties import Property
 from sim.study.compare import Case, Comparison, on_chip
@@ -29,23 +27,15 @@ from sim.study.sensitivity import Sensitivity, sensitivity
 MOST_PLANS: Final = 256
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """A scenario known by all it says."""
-
-    key: bytes
-    scenario: Scenario = field(compare=False)
-
-
 @lru_cache(maxsize=MOST_PLANS)
-def _chosen(known: _Known) -> tuple[Plan, str]:
-    found = simulate(known.scenario, engine="recursion", levers=False)
+def _chosen(asked: Known) -> tuple[Plan, str]:
+    found = simulate(asked.scenario, engine="recursion", levers=False)
     return found.plan, found.shape
 
 
 def chosen_plan(scenario: Scenario) -> tuple[Plan, str]:
     """The plan of a scenario and the shape of its devices, searched or filled in where it leaves them open."""
-    return _chosen(_Known(blake2b(repr(scenario).encode()).digest(), scenario))
+    return _chosen(known(scenario))
 
 
 def at_once(asked: Asked) -> Result:

@@ -23,7 +23,7 @@ from sim.plan.energy import moved_energy
 from sim.plan.expense import expenses, site_of
 from sim.records import dataclass
 from sim.result import Result
-from sim.scenario import Scenario
+from sim.scenario import Known, Scenario, known
 from sim.search.hardware import Hardware, HardwareScreen, Priced
 from sim.simulation import simulate
 from sim.simulation.goal import project_target
@@ -194,12 +194,13 @@ def notes(study: Study) -> list[str]:
 
 
 def _screen(scenario: str | Scenario, sets: tuple[str, ...]) -> DesignScreen:
-    return _known(scenario, sets) if isinstance(scenario, str) else DesignScreen(scenario)
+    """Read anew for every chunk of designs: its file may have changed since another study."""
+    return _known(known(scenario_of(scenario, sets)))
 
 
 @lru_cache(maxsize=2)
-def _known(scenario: str, sets: tuple[str, ...]) -> DesignScreen:
-    return DesignScreen(scenario_of(scenario, sets))
+def _known(base: Known) -> DesignScreen:
+    return DesignScreen(base.scenario)
 
 
 def rows(

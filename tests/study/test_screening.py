@@ -104,6 +104,20 @@ def test_a_screened_study_is_the_simulated_one(tmp_path: Path) -> None:
         sweep(base, AXES, file=file, jobs=1)
 
 
+def test_a_file_that_changed_is_screened_as_it_stands(tmp_path: Path) -> None:
+    """In one process: the second study's steps are of its own batch."""
+    file, found = tmp_path / "a.yaml", []
+    for batch in (1, 2):
+        plan = f"plan: {{tensor: 8, data: 2, sub_batch: {batch}, global_batch: {8 * batch}}}"
+        cluster = "cluster: {extends: dgx-h100-superpod, devices: 16}"
+        file.write_text(f"workload: {{family: llama2-7b}}\n{cluster}\n{plan}\ntarget: {{steps: 9}}\n")
+        peak = {"peak": ["1 PFLOP/s"]}
+        one, other = (sweep(str(file), peak, screen=screened).outcomes[0] for screened in (True, False))
+        assert one.metrics[1] == pytest.approx(other.metrics[1], rel=1e-12)
+        found.append(one.metrics[1])
+    assert found[0] < found[1]
+
+
 def test_what_cannot_be_screened_is_said_at_once() -> None:
     """Every reason together: an axis that is no rate; a plan that is not fixed, jitter, slow devices."""
     with pytest.raises(InputError, match="no rate of the hardware") as caught:

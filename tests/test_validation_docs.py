@@ -16,7 +16,7 @@ from sim.validation.sets import find_set, set_files, validate
 
 PAGE = Path(__file__).parents[1] / "docs" / "validation.md"
 COMMAND = "<!-- foretrain validate -q --markdown -->"
-LONG = {"llm_steps", "mlperf_resnet", "cnn_data_parallel", "fit_coverage", "minutes_resnet"}  # 3 to 15 s each
+LONG = {"blind_llm", "llm_steps", "mlperf_resnet", "cnn_data_parallel", "fit_coverage", "minutes_resnet"}  # 3 to 15 s
 
 
 def cells(text: str) -> list[list[str]]:

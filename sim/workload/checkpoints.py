@@ -17,12 +17,13 @@ from typing import Any, Final, NamedTuple
 
 from sim.errors import InputError, Problem
 from sim.fields import did_you_mean
-from sim.ops import BYTES_PER_ELEMENT, Gemm, Op, Pointwise
+from sim.ops import BYTES_PER_ELEMENT, Collective, Gemm, Op, Pointwise
 from sim.workload.graph import Dataflow, Node, Tensor
 
 PRODUCTS: Final = re.compile(r"products(?:/([1-9]\d*))?")
 """All matrix products without a batch: projections, not scores (XLA's `dots_with_no_batch_dims_saveable`), or every
-so manieth of a block: of `products/2` the first, the third (torchtitan's `_custom_policy`)."""
+so manieth of a block: of `products/2` the first, the third (torchtitan's `_custom_policy`).  Of all of them results are
+kept as the model has them: of one whose terms lie on several ranks the sum."""
 
 
 class Kept(NamedTuple):
@@ -53,13 +54,18 @@ def kept_results(ops: Iterable[Op], saved_ops: Sequence[str]) -> list[Kept]:
         counted = list(zip(widths, numbers, strict=False))
         most = Kept(0.0)
         for name, form, products in entries:
-            share = float(fnmatchcase(op.name, name))
+            share = float(fnmatchcase(op.name, name) or (name == "products" and _sums(op)))
             if products and counted:
                 stride = int(products[1] or 1)
                 share = sum(width for width, number in counted if number % stride == 0) / sum(widths)
             most = max(most, Kept(share, form), key=lambda one: one.share)
         kept.append(most)
     return kept
+
+
+def _sums(op: Op) -> bool:
+    """Whether it adds the terms of a product that lie on several ranks."""
+    return isinstance(op, Collective) and op.name.endswith(".reduce")
 
 
 def saved_entry(text: str) -> tuple[str, str]:

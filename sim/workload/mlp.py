@@ -14,9 +14,11 @@ from sim.workload.kernels import (
     Kernels,
     Steps,
     Weight,
+    casts,
     chain,
     collective,
     pointwise,
+    weight_casts,
     weight_gradient,
 )
 
@@ -173,8 +175,14 @@ def router(k: Kernels, m: MlpSizes, x: Tensor) -> None:
 
 
 def grouped(k: Kernels, x: Tensor, name: str, m: int, n: int, depth: int, local: int, elements: float) -> Tensor:
-    """One product of `depth` → n per local expert, m rows each."""
-    formats, operand = k.f.numerics, k.operand(x, name)
+    """One product of `depth` → n per local expert, m rows each.
+
+    What an exchange brought in the format of the products is not cast again.
+    """
+    f = k.f
+    formats, operand = f.numerics, k.operand(x, name)
+    inward = [] if x.name == "tokens of experts" and _arrives_narrow(f) else casts(f, name, m * local * depth)
+    outward = [] if name == "experts.down" and _arrives_narrow(f) else casts(f, f"{name}.grad", m * local * n)
 
     def product(what: str, a: int, b: int, c: int, weights: bool = False) -> Gemm:
         stored = formats.gradients if weights else formats.activations
@@ -186,11 +194,17 @@ def grouped(k: Kernels, x: Tensor, name: str, m: int, n: int, depth: int, local:
     return k.kernel(
         (x,),
         k.stored(name, elements),
-        [product("", m, n, depth)],
-        [product(".dgrad", m, depth, n), product(".wgrad", n, depth, m, weights=True)],
+        [*inward, *weight_casts(f, name, local * n * depth), product("", m, n, depth)],
+        [*outward, product(".dgrad", m, depth, n), product(".wgrad", n, depth, m, weights=True)],
         saves=(operand,),
         makes=() if operand is x else (operand,),
     )
+
+
+def _arrives_narrow(f: Frame) -> bool:
+    """Whether tokens are cast before they are sent, not after they came."""
+    sent = f.numerics.dispatch
+    return sent is not None and f.expert > 1 and BYTES_PER_ELEMENT[sent] <= BYTES_PER_ELEMENT[f.numerics.compute]
 
 
 def all_to_all(f: Frame, name: str, elements: float, stored: Format) -> list[Op]:

@@ -11,7 +11,7 @@ from sim.files.scenario import build, document_of
 from sim.ops import Gemm
 from sim.simulation.run import check_scenario
 from sim.workload.checkpoints import checkpointed, kept_results
-from sim.workload.records import Layer, Numerics
+from sim.workload.records import Layer, Numerics, Shard
 from sim.workload.transformer import Transformer
 
 HIDDEN, FFN, TOKENS = 4096, 11008, 4 * 512
@@ -41,6 +41,16 @@ def test_saving_all_products_keeps_their_results_and_what_the_block_received() -
     assert size == pytest.approx(1 + 3 + 1 + 2 * FFN / HIDDEN)
     assert "attention.core" in again
     assert not {op.name for op in block().forward if isinstance(op, Gemm)} & set(again)
+
+
+def test_of_a_product_on_several_ranks_the_sum_is_kept() -> None:
+    """Four tensor ranks with cut sequences hold a quarter of what one holds, and sum nothing again."""
+    layers = Transformer(**LLAMA).layers(4, Numerics(), Shard(tensor=4, sequence_parallel=True))  # type: ignore[arg-type]
+    flow = next(one for one in layers if one.kind == "block").flow
+    assert flow is not None
+    nbytes, again = checkpointed(flow, ("products",))
+    assert nbytes / (TOKENS * HIDDEN * 2) == pytest.approx(kept("products")[0] / 4)
+    assert not [op.name for op in again if op.name.endswith(".reduce")]
 
 
 def test_attention_kept_beside_them_adds_its_output_and_one_sum_per_query() -> None:

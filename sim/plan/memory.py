@@ -4,6 +4,7 @@ weights, gradients, optimizer, master: elements on the device × bytes of the fo
 (Rajbhandari et al. 2020, §5). activations: what a block keeps (by recompute policy) × micro-batches in flight.
 workspace: the fullest transient of a block; with recomputation also what the block being recomputed keeps.
 communication: parameters gathered for the running block and the next, buckets on their way, messages between stages.
+fragmentation: free blocks an allocator holds between them, and frees when memory is short: a plan fits without.
 cached: of a copy made for the update what fits in the place of activations, given up by then: an allocator holds both,
 in blocks of other sizes, and gives one back when memory is short (PyTorch's caching allocator): a plan fits without it.
 """
@@ -68,9 +69,8 @@ def layer_memory(
     return tuple(result)
 
 
-def overhead(moving: Any, plan: Plan, accelerator: Accelerator) -> dict[str, Any]:
-    """What an allocator cannot fill between blocks of `moving` bytes in all (a number or a column of them), and what
-    is kept for others."""
+def overhead(moving: float, plan: Plan, accelerator: Accelerator) -> dict[str, float]:
+    """What an allocator holds between blocks of `moving` bytes in all, and what is kept for others."""
     reserved = accelerator.memory.reserve_bytes
     return {
         "fragmentation": plan.framework.fragmentation * moving if reserved > 0.0 else 0.0,

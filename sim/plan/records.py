@@ -192,6 +192,10 @@ class Plan(Record):
         return self.places - (2 if self.schedule == PipelineSchedule.ZB_V else 1)
 
 
+GIVEN_BACK: Final = ("fragmentation", "cached")
+"""Kinds an allocator frees before it is out of memory (PyTorch: cached blocks that are not split)."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceMemory:
     """Bytes by kind on one class of devices; `fits` compares with capacity less reserve."""
@@ -210,7 +214,12 @@ class DeviceMemory:
     @property
     def needed_bytes(self) -> float:
         """Without what the allocator gives back when memory is short."""
-        return self.total_bytes - self.bytes_by_kind.get("cached", 0.0)
+        return self.total_bytes - sum(self.bytes_by_kind.get(kind, 0.0) for kind in GIVEN_BACK)
+
+    @property
+    def tight(self) -> bool:
+        """Whether it fits only once the allocator gives free blocks back, which takes time that is not modelled."""
+        return self.fits and self.total_bytes > self.capacity_bytes
 
     @property
     def fits(self) -> bool:

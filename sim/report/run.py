@@ -232,7 +232,8 @@ def _memory(result: Result) -> str:
         f"Memory of the fullest devices ({full.name}, {full.count:,} of {result.devices:,}): "
         f"{gib(full.total_bytes)} of {'unlimited' if full.capacity_bytes > UNLIMITED else gib(full.capacity_bytes)}"
     )
-    lines = [head + ("" if full.fits else "  DOES NOT FIT")]
+    tight = "  tight: fits once the allocator gives free blocks back" if full.tight else ""
+    lines = [head + (tight if full.fits else "  DOES NOT FIT")]
     for kind, nbytes in full.bytes_by_kind.items():
         if nbytes > 0:
             lines.append(f"  {kind:<26} {gib(nbytes):>10}  {bar(nbytes / full.capacity_bytes)}")
@@ -315,13 +316,17 @@ def lever_effect(lever: Lever, result: Result) -> str:
     return f"{text}, {three(ratio)}x faster{f' ({lever.note})' if lever.note else ''}"
 
 
+def _held(memory: DeviceMemory) -> str:
+    return gib(memory.total_bytes) + (" (tight)" if memory.tight else "")
+
+
 def _search(result: Result) -> str:
     """Where the plan was searched: the best ones and why each loses."""
     if result.search is None:
         return ""
     header = ["plan", "step", "memory", "why"]
     rows = [
-        [_degrees(ranked.plan), duration(ranked.step.time_s), gib(ranked.memory.total_bytes), ranked.why]
+        [_degrees(ranked.plan), duration(ranked.step.time_s), _held(ranked.memory), ranked.why]
         for ranked in result.search.ranked
     ]
     weighed = result.objective in (Objective.ENERGY, Objective.COST)

@@ -206,10 +206,9 @@ class Composition:
         output = np.where(held, outputs[:, None, :], 0.0).max(axis=2)
         sent = messages(output, plan)[rows.run] + np.array([x.buffers for x in exchanges])[rows.exchange]
         kept = self.kept()[rows.policy]
-        around = overhead(kept + sent, plan, accelerator)
         moving = np.maximum(kept, np.array([x.copied for x in exchanges])[rows.exchange]) + sent
         fixed = np.array([x.state for x in exchanges])[rows.exchange]
-        return np.asarray((fixed + moving + around["fragmentation"] + around["reserve"]).max(axis=1))
+        return np.asarray((fixed + moving + overhead(0.0, plan, accelerator)["reserve"]).max(axis=1))
 
     def least(self, rows: Sequence[Timed]) -> Floats:
         """The bound of `estimate.lower_bound`: of the stages of a kind the last one begins latest."""

@@ -110,7 +110,7 @@ def _tried(
 
 def _lever(model: Model, faster: float, place: int, change: str, scenario: Scenario, plan: Plan) -> Lever:
     full = fullest(device_memory(model, plan, scenario.workload.numerics, scenario.accelerator))
-    need, have = full.total_bytes / 2**30, full.capacity_bytes / 2**30
+    need, have = full.needed_bytes / 2**30, full.capacity_bytes / 2**30
     note = "" if full.fits else f"needs {need:.4g} GiB a device, has {have:.4g}"
     return Lever(change, faster, "step_time_s", note)
 

@@ -107,7 +107,7 @@ def outcome_of(result: Result, evaluation: EvaluationRequest | None = None) -> O
         accelerator=result.accelerator,
         ideal_s=result.mfu * step.time_s,
         compute_share=step.compute_s / step.time_s,
-        fits=result.fullest.fits,
+        fits=all(device.fits for device in result.memory),
         time_parts_s={
             "compute_s": step.compute_s,
             "exposed_communication_s": step.exposed_communication_s,

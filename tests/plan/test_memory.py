@@ -290,14 +290,19 @@ def _without(section: Section, tensors: set[Tensor]) -> Section:
 
 
 def test_an_allocator_holds_a_share_beside_what_comes_and_goes() -> None:
-    """A framework's share of activations, workspace and buffers; nothing where the accelerator reserves nothing either
-    (memory as the framework itself counts it)."""
+    """A framework's share of activations, workspace and buffers, given back when memory is short; nothing where the
+    accelerator reserves nothing either (memory as the framework itself counts it)."""
     held = replace(CHIP, memory=replace(CHIP.memory, reserve_bytes=1.0))
     plan = replace(BASE, framework=Framework(fragmentation=0.15))
     kinds = dict(device_memory(model(), plan, NUMERICS, held)[0].bytes_by_kind)
     moving = kinds["activations"] + kinds["workspace"] + kinds["communication"]
     assert kinds["fragmentation"] == pytest.approx(0.15 * moving)
     assert _kinds(plan)["fragmentation"] == 0.0
+    whole = sum(kinds.values())
+    for place, fits in ((0.99 * kinds["fragmentation"], True), (1.01 * kinds["fragmentation"], False)):
+        chip = replace(held, memory=replace(held.memory, capacity_bytes=whole - place))
+        found = device_memory(model(), plan, NUMERICS, chip)[0]
+        assert found.fits == found.tight == fits  # free blocks are given back, others not
 
 
 def test_a_dummy_gradient_stands_for_every_shape_of_a_block() -> None:

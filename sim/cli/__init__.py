@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 
-RARELY = (50_000, 20, 20)
+RARELY = (100_000, 20, 20)
 """Objects between collections of cycles: records and op graphs have none, and tracing them took a sixth of a `run`."""
 
 TYPE_CHECKING = False  # nothing is imported before an interrupt is heeded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -56,8 +57,11 @@ def worst(codes: Iterable[int]) -> int:
 
 
 def leave() -> None:
-    """The last steps of a process: no interrupt any more, and nothing left that could fail while Python shuts down."""
+    """The last steps of a process: no interrupt any more, nothing left that could fail while Python shuts down, and no
+    search for garbage (25 ms of CPU of a `run`).
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:

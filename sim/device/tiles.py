@@ -50,7 +50,12 @@ class TileTime:
 def tile_time(product: Product, unit: MatrixUnit, rate: float, cache_bandwidth: float | None) -> TileTime:
     """The fastest tiling on offer; `rate` is the whole chip's FLOP/s on a product that fills it."""
     per_byte = 1.0 / cache_bandwidth if cache_bandwidth else 0.0
-    return min(tilings(product, unit, rate), key=lambda option: max(option.compute_s, option.cache_bytes * per_byte))
+    options, each = _counts(product, unit), rate * alignment(product, unit) / unit.units
+    seconds = [
+        max(flops / (each * shape.efficiency), cache_bytes * per_byte) for flops, cache_bytes, shape, _, _ in options
+    ]
+    flops, cache_bytes, shape, split, tiles = options[seconds.index(min(seconds))]
+    return TileTime(flops / (each * shape.efficiency), cache_bytes, shape, split, tiles)
 
 
 def tilings(product: Product, unit: MatrixUnit, rate: float) -> Iterator[TileTime]:
@@ -66,7 +71,7 @@ def tilings(product: Product, unit: MatrixUnit, rate: float) -> Iterator[TileTim
 def _counts(product: Product, unit: MatrixUnit) -> tuple[tuple[float, float, TileShape, int, int], ...]:
     """What every tiling runs, whatever the rate."""
     shapes = unit.shapes or (TileShape(unit.tile_m, unit.tile_n),)
-    return tuple(_tiled(product, unit, shape, split) for shape in shapes for split in _splits(product, unit, shape))
+    return tuple(option for shape in shapes for option in _tiled(product, unit, shape))
 
 
 def alignment(product: Product, unit: MatrixUnit) -> float:
@@ -108,35 +113,30 @@ def _aligned(row_bytes: float, unit: MatrixUnit) -> float:
     return unit.alignment[-1][1]
 
 
-def _splits(product: Product, unit: MatrixUnit, shape: TileShape) -> Iterator[int]:
-    """One part of k, and where tiles leave units idle 2, 4 … parts and the number that just fills them."""
-    yield 1
-    tiles = math.ceil(product.m / shape.m) * math.ceil(product.n / shape.n) * product.batch
-    most = min(unit.max_split_k, product.k // unit.tile_k, 2 * unit.units // tiles)
-    split = 2
-    while split <= most:
-        yield split
-        split *= 2
-    filling = unit.units // tiles
-    if 2 < filling <= most:
-        yield filling
-
-
-def _tiled(
-    product: Product, unit: MatrixUnit, shape: TileShape, split: int
-) -> tuple[float, float, TileShape, int, int]:
-    """(FLOPs of a unit, bytes through the cache, shape, parts of k, tiles); its time is
+def _tiled(product: Product, unit: MatrixUnit, shape: TileShape) -> list[tuple[float, float, TileShape, int, int]]:
+    """(FLOPs of a unit, bytes through the cache, shape, parts of k, tiles) of every split of k; its time is
     t = 2·tile_m·tile_n·(waves · k/split + (waves − 1) · ramp) / (rate per unit · shape efficiency).
 
     Of small products (not of vectors, a block each) a unit holds many at once: none waits for the ramp of another.
     """
-    tiles = math.ceil(product.m / shape.m) * math.ceil(product.n / shape.n) * product.batch * split
-    waves = math.ceil(tiles / unit.units)
-    k_part = math.ceil(product.k / split / unit.tile_k) * unit.tile_k
-    side = min(product.m, product.n)
-    ramps = 0 if product.batch > 1 and side > 1 and _packed(side, product, unit) else waves - 1
-    per_unit = 2.0 * shape.m * shape.n * (waves * k_part + ramps * unit.ramp_k)
-    loads = tiles * (min(shape.m, product.m) + min(shape.n, product.n)) * k_part * product.size / unit.multicast
-    outputs = product.batch * product.m * product.n
-    partial = 2.0 * split * outputs * PARTIAL_SUM_BYTES if split > 1 else 0.0
-    return per_unit, loads + outputs * product.size + partial, shape, split, tiles
+    m, n, k, outputs = product.m, product.n, product.k, product.batch * product.m * product.n
+    whole, side = math.ceil(m / shape.m) * math.ceil(n / shape.n) * product.batch, min(m, n)
+    ramp_k = 0 if product.batch > 1 and side > 1 and _packed(side, product, unit) else unit.ramp_k
+    rows = min(shape.m, m) + min(shape.n, n)
+    found = []
+    for split in _splits(whole, k, unit):
+        tiles = whole * split
+        waves = math.ceil(tiles / unit.units)
+        k_part = math.ceil(k / split / unit.tile_k) * unit.tile_k
+        flops = 2.0 * shape.m * shape.n * (waves * k_part + (waves - 1) * ramp_k)
+        loads = tiles * rows * k_part * product.size / unit.multicast
+        partial = 2.0 * split * outputs * PARTIAL_SUM_BYTES if split > 1 else 0.0
+        found.append((flops, loads + outputs * product.size + partial, shape, split, tiles))
+    return found
+
+
+def _splits(tiles: int, k: int, unit: MatrixUnit) -> list[int]:
+    """One part of k, and where tiles leave units idle 2, 4 … parts and the number that just fills them."""
+    filling, most = unit.units // tiles, min(unit.max_split_k, k // unit.tile_k, 2 * unit.units // tiles)
+    halves = [2**power for power in range(1, max(most, 1).bit_length())]
+    return [1, *halves, *([filling] if 2 < filling <= most else [])]

@@ -190,13 +190,12 @@ def _live(
         gradients += delta["gradient"][j]
         activations += delta["activation"][j]
         spare = 0.0
-        replaced = sum(t.bytes for t in node.outputs if t in node.inputs)
         if node.elementwise:
             if reuse:
                 dying = sum(t.bytes for t in node.inputs if t in dies.get(j, ()) and t not in node.outputs)
                 spare = -min(dying, sum(t.bytes for t in node.outputs if t not in node.inputs))
             else:
-                spare = replaced
+                spare = sum(t.bytes for t in node.outputs if t in node.inputs)
         yield gradients, activations, spare, node
 
 

@@ -24,6 +24,7 @@ from sim.device import (
     sparse_gain,
     time_ops,
 )
+from sim.device.tiles import Product, tile_time, tilings
 from sim.errors import InputError
 from sim.files.hardware import load_accelerator
 from sim.ops import (
@@ -340,6 +341,25 @@ def test_a_tile_pays_its_ramp() -> None:
     FLOPs at 1 TFLOP/s."""
     time = op_time(Gemm("g", 256, 384, 1024), one_unit(64.0, 1.0))
     assert time.compute_s == pytest.approx(2 * 128 * 128 * (6 * 1024 + 5 * 64) / 1e12, rel=1e-12)
+
+
+@settings(deadline=None)
+@given(sizes, sizes, sizes, st.integers(1, 64), st.floats(1e11, 1e13))
+def test_the_fastest_tiling_is_taken(m: int, n: int, k: int, batch: int, bandwidth: float) -> None:
+    """Of all on offer, by the slower of its matrix units and its way through the cache; none is faster than the
+    peak, and every one covers the product."""
+    unit = load_accelerator("a100-sxm4-80gb").matrix_unit
+    assert unit is not None
+    offers = list(tilings(Product(m, n, k, batch, 2.0), unit, 3e14))
+    taken = tile_time(Product(m, n, k, batch, 2.0), unit, 3e14, bandwidth)
+    assert taken in offers
+    assert max(taken.compute_s, taken.cache_bytes / bandwidth) <= 1.000001 * min(
+        max(offer.compute_s, offer.cache_bytes / bandwidth) for offer in offers
+    )
+    for offer in offers:
+        assert offer.tiles % (batch * offer.split_k) == 0
+        assert offer.tiles * offer.shape.m * offer.shape.n >= batch * offer.split_k * m * n
+        assert offer.compute_s * 3e14 >= 0.999 * 2.0 * batch * m * n * k
 
 
 @pytest.mark.parametrize(("m", "ramps"), [(63, 0), (64, 1), (1, 1)])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.errors import InputError
@@ -72,6 +72,7 @@ def test_studies_with_and_without_bands_are_two(tmp_path: Path) -> None:
         sweep(SCENARIO, {"peak": ["1 PFLOP/s"]}, sets=SETS, jobs=1, screen=True, bands=True)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(1e-6, 1e30), min_size=1, max_size=40), st.lists(st.floats(0.0, 1.0), max_size=5))
 def test_quantiles_are_numpy_s(values: list[float], shares: list[float]) -> None:
     """To the last bit: numpy.quantile is the oracle."""

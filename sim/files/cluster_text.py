@@ -29,6 +29,13 @@ def dump_cluster(
     return "\n".join(lines) + "\n"
 
 
+def dump_levels(file: ClusterFile, base: str, comments: tuple[str, ...] = ()) -> str:
+    """A cluster that differs from `base` in its levels."""
+    lines = [f"# {line}" for line in comments]
+    lines += [f"name: {file.name}", f"extends: {base}", "levels:", *map(_level, file.levels)]
+    return "\n".join([*lines, f"source: {plain(file.source)}", f"confidence: {file.confidence}"]) + "\n"
+
+
 def _level(level: LevelGroup) -> str:
     parts = [f"name: {level.name}", f"topology: {level.topology}"]
     parts += [f"sizes: {list(level.sizes)}"] if level.sizes else [f"size: {level.size}"]

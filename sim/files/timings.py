@@ -1,8 +1,8 @@
-"""Timings of single kernels from a CSV: products, fused attention, streams through memory.
+"""Timings from a CSV: of a chip products, fused attention and streams through memory, of a cluster collectives.
 
 Columns: `kind` and `seconds` in every row; of a gemm `format, m, n, k` and `batch` (else 1); of an attention `format,
 sequence, heads, head_dim, causal, direction` and `batch` (else 1), `kv_heads` (else `heads`); of a memory row `bytes`,
-read and written together.
+read and written together; of a collective its name, `bytes` (the full buffer of one rank) and `devices`.
 """
 
 from __future__ import annotations
@@ -16,37 +16,45 @@ from typing import Final, Literal, cast, get_args
 from sim.device.records import Accelerator
 from sim.errors import InputError, Problem
 from sim.files.table_text import table_text
-from sim.ops import Attention, Format, Gemm, Lump, Op, executed_flops
+from sim.network.records import Cluster
+from sim.ops import Attention, Collective, CollectiveKind, Format, Gemm, Lump, Op, executed_flops
 from sim.records import dataclass
 
-TimingKind = Literal["gemm", "attention", "memory"]
+TimingKind = Literal["gemm", "attention", "memory", "collective"]
 KINDS: Final[tuple[TimingKind, ...]] = get_args(TimingKind)
 NEEDED: Final[Mapping[TimingKind, tuple[str, ...]]] = {
     "gemm": ("format", "m", "n", "k"),
     "attention": ("format", "sequence", "heads", "head_dim", "causal", "direction"),
     "memory": ("bytes",),
+    "collective": ("collective", "bytes", "devices"),
 }
 OPTIONAL: Final[Mapping[TimingKind, tuple[str, ...]]] = {
     "gemm": ("batch",),
     "attention": ("batch", "kv_heads"),
     "memory": (),
+    "collective": (),
 }
 COLUMNS: Final = tuple(
     dict.fromkeys(("kind", *(c for kind in KINDS for c in (*NEEDED[kind], *OPTIONAL[kind])), "seconds"))
 )
-CHOICES: Final[Mapping[str, tuple[str, ...]]] = {"causal": ("true", "false"), "direction": ("forward", "backward")}
+CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "causal": ("true", "false"),
+    "direction": ("forward", "backward"),
+    "collective": tuple(kind for kind in get_args(CollectiveKind) if kind not in ("send", "barrier")),
+}
 FASTEST: Final = 0.8  # of the time at the data sheet's peaks: clocks above the nominal one, never another unit of time
 LARGEST: Final = 1e15  # of a size; beyond it no device holds the operand
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """One measured kernel: its line in the file, the op it ran, and how long it took (s)."""
+    """One measured kernel or collective: its line in the file, what ran on how many devices, and how long (s)."""
 
     line: int
     kind: TimingKind
     op: Op
     seconds: float
+    devices: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +65,7 @@ class _Row:
     names: tuple[str, ...]
     file: str
     line: int
-    chip: Accelerator
+    base: Accelerator | Cluster
     problems: list[Problem]
 
     def wrong(self, rule: str, column: str, hint: str = "") -> None:
@@ -89,16 +97,19 @@ class _Row:
         return text
 
     def format(self) -> Format:
-        text = self.cells.get("format", "")
-        if text not in self.chip.compute:
-            self.wrong(
-                f"{self.chip.name} does not compute in this format", "format", f"it has {', '.join(self.chip.compute)}"
-            )
+        text, compute = self.cells.get("format", ""), cast(Accelerator, self.base).compute
+        if text not in compute:
+            self.wrong(f"{self.base.name} does not compute in this format", "format", f"it has {', '.join(compute)}")
         return cast(Format, text)
 
 
-def read_timings(path: Path, chip: Accelerator) -> tuple[Timing, ...]:
-    """The timings of one file, taken on `chip`; InputError names every wrong cell by line and column."""
+def kinds_of(base: Accelerator | Cluster) -> tuple[TimingKind, ...]:
+    """What can be timed on a chip, or on a cluster."""
+    return tuple(kind for kind in KINDS if (kind == "collective") == isinstance(base, Cluster))
+
+
+def read_timings(path: Path, base: Accelerator | Cluster) -> tuple[Timing, ...]:
+    """The timings of one file, taken on `base`; InputError names every wrong cell by line and column."""
     file = str(path)
     try:
         reader = csv.reader(table_text(path))
@@ -118,7 +129,7 @@ def read_timings(path: Path, chip: Accelerator) -> tuple[Timing, ...]:
             problems.append(Problem("the column stands twice", name, "", file, 1, at))
     if problems:
         raise InputError(*problems)
-    timings = [_timing(cells, names, file, line, chip, problems) for line, cells in table]
+    timings = [_timing(cells, names, file, line, base, problems) for line, cells in table]
     if not table:
         problems.append(Problem("has no rows", file=file))
     if problems:
@@ -127,18 +138,23 @@ def read_timings(path: Path, chip: Accelerator) -> tuple[Timing, ...]:
 
 
 def _timing(
-    cells: list[str], names: tuple[str, ...], file: str, line: int, chip: Accelerator, problems: list[Problem]
+    cells: list[str],
+    names: tuple[str, ...],
+    file: str,
+    line: int,
+    base: Accelerator | Cluster,
+    problems: list[Problem],
 ) -> Timing | None:
     filled = {name: cell for name, cell in zip(names, cells, strict=False) if cell}
-    row = _Row(filled, names, file, line, chip, problems)
+    row = _Row(filled, names, file, line, base, problems)
     before = len(problems)
     if len(cells) > len(names):
         problems.append(
             Problem(f"has {len(cells)} cells under {len(names)} columns", "", "", file, line, len(names) + 1)
         )
-    kind = filled.get("kind", "")
-    if kind not in KINDS:
-        row.wrong(f"must be one of {', '.join(KINDS)}", "kind")
+    kind, kinds = filled.get("kind", ""), kinds_of(base)
+    if kind not in kinds:
+        row.wrong(f"must be one of {', '.join(kinds)}", "kind", "" if kind not in KINDS else _OTHER[len(kinds) == 1])
         return None
     for name in (*NEEDED[kind], "seconds"):
         if name not in filled:
@@ -147,17 +163,23 @@ def _timing(
         row.wrong(f"says nothing of a row of kind {kind}", name, "leave the cell empty")
     if len(problems) > before:
         return None
-    op, seconds = _OPS[kind](row), row.number("seconds")
-    if len(problems) == before and seconds < (least := FASTEST * _least(op, chip)):
-        row.wrong(f"{chip.name} cannot do this in less than {least:.3g} s", "seconds", "seconds, on this very chip?")
-    return Timing(line, kind, op, seconds) if len(problems) == before else None
+    op, seconds, devices = _OPS[kind](row), row.number("seconds"), row.whole("devices", 1)
+    if isinstance(base, Cluster) and not 1 < devices <= base.devices:
+        row.wrong(f"must be 2 to {base.devices}, all devices of {base.name}", "devices")
+    if len(problems) == before and seconds < (least := FASTEST * _least(op, devices, base)):
+        row.wrong(f"{base.name} cannot do this in less than {least:.3g} s", "seconds", "seconds, on this very machine?")
+    return Timing(line, kind, op, seconds, devices) if len(problems) == before else None
 
 
-def _least(op: Op, chip: Accelerator) -> float:
-    """Time at the peaks of the data sheet (s); operands of a product may lie in the cache."""
+def _least(op: Op, devices: int, base: Accelerator | Cluster) -> float:
+    """Time at the peaks of the data sheet (s); operands of a product may lie in the cache; all a rank has, but what
+    stays with it, leaves it through the fastest of its links."""
+    if isinstance(base, Cluster):
+        moved = cast(Collective, op).bytes * (devices - 1) / devices
+        return moved / max(level.link.bandwidth for level in base.levels)
     if isinstance(op, Lump):
-        return op.bytes_read / chip.memory.bandwidth
-    return executed_flops(op) / chip.compute[op.format].peak_flops
+        return op.bytes_read / base.memory.bandwidth
+    return executed_flops(op) / base.compute[op.format].peak_flops
 
 
 def _gemm(row: _Row) -> Op:
@@ -187,4 +209,14 @@ def _memory(row: _Row) -> Op:
     return Lump("memory", 0.0, row.number("bytes"))
 
 
-_OPS: Final[Mapping[TimingKind, Callable[[_Row], Op]]] = {"gemm": _gemm, "attention": _attention, "memory": _memory}
+def _collective(row: _Row) -> Op:
+    return Collective("collective", cast(CollectiveKind, row.choice("collective")), row.number("bytes"), "data")
+
+
+_OPS: Final[Mapping[TimingKind, Callable[[_Row], Op]]] = {
+    "gemm": _gemm,
+    "attention": _attention,
+    "memory": _memory,
+    "collective": _collective,
+}
+_OTHER: Final = ("collectives are timed on a cluster: --cluster", "kernels are timed on a chip: --accelerator")

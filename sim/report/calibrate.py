@@ -6,12 +6,12 @@ import math
 from statistics import median
 from typing import Any
 
+from sim.files.clusters import ClusterFile
 from sim.files.timings import KINDS, TimingKind
-from sim.ops import Attention, Gemm
+from sim.ops import Attention, Collective, Gemm
 from sim.report.tables import Column, Table
 from sim.report.text import duration, percent, size_text, table
 from sim.study.calibrate import Calibrated, Calibration, Residual
-from sim.study.chip_constants import OVERHEAD
 
 
 def render(found: Calibration) -> str:
@@ -51,9 +51,7 @@ def _of_kind(kind: TimingKind, residuals: tuple[Residual, ...]) -> list[str]:
 
 def _outlier(row: Residual) -> str:
     measured, predicted = duration(row.timing.seconds), duration(row.predicted_s)
-    return (
-        f"{what(row)} measured {measured}, the calibrated chip {predicted} ({percent(math.expm1(row.ln), signed=True)})"
-    )
+    return f"{what(row)} measured {measured}, calibrated {predicted} ({percent(math.expm1(row.ln), signed=True)})"
 
 
 def what(row: Residual) -> str:
@@ -65,6 +63,8 @@ def what(row: Residual) -> str:
     if isinstance(op, Attention):
         direction = "backward" if op.backward else "forward"
         return f"attention {op.format} {direction} {op.batch} x {op.heads} heads of {op.head_dim}, sequence {op.q_len}"
+    if isinstance(op, Collective):
+        return f"{op.kind} {size_text(op.bytes)} on {row.timing.devices} devices"
     return f"memory {size_text(op.bytes_read)}"
 
 
@@ -87,11 +87,11 @@ def to_json(found: Calibration) -> dict[str, Any]:
         "schema_version": 1,
         "file": found.csv,
         "base": found.base,
-        "accelerator": found.file.name,
+        "cluster" if isinstance(found.file, ClusterFile) else "accelerator": found.file.name,
         "warnings": list(found.warnings),
         "constants": [
             {
-                "name": c.constant.name + ("_s" if c.constant.name == OVERHEAD else ""),
+                "name": c.constant.name + ("_s" if c.constant.time else ""),
                 "base": c.base,
                 "fitted": c.value,
                 "p05": c.low,

@@ -17,16 +17,20 @@ OVERHEAD: Final = "kernel_overhead"
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """One constant the rows may tell: how it is read from and put into a chip; a share is at most 1."""
+    """One constant the rows may tell: how it is read from and put into a chip (or a cluster); a share is at most 1."""
 
     name: str
-    read: Callable[[Accelerator], float]
-    put: Callable[[Accelerator, float], Accelerator]
+    read: Callable[[Any], float]
+    put: Callable[[Any, float], Any]
     least: float = 0.0  # where a fit in logarithms starts at least
     share: bool = True
+    time: bool = False  # in seconds
 
     def text(self, value: float) -> str:
-        return f"{value:.4g}" if self.name != OVERHEAD else format_quantity(value, "seconds", digits=4)
+        return self.exact(value, 4)
+
+    def exact(self, value: float, digits: int = 6) -> str:
+        return format_quantity(value, "seconds", digits=digits) if self.time else f"{value:.{digits}g}"
 
 
 def starting_chip(chip: Accelerator, timings: Sequence[Timing]) -> Accelerator:
@@ -46,7 +50,7 @@ def candidates(chip: Accelerator, timings: Sequence[Timing]) -> tuple[Constant, 
     found = [_rate(name) for name in formats]
     found.append(Constant("memory.achievable", lambda c: c.memory.achievable, _put_memory))
     found += [_attention("forward"), _attention("backward")] if fused else []
-    found.append(Constant(OVERHEAD, lambda c: c.kernel_overhead_s, _put_overhead, 1e-7, share=False))
+    found.append(Constant(OVERHEAD, lambda c: c.kernel_overhead_s, _put_overhead, 1e-7, share=False, time=True))
     found += [_attention("softmax_dim", 1.0, share=False)] if fused else []
     return tuple(found)
 

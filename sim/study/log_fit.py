@@ -24,6 +24,7 @@ SOFT: Final = 0.03  # residual from which a row counts by its size, no longer by
 OUTLIER: Final = 5.0  # robust standard deviations
 LEAST_OUTLIER: Final = 0.02  # |ln| below which no row is an outlier
 MAD: Final = 1.4826  # standard deviation of normal residuals over their median size
+SMOOTH: Final = 1e-12  # tolerance of a fit whose model has derivatives
 EXACT: Final = 1e-12  # scatter of ln below which an interval is a point
 
 
@@ -37,9 +38,10 @@ class LogFit:
     kept: Mask
 
 
-def fit_logs(residuals: Callable[[Vector], Vector], start: Vector, upper: Vector) -> LogFit:
-    """Fit `residuals(x)` → 0 from `start`, each x at most `upper`; needs more kept rows than constants."""
-    x = _solve(residuals, start, upper, loss="soft_l1", f_scale=SOFT)
+def fit_logs(residuals: Callable[[Vector], Vector], start: Vector, upper: Vector, tolerance: float = SMOOTH) -> LogFit:
+    """Fit `residuals(x)` → 0 from `start`, each x at most `upper`, to a relative `tolerance` (a model with kinks has no
+    derivatives that bear a fine one); needs more kept rows than constants."""
+    x = _solve(residuals, start, upper, tolerance, loss="soft_l1", f_scale=SOFT)
     kept = np.ones(len(residuals(x)), dtype=bool)
     for _ in range(3):
         off = np.abs(residuals(x))
@@ -50,7 +52,7 @@ def fit_logs(residuals: Callable[[Vector], Vector], start: Vector, upper: Vector
         if chosen.sum() <= len(x):
             break
         kept = chosen
-        x = _solve(lambda v, rows=kept: residuals(v)[rows], x, upper)  # type: ignore[misc]
+        x = _solve(lambda v, rows=kept: residuals(v)[rows], x, upper, tolerance)  # type: ignore[misc]
     profile = _Profile(lambda v: residuals(v)[kept], x, upper)
     intervals = tuple((profile.bound(i, -1.0), profile.bound(i, 1.0)) for i in range(len(x)))
     return LogFit(x, intervals, residuals(x), kept)
@@ -62,9 +64,10 @@ def jacobian(residuals: Callable[[Vector], Vector], x: Vector, step: float = 1e-
     return np.stack(columns, axis=1)
 
 
-def _solve(residuals: Callable[[Vector], Vector], start: Vector, upper: Vector, **how: Any) -> Vector:
+def _solve(residuals: Callable[[Vector], Vector], start: Vector, upper: Vector, tolerance: float, **how: Any) -> Vector:
     inside = np.minimum(start, upper - 1e-9)
-    found = least_squares(residuals, inside, bounds=(-np.inf, upper), xtol=1e-12, ftol=1e-12, gtol=1e-12, **how)
+    how |= dict.fromkeys(("xtol", "ftol", "gtol"), tolerance)
+    found = least_squares(residuals, inside, bounds=(-np.inf, upper), **how)
     return np.asarray(found.x, dtype=np.float64)
 
 

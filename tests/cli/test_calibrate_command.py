@@ -114,3 +114,19 @@ def test_a_table_without_rows_or_file_is_refused(run, csv, tmp_path):
     """Exit 2 either way."""
     assert "has no rows" in run("calibrate", csv(), "--accelerator", "a100-sxm4-80gb").err
     assert run("calibrate", tmp_path / "none.csv", "--accelerator", "a100-sxm4-80gb").code == 2
+
+
+WRONG_COLLECTIVES = {
+    "unknown collective": ("collective,all_reduc,1e6,8,1e-4", ":2:2: collective: must be all_reduce or"),
+    "too many devices": ("collective,all_reduce,1e6,9,1e-4", ":2:4: devices: must be 2 to 8"),
+    "faster than the links": ("collective,all_reduce,1e9,8,1e-6", ":2:5: seconds: dgx-a100 cannot do this"),
+    "a kernel": ("gemm,,,,1", ":2:1: kind: must be one of collective, got gemm (kernels are timed on a chip"),
+}
+
+
+@pytest.mark.parametrize(("row", "message"), WRONG_COLLECTIVES.values(), ids=WRONG_COLLECTIVES)
+def test_collectives_that_are_refused(run, csv, row, message):
+    """By line and column."""
+    answer = run("calibrate", csv(row, header="kind,collective,bytes,devices,seconds"), "--cluster", "dgx-a100")
+    assert answer.code == 2
+    assert message in answer.err

@@ -252,7 +252,7 @@ class Communicator:
         return CollectiveCost("send", latency + base, load.per_byte)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def communicator_of(cluster: Cluster) -> Communicator:
     """One communicator per cluster: its costs are memoised.  Clusters that differ in nothing but the width of all their
     links, by a power of two, are routed once: such a factor leaves every figure what it would be alone, to the bit."""

@@ -197,18 +197,23 @@ def _solve(x: Array, y: Array, beta: Array, bare: bool = False) -> _Slopes:
     total = a * power + gamma
     rest = y - np.log(total)
     ja, jg = power / total, 1.0 / total
-    return _Slopes(beta, a, gamma, (rest**2).sum(0), (ja * ja).sum(0), (ja * jg).sum(0), (jg * jg).sum(0))
+    return _Slopes(beta, a, gamma, _summed(rest, rest), _summed(ja, ja), _summed(ja, jg), _summed(jg, jg))
 
 
 def _step(power: Array, total: Array, rest: Array, gamma: Array, bare: bool) -> tuple[Array, Array]:
     """Gauss-Newton step in (A, γ), stopped at γ = 0."""
-    ja, jg = power / total, np.broadcast_to(1.0 / total, power.shape)
-    aa, ag, gg = (ja * ja).sum(0), (ja * jg).sum(0), (jg * jg).sum(0)
-    ra, rg = (ja * rest).sum(0), (jg * rest).sum(0)
+    jg = np.broadcast_to(1.0 / total, power.shape)
+    ja = power * jg
+    aa, ag, gg, ra, rg = (_summed(*pair) for pair in ((ja, ja), (ja, jg), (jg, jg), (ja, rest), (jg, rest)))
     det = np.maximum(aa * gg - ag * ag, 1e-300)
     da, dg = (ra * gg - rg * ag) / det, (aa * rg - ag * ra) / det
     stopped = (gamma + dg < 0.0) | bare
     return np.where(stopped, (ra + ag * gamma) / aa, da), np.where(stopped, -gamma, dg)
+
+
+def _summed(a: Array, b: Array) -> Array:
+    """Σ a·b over the shards."""
+    return np.asarray(np.einsum("i...,i...->...", a, b))
 
 
 def _left_out(points: Sequence[Shard]) -> Search[tuple[Array, Array]]:

@@ -70,10 +70,11 @@ def executors(
     if dask is not None:
         return partial(_dask, dask), 64
     workers = min(jobs or os.cpu_count() or 1, -(-designs // (SCREENED_CHUNK if screened else CHUNK)))
-    return (Here, 1) if workers <= 1 else (partial(_processes, workers), workers)
+    return (Here, 1) if workers <= 1 else (partial(processes, workers), workers)
 
 
-def _processes(workers: int) -> ProcessPoolExecutor:
+def processes(workers: int) -> ProcessPoolExecutor:
+    """So many beside this one."""
     spawn = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(workers, mp_context=spawn, initializer=_worker, initargs=gc.get_threshold())
 

@@ -68,22 +68,14 @@ def _outliers(spec: ValidationSet) -> frozenset[float]:
     return frozenset(losses[-int(number) :]) if isinstance(number, int) and number else frozenset()
 
 
-_FITS: Final[dict[int, tuple[ValidationSet, LossFit]]] = {}
-
-
+@lru_cache(maxsize=1)
 def _fit(spec: ValidationSet) -> LossFit:
-    """The law of the set's training rows; fitted once per set."""
-    known = _FITS.get(id(spec))
-    if known is not None and known[0] is spec:
-        return known[1]
+    """The law of the set's training rows."""
     train, prior, worst = spec.template.get("train_below"), spec.template.get("prior"), _outliers(spec)
     runs = [run for request in requests(spec) if not request.skip for run in (_run(request),) if run.loss not in worst]
     if isinstance(train, int | float):
         runs = [run for run in runs if run.parameters < train]
-    _FITS.clear()
-    found = fit_loss(runs, domain_of(spec, prior, "prior").loss if prior else None)
-    _FITS[id(spec)] = (spec, found)
-    return found
+    return fit_loss(runs, domain_of(spec, prior, "prior").loss if prior else None)
 
 
 def _loss_notes(spec: ValidationSet) -> tuple[str, ...]:

@@ -15,14 +15,18 @@ SHARE: Final = 128  # scenarios another process pays from: it starts in the time
 
 
 class Outcomes:
-    """Outcomes by the text of the scenario; `texts` an executor has begun with before they are asked for."""
+    """Outcomes by the text of the scenario.
+
+    An executor begins with the last of `texts`; what it has not begun when it is asked for is simulated here, so that
+    neither side waits for the other until they meet.
+    """
 
     def __init__(self, executor: Executor | None = None, texts: Collection[str] = ()) -> None:
         self._begun: dict[str, Future[Outcome | str]] = {}
         self._known: dict[str, Outcome | str] = {}
         if executor is not None:
             with suppress(BrokenExecutor):  # what dies before all are handed out leaves the rest to this process
-                for text in dict.fromkeys(texts):
+                for text in reversed(dict.fromkeys(texts)):
                     self._begun[text] = executor.submit(outcome_of_text, text)
 
     def of(self, text: str) -> Outcome | str:
@@ -30,7 +34,7 @@ class Outcomes:
         if text not in self._known:
             begun = self._begun.pop(text, None)
             try:
-                self._known[text] = begun.result() if begun is not None else outcome_of_text(text)
+                self._known[text] = outcome_of_text(text) if begun is None or begun.cancel() else begun.result()
             except BrokenExecutor:
                 self._known[text] = outcome_of_text(text)
         return self._known[text]
@@ -38,15 +42,15 @@ class Outcomes:
 
 @contextmanager
 def outcomes(texts: Collection[str], jobs: int | None) -> Iterator[Outcomes]:
-    """Outcomes of these scenarios by `jobs` processes (none given: as many as cores where they pay)."""
-    workers = jobs or min(os.cpu_count() or 1, len(set(texts)) // SHARE)
-    if workers <= 1:
+    """Outcomes of these scenarios by `jobs` processes, this one among them (none given: as many as cores where they
+    pay)."""
+    workers = (jobs or min(os.cpu_count() or 1, len(set(texts)) // SHARE)) - 1
+    if workers < 1:
         yield Outcomes()
         return
-    from sim.study.executors import executors  # noqa: PLC0415  (start-up time: only where there are processes)
+    from sim.study.executors import processes  # noqa: PLC0415  (start-up time: only where there are processes)
 
-    way, _ = executors(len(texts), workers)
-    with way() as executor:
+    with processes(workers) as executor:
         try:
             yield Outcomes(executor, texts)
         finally:

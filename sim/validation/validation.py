@@ -128,9 +128,10 @@ class Measure(Record):
         return self.field not in LESS_IS_FASTER
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ValidationSet:
-    """A published set: its rows and how a row becomes a scenario (`template` plus what `rules` assign)."""
+    """A published set: its rows and how a row becomes a scenario (`template` plus what `rules` assign); one that was
+    read is equal to itself alone."""
 
     name: str
     quantity: Quantity
@@ -241,7 +242,13 @@ class Summary:
 
 def requests(spec: ValidationSet, rows: Iterable[Row] | None = None) -> list[Request]:
     """Turn rows into requests by the set's rules."""
-    return [_request(spec, row, index) for index, row in enumerate(spec.rows if rows is None else rows)]
+    return list(_own(spec)) if rows is None else [_request(spec, row, index) for index, row in enumerate(rows)]
+
+
+@lru_cache(maxsize=4)
+def _own(spec: ValidationSet) -> tuple[Request, ...]:
+    """Of a set's own rows, each of which may be predicted from the others."""
+    return tuple(_request(spec, row, index) for index, row in enumerate(spec.rows))
 
 
 def _request(spec: ValidationSet, row: Row, index: int) -> Request:

@@ -52,6 +52,28 @@ def test_the_rows_of_minutes_are_those_of_the_rates() -> None:
     assert len(executor.texts) == len(minutes)
 
 
+class Busy(Executor):
+    """Never begins with what it is handed."""
+
+    def __init__(self) -> None:
+        self.futures: list[Future[object]] = []
+        self.texts: list[object] = []
+
+    def submit(self, fn, /, *args, **kwargs) -> Future:  # type: ignore[no-untyped-def, type-arg]
+        self.texts += args
+        self.futures.append(Future())
+        return self.futures[-1]
+
+
+def test_what_no_other_process_has_begun_is_simulated_here() -> None:
+    """Others begin with what is asked for last; this one waits for none of it, and takes it from them."""
+    texts = list(dict.fromkeys(scenario_texts("tpu_v2")))
+    busy = Busy()
+    assert validate("tpu_v2", outcomes=Outcomes(busy, texts)) == validate("tpu_v2", outcomes=Outcomes())
+    assert busy.texts == texts[::-1]
+    assert busy.futures[-1].cancelled()  # of the first row
+
+
 class Dying(Executor):
     """Hands out two tasks that die with their worker, then takes no more."""
 

@@ -20,7 +20,7 @@ from sim.errors import InputError, Problem
 from sim.network.algorithms import ALGORITHMS, refusal
 from sim.network.algorithms.base import Case
 from sim.network.build import topology
-from sim.network.flows import Flows, Listed
+from sim.network.flows import Flows, Listed, Sends
 from sim.network.layout import Digit, Layout, layout
 from sim.network.load import Load
 from sim.network.phases import solve
@@ -209,8 +209,8 @@ class Communicator:
                 self._hops[key] = self._wide(self.narrow.hop(stride))
             else:
                 devices = self.cluster.devices
-                every = Flows(devices - stride, ((stride, devices),))
-                self._hops[key] = self._flows_cost(self._placed(*every.every) if self.cluster.rank_order else every)
+                every = Flows(devices - stride, Sends(((stride, devices),)))
+                self._hops[key] = self._flows_cost(self._placed(*every.every[:2]) if self.cluster.rank_order else every)
         return self._hops[key]
 
     def chain(self, ranks: Sequence[int]) -> CollectiveCost:
@@ -236,12 +236,12 @@ class Communicator:
             self._hops[key] = self._flows_cost(self._placed(np.array([src]), np.array([dst])))
         return self._hops[key].seconds(nbytes)
 
-    def _placed(self, src: Ints, dst: Ints, weight: Floats | None = None) -> Listed:
+    def _placed(self, src: Ints, dst: Ints) -> Listed:
         """Messages between ranks as those between devices."""
         if self.cluster.rank_order:
             order = np.array(self.cluster.rank_order, dtype=np.int64)
             src, dst = order[src], order[dst]
-        return Listed(src, dst, weight)
+        return Listed(src, dst)
 
     def _flows_cost(self, flows: Flows | Listed) -> CollectiveCost:
         if self.narrow is not None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import lcm, prod
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from sim.network.flows import Ends, Flows, Kept, Listed, Traffic
+from sim.network.flows import Ends, Flows, Kept, Listed, Sends, Traffic
 from sim.network.layout import aligned
-from sim.network.load import Load, Period, count
+from sim.network.load import Load, Period, Runs, count
 from sim.network.records import Cluster, Routing
 from sim.network.topologies import TOPOLOGIES
-from sim.network.topologies.base import Block, Floats, Ints, LevelTopology, Name, Shape
+from sim.network.topologies.base import Block, Ints, LevelTopology, Name, Shape
 from sim.network.topology import FEW, Topology, flow_key
 from sim.records import dataclass
 
@@ -40,7 +40,7 @@ class Composed(Topology):
             router = TOPOLOGIES[level.topology](Shape(level, self.N, self.widths[-1], cluster.routing))
             self.routers.append(router)
             self.offsets.append(start)
-            blocks += [replace(block, start=start + block.start) for block in router.blocks]
+            blocks += [replace(block, start=start + block.start, free=router.free) for block in router.blocks]
             start += router.link_count
             self.widths.append(self.widths[-1] * level.size)
         self.blocks = tuple(blocks)
@@ -71,16 +71,15 @@ class Composed(Topology):
         if self.L <= FEW or self.cluster.routing != Routing.STATIC or isinstance(flows, Listed):
             return super().flows(flows, kept)
         load, latency = Load(self.ledger), 0.0
-        for some in flows.parts:
-            for number in self._met(some):
-                part = self._level_flows(number, some, kept)
-                load, latency = load + part.load, max(latency, part.latency)
+        for number in self._met(flows):
+            part = self._level_flows(number, flows, kept)
+            load, latency = load + part.load, max(latency, part.latency)
         return Traffic(load, latency)
 
     def levels(self, flows: Flows | Listed) -> set[int]:
         if isinstance(flows, Listed):
             return super().levels(flows)
-        return {number for number in self._met(flows) if len(self._representatives(number, flows)[0])}
+        return {number for number in self._met(flows) if len(self._representatives(number, flows).ends.src)}
 
     def _met(self, flows: Flows | Legs) -> list[int]:
         """Levels that messages of such a grain and reach may be carried by."""
@@ -89,13 +88,14 @@ class Composed(Topology):
 
     def _level_flows(self, number: int, flows: Flows | Legs, kept: Kept | None = None) -> Traffic:
         """Of the messages that one level carries."""
-        src, dst, weight, periods = self._representatives(number, flows)
+        shown = self._representatives(number, flows)
+        src, dst, _, _ = shown.ends
         if not len(src):
             return Traffic(Load(self.ledger), 0.0)
         router = self.routers[number]
         start = self._start(number, src, dst) if router.planar else src
         outer = shifted(router.route(start, dst, None), self.offsets[number])
-        load = count(self.ledger, outer if kept is None else kept(outer), weight, periods)
+        load = shown.count(self.ledger, outer if kept is None else kept(outer))
         whole = outer
         if router.planar and (start != src).any():
             whole = np.concatenate([self._inner(src, start, None), outer], axis=1)
@@ -104,54 +104,71 @@ class Composed(Topology):
                 load = load + self._level_flows(below, legs).load
         return Traffic(load, float(self.latency(whole).max()))
 
-    def rows(self, number: int, used: int, size: int, low: int) -> tuple[Ints, Periods]:
+    def rows(self, number: int, used: int, size: int, low: int) -> Shown | None:
         """Of the groups of `size` devices `low` apart among the first `used` one of each kind that shifts along
-        symmetric axes of a level map onto each other, and the axes along which they recur; no axes where links are
-        counted singly, or where groups begin and end within places of an axis."""
-        router, groups = self.routers[number], Flows(used, table=np.arange(size), low=low)
+        symmetric axes of a level map onto each other, told by its first device; None where links are counted singly, or
+        where groups begin and end within places of an axis."""
+        router, groups = self.routers[number], Flows(used, Sends(only=(0, low, low * size)))
         widths = [prod(many for _, many in router.axes[at:]) for at in range(len(router.axes))]
         alone = self.L <= FEW or self.cluster.routing != Routing.STATIC
         if alone or not all(aligned(low, low * size, each) for each in widths):
-            return np.zeros((0, size), dtype=np.int64), {}
-        periods, axes, width = dict[str, Period](), list[tuple[str, int, int]](), 1
+            return None
+        periods, width = dict[str, Period](), 1
         for name, many in reversed(router.axes):
-            axes.append((name, many, width))
             outside = low % (width * many) == 0 or width % (low * size) == 0
             if name in router.symmetric and (outside or router.moves_alike(name, np.arange(many))):
                 periods[name] = Period(many, *groups.recurs(width, width * many))
             width *= many
-        first = one_period(axes, periods, lambda device: device // low % size == 0)
-        return first[first < used, None] + np.arange(size) * low, periods
+        return self._shown(number, groups, periods)
 
-    def routed(self, number: int, src: Ints, dst: Ints, periods: Periods) -> Traffic:
-        """Messages that one level carries without detours."""
+    def routed(self, number: int, src: Ints, dst: Ints, shown: Shown, each: int) -> Traffic:
+        """Messages that one level carries without detours, `each` of every device that is shown."""
         routes = shifted(self.routers[number].route(src, dst, None), self.offsets[number])
-        return Traffic(count(self.ledger, routes, None, periods), float(self.latency(routes).max()))
+        every = replace(shown, run=None if shown.run is None else np.repeat(shown.run, each))
+        return Traffic(every.count(self.ledger, routes), float(self.latency(routes).max()))
 
-    def _representatives(self, number: int, flows: Flows | Legs) -> tuple[Ints, Ints, Floats | None, Periods]:
+    def _representatives(self, number: int, flows: Flows | Legs) -> Shown:
         """One message of each class of those that shifts along symmetric axes of a level map onto each other, of all
-        that the level carries: from, to, weight, and the axes along which they recur."""
+        that the level carries."""
         router, axes, width = self.routers[number], list[tuple[str, int, int]](), 1
         for name, size in reversed(router.axes):
             axes.append((name, size, width))
             width *= size
         periods = {n: Period(size, *flows.recurs(w, w * size)) for n, size, w in axes if n in router.symmetric}
         while True:
-            src, dst, weight = self._carried(number, flows.at(one_period(axes, periods)))
-            far = {n: (dst // w - src // w) % size for n, size, w in axes if n in periods}
+            shown = self._shown(number, flows, periods)
+            shown = shown.chosen(self._carried(number, shown.ends))
+            src, dst, _, _ = shown.ends
+            far = {n: (dst // w - src // w) % size for n, size, w in axes if n in shown.periods}
             lost = [n for n, delta in far.items() if not router.moves_alike(n, delta)]
             if router.planar and "port" in periods and (router.shape.port(src) != router.shape.port(dst)).any():
                 lost.append("port")  # how far it is to another port depends on the port
             if not lost:
-                return src, dst, weight, periods
+                return shown
             periods = {name: period for name, period in periods.items() if name not in lost}
 
-    def _carried(self, number: int, ends: Ends) -> Ends:
-        """Those that a level carries."""
-        src, dst, weight = ends
+    def _shown(self, number: int, flows: Flows | Legs, periods: Periods) -> Shown:
+        """The messages of one period, of every run one, along all axes; those of the first unit of each run along the
+        free one."""
+        router = self.routers[number]
+        inner, free = list(router.axes), None
+        if router.free:
+            place = [name for name, _ in inner].index(router.free)
+            free, inner = inner[place], inner[place + 1 :]
+            periods = {name: period for name, period in periods.items() if name in dict(inner)}
+        devices, width = one_period(inner, periods), prod(size for _, size in inner)
+        if free is None:
+            return Shown(flows.at(devices), periods, None, None)
+        runs = flows.alike(width, free[1])
+        first = runs.runs[:, 0]
+        ends = flows.at((first[:, None] * width + devices).ravel())
+        return Shown(ends, periods, runs, np.searchsorted(first, ends.own // width))
+
+    def _carried(self, number: int, ends: Ends) -> NDArray[np.bool_]:
+        """Which of them a level carries."""
         inside, outside = self.widths[number : number + 2]
-        here = (src // outside == dst // outside) & (src // inside != dst // inside)
-        return src[here], dst[here], None if weight is None else weight[here]
+        src, dst, _, _ = ends
+        return np.asarray((src // outside == dst // outside) & (src // inside != dst // inside))
 
     def _start(self, number: int, src: Ints, dst: Ints) -> Ints:
         """The device of the source's member whose port lies in the destination's plane."""
@@ -223,6 +240,25 @@ class Composed(Topology):
 
 
 @dataclass(frozen=True)
+class Shown:
+    """Messages that stand for all: `periods` of the axes along which they recur, `runs` of units of the free axis, and
+    the run of each message (None: there is no free axis)."""
+
+    ends: Ends
+    periods: Periods
+    runs: Runs | None
+    run: Ints | None
+
+    def chosen(self, here: NDArray[np.bool_]) -> Shown:
+        """Some of them."""
+        return Shown(self.ends.chosen(here), self.periods, self.runs, None if self.run is None else self.run[here])
+
+    def count(self, blocks: tuple[Block, ...], routes: Ints) -> Load:
+        """What all of them put on the links, if these do that on theirs."""
+        return count(blocks, routes, self.ends.weight, self.periods, self.runs, self.run)
+
+
+@dataclass(frozen=True)
 class Legs:
     """The ways inside a member that messages of a planar level take first, to the device in the plane of the other
     end."""
@@ -232,20 +268,28 @@ class Legs:
     number: int
 
     def at(self, device: Ints) -> Ends:
-        src, dst, weight = self.topology._carried(self.number, self.whole.at(device))
-        start = self.topology._start(self.number, src, dst)
-        move = start != src
-        return src[move], start[move], None if weight is None else weight[move]
+        ends = self.whole.at(device)
+        ends = ends.chosen(self.topology._carried(self.number, ends))
+        start = self.topology._start(self.number, ends.src, ends.dst)
+        return ends._replace(dst=start).chosen(start != ends.src)
+
+    @property
+    def carried(self) -> int:
+        """Devices after which a level's messages recur if they are shifted."""
+        inside, outside = self.topology.widths[self.number : self.number + 2]
+        return inside if outside == self.topology.widths[-1] else outside
 
     def recurs(self, width: int, top: int) -> tuple[int, int]:
         """As the messages; shifts beyond the member are by whole members, and keep messages on their level."""
-        shape, widths = self.topology.routers[self.number].shape, self.topology.widths
-        inside, outside = widths[self.number : self.number + 2]
+        shape, inside = self.topology.routers[self.number].shape, self.topology.widths[self.number]
         period, _ = self.whole.recurs(width, top)
         if top <= inside:
             return period if shape.ports == shape.block else top // width, 1
-        least = lcm(period * width, inside if outside == widths[-1] else outside)
+        least = lcm(period * width, self.carried)
         return (least if top % least == 0 else top) // width, 1
+
+    def alike(self, width: int, count: int, texture: int = 1) -> Runs:
+        return self.whole.alike(width, count, lcm(texture, lcm(width, self.carried) // width))
 
     @property
     def grain(self) -> int:
@@ -256,17 +300,14 @@ class Legs:
         return self.topology.widths[self.number]
 
 
-def one_period(
-    axes: Sequence[tuple[str, int, int]], periods: Periods, chosen: Callable[[Ints], NDArray[np.bool_]] | None = None
-) -> Ints:
-    """The devices of one period, of every run one, along every axis (name, size, width); `chosen`: only such places."""
-    device = np.zeros(1, dtype=np.int64)
-    for name, size, width in axes:
+def one_period(axes: Sequence[tuple[str, int]], periods: Periods) -> Ints:
+    """The devices of one period, of every run one, along every axis (name, size), outermost first."""
+    device, width = np.zeros(1, dtype=np.int64), 1
+    for name, size in reversed(axes):
         places = np.arange(0, periods[name].period, periods[name].run) if name in periods else np.arange(size)
-        if chosen is not None:
-            places = places[chosen(places * width)]
         if len(places) > 1:
             device = (places[:, None] * width + device).ravel()
+        width *= size
     return device
 
 

@@ -163,12 +163,13 @@ class Counting:
         low, size = (lay.stride * inside, count) if router.planar else (lay.stride, inside * count)
         if not self.aligned(lay):
             return None
-        rows, periods = self.topology.rows(level, lay.groups * lay.n, size, low)
-        if not periods or len(rows) * size**2 > PAIRS:
+        shown = self.topology.rows(level, lay.groups * lay.n, size, low)
+        if shown is None or len(shown.ends.src) * size**2 > PAIRS:
             return None
         i, j = np.divmod(np.arange(size**2), size)
         apart = i != j if router.planar else i // inside != j // inside
-        return self.topology.routed(level, rows[:, i[apart]].ravel(), rows[:, j[apart]].ravel(), periods)
+        src, dst = (shown.ends.src[:, None] + low * side[apart] for side in (i, j))
+        return self.topology.routed(level, src.ravel(), dst.ravel(), shown, int(apart.sum()))
 
     def all(self, lay: Layout, inside: int, count: int, level: int) -> Traffic | None:
         """All groups by the formula of the level."""

@@ -14,7 +14,7 @@ from math import prod
 import numpy as np
 
 from sim.errors import InputError, Problem
-from sim.network.flows import Flows, Listed, Turns, led
+from sim.network.flows import Flows, Listed, Sends
 from sim.network.records import Cluster, Group, Level
 from sim.network.topologies import TOPOLOGIES
 from sim.network.topologies.base import Floats, Ints
@@ -64,21 +64,12 @@ class Layout:
         width = self.weight(digit)
         return by * width, width * self.digits[digit].count
 
-    def flows(
-        self,
-        turns: Turns = (),
-        table: Ints | None = None,
-        low: int = 1,
-        weight: Floats | None = None,
-        back: bool = False,
-    ) -> Flows | Listed:
-        """Messages of every rank of all groups to the one that turns lead to; `table`: in blocks of `low` ranks, to
-        block table[…], or nowhere (-1). `weight`: relative bytes of rank r are weight[r % len(weight)]. `back`: the
-        other way."""
+    def flows(self, sends: Sends, weight: Floats | None = None, back: bool = False) -> Flows | Listed:
+        """Messages of the ranks of all groups that send. `weight`: relative bytes of rank r are
+        weight[r % len(weight)]. `back`: the other way."""
         if self.listed is None:
-            wide = tuple((by * self.stride, block * self.stride) for by, block in turns)
-            return Flows(self.groups * self.n, wide, table, low * self.stride, weight, self.stride, back)
-        source, to = led(np.arange(self.n), turns, table, low)
+            return Flows(self.groups * self.n, sends.scaled(self.stride), weight, self.stride, back)
+        source, to = sends.led(np.arange(self.n))
         each = None if weight is None else np.tile(weight[source % len(weight)], self.groups)
         ends = self.listed[:, source].ravel(), self.listed[:, to].ravel()
         return Listed(*(ends[::-1] if back else ends), each)

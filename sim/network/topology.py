@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sim.network.flows import Flows, Kept, Listed, Traffic
-from sim.network.load import Load, count
+from sim.network.load import Load, Part, count
 from sim.network.topologies.base import Block, Floats, Ints, Name, latencies
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Topology:
             return count(self.ledger, routes, weights)
         each = None if weights is None else np.repeat(weights, routes.shape[1])
         load = np.bincount(routes.ravel() + 1, each, minlength=self.L + 1)[1:]
-        return Load(self.ledger, {0: load.astype(float)})
+        return Load(self.ledger, {0: (Part(None, load.astype(float)[None]),)})
 
     def routes(self, src: Ints, dst: Ints, seed: int | None = None) -> Ints:
         """int[F, H] link ids of each flow, padded with -1; `seed` overrides the cluster's routing by hash ECMP."""
@@ -65,7 +65,7 @@ class Topology:
 
     def flows(self, flows: Flows | Listed, kept: Kept | None = None) -> Traffic:
         """What messages put on the links (`kept`: of each route only these), and the largest latency of a path."""
-        src, dst, weight = flows.every
+        src, dst, weight, _ = flows.every
         if not len(src):
             return Traffic(Load(self.ledger), 0.0)
         routes = self.routes(src, dst)

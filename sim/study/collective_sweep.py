@@ -13,7 +13,6 @@ from sim.engine.astra import AstraDimension, AstraSystem, Kind
 from sim.engine.astra_links import collective_ns
 from sim.errors import InputError, Problem
 from sim.network import Cluster, Communicator, Group
-from sim.network.load import repeated
 from sim.network.protocols import SUFFIX
 from sim.ops import CollectiveKind
 from sim.records import dataclass
@@ -161,17 +160,19 @@ def busiest_links(
     """Links by the time they are busy, equal loads together, the busiest first."""
     load = communicator.load(kind, row.nbytes, group, row.algorithm)
     found: dict[float, tuple[float, int, int]] = {}  # share of the time → bytes, one link, how many
-    for number, part in load.parts.items():
+    for number in load.parts:
         block = load.blocks[number]
-        busy = np.round(load.quotient(number) / row.time_s, 9)
-        alike = block.links // busy.size
-        grid = np.broadcast_to(repeated(part, busy.shape), busy.shape)
-        for share, first, count in zip(*np.unique(busy, return_index=True, return_counts=True), strict=True):
-            place = np.unravel_index(int(first), busy.shape)
-            link = block.start + int(np.ravel_multi_index(place, block.shape))
-            before = found.get(float(share))
-            many = int(count) * alike + (before[2] if before else 0)
-            found[float(share)] = (*before[:2], many) if before else (float(grid[place]), link, many)
+        for met in load.met(number):
+            busy = np.round(met.quotients / row.time_s, 9)
+            alike = np.broadcast_to(met.times.reshape(-1, *(1,) * (busy.ndim - 1)), busy.shape)
+            many = alike.ravel() * (block.links // block.units // (busy.size // len(busy)))
+            shares, first, which = np.unique(busy, return_index=True, return_inverse=True)
+            for share, one, count in zip(shares, first, np.bincount(which.ravel(), many), strict=True):
+                unit, *place = np.unravel_index(int(one), busy.shape)
+                link = block.start + int(np.ravel_multi_index((met.units[unit], *place), (block.units, *block.inner)))
+                before = found.get(float(share))
+                whole = int(count) + (before[2] if before else 0)
+                found[float(share)] = (*before[:2], whole) if before else (float(met.loads.flat[one]), link, whole)
     fullest = sorted((share for share in found if share > 0), reverse=True)[:most]
     ends = {share: communicator.topology.end(found[share][1]) for share in fullest}
     return tuple(

@@ -153,10 +153,10 @@ def test_representatives_stand_for_all_flows(cluster: Cluster, monkeypatch: pyte
     routed = answers()
     for module in ("sim.network.topology", "sim.network.composed"):
         monkeypatch.setattr(sys.modules[module], "FEW", 0)
-    monkeypatch.setattr(sys.modules["sim.network.flows"], "LONG", 4)
+    monkeypatch.setattr(sys.modules["sim.network.algorithms.double_binary_tree"], "FINE", 1)
     for one, all_of_them in zip(answers(), routed, strict=True):
-        assert one[:2] == pytest.approx(all_of_them[:2], rel=1e-12)
-        assert one[2] == pytest.approx(all_of_them[2], rel=1e-12)
+        assert one[:2] == pytest.approx(all_of_them[:2], rel=1e-12, abs=1e-25)
+        assert one[2] == pytest.approx(all_of_them[2], rel=1e-12, abs=1e-13)
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 5, 6, 7, 8, 9, 12])

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from sim.network.exchange import exchange, sampled_shifts
-from sim.network.flows import Flows, Listed, Traffic, Turns, led
+from sim.network.flows import Flows, Listed, Sends, Table, Traffic, Turns
 from sim.network.layout import Digit, Layout
 from sim.network.load import Load
 from sim.network.records import Cluster, CollectiveCost, Level
@@ -44,15 +44,12 @@ class Case:
     layout: Layout
     kind: CollectiveKind
     _turned: dict[Turns, Moved] = field(default_factory=dict)
-    _handed: dict[tuple[bytes, int], Moved] = field(default_factory=dict)
     _switches: dict[int, ToSwitch] = field(default_factory=dict)
     memory: dict[object, Any] = field(default_factory=dict)  # what an algorithm found out about it
 
     def of(self, kind: CollectiveKind) -> Case:
         """Another collective on the same layout: what was found of who sends to whom is found already."""
-        return Case(
-            self.cluster, self.topology, self.layout, kind, self._turned, self._handed, self._switches, self.memory
-        )
+        return Case(self.cluster, self.topology, self.layout, kind, self._turned, self._switches, self.memory)
 
     @property
     def n(self) -> int:
@@ -112,15 +109,8 @@ class Case:
     def turned(self, *turns: tuple[int, int]) -> Moved:
         """Every rank to the one that turns lead to; kept."""
         if turns not in self._turned:
-            self._turned[turns] = Moved(self, turns)
+            self._turned[turns] = Moved(self, Sends(turns))
         return self._turned[turns]
-
-    def handed(self, table: Ints, low: int) -> Moved:
-        """Blocks of so many ranks to other blocks; kept."""
-        key = table.tobytes(), low
-        if key not in self._handed:
-            self._handed[key] = Moved(self, (), table, low)
-        return self._handed[key]
 
     def to_switch(self, digit: int) -> ToSwitch:
         """Every rank to the switch of a digit's level; kept."""
@@ -186,34 +176,32 @@ class Listing(Ends):
 
     @property
     def flows(self) -> Flows | Listed:
-        table = np.full(self.case.n, -1)
-        table[self.source] = self.target
-        return self.case.layout.flows(table=table)
+        order, n = np.argsort(self.source), self.case.n
+        place = self.source[order]
+        return self.case.layout.flows(Sends(table=Table(place, self.target[order] - place, n, 1, n)))
 
 
 @dataclass(frozen=True, eq=False)
 class Moved(Ends):
-    """Every rank to the one that turns lead to; `table`: in blocks of `low` ranks, to block table[…], or nothing (-1).
-    `weight`: relative bytes of rank r, weight[r % len(weight)]. `back`: the other way."""
+    """Ranks to others as `sends` says. `weight`: relative bytes of rank r, weight[r % len(weight)]. `back`: the other
+    way."""
 
     case: Case
-    turns: Turns
-    table: Ints | None = None
-    low: int = 1
+    sends: Sends
     weight: Floats | None = None
     back: bool = False
 
     @property
     def source(self) -> Ints:
-        return led(super().source, self.turns, self.table, self.low)[0]
+        return self.sends.led(super().source)[0]
 
     @property
     def to(self) -> Ints:
-        return led(super().source, self.turns, self.table, self.low)[1]
+        return self.sends.led(super().source)[1]
 
     @property
     def flows(self) -> Flows | Listed:
-        return self.case.layout.flows(self.turns, self.table, self.low, self.weight, self.back)
+        return self.case.layout.flows(self.sends, self.weight, self.back)
 
     @cached_property
     def reversed(self) -> Moved:

@@ -8,12 +8,15 @@ schedule sends follows by moving the channel.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
 from itertools import zip_longest
 from typing import ClassVar
 
 import numpy as np
 
 from sim.network.algorithms.base import Algorithm, Case, Ends, Listing, Messages, Step, ToSwitch
+from sim.network.flows import Sends, Table, Traffic
 from sim.network.load import Load
 from sim.network.records import CollectiveCost
 from sim.network.topologies.base import Ints
@@ -21,6 +24,72 @@ from sim.records import dataclass
 
 #: Share of the ideal bandwidth a pipelined double tree reaches: NCCL tuning.cc multiplies tree bandwidth by 0.9.
 TREE_EFFICIENCY = 0.9
+
+
+@dataclass(frozen=True)
+class Hierarchy:
+    """Blocks 0 … n-1, each but the root below another one."""
+
+    n: int
+
+    def above(self, block: Ints) -> Ints:
+        """The block above each; the root, of one block the only one: -1."""
+        return np.full(len(block), -1)
+
+    @cached_property
+    def sends(self) -> tuple[Sends, ...]:
+        """Every block to the one above it."""
+        every = np.arange(self.n)
+        above = self.above(every)
+        return (handing(every, above, self.n),)
+
+    @cached_property
+    def depth(self) -> int:
+        """Hand-overs from the farthest block to the root."""
+        return int(hops(self.above(np.arange(self.n))).max())
+
+
+def handing(place: Ints, above: Ints, n: int) -> Sends:
+    """Some of n blocks to the ones above them, but for the root."""
+    order = np.argsort(place)
+    order = order[above[order] >= 0]
+    return Sends(table=Table(place[order], (above - place)[order], n, 1, n))
+
+
+def hops(above: Ints) -> Ints:
+    """How far every block is from the root: ways twice as long, again and again."""
+    at = np.append(above, -1)  # the last place is that above the root
+    far = (at >= 0).astype(np.int64)
+    while at.max() >= 0:
+        far, at = far + far[at], at[at]
+    return far[:-1]
+
+
+@dataclass(frozen=True, eq=False)
+class Handed(Ends):
+    """Blocks of `low` ranks to those above them, or the other way."""
+
+    case: Case
+    blocks: Hierarchy
+    low: int
+    back: bool = False
+
+    @cached_property
+    def traffic(self) -> Traffic:
+        """Kind by kind of hand-over."""
+        layout = self.case.layout
+        found = [
+            self.case.topology.flows(layout.flows(sends.scaled(self.low), back=self.back))
+            for sends in self.blocks.sends
+        ]
+        load = found[0].load
+        for each in found[1:]:
+            load = load + each.load
+        return Traffic(load, max(each.latency for each in found))
+
+    @cached_property
+    def reversed(self) -> Handed:
+        return replace(self, back=not self.back)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +115,10 @@ def plus(case: Case, place: Ints, other: Ints | int, moved: int, sign: int = 1) 
 @dataclass(frozen=True, eq=False)
 class Channel:
     """The ranks of digit 0, then of digit 1 … below their switch (`switched`), or in a chain ending at place 0; there
-    a rank carries on what they have. Above them block b hands over to block `parent[b]`, towards the root (-1)."""
+    a rank carries on what they have. Above them blocks hand over to the ones above them."""
 
     switched: tuple[bool, ...]
-    parent: Ints
+    blocks: Hierarchy
 
     def hand_overs(self, case: Case, moved: int) -> Iterator[HandOver]:
         """Those of the channel and its copies along the innermost `moved` digits that links are charged for: between
@@ -61,8 +130,11 @@ class Channel:
                 yield HandOver(case.to_switch(digit), times, 1, int(digit < len(case.digits) - 1))
             else:
                 yield HandOver(case.shift((digit, 1)), float(count - 1), count - 1)
-        if len(self.parent) > 1:
-            yield HandOver(case.handed(self.parent, case.layout.weight(moved)), 1.0, depth(self.parent))
+        if self.blocks.n > 1:
+            key = self.blocks, case.layout.weight(moved)
+            if key not in case.memory:
+                case.memory[key] = Handed(case, *key)
+            yield HandOver(case.memory[key], 1.0, self.blocks.depth)
 
     def tree(self, case: Case) -> Tree:
         """One rank or switch after the other."""
@@ -79,17 +151,9 @@ class Channel:
             rank = np.concatenate([rank, switch_number(case, digit, first), *((first,) * carried)])
             carrier = switch + len(blocks) * carried
             above = np.concatenate([above, *((carrier,) * carried), np.full(len(blocks), -1)])
-        above[carrier] = np.where(self.parent >= 0, carrier[self.parent], -1)
+        parent = self.blocks.above(np.arange(self.blocks.n))
+        above[carrier] = np.where(parent >= 0, carrier[parent], -1)
         return Tree(rank, above)
-
-
-def depth(parent: Ints) -> int:
-    """The longest way of any node to the root: ways twice as long, again and again."""
-    at = np.append(parent, -1)  # the last place is that above the root
-    hops = (at >= 0).astype(np.int64)
-    while at.max() >= 0:
-        hops, at = hops + hops[at], at[at]
-    return int(hops.max())
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +266,7 @@ class Piped(Algorithm):
     @classmethod
     def steps(cls, case: Case, pieces: int) -> Iterator[Step]:
         """A piece climbs one edge per step (a node sends when all below it have), and comes down from the root."""
-        moved, trees, sends = cls.moved(case), [each.tree(case) for each in cls.channels(case)], Sends()
+        moved, trees, sends = cls.moved(case), [each.tree(case) for each in cls.channels(case)], Pipeline()
         channels = [(tree, place) for place in range(case.layout.weight(moved)) for tree in trees]
         heights = {id(tree): levels(tree.parent) for tree in trees}
         for number, (tree, place) in enumerate(channels):
@@ -218,7 +282,7 @@ def pairwise(seconds: list[float]) -> float:
     return sum(seconds)
 
 
-class Sends:
+class Pipeline:
     """Messages of single pieces by the step in which they leave."""
 
     def __init__(self) -> None:

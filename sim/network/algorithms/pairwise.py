@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sim.network.algorithms.base import Algorithm, Case, Messages, Moved, Step, samples
+from sim.network.flows import Sends
 
 
 class Pairwise(Algorithm):
@@ -20,7 +21,7 @@ class Pairwise(Algorithm):
 
     @classmethod
     def step(cls, case: Case, k: int) -> Step:
-        ends = Moved(case, ((k, case.n),))
+        ends = Moved(case, Sends(((k, case.n),)))
         return Step((Messages(ends, lambda: ends.source * case.n + ends.to),))
 
     @classmethod

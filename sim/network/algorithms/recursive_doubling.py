@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sim.network.algorithms.base import Algorithm, Case, Ends, Listing, Messages, Step, folded
+from sim.network.algorithms.base import Algorithm, Case, Ends, Messages, Moved, Step, folded
+from sim.network.flows import Sends, Table
 
 
 def power_of_two(case: Case) -> str:
@@ -20,8 +21,8 @@ def swap(case: Case, distance: int, ranks: int) -> Ends:
     """Rank i < `ranks` to i xor distance, a power of two."""
     if ranks == case.n:
         return case.turned((distance, 2 * distance))
-    index = np.arange(ranks)
-    return Listing(case, index ^ distance, index)
+    pairs = Table(np.arange(2), np.array([1, -1]), 2, distance, case.n)
+    return Moved(case, Sends(table=pairs, only=(0, ranks, case.n)))
 
 
 class RecursiveDoubling(Algorithm):
@@ -73,7 +74,8 @@ def sized(case: Case) -> int:
 
 def fold(case: Case, power: int, inwards: bool, pieces: int) -> Iterator[Step]:
     """Ranks from `power` on send all to a partner below, or get it back."""
-    extra = np.arange(power, case.n)
-    if len(extra):
-        ends = Listing(case, extra - power, extra) if inwards else Listing(case, extra, extra - power)
+    extra = case.n - power
+    if extra:
+        by, only = (-power % case.n, (power, case.n, case.n)) if inwards else (power, (0, extra, case.n))
+        ends = Moved(case, Sends(((by, case.n),), only=only))
         yield Step((Messages(ends, none, pieces * sized(case), reduce=inwards),))

@@ -9,7 +9,7 @@ import numpy as np
 
 from sim.network.algorithms.base import SCATTERS, Algorithm, Case, Listing, Messages, Moved, Step
 from sim.network.algorithms.channels import plus
-from sim.network.flows import turned
+from sim.network.flows import Sends
 from sim.network.load import Load
 from sim.network.records import CollectiveCost
 from sim.network.topologies.base import Floats, Ints
@@ -62,19 +62,23 @@ class Ring(Algorithm):
             total = total + ends.load * (share / cls.ways)
             if cls.ways == 2:
                 total = total + ends.reversed.load * (share / 2)
-        return (total if case.kind in SCATTERS else total.without(cls.closing(case).load)) * cls.share(case)
+        for ends, share in cls.closing(case) if case.kind not in SCATTERS else ():
+            total = total.without(ends.load * share)
+        return total * cls.share(case)
 
     @classmethod
-    def closing(cls, case: Case) -> Moved:
-        """The hand-overs that close the rings: a broadcast sends nothing to rank 0, a reduction nothing from it."""
-        others, shares, root = np.full(case.n, -1), np.zeros(case.n), np.zeros(1, dtype=np.int64)
-        into = case.kind == "broadcast"
+    def closing(cls, case: Case) -> Iterator[tuple[Moved, float]]:
+        """The hand-overs that close the rings, and their share of them: a broadcast sends nothing to rank 0, a
+        reduction nothing from it."""
+        root, into = np.zeros(1, dtype=np.int64), case.kind == "broadcast"
         for ends, share in (stream for _, streams in cls.streams(case) for stream in streams):
-            other = int(turned(root, tuple((-by, block) for by, block in ends.turns) if into else ends.turns)[0])
+            turns = tuple((-by, block) for by, block in ends.sends.turns) if into else ends.sends.turns
+            other = int(Sends(turns).led(root)[1][0])
             sender = other if into else 0
-            others[other] = 0
-            shares[other] += share * (1.0 if ends.weight is None else float(ends.weight[sender % len(ends.weight)]))
-        return Moved(case, (), others, weight=shares, back=not into)
+            rate = 1.0 if ends.weight is None else float(ends.weight[sender % len(ends.weight)])
+            if rate:
+                once = Sends(((-other, case.n),), only=(other, other + 1, case.n))
+                yield Moved(case, once, back=not into), share * rate
 
     @classmethod
     def cost(cls, case: Case) -> CollectiveCost:

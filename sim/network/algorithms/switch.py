@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from sim.network.algorithms.base import Case
-from sim.network.algorithms.channels import Channel, Piped
+from sim.network.algorithms.channels import Channel, Hierarchy, Piped
 
 
 def reducing(case: Case, first: int | None = None) -> str:
@@ -39,4 +37,4 @@ class Switch(Piped):
     @classmethod
     def channels(cls, case: Case) -> list[Channel]:
         """All ranks below their node's switch, that below the rank at place 0, all those below the next switch …"""
-        return [Channel((True,) * len(case.digits), np.full(1, -1))]
+        return [Channel((True,) * len(case.digits), Hierarchy(1))]

@@ -30,4 +30,4 @@ class SwitchTree(Piped):
     @classmethod
     def channels(cls, case: Case) -> list[Channel]:
         """A node's ranks below its switch, that below the rank at place 0, those ranks joined by two trees."""
-        return [Channel((True,), parent) for parent in double_tree(case.n // case.node)]
+        return [Channel((True,), tree) for tree in double_tree(case.n // case.node)]

@@ -6,8 +6,9 @@ from math import prod
 
 import numpy as np
 
-from sim.network.algorithms.base import SCATTERS, Case, Ends
+from sim.network.algorithms.base import SCATTERS, Case, Ends, Moved
 from sim.network.algorithms.dimensions import Dimensional, Leg, Part
+from sim.network.flows import Sends, Table
 from sim.network.topologies.base import Ints
 from sim.network.topologies.twisted_torus import TwistedTorus as Topology
 from sim.network.topologies.twisted_torus import beside
@@ -68,4 +69,10 @@ class TwistedTorus(Dimensional):
 
 def beside_all(case: Case, sizes: tuple[int, ...], dimension: int, way: int) -> Ends:
     """Every rank to the next one along a dimension."""
-    return case.handed(beside(sizes, np.arange(prod(sizes)), dimension, way), 1)
+    key = "beside", sizes, dimension, way
+    if key not in case.memory:
+        n = prod(sizes)
+        here = np.arange(n)
+        case.memory[key] = Moved(case, Sends(table=Table(here, beside(sizes, here, dimension, way) - here, n, 1, n)))
+    ends: Ends = case.memory[key]
+    return ends

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
@@ -36,16 +37,36 @@ PAIRS = 1 << 20
 
 @dataclass(frozen=True)
 class Block:
-    """Equal links, numbered from `start` in mixed radix over `axes`; `capacity` (B/s) may vary along some of them."""
+    """Equal links, numbered from `start` in mixed radix over `axes`; `capacity` (B/s) may vary along some of them.
+    `free`: axis whose places are this block's units."""
 
     start: int
     axes: Axes
     capacity: float | Floats
     latency: float
+    free: str = ""
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, ...]:
         return tuple(size for _, size in self.axes)
+
+    @cached_property
+    def inner(self) -> tuple[int, ...]:
+        """Sizes of the axes inside a unit."""
+        names = [name for name, _ in self.axes]
+        return self.shape[names.index(self.free) + 1 :] if self.free in names else self.shape
+
+    @cached_property
+    def units(self) -> int:
+        return prod(self.shape[: len(self.axes) - len(self.inner)])
+
+    @cached_property
+    def wide(self) -> Floats:
+        """Capacity by unit (one figure for all, if they are alike) and place inside it."""
+        capacity, inner = np.asarray(self.capacity, dtype=float), self.inner
+        if capacity.ndim > len(inner):
+            return capacity.reshape(self.units, *inner)
+        return capacity.reshape((1,) * (1 + len(inner) - capacity.ndim) + capacity.shape)
 
     @property
     def links(self) -> int:
@@ -181,6 +202,12 @@ class LevelTopology:
     @property
     def symmetric(self) -> tuple[str, ...]:
         return ("instance", "port")
+
+    @property
+    def free(self) -> str:
+        """Outermost axis of several places, if flows between some of its places are routed as between any others as far
+        apart; "" if they are not."""
+        return "instance" if self.shape.instances > 1 else ""
 
     def moves_alike(self, axis: str, delta: Ints) -> bool:
         """Whether flows that go `delta` further along a symmetric axis are routed alike from everywhere on it."""

@@ -94,6 +94,10 @@ class FatTree(Ports):
         own = ("port",) if self.spines == 1 or self.spines % self.shape.ports == 0 else ()
         return ("instance", *(("pod" if self.pods > 1 else "leaf",) if self.even else ()), *own)
 
+    @property
+    def free(self) -> str:
+        return super().free or (("pod" if self.pods > 1 else "leaf") if self.even else "")
+
     def spine_axes(self) -> Axes:
         """The spines of a leaf, ports apart where they have their own."""
         ports = self.shape.ports

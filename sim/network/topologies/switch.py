@@ -55,6 +55,10 @@ class Switch(Ports):
     def symmetric(self) -> tuple[str, ...]:
         return ("instance", "member", "port")
 
+    @property
+    def free(self) -> str:
+        return super().free or "member"
+
     def route(self, src: Ints, dst: Ints, key: Ints | None) -> Ints:
         return np.stack([self.up + self.global_port(src), self.down + self.global_port(dst)], axis=1)
 

@@ -22,7 +22,7 @@ from sim.plan.layout import Assigned, Part, assign
 from sim.plan.pricing import shard_of
 from sim.plan.records import DeviceMemory, Offload, PipelineSchedule, Plan, Sharding
 from sim.plan.tiers import away_capacity
-from sim.workload.records import Launch, Layer, Model, Numerics, OptimizerName, Parameter, Policy, Recompute
+from sim.workload.records import BY_ROWS, Launch, Layer, Model, Numerics, OptimizerName, Parameter, Policy, Recompute
 from sim.workload.update import MOMENTS
 
 ZERO: Final = {sharding: level for level, sharding in enumerate(Sharding)}
@@ -205,7 +205,8 @@ def _gradients(
     size = BYTES_PER_ELEMENT[numerics.gradients]
     if not _released(plan, numerics):
         size += BYTES_PER_ELEMENT[plan.framework.gradient_buffer] if plan.framework.gradient_buffer else 0.0
-        counted = _parameters(chunks) if plan.sparse_embeddings else ()
+        alone = plan.sparse_embeddings or (numerics.optimizer in BY_ROWS and plan.micro_batches <= 1)
+        counted = _parameters(chunks) if alone else ()
         rows = sum(max(0.0, p.elements - p.sparse_rows * p.row_elements) * n for p, n in counted if p.sparse_rows)
         return (elements - rows) * size
     dense = [sum(p.elements for p in part.layer.parameters if not p.sparse_rows) for chunk in chunks for part in chunk]

@@ -18,7 +18,7 @@ from sim.plan.records import Offload, Plan, Sharding
 from sim.plan.step_record import Block, Chunk, Stage, StepRecord, Transfer, Way, Work, with_compute
 from sim.plan.tiers import moved_s, tiers_of
 from sim.records import dataclass
-from sim.workload.records import Layer, Model, Numerics, OptimizerName, Parameter, Policy, Recompute
+from sim.workload.records import BY_ROWS, Layer, Model, Numerics, OptimizerName, Parameter, Policy, Recompute
 from sim.workload.update import parameter_update, update_ops
 
 Chunks = tuple[tuple[Part, ...], ...]
@@ -201,14 +201,14 @@ class Recorder:
     def _updated(self, chunks: Chunks, copies: float) -> tuple[float, list[Parameter]]:
         """(weights one device updates whole, embeddings of which it updates the touched rows alone).
 
-        By rows where there are no moments to decay and no shards; layers whose ops hold their update are left out.
+        By rows where no moment decays and nothing is sharded; layers whose ops hold their update are left out.
         """
         own = [[part for part in chunk if not part.layer.updated] for chunk in chunks]
         rows = [p for chunk in own for part in chunk for p in part.layer.parameters if self._by_rows(p)]
         return sharded_elements(own, self.plan, self.groups, copies) - sum(p.elements for p in rows), rows
 
     def _by_rows(self, parameter: Parameter) -> bool:
-        plain = self.pricer.numerics.optimizer == OptimizerName.SGD and self.plan.sharding == Sharding.NONE
+        plain = self.pricer.numerics.optimizer in BY_ROWS and self.plan.sharding == Sharding.NONE
         return plain and parameter.sparse_rows > 0
 
     def _update(self, elements: float, rows: list[Parameter]) -> Work:

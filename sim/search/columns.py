@@ -28,7 +28,7 @@ from sim.plan.pricing import Pricer, shard_of
 from sim.plan.records import DEGREES, Plan, Sharding
 from sim.plan.step_record import Way
 from sim.search.cells import Cell, Kinds, cells
-from sim.workload.records import Layer, OptimizerName, Parameter, Policy, Recompute, Shard
+from sim.workload.records import BY_ROWS, Layer, Parameter, Policy, Recompute, Shard
 
 Floats: TypeAlias = NDArray[np.float64]
 Stages: TypeAlias = list[tuple[tuple[Part, ...], ...]]  # what a stage of every kind holds, chunk by chunk
@@ -377,7 +377,7 @@ class Columns:
 
     def _held_as(self, parameter: Parameter) -> object:
         """What of a parameter its memory and exchange ask for: the touched rows where these alone are updated."""
-        rows = parameter.sparse_rows if self.pricer.numerics.optimizer == OptimizerName.SGD else 0
+        rows = parameter.sparse_rows if self.pricer.numerics.optimizer in BY_ROWS else 0
         return parameter.elements, parameter.reduce_axis, parameter.copy_elements, parameter.row_elements, rows
 
     def _stages(

@@ -18,7 +18,7 @@ from sim.records import dataclass
 from sim.workload.expand import layer_of
 from sim.workload.graph import Tensor
 from sim.workload.kernels import Frame, Kernels, bias_pass, gemm, pointwise, weight_gradient
-from sim.workload.records import Layer, Numerics, OptimizerName, Parameter, Shard, TableCut
+from sim.workload.records import BY_ROWS, Layer, Numerics, Parameter, Shard, TableCut
 from sim.workload.sizing import unsharded
 from sim.workload.tables import Tables, parts_of_sum, table_share
 
@@ -190,7 +190,7 @@ class Dlrm(Record):
     def _table_gradient(self, f: Frame, name: str, rows: int, width: int, elements: float) -> Op:
         """Of vectors, the gradient of a table: `rows` rows for an update by rows, else summed into one of its size."""
         size = BYTES_PER_ELEMENT[self.table_format]
-        if f.numerics.optimizer != OptimizerName.SGD:
+        if f.numerics.optimizer not in BY_ROWS:
             return Gather(f"{name}.scatter", rows, width * size, elements * size, True, self.table_format)
         n = float(rows * width)
         return Pointwise(f"{name}.gradient_rows", n, n * f.act, n * size, 0.0, self.table_format)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import field
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 from sim.errors import Problem
 from sim.fields import Record, about, problem
@@ -33,9 +33,14 @@ class OptimizerName(StrEnum):
 
     SGD = "sgd"
     MOMENTUM = "momentum"
+    ADAGRAD = "adagrad"
     ADAM = "adam"
     LARS = "lars"
     LAMB = "lamb"
+
+
+BY_ROWS: Final = frozenset({OptimizerName.SGD, OptimizerName.ADAGRAD})
+"""Rules that leave a row of an embedding as it is where its gradient is zero: no moment decays."""
 
 
 class BatchNorm(StrEnum):

@@ -1,9 +1,10 @@
-"""Optimiser update: what one step of SGD, momentum, Adam, LARS or LAMB reads, computes and writes per weight.
+"""Optimiser update: what one step of SGD, momentum, Adagrad, Adam, LARS or LAMB reads, computes and writes per weight.
 
 FLOPs per weight (counting every addition, multiplication, division and square root once):
-SGD w −= η·g: 2; momentum v = μ·v + g, w −= η·v: 4; Adam (Kingma & Ba 2015, Algorithm 1, bias corrections folded
-into the step size): m 3, v 4, w 5 = 12. A rate for every tensor: norms of two 4, decay 2, on top of momentum (LARS:
-You, Gitman & Ginsburg 2017, Algorithm 1) or Adam (LAMB: You et al. 2020, Algorithm 2, which scales its term: 2 more).
+SGD w −= η·g: 2; momentum v = μ·v + g, w −= η·v: 4; Adagrad (Duchi et al. 2011) v += g², w −= η·g/(√v + ε): 7; Adam
+(Kingma & Ba 2015, Algorithm 1, bias corrections folded into the step size): m 3, v 4, w 5 = 12. A rate for every
+tensor: norms of two 4, decay 2, on top of momentum (LARS: You, Gitman & Ginsburg 2017, Algorithm 1) or Adam (LAMB: You
+et al. 2020, Algorithm 2, which scales its term: 2 more).
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sim.ops import BYTES_PER_ELEMENT, Format, Gather, Op, Pointwise
-from sim.workload.records import Numerics, OptimizerName, Parameter
+from sim.workload.records import BY_ROWS, Numerics, OptimizerName, Parameter
 
 MOMENTS = {
     OptimizerName.SGD: 0,
     OptimizerName.MOMENTUM: 1,
+    OptimizerName.ADAGRAD: 1,
     OptimizerName.ADAM: 2,
     OptimizerName.LARS: 1,
     OptimizerName.LAMB: 2,
@@ -24,6 +26,7 @@ MOMENTS = {
 FLOPS = {
     OptimizerName.SGD: 2.0,
     OptimizerName.MOMENTUM: 4.0,
+    OptimizerName.ADAGRAD: 7.0,
     OptimizerName.ADAM: 12.0,
     OptimizerName.LARS: 6.0,
     OptimizerName.LAMB: 14.0,
@@ -107,21 +110,22 @@ def _eager_adam(elements: float, numerics: Numerics) -> tuple[Op, ...]:
 
 
 def sparse_update_ops(rows: int, row_elements: int, table_elements: float, numerics: Numerics) -> tuple[Op, ...]:
-    """Plain update of `rows` rows of an embedding table: scale the gradient rows, scatter them into it; fused, one
-    kernel does both."""
+    """Update of `rows` rows of an embedding table and of their moments: scale the gradient rows, scatter them into it;
+    fused, one kernel does both."""
     size = BYTES_PER_ELEMENT[numerics.weights]
+    moments = MOMENTS[numerics.optimizer] * BYTES_PER_ELEMENT[numerics.optimizer_format]
     elements = float(rows * row_elements)
-    row = row_elements * size
+    row = row_elements * (size + moments)
     scaled = _pass("scale sparse gradient", elements, elements * size, elements * size, 1.0, numerics.weights)
     return (
         *clip_ops(elements, numerics),
         *(() if numerics.fused else (scaled,)),
-        Gather("sparse update", rows, row, table_elements * size, True, numerics.weights),
+        Gather("sparse update", rows, row, table_elements * (size + moments), True, numerics.weights),
     )
 
 
 def parameter_update(parameter: Parameter, numerics: Numerics) -> tuple[Op, ...]:
-    """The update of one parameter tensor; only the touched rows of an embedding if the optimiser keeps no moments."""
-    if parameter.sparse_rows and numerics.optimizer == OptimizerName.SGD:
+    """The update of one parameter tensor; only the touched rows of an embedding if no moment decays."""
+    if parameter.sparse_rows and numerics.optimizer in BY_ROWS:
         return sparse_update_ops(parameter.sparse_rows, parameter.row_elements, parameter.elements, numerics)
     return update_ops(parameter.elements, numerics)

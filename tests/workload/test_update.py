@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from sim.workload.records import Numerics, OptimizerName
-from sim.workload.update import update_ops
+from sim.ops import Gather
+from sim.workload.records import Numerics, OptimizerName, Parameter
+from sim.workload.update import parameter_update, update_ops
 
 MIXED = Numerics(gradients="bf16")
 
@@ -53,3 +54,19 @@ def test_lamb_writes_its_term_and_reads_it_twice() -> None:
     lamb = replace(MIXED, optimizer=OptimizerName.LAMB)
     assert _bytes(lamb) == pytest.approx(2 + 12 + 12 + 8 + 8 + 6)
     assert sum(op.flops for op in update_ops(1.0, lamb)) == 12 + 2 + 4 + 2
+
+
+def test_adagrad_touches_the_rows_of_a_table_and_their_sums() -> None:
+    """Dense: gradient 2, sum and weight 4 + 4 read and written, copy 2 bytes; v += g²; w −= η·g/(√v + ε): 2 + 5 FLOPs.
+    Of a table of 1,000 rows of 8 only the 10 touched, each with its sum of squares beside it: twice SGD's bytes.
+    """
+    adagrad = Numerics("fp32", "fp32", "fp32", "fp32", None, optimizer=OptimizerName.ADAGRAD)
+    assert _bytes(replace(MIXED, optimizer=OptimizerName.ADAGRAD)) == pytest.approx(2 + 2 * 8 + 2)
+    assert sum(op.flops for op in update_ops(1.0, adagrad)) == 7.0
+    table = Parameter("table", 8000.0, "data", 10, 8)
+    (rows,), (plain,) = (
+        parameter_update(table, replace(adagrad, optimizer=rule)) for rule in (OptimizerName.ADAGRAD, OptimizerName.SGD)
+    )
+    assert isinstance(rows, Gather)
+    assert isinstance(plain, Gather)
+    assert rows.bytes_read == 2 * plain.bytes_read == 2 * 2 * 10 * 8 * 4

@@ -276,10 +276,14 @@ def _table(cluster: Cluster, names: Sequence[str]) -> tuple[list[float], list[li
     """(latencies inside nodes, coefficients, families whose launch counts) of every candidate of an all-reduce.  Of a
     family the coefficients are seconds per byte, the same of its reductions, and links of cards passed one by one."""
     group, k = Group(cluster.devices), len(names)
+    known: dict[Cluster, list[CollectiveCost]] = {}  # a family the cluster has none of changes nothing
 
     def costs(column: int) -> list[CollectiveCost]:
-        found = Communicator(_probe(cluster, names, column)).costs("all_reduce", group)
-        return [cost for cost in found if "/" not in cost.algorithm]
+        probe = _probe(cluster, names, column)
+        if probe not in known:
+            found = Communicator(probe).costs("all_reduce", group)
+            known[probe] = [cost for cost in found if "/" not in cost.algorithm]
+        return known[probe]
 
     plain = costs(-1)
     hops, loads = [c.fixed_s for c in plain], [list[float]() for _ in plain]
@@ -360,7 +364,8 @@ def leave_one_system_out(samples: Sequence[Sample], training: Sequence[Sample] |
     bytes over raw bandwidth times one constant inside and one between nodes, the median of the other systems' rows."""
     rows = [s for s in samples if s.kind == "all_reduce"]
     known = rows if training is None else [s for s in training if s.kind == "all_reduce"]
-    prices, fitted = Prices(rows), Prices([s for s in known if s.fits])
+    prices, fit = Prices(rows), [s for s in known if s.fits]
+    fitted = prices.pick(np.array([s.fits for s in rows], dtype=bool)) if known == rows else Prices(fit)
     results = []
     for system in dict.fromkeys(s.system for s in rows):
         part = prices.pick(np.array([s.system == system for s in rows], dtype=bool))

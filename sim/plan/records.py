@@ -214,7 +214,7 @@ class DeviceMemory:
     @property
     def needed_bytes(self) -> float:
         """Without what the allocator gives back when memory is short."""
-        return self.total_bytes - sum(self.bytes_by_kind.get(kind, 0.0) for kind in GIVEN_BACK)
+        return sum(nbytes for kind, nbytes in self.bytes_by_kind.items() if kind not in GIVEN_BACK)
 
     @property
     def tight(self) -> bool:

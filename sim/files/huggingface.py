@@ -141,25 +141,36 @@ def gemma3(c: Config) -> Sizes:
     return {**gemma2(c), "qk_norm": True, **alternating(c, 4096, 6)}
 
 
-def alternating(c: Config, window: int, period: int) -> Sizes:
+def alternating(
+    c: Config, window: int, period: int, kind: str = "sliding_attention", field: str = "sliding_window"
+) -> Sizes:
     """Blocks in a window, the last of each period with the whole sequence: as `layer_types` lists them, or with the
     defaults of the family (transformers' configuration classes)."""
     kinds = c.values.get("layer_types")
     period = c.size("sliding_window_pattern", default=period)
     if isinstance(kinds, list) and "full_attention" in kinds:
         period = kinds.index("full_attention") + 1
-        expected = ["full_attention" if (k + 1) % period == 0 else "sliding_attention" for k in range(len(kinds))]
+        expected = ["full_attention" if (k + 1) % period == 0 else kind for k in range(len(kinds))]
         if kinds != expected:
-            c.refuse(f"must repeat {period - 1} blocks in a window and one that sees the whole sequence", "layer_types")
-    return {"window": c.size("sliding_window", default=window), "global_every": period}
+            c.refuse(f"must repeat {period - 1} blocks of {kind} and one that sees the whole sequence", "layer_types")
+    return {"window": c.size(field, default=window), "global_every": period}
 
 
 def llama4(c: Config) -> Sizes:
-    """Llama 4, its language part: a shared expert beside one that is chosen, in every or every second block."""
+    """Llama 4, its language part: a shared expert beside one that is chosen, in every or every second block; three of
+    four blocks attend within chunks."""
     c = language(c)
     width = c.size("intermediate_size")
+    rotated = c.values.get("no_rope_layers")
+    if isinstance(rotated, list) and rotated and "layer_types" not in c.values:
+        c.values = {**c.values, "layer_types": ["chunked_attention" if x else "full_attention" for x in rotated]}
+    chunks = alternating(
+        c, 8192, c.size("no_rope_layer_interval", default=4), "chunked_attention", "attention_chunk_size"
+    )
+    whole = c.values.get("attention_chunk_size", 0) is None
     return {
         **llama(c),
+        **({} if whole else {**chunks, "chunked": True}),
         "ffn": c.size("intermediate_size_mlp", default=width),
         "experts": c.size("num_local_experts"),
         "top_k": c.size("num_experts_per_tok", default=1),

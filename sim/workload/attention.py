@@ -55,6 +55,7 @@ class AttentionSizes:
     position_scores: bool = False  # that term is a product with projected positions (Dai et al. 2019, section 3.3)
 
     sinks: bool = False  # a learned score per head that no value belongs to (gpt-oss)
+    chunked: bool = False  # the window does not slide: queries see their own chunk of the sequence
 
     @property
     def latent(self) -> bool:
@@ -89,11 +90,13 @@ def seen(a: AttentionSizes, sequence: int) -> float | None:
 
     Causal: of s queries with m keys of the past and a window w ≤ s + m, query i sees min(i + m, w) keys; in the limit
     of many queries s·m + s²/2 without a window, and less (s + m − w)²/2 with one.  A window as long as the sequence
-    is none.
+    is none.  Of chunks of w and a rest of r: w²/2 each and r²/2.
     """
     if not a.causal or a.cross or (not a.memory and keys(a, sequence) == sequence):
         return None
     s, m, w = sequence, a.memory, keys(a, sequence)
+    if a.chunked:
+        return (s // w * w**2 + (s % w) ** 2) / 2 / (s * w)
     unseen = max(0, s + m - w) ** 2 - max(0, m - w) ** 2
     return (s * m + (s * s - unseen) / 2) / (s * w)
 

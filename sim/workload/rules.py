@@ -18,6 +18,10 @@ def size_problems(model: Transformer) -> list[Problem]:
 
 
 def _windows(model: Transformer) -> list[Problem]:
+    if model.chunked and not model.window:
+        return [Problem("needs a window", "chunked", "true", hint="window: 8192, the length of a chunk")]
+    if model.chunked and model.memory:
+        return [Problem("chunks have no past", "chunked", "true", hint="memory: 0")]
     if model.global_every and not model.window:
         return [
             Problem("tells blocks with a window apart", "global_every", str(model.global_every), hint="window: 4096")

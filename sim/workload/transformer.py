@@ -121,6 +121,7 @@ class Transformer(Record):
         metadata=size("cached tokens of the past each query also sees (Transformer-XL)", "tokens", least=0), default=0
     )
     window: int = field(metadata=size("sliding attention window; 0: none", "tokens", least=0), default=0)
+    chunked: bool = field(metadata=about("the window stays in its chunk of the sequence (Llama 4)"), default=False)
     global_every: int = field(
         metadata=size("with a window, one block in so many attends to the whole sequence; 0: none", "blocks", least=0),
         default=0,
@@ -188,6 +189,7 @@ class Transformer(Record):
             self.positions in ("relative", "transformer_xl") and not cross,
             self.positions == "transformer_xl" and not cross,
             self.sinks and not cross,
+            self.chunked and not cross,
         )
 
     def mlp(self, experts: bool) -> MlpSizes:

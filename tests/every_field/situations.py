@@ -356,6 +356,7 @@ SIZES: Final[Mapping[str, tuple[Tree, ...]]] = {
     "transformer": (
         {"kv_heads": 4, "experts": 8, "dense_layers": 2, "shared_experts": 1, "moe_every": 2},
         {"window": 128, "global_every": 3, "dropout": True},
+        {"window": 32, "chunked": True},
         {"kind": "encoder_decoder", "relative_buckets": 32, "kv_heads": 8},
         {"positions": "rotary", "rotary_dim": 16, "cutoffs": [1000, 2000], "tied": False},
         {"positions": "rotary", "kv_rank": 64, "q_rank": 64, "v_head_dim": 32, "head_dim": 32},

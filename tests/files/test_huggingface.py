@@ -135,6 +135,11 @@ def test_windows_alternate_as_the_configuration_says() -> None:
         model = from_config(config)
         assert (model.global_every, model.window) == (period, window)
     local, whole = "sliding_attention", "full_attention"
+    maverick = from_config(LLAMA_4)
+    assert (maverick.global_every, maverick.window, maverick.chunked) == (4, 8192, True)
+    text = {**LLAMA_4["text_config"], "attention_chunk_size": 1024, "no_rope_layers": [1, 0] * 24}
+    assert (from_config(text).global_every, from_config(text).window) == (2, 1024)
+    assert not from_config({**text, "attention_chunk_size": None}).chunked
     told = from_config({**GEMMA_3, "sliding_window": 512, "layer_types": [local, local, whole] * 8 + [local] * 2})
     assert (told.global_every, told.window) == (3, 512)
     with pytest.raises(InputError, match="layer_types: must repeat"):

@@ -385,6 +385,18 @@ def test_blocks_are_counted_as_they_are_laid_out() -> None:
         assert model.block_counts()[Block("decoder", True)] == sum(mixed)
 
 
+@pytest.mark.parametrize("window", [512, 600, 128, 200, 511])
+def test_a_chunk_sees_itself_alone(window: int) -> None:
+    """Query i sees the i mod window keys before it, and itself half: summed up here (Llama 4's blocks)."""
+    block_of = block(gpt(window=window, chunked=True, positions="rotary").layers(1, Numerics()))
+    core = next(op for op in block_of.forward if isinstance(op, Attention))
+    pairs = sum(i % window + 0.5 for i in range(512))
+    assert core.unmasked * core.q_len * core.kv_len == pytest.approx(pairs)
+    for wrong in ({}, {"window": 64, "memory": 64}):
+        with pytest.raises(InputError, match="chunked: "):
+            gpt(chunked=True, **wrong)
+
+
 def test_blocks_in_a_window_alternate_with_blocks_that_see_everything() -> None:
     """Five in a window and one without (Gemma 3): scores are 2·2·heads·s·keys·d FLOPs forward, keys the window or the
     sequence; runs, counts and layers hold the same blocks, and only the scores differ."""

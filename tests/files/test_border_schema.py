@@ -233,7 +233,7 @@ def extended(kind, node):
     return whole
 
 
-GIVEN_TOGETHER = ("scaling", "target.steps", "target.units", "target.samples", "accelerator.name")
+GIVEN_TOGETHER = ("scaling", "target.steps", "target.units", "target.samples", "accelerator.name", "framework")
 TOGETHER = {f"{path}.hole" for path in GIVEN_TOGETHER}  # what another part may say instead
 BETWEEN = {"extends", "from", "to", "sources", "standard"}
 RECORDS = {

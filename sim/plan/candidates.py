@@ -13,7 +13,7 @@ from sim.records import dataclass
 from sim.workload.records import Model, Recompute
 
 LEAST_LARGEST: Final = 16  # samples: the largest sub-batch tried of long samples
-MOST_SAMPLES: Final = 4096  # and of short ones
+MOST_SAMPLES: Final = 65536  # and of short ones: DLRM on one V100 or A100 (NVIDIA DeepLearningExamples, PyTorch, DLRM)
 LEAST_SEQUENCE: Final = 4096  # positions a context rank keeps: assumed: attention of fewer is shorter than its exchange
 
 

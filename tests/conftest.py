@@ -8,9 +8,9 @@ import shutil
 import pytest
 from hypothesis import settings
 
-# The suite draws the same examples everywhere; HYPOTHESIS_PROFILE=random draws new ones.
-settings.register_profile("steady", derandomize=True)
-settings.register_profile("random", derandomize=False)
+# The suite draws the same examples everywhere, HYPOTHESIS_PROFILE=random new ones; none has a time limit.
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile("random", derandomize=False, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

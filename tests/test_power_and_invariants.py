@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sim import load_scenario, simulate
@@ -110,7 +110,6 @@ def test_device_hours_are_hours_of_every_device(scenario):
     assert result.cost.device_hours == pytest.approx(result.time_to_target.seconds * result.devices / 3600.0)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0.1, 1.0), st.floats(0.0, 400.0)), max_size=4), st.floats(0.0, 3.0), st.floats(0, 1)
 )

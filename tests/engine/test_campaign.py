@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
@@ -170,7 +170,6 @@ def test_a_slow_node_slows_every_step_until_it_is_found() -> None:
     assert out.wall_s == pytest.approx(100 + 150 + 5 + 20 + 200)
 
 
-@settings(deadline=None)
 @given(
     every=st.integers(1, 50),
     pauses=st.lists(st.tuples(st.integers(1, 40).map(float), st.floats(0.0, 90.0)), max_size=3),
@@ -192,7 +191,6 @@ def test_the_jump_lands_where_counting_does(
     assert pace.wall(a, pace.next_step(float(a), seconds)) >= seconds
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0.0, 2000.0), max_size=6), st.integers(1, 30), st.floats(0.0, 40.0), st.floats(0.0, 80.0))
 def test_the_parts_add_up_to_the_wall_time(at: list[float], every: int, lag: float, restart: float) -> None:
     work = Work(

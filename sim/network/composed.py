@@ -66,9 +66,14 @@ class Composed(Topology):
         key = None if seed is None else flow_key(src, dst, seed)
         return self._routes(np.asarray(src, dtype=np.int64), np.asarray(dst, dtype=np.int64), key)
 
+    @property
+    def symmetric(self) -> bool:
+        """Whether what is alike is looked at once: not where paths are hashed, or links are few."""
+        return self.L > FEW and self.cluster.routing == Routing.STATIC
+
     def flows(self, flows: Flows | Listed, kept: Kept | None = None) -> Traffic:
         """Messages that are images of each other along symmetric axes of their level are routed once."""
-        if self.L <= FEW or self.cluster.routing != Routing.STATIC or isinstance(flows, Listed):
+        if not self.symmetric or isinstance(flows, Listed):
             return super().flows(flows, kept)
         load, latency = Load(self.ledger), 0.0
         for number in self._met(flows):
@@ -110,8 +115,7 @@ class Composed(Topology):
         where groups begin and end within places of an axis."""
         router, groups = self.routers[number], Flows(used, Sends(only=(0, low, low * size)))
         widths = [prod(many for _, many in router.axes[at:]) for at in range(len(router.axes))]
-        alone = self.L <= FEW or self.cluster.routing != Routing.STATIC
-        if alone or not all(aligned(low, low * size, each) for each in widths):
+        if not self.symmetric or not all(aligned(low, low * size, each) for each in widths):
             return None
         periods, width = dict[str, Period](), 1
         for name, many in reversed(router.axes):

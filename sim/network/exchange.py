@@ -4,7 +4,8 @@ Few messages are routed one by one.  Many of a regular group are counted, not ro
 outermost level at which their ends differ, and each topology knows what a set of devices that exchange puts on its
 links (`LevelTopology.exchange`; hash ECMP: the expected load).  What has no such formula (graphs, dead links, groups
 without a pattern, Valiant routing, large dragonflies) is met with a stratified sample of shifts r → r+k, seeded by the
-size of the group: ports stay exact, trunks are met in proportion.
+size of the group: ports stay exact, trunks are met in proportion.  Where units of every level are alike, every rank of
+such a shift is counted; elsewhere, of very many, some.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from math import prod
 import numpy as np
 
 from sim.network.composed import Composed
-from sim.network.flows import Traffic
+from sim.network.flows import Sends, Traffic
 from sim.network.layout import Layout, aligned
 from sim.network.load import Load, spread
 from sim.network.topologies.base import PAIRS, Ints
@@ -47,6 +48,9 @@ def exchange(topology: Topology, lay: Layout) -> Exchange:
     whole = len(shifts) == lay.n - 1
     if not whole and not many and (counted := count(topology, lay)) is not None:
         return counted
+    free = isinstance(topology, Composed) and topology.symmetric and all(router.free for router in topology.routers)
+    if free and lay.listed is None:
+        return shifted(topology, lay, shifts, weight)
     load, latency = np.zeros(topology.L + 1), 0.0
     every = -(-lay.groups * lay.n * far // VISITS) if lay.groups * lay.n * far > 4 * VISITS else 1
     senders = np.arange(0, lay.n, min(every, lay.n // 2 or 1))
@@ -57,6 +61,15 @@ def exchange(topology: Topology, lay: Layout) -> Exchange:
         latency = max(latency, float(topology.latency(routes).max(initial=0.0)))
         load += np.bincount(routes.ravel() + 1, minlength=topology.L + 1)
     return Exchange(spread(topology.ledger, load[1:] * weight), latency, whole)
+
+
+def shifted(topology: Topology, lay: Layout, shifts: Ints, weight: float) -> Exchange:
+    """These shifts r → r+k, of all ranks of all groups."""
+    load, latency = Load(topology.ledger), 0.0
+    for k in shifts.tolist():
+        found = topology.flows(lay.flows(Sends(((k, lay.n),))))
+        load, latency = load + found.load, max(latency, found.latency)
+    return Exchange(load * weight, latency, len(shifts) == lay.n - 1)
 
 
 def count(topology: Topology, lay: Layout) -> Exchange | None:
@@ -78,7 +91,8 @@ def shifted_pairs(
 
 def hops(topology: Topology, lay: Layout) -> int:
     """Links of a long path: across the first group."""
-    return int(topology.routes(lay.devices[:1, 0], lay.devices[:1, lay.n // 2]).shape[1])
+    src, dst = np.array([[lay.first(0)], [lay.first(lay.n // 2)]])
+    return int(topology.routes(src, dst).shape[1])
 
 
 def sampled_shifts(topology: Topology, lay: Layout, far: int | None = None) -> tuple[Ints, float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
-from math import prod
+from math import lcm, prod
 
 import numpy as np
 
@@ -50,6 +50,10 @@ class Layout:
             return self.listed
         every = np.arange(self.groups * self.n).reshape(-1, self.n, self.stride)
         return every.transpose(0, 2, 1).reshape(-1, self.n)
+
+    def first(self, rank: int) -> int:
+        """The device of a rank of the first group."""
+        return rank * self.stride if self.listed is None else int(self.listed[0, rank])
 
     def weight(self, digit: int) -> int:
         """Place value of a digit: product of the counts inside it."""
@@ -163,7 +167,10 @@ def _together(lay: Layout) -> Callable[[int], int | None]:
             return lay.n
         if block % stride == 0 and span % block == 0:
             return block // stride
-        return members_in_block(lay.devices, block)
+        if lay.n % min(lay.n, -(-block // stride)):
+            return None  # as many of the first group lie in the first block
+        kinds = min(lay.groups, lcm(span, block) // span * stride)  # then groups lie over blocks as the first ones do
+        return members_in_block(replace(lay, groups=kinds).devices, block)
 
     return by_arithmetic if lay.listed is None else lambda block: members_in_block(lay.devices, block)
 

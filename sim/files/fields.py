@@ -12,7 +12,20 @@ from functools import cache
 from typing import Any, NoReturn, TypeVar, cast
 
 from sim.errors import InputError, Problem
-from sim.fields import REFUSED, Intake, Number, OneOf, RecordOf, Statement, Steps, did_you_mean, join, shown, statements
+from sim.fields import (
+    REFUSED,
+    Intake,
+    Kind,
+    Number,
+    OneOf,
+    RecordOf,
+    Statement,
+    Steps,
+    did_you_mean,
+    join,
+    shown,
+    statements,
+)
 from sim.files.loader import Node
 from sim.units import Dimension, read_quantity
 
@@ -39,6 +52,13 @@ def read_partial(cls: type[object], node: Node, path: str = "") -> dict[str, Any
     if intake.problems:
         intake.refused()
     return values
+
+
+def refusals(kind: Kind, node: Node, path: str) -> list[Problem]:
+    """What is wrong with a node as a value of a field."""
+    intake = _Border(path)
+    kind.take(node, (), intake)
+    return intake.problems
 
 
 @cache

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from sim.errors import InputError, Problem
-from sim.fields import did_you_mean, short_name
+from sim.fields import Kind, did_you_mean, short_name, statements
 from sim.files.clusters import read_cluster
-from sim.files.conditions import holds
-from sim.files.fields import read
+from sim.files.conditions import comparison, holds
+from sim.files.fields import read, refusals
 from sim.files.library import find, in_library, names, shown
 from sim.files.loader import Node, load
 from sim.plan.framework import Framework
@@ -64,15 +64,12 @@ def read_framework(path: Path) -> FrameworkFile:
 def _file(node: Node, stem: str) -> FrameworkFile:
     file = read(FrameworkFile, node)
     problems = [
-        (node.at("releases", name, "habits", index, "key") or node).problem(
-            "is nothing a framework decides: no field of a framework, a plan or of numerics",
-            f"releases.{name}.habits.{index}.key",
-            habit.key,
-            did_you_mean(habit.key, _keys()),
-        )
+        problem
         for name, release in file.releases.items()
         for index, habit in enumerate(release.habits)
-        if habit.key not in _keys()
+        for problem in _wrong(
+            habit, node.at("releases", name, "habits", index) or node, f"releases.{name}.habits.{index}"
+        )
     ]
     problems += [
         (node.at("limits", index, "key") or node).problem(
@@ -81,6 +78,8 @@ def _file(node: Node, stem: str) -> FrameworkFile:
         for index, limit in enumerate(file.limits)
         if limit.key not in (*_keys(), *_CLUSTER)
     ]
+    for index, limit in enumerate(file.limits):
+        problems += _never(limit.key, node.at("limits", index, "allowed") or node, f"limits.{index}.allowed")
     if file.name != stem:
         problems.append((node.at("name") or node).problem("differs from the file's name", "name", file.name))
     if problems:
@@ -88,6 +87,35 @@ def _file(node: Node, stem: str) -> FrameworkFile:
     return file
 
 
+def _wrong(habit: Habit, node: Node, path: str) -> Iterator[Problem]:
+    """A key that nothing decides, a value or a condition that its field cannot have."""
+    if habit.key not in _keys():
+        rule = "is nothing a framework decides: no field of a framework, a plan or of numerics"
+        hint = did_you_mean(habit.key, _keys())
+        yield (node.at("key") or node).problem(rule, f"{path}.key", habit.key, hint)
+    elif habit.value != UNKNOWN:
+        yield from refusals(_kinds()[habit.key], node.at("value") or node, f"{path}.value")
+    for key in habit.when:
+        given = node.at("when", key) or node
+        yield from _never(key, given, f"{path}.when.{key}")
+        if key not in _kinds() and key.partition(".")[0] not in _PARTS_OF_A_SCENARIO:
+            rule, hint = "is no field of a scenario", did_you_mean(key, _kinds())
+            yield given.problem(rule, f"{path}.when.{key}", key, hint)
+
+
+def _never(key: str, condition: Node, path: str) -> Iterator[Problem]:
+    """Values of a condition that its field never has."""
+    for one in condition.value if isinstance(condition.value, list) else (condition,):
+        if key in _kinds() and comparison(one.plain) is None and one.plain != "none":
+            yield from refusals(_kinds()[key], one, path)
+
+
+@cache
+def _kinds() -> Mapping[str, Kind]:
+    return {f"{part}.{s.name}": s.kind for part, (_, cls) in _PARTS.items() for s in statements(cls)}
+
+
+_PARTS_OF_A_SCENARIO: Final = ("workload", "cluster", "accelerator", "training")
 _CLUSTER: Final = ("cluster.devices",)
 """Fields of a cluster that a limit or a condition may name."""
 

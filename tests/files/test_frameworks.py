@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from sim.cli.frameworks import command
 from sim.errors import InputError
 from sim.files.conditions import holds
-from sim.files.frameworks import framework_files, list_frameworks, load_framework
+from sim.files.frameworks import framework_files, list_frameworks, load_framework, read_framework
 from sim.files.scenario import Document, build, document_of
 from sim.plan.framework import Framework
 from sim.report.run import render
@@ -167,3 +167,31 @@ def test_what_is_no_mapping_is_told_although_a_framework_has_settings_there() ->
     """They were laid over it, and it was lost."""
     with pytest.raises(InputError, match=r"workload\.numerics: must be a mapping, got a list"):
         build(document("megatron-lm", workload={"family": "gpt2", "numerics": [[1]]}))
+
+
+def test_a_file_tells_keys_values_and_conditions_that_cannot_be(tmp_path) -> None:
+    """All at once, each where it stands."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "name: mine\n"
+        "releases:\n"
+        '  "1":\n'
+        "    date: 2024-01\n"
+        "    habits:\n"
+        "      - {key: plan.recompte, value: full, source: x, confidence: A}\n"
+        "      - {key: plan.recompute, value: fulll, source: x, confidence: A}\n"
+        "      - {key: plan.recompute, value: full, source: x, confidence: A, when: {numerics.attention: flash.*}}\n"
+        "      - {key: plan.recompute, value: full, source: x, confidence: A, when: {plan.foo: 3, plan.tensor: '> 1'}}\n"
+        "limits:\n"
+        "  - {key: plan.sharding, allowed: [none, ful], source: x, confidence: A}\n"
+    )
+    with pytest.raises(InputError) as refused:
+        read_framework(path)
+    told = [(p.line, p.path, p.rule.split(",")[0]) for p in refused.value.problems]
+    assert told == [
+        (6, "releases.1.habits.0.key", "is nothing a framework decides: no field of a framework"),
+        (7, "releases.1.habits.1.value", "must be one of none"),
+        (8, "releases.1.habits.2.when.numerics.attention", "must be one of plain"),
+        (9, "releases.1.habits.3.when.plan.foo", "is no field of a scenario"),
+        (11, "limits.0.allowed", "must be one of none"),
+    ]

@@ -113,38 +113,39 @@ def timer(accelerator: Accelerator) -> Timer:
 class Timer:
     """Times ops on one accelerator and remembers each answer."""
 
-    __slots__ = ("_known", "_shares", "accelerator")
+    __slots__ = ("_held", "_known", "_shares", "accelerator")
 
     def __init__(self, accelerator: Accelerator) -> None:
         self.accelerator = accelerator
         self._known: dict[Op, OpTime] = {}
-        self._shares: dict[int, tuple[Op, tuple[float, ...]]] = {}  # by identity: an op is held here, its id taken
+        self._held: dict[int, tuple[Op, OpTime]] = {}  # by identity: an op is held here, its id taken
+        self._shares: dict[int, tuple[float, ...]] = {}  # of ops held
 
     def time(self, op: Op) -> OpTime:
         """As `op_time`."""
-        known = self._known.get(op)
-        if known is None:
-            if len(self._known) >= MOST_KNOWN:
-                self._known.clear()
-            known = self._known[op] = _time(op, self.accelerator)
-        return known
+        held = self._held.get(id(op))
+        if held is None:
+            if len(self._held) >= MOST_KNOWN:
+                for known in (self._known, self._held, self._shares):
+                    known.clear()
+            if op not in self._known:
+                self._known[op] = _time(op, self.accelerator)
+            held = self._held[id(op)] = op, self._known[op]
+        return held[1]
 
     def share(self, op: Op) -> tuple[float, ...]:
         """What an op adds to a list of them: seconds by arithmetic, by memory and of starts, bytes, FLOPs that run,
         FLOPs, and whether the host issues it."""
-        known = self._shares.get(id(op))
-        if known is None:
+        share = self._shares.get(id(op))
+        if share is None:
             time, count = self.time(op), op.count
             busy = count * (time.seconds - time.overhead_s)
             bound = time.limit in ("memory", "cache")
-            share = (
+            share = self._shares[id(op)] = (
                 0.0 if bound else busy, busy if bound else 0.0, count * time.overhead_s, count * time.dram_bytes,
                 count * executed_flops(op), count * op.flops, float(time.limit != "replay"),
             )  # fmt: skip
-            if len(self._shares) >= MOST_KNOWN:
-                self._shares.clear()
-            known = self._shares[id(op)] = op, share
-        return known[1]
+        return share
 
     def total(self, ops: Iterable[Op]) -> OpsTime:
         """All ops one after the other, each `count` times.

@@ -178,7 +178,7 @@ def with_framework(root: Node) -> Applied:
             del chosen[habit.key]
             unknown[habit.key] = None
     _refuse(root, framework, chosen)
-    for key, value in chosen.items():
+    for key, value in (*chosen.items(), *_only(root, framework, source)):
         if _given(root, key) is None:
             root = _with(root, _path(key), value)
     return Applied(root, framework, tuple(".".join(_path(key)) for key in unknown if _given(root, key) is None))
@@ -234,6 +234,15 @@ def _habits(framework: Preset, source: Node) -> Iterator[tuple[Habit, Node]]:
     for habit, node in zip(framework.habits, nodes, strict=False):
         if node is not None:
             yield habit, Node(node.value, node.mark, node.mark)
+
+
+def _only(root: Node, framework: Preset, source: Node) -> Iterator[tuple[str, Node]]:
+    """Fields of a plan to be searched of which the framework can do one value."""
+    search = root.at("plan", "search")
+    for index, limit in enumerate(framework.limits if search is not None and search.value is True else ()):
+        node = source.at("limits", index, "allowed")
+        if node is not None and not isinstance(limit.allowed, list | tuple) and comparison(limit.allowed) is None:
+            yield limit.key, Node(node.value, node.mark, node.mark)
 
 
 def _path(key: str) -> tuple[str, ...]:

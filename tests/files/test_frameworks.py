@@ -195,3 +195,10 @@ def test_a_file_tells_keys_values_and_conditions_that_cannot_be(tmp_path) -> Non
         (9, "releases.1.habits.3.when.plan.foo", "is no field of a scenario"),
         (11, "limits.0.allowed", "must be one of none"),
     ]
+
+
+def test_a_search_keeps_to_what_the_framework_can_do() -> None:
+    """DDP has one way: no tensor, no pipeline, nothing sharded; without a search the defaults say so."""
+    asked = build(document("ddp", plan={"search": True, "global_batch": 64})).plan
+    assert (asked.tensor, asked.pipeline, asked.sharding) == (1, 1, "none")
+    assert build(document("megatron-lm", plan={"search": True, "global_batch": 64})).plan.tensor is None

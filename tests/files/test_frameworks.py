@@ -181,7 +181,7 @@ def test_a_file_tells_keys_values_and_conditions_that_cannot_be(tmp_path) -> Non
         "      - {key: plan.recompte, value: full, source: x, confidence: A}\n"
         "      - {key: plan.recompute, value: fulll, source: x, confidence: A}\n"
         "      - {key: plan.recompute, value: full, source: x, confidence: A, when: {numerics.attention: flash.*}}\n"
-        "      - {key: plan.recompute, value: full, source: x, confidence: A, when: {plan.foo: 3, plan.tensor: '> 1'}}\n"
+        "      - {key: plan.recompute, value: none, source: x, confidence: A, when: {plan.foo: 3, plan.data: 1}}\n"
         "limits:\n"
         "  - {key: plan.sharding, allowed: [none, ful], source: x, confidence: A}\n"
     )

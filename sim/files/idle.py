@@ -6,6 +6,7 @@ A value equal to its default states nothing; one that comes with a plan or a fra
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -20,6 +21,7 @@ from sim.scenario import Objective, PlanRequest, Scenario
 from sim.simulation import model_of, project_target
 from sim.simulation.planning import has_tables
 from sim.workload.records import Recompute
+from sim.workload.transformer import Transformer
 
 OfScenario: TypeAlias = Callable[[Scenario, Result | None], str]
 OfPlan: TypeAlias = Callable[[Plan | PlanRequest], str]
@@ -96,6 +98,27 @@ def _shaping(scenario: Scenario, _: Result | None) -> str:
     return "workload.numerics.fused is true" if scenario.workload.numerics.fused else ""
 
 
+def _kernel(field: str) -> OfScenario:
+    """Whether the model has an op that any other value of a setting of `numerics` would change."""
+
+    def rule(scenario: Scenario, _: Result | None) -> str:
+        numerics, model = scenario.workload.numerics, model_of(scenario, project_target(scenario))
+        layers = model.layers(1, numerics)
+        others = (replace(numerics, **{field: other}) for other in type(getattr(numerics, field)))
+        same = all(model.layers(1, other) == layers for other in others)
+        return "with any other value the model has the same ops" if same else ""
+
+    return rule
+
+
+def _window(scenario: Scenario, _: Result | None) -> str:
+    """Whether a window hides anything of a sequence."""
+    model = model_of(scenario, project_target(scenario))
+    if not isinstance(model, Transformer) or not 0 < model.sequence + model.memory <= model.window:
+        return ""
+    return f"a sequence of {model.sequence + model.memory} lies within {model.window}"
+
+
 def _seeds(scenario: Scenario, _: Result | None) -> str:
     return "" if scenario.campaign.failures else "the campaign has no failures to draw"
 
@@ -152,6 +175,12 @@ _OF_SCENARIO: Final[Mapping[str, OfScenario]] = {
     "cluster.storage": _storage,
     "target.metric": _plain,
     "workload.numerics.shape_ops": _shaping,
+    "workload.numerics.attention": _kernel("attention"),
+    "workload.numerics.loss": _kernel("loss"),
+    "workload.numerics.batch_norm": _kernel("batch_norm"),
+    "workload.numerics.memory_format": _kernel("memory_format"),
+    "workload.sizes.window": _window,
+    "workload.sizes.chunked": _window,
     "plan.sparse_embeddings": _tables,
     "plan.table_cut": _cut_tables,
     "plan.replicated_rows": _cut_tables,

@@ -20,6 +20,8 @@ IDLE = [
     ("framework.context_exchange=all_gather", "plan.context is 1"),
     ("framework.reshard_after_forward=false", "parameters are not sharded"),
     ("framework.duplicate_rows=true", "plan.sparse_embeddings is false"),
+    ("workload.numerics.attention=flash2", "the model has the same ops"),
+    ("workload.numerics.loss=chunked", "the model has the same ops"),
 ]
 AMOUNT = [
     ("training.units_per_sample=2", "the target is a number of steps"),
@@ -33,6 +35,10 @@ READ = [
     ("today/resnet50", "objective=cost"),
     ("today/llama2-70b", "plan.sparse_embeddings=true"),
     ("paper/frontier-image", "training.units_per_sample=1"),
+    ("today/llama2-70b", "workload.numerics.attention=flash1"),
+    ("today/llama2-70b", "workload.numerics.loss=chunked"),
+    ("today/llama2-70b", "workload.sizes.window=1024"),
+    ("today/resnet50", "workload.numerics.memory_format=nchw"),
 ]
 
 
@@ -66,6 +72,17 @@ def test_passes_of_unfused_kernels_are_told_where_kernels_are_fused(run):
     assert "workload.numerics.shape_ops: is not read: workload.numerics.fused is true" in told[0]
     changes = ("--set", "workload.numerics.fused=false", "--set", "workload.numerics.shape_ops=true")
     assert answer(run, "today/bert", *changes)[1] == []
+
+
+def test_what_a_language_model_has_no_op_for_is_told(run):
+    """No image to store, and a window twice its 4,096 tokens: each with and without the other."""
+    before, _ = answer(run, "today/llama2-70b")
+    changes = ("workload.numerics.memory_format=nchw", "workload.sizes.window=8192", "workload.sizes.chunked=true")
+    after, told = answer(run, "today/llama2-70b", *(part for change in changes for part in ("--set", change)))
+    assert after == before
+    assert ["the model has the same ops" in told[0], *("4096 lies within 8192" in line for line in told[1:])] == [
+        True
+    ] * 3
 
 
 @pytest.mark.parametrize(("change", "why"), AMOUNT)

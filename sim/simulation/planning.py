@@ -21,7 +21,7 @@ from sim.scaling import Projection
 from sim.scenario import Scenario
 from sim.workload.build import build_model
 from sim.workload.checkpoints import refuse_unknown_ops
-from sim.workload.records import Model
+from sim.workload.records import Model, Shard
 
 if TYPE_CHECKING:
     from sim.search.plans import Found
@@ -49,16 +49,15 @@ def choose_plan(scenario: Scenario, model: Model, must_fit: bool = True) -> tupl
         shared = {"expert": max(1, data * (request.context or 1))} | shared
     accumulate = MICRO_BATCHES_PER_STAGE * pipeline if pipeline > 1 else 1
 
-    check_ops(scenario, model)
-
     def checked(sub_batch: int) -> Plan:
         plan = Plan(**{"global_batch": sub_batch * data * accumulate, **shared, "sub_batch": sub_batch})
         check_plan(plan, devices, **bounds_of(model))
         return plan
 
+    first = checked(request.sub_batch or 1)  # wrong degrees are told before a sub-batch is weighed with them
+    check_ops(scenario, model)
     if request.sub_batch is not None:
-        return checked(request.sub_batch), None
-    checked(1)  # wrong degrees are told before a sub-batch is weighed with them
+        return first, None
     choice = _choose_sub_batch(scenario, model, shared, must_fit)
     return checked(choice.samples), choice
 
@@ -72,8 +71,8 @@ def given(scenario: Scenario) -> dict[str, Any]:
 
 def check_search(scenario: Scenario, model: Model) -> None:
     """What the request gives must fit the cluster and the model."""
-    check_ops(scenario, model)
     check_given(given(scenario), scenario.cluster.devices, **bounds_of(model))
+    check_ops(scenario, model)
 
 
 def search_plan(scenario: Scenario, model: Model, batch: int, worth: Worth | None = None) -> Found:
@@ -94,11 +93,12 @@ def search_plan(scenario: Scenario, model: Model, batch: int, worth: Worth | Non
 
 
 def check_ops(scenario: Scenario, model: Model) -> None:
-    """Ops that recomputation is to keep are ops of the model; so are sparse products, and the chip gains by them."""
+    """Ops that recomputation is to keep are ops of the model as tensor ranks cut it (their collectives are ops too); so
+    are sparse products, and the chip gains by them."""
     numerics = scenario.workload.numerics
     if not scenario.plan.saved_ops and not numerics.sparse_products:
         return
-    layers = model.layers(1, numerics)
+    layers = model.layers(1, numerics, Shard(scenario.plan.tensor or 1))
     refuse_unknown_ops(scenario.plan.saved_ops, (layer.flow for layer in layers))
     names = {op.name for layer in layers for op in layer.forward if isinstance(op, Gemm | Convolution)}
     for name in numerics.sparse_products:

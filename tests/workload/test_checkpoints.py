@@ -124,3 +124,17 @@ def test_what_is_refused(plan: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         check_scenario(build(document_of(values, "test")))
     assert all(problem.path.startswith("plan") or problem.path == "offload" for problem in caught.value.problems)
+
+
+def test_collectives_of_tensor_ranks_are_kept_where_there_are_any() -> None:
+    """torchtitan's policy names the reductions of tensor ranks; one device has none."""
+    values = {
+        "workload": {"family": "transformer", "sizes": LLAMA},
+        "cluster": {"extends": "dgx-a100", "devices": 2},
+        "target": {"steps": 1},
+        "plan": {"sub_batch": 1, "tensor": 2, "recompute": "selective", "saved_ops": ["*.reduce"]},
+    }
+    check_scenario(build(document_of(values, "test")))
+    values["plan"] = values["plan"] | {"tensor": 1}
+    with pytest.raises(InputError, match="no block of the model has such an op"):
+        check_scenario(build(document_of(values, "test")))

@@ -30,8 +30,9 @@ class Bound:
 
         A step is the longest path through its tasks, and a path passes each task at most once. So for every r, no path
         is shorter than r of what it was, but for what tasks shrink beyond r: pieces of a pass those of all stages, of
-        any other kind those of one stage (streams that share a link gain no more than their tasks). The r that bounds
-        best is one of the ratios.
+        any other kind those of one stage. The r that bounds best is one of the ratios. That streams that share a link
+        gain no more than their tasks holds on every plan drawn, and is not proven: it spares levers, no answer rests
+        on it.
         """
         if not self.listed or Shaped(record) != self.shaped:
             return 0.0

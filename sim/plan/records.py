@@ -42,6 +42,8 @@ def saved_ops_problems(saved_ops: tuple[str, ...], recompute: Recompute | None, 
             yield Problem(
                 "must be kept in a known format", "saved_ops", text, hint=did_you_mean(form, BYTES_PER_ELEMENT)
             )
+    for text in dict.fromkeys(text for text in saved_ops if saved_ops.count(text) > 1):
+        yield Problem("is listed twice", "saved_ops", text)
     if offload == Offload.SAVED_OPS and not saved_ops:
         yield Problem("needs saved_ops", "offload", offload)
 

@@ -73,10 +73,21 @@ def executors(
     return (Here, 1) if workers <= 1 else (partial(processes, workers), workers)
 
 
+class _Processes(ProcessPoolExecutor):
+    """Processes that end at once where their tasks are cancelled: what they had begun is begun again."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Leave; the pool hears of the cancelled before it hears of the dead."""
+        begun = tuple((self._processes or {}).values()) if cancel_futures else ()
+        super().shutdown(wait and not cancel_futures, cancel_futures=cancel_futures)
+        for process in begun:
+            process.terminate()
+
+
 def processes(workers: int) -> ProcessPoolExecutor:
     """So many beside this one."""
     spawn = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=spawn, initializer=_worker, initargs=gc.get_threshold())
+    return _Processes(workers, mp_context=spawn, initializer=_worker, initargs=gc.get_threshold())
 
 
 def _worker(*threshold: int) -> None:

@@ -42,7 +42,8 @@ class Kept(NamedTuple):
 
 def kept_results(ops: Iterable[Op], saved_ops: Sequence[str]) -> list[Kept]:
     """What is kept of the result of each op: chosen by name, by a pattern of names (`mlp.*`), or as products, each with
-    the format after a colon.  What several choose is kept as the one that keeps most of it says.
+    the format after a colon.  What several choose is kept as the one that keeps most of it says, in its format if one
+    has any.
 
     Products are counted as the model has them, in the order they run: query, key and value are three.
     """
@@ -58,7 +59,7 @@ def kept_results(ops: Iterable[Op], saved_ops: Sequence[str]) -> list[Kept]:
             if products and counted:
                 stride = int(products[1] or 1)
                 share = sum(width for width, number in counted if number % stride == 0) / sum(widths)
-            most = max(most, Kept(share, form), key=lambda one: one.share)
+            most = max(most, Kept(share, form), key=lambda one: (one.share, one.format != ""))
         kept.append(most)
     return kept
 

@@ -10,14 +10,15 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from concurrent.futures import Executor, Future
+import time
+from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from sim.axes import axis
-from sim.study.executors import Cluster
+from sim.study.executors import Cluster, processes
 from sim.study.runner import run
 from sim.study.store import Outcome, Store
 from sim.study.sweep import stored, study_of
@@ -161,3 +162,13 @@ def test_fifty_kills_of_a_dask_worker(tmp_path: Path) -> None:
             if kills == 50:
                 return
     pytest.fail(f"only {kills} studies met a kill")
+
+
+def test_cancelled_workers_end_at_once() -> None:
+    """In the middle of an hour's task: a chunk of designs may take a minute, Ctrl-C may not."""
+    executor = processes(2)
+    futures = [executor.submit(time.sleep, 3600.0) for _ in range(2)]
+    while not all(future.running() for future in futures):
+        time.sleep(0.01)
+    executor.shutdown(cancel_futures=True)
+    assert all(isinstance(future.exception(), BrokenExecutor) for future in futures)

@@ -88,6 +88,13 @@ def test_kept_products_and_those_run_again_are_all_of_them(stride: int, kv_heads
         assert again.get(op.name, 0) in (0, round(op.n * (1 - share)))
 
 
+def test_a_format_is_read_beside_an_entry_that_keeps_as_much() -> None:
+    """Gate and value in one byte instead of two: one ffn less, whichever is listed first."""
+    whole, narrow = kept("products")[0], kept("products", "mlp.up:fp8")[0]
+    assert whole - narrow == pytest.approx(FFN / HIDDEN)
+    assert kept("mlp.up:fp8", "products")[0] == narrow
+
+
 def test_nothing_kept_runs_all_that_backward_reads_and_everything_kept_runs_nothing() -> None:
     """The sum behind the last product, and that product, are read by nobody; all results together are what a block
     keeps without recomputation."""
@@ -110,6 +117,7 @@ def test_more_kept_is_never_more_run() -> None:
         ({"recompute": "full", "saved_ops": ["mlp.upp"]}, r'no block of the model has such an op.*"mlp.up"'),
         ({"recompute": "full", "saved_ops": ["products/0"]}, "no block of the model has such an op"),
         ({"saved_ops": ["mlp.up"]}, "are what recomputation keeps"),
+        ({"recompute": "full", "saved_ops": ["mlp.up", "mlp.up"]}, "is listed twice.*mlp.up"),
         ({"recompute": "full", "offload": "saved_ops"}, "needs saved_ops"),
     ],
 )

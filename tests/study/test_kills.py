@@ -143,6 +143,9 @@ def test_fifty_kills_of_a_dask_worker(tmp_path: Path) -> None:
         dask.config.set({"distributed.deploy.lost-worker-timeout": "1h"}),
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, **here) as cluster,
     ):
+        begun = time.monotonic()
+        sweep_here("paper/frontier-image", SPACE, dask=cluster.scheduler_address)
+        lasts = time.monotonic() - begun
         for study in range(150):
             killed: list[int] = []
 
@@ -152,7 +155,7 @@ def test_fifty_kills_of_a_dask_worker(tmp_path: Path) -> None:
                     killed.append(draw.choice(nannies).pid)
                     os.kill(killed[0], signal.SIGKILL)
 
-            timer, file = threading.Timer(draw.uniform(0.0, 2.0), kill), tmp_path / f"{study}.db"
+            timer, file = threading.Timer(draw.uniform(0.0, lasts), kill), tmp_path / f"{study}.db"
             timer.start()
             found = sweep_here("paper/frontier-image", SPACE, dask=cluster.scheduler_address, file=file)
             kills += bool(killed)  # none where the study was over before
